@@ -1,0 +1,1 @@
+"""The event -> engagement arithmetic: pure PySpark DataFrame functions. Imports no Dagster."""

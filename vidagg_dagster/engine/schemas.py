@@ -1,0 +1,324 @@
+"""Every table once: its columns, types and meaning.
+
+The engine casts to these declarations, both kinds of tables are created from them, Dagster shows
+them as `dagster/column_schema`, and `docs/metrics.md` is generated from them.
+"""
+
+from dataclasses import dataclass
+
+from pyspark.sql import types as T
+
+EVENT_DATE = "event_date"
+"""The partition column: calendar day, in the configured zone, of the event that settles a fact."""
+
+LONG, DOUBLE, STRING, BOOLEAN = T.LongType(), T.DoubleType(), T.StringType(), T.BooleanType()
+TIMESTAMP, DATE = T.TimestampType(), T.DateType()
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table: what a value means, and in which unit."""
+
+    name: str
+    type: T.DataType
+    doc: str
+    additive: bool = False
+    """Whether the values of several days may be summed."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table. `key` names the columns of which each combination occurs once (may be empty)."""
+
+    name: str
+    doc: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...] = ()
+    partitioned: bool = True
+
+    @property
+    def column_names(self) -> list[str]:
+        return [column.name for column in self.columns]
+
+    @property
+    def additive_columns(self) -> list[str]:
+        return [column.name for column in self.columns if column.additive]
+
+    @property
+    def struct(self) -> T.StructType:
+        return T.StructType([T.StructField(c.name, c.type, nullable=True) for c in self.columns])
+
+
+def _struct(**fields: T.DataType) -> T.StructType:
+    return T.StructType([T.StructField(name, kind) for name, kind in fields.items()])
+
+
+DAY = Column(EVENT_DATE, DATE, "Calendar day in the configured time zone (partition).")
+USER = Column("userId", STRING, "The user, trimmed.")
+SESSION = Column("sessionId", STRING, "The player session as the sender names it, trimmed.")
+VIDEO = Column("videoId", STRING, "The video, trimmed.")
+
+RAW_EVENTS = Table(
+    name="raw_events",
+    doc="One row per accepted player event: parsed, trimmed, canonical names, duplicates removed.",
+    columns=(
+        DAY,
+        Column("timestamp", TIMESTAMP, "When it happened (UTC, microseconds)."),
+        USER,
+        SESSION,
+        VIDEO,
+        Column(
+            "eventName",
+            STRING,
+            "video_play, video_resume, video_pause, video_ended, video_progress or video_seek.",
+        ),
+        Column("positionMs", LONG, "Position in the video in milliseconds, rounded half up."),
+        Column("playbackRate", DOUBLE, "Speed, 1.0 = normal; null if unknown."),
+        Column("eventId", STRING, "The sender's own id of the event; null if it sends none."),
+        Column("sourceFile", STRING, "The file the row was read from, relative to the source."),
+    ),
+    key=(EVENT_DATE, "userId", "sessionId", "videoId", "eventName", "timestamp", "positionMs"),
+)
+
+REJECTED_EVENTS = Table(
+    name="rejected_events",
+    doc="One row per input row that is not a usable event, with its payload and every reason.",
+    columns=(
+        Column(
+            EVENT_DATE,
+            DATE,
+            "Day of the timestamp; without a usable one the date in the file's path, else the "
+            "start date (partition).",
+        ),
+        Column("reasons", T.ArrayType(STRING), "Why it was rejected, from the closed list."),
+        Column("payload", STRING, "The row as it was read: the text line, or the row as JSON."),
+        Column("sourceFile", STRING, "The file the row was read from, relative to the source."),
+    ),
+)
+
+INGESTION_COUNTS = Table(
+    name="ingestion_counts",
+    doc="One row per day and outcome of reading: how many input rows became what.",
+    columns=(
+        DAY,
+        Column(
+            "measure",
+            STRING,
+            "input, accepted, duplicates, rejected, or rejected:<reason> (a row with two reasons "
+            "counts under both).",
+        ),
+        Column("value", LONG, "Number of input rows.", additive=True),
+    ),
+    key=(EVENT_DATE, "measure"),
+)
+
+INTERVAL = _struct(
+    startMs=LONG,
+    endMs=LONG,
+    clockMs=LONG,
+    evidence=STRING,
+    openedAt=TIMESTAMP,
+    closedAt=TIMESTAMP,
+)
+
+VISIT = _struct(
+    videoId=STRING,
+    startsHere=BOOLEAN,
+    eventCount=LONG,
+    exceedingCount=LONG,
+    firstEventTime=TIMESTAMP,
+    lastEventTime=TIMESTAMP,
+    durationMs=LONG,
+    maxPositionMs=LONG,
+    pauseCount=LONG,
+    completionCount=LONG,
+    forwardSkipCount=LONG,
+    backwardSkipCount=LONG,
+    openEndedCount=LONG,
+    tailMs=LONG,
+    intervals=T.ArrayType(INTERVAL),
+)
+
+SESSIONS = Table(
+    name="sessions",
+    doc="One row per session and day. A session is one (userId, sessionId), cut by idle time.",
+    columns=(
+        DAY,
+        USER,
+        SESSION,
+        Column("sessionStart", TIMESTAMP, "First event of the session; tells its parts apart."),
+        Column(
+            "continuesFromPreviousDay",
+            BOOLEAN,
+            "True where the session began the day before; such a row counts no session.",
+        ),
+        Column("firstEventTime", TIMESTAMP, "First event on this day; null if it has none."),
+        Column("lastEventTime", TIMESTAMP, "Last event on this day; null if it has none."),
+        Column("eventCount", LONG, "Accepted events on this day.", additive=True),
+        Column("videoCount", LONG, "Videos with a believable event on this day."),
+        Column(
+            "durationMs",
+            LONG,
+            "This day's share of the time from the session's first to its last event.",
+            additive=True,
+        ),
+        Column(
+            "visits",
+            T.ArrayType(VISIT),
+            "What happened to each video of the session on this day, sorted by videoId: counts, "
+            "skips, estimated tail and the credited intervals.",
+        ),
+    ),
+    key=(EVENT_DATE, "userId", "sessionId", "sessionStart"),
+)
+
+WATCH_INTERVALS = Table(
+    name="watch_intervals",
+    doc="One row per credited stretch of a video: it was watched from startMs to endMs.",
+    columns=(
+        DAY,
+        USER,
+        SESSION,
+        VIDEO,
+        Column("sessionStart", TIMESTAMP, "First event of the session it belongs to."),
+        Column("startMs", LONG, "Position where watching began, milliseconds."),
+        Column("endMs", LONG, "Position where it ended, milliseconds; always after startMs."),
+        Column("watchMs", LONG, "endMs - startMs.", additive=True),
+        Column("clockMs", LONG, "Time on the clock meanwhile, milliseconds.", additive=True),
+        Column(
+            "evidence",
+            STRING,
+            "observed (start to stop), heartbeat (to a neutral event), bridged (a stop was lost) "
+            "or clipped (what was watched before a seek).",
+        ),
+        Column("openedAt", TIMESTAMP, "Time of the event that opens it."),
+        Column("closedAt", TIMESTAMP, "Time of the event that closes, and so settles, it."),
+    ),
+    key=(EVENT_DATE, "userId", "sessionId", "videoId", "openedAt", "startMs", "closedAt", "endMs"),
+)
+
+SPAN = _struct(startMs=LONG, endMs=LONG)
+
+
+def _seconds(name: str, doc: str, *, additive: bool = False) -> Column:
+    return Column(name, DOUBLE, f"{doc} (seconds).", additive)
+
+
+def _percent(name: str, doc: str) -> Column:
+    return Column(
+        name, DOUBLE, f"100 x {doc} / duration, rounded half up to 2 places; null without one."
+    )
+
+
+_ENGAGEMENT = (
+    USER,
+    VIDEO,
+    Column("videoTitle", STRING, "Title from the metadata; null if unknown."),
+    _seconds("videoDuration", "Length of the video; null if unknown or not above 0"),
+    Column(
+        "videoDurationSource",
+        STRING,
+        "metadata, or estimated (largest position ever seen); null without a duration.",
+    ),
+    _seconds("totalWatchTime", "Content watched, replays included", additive=True),
+    _seconds("totalUniqueSecondsWatched", "Length of the union of all watched intervals"),
+    _seconds("totalClockTime", "Time on the clock during the watched intervals", additive=True),
+    _seconds("maxPositionReached", "Largest believable position of any event"),
+    _percent("watchPercentage", "totalWatchTime"),
+    _percent("uniqueWatchPercentage", "totalUniqueSecondsWatched"),
+    _percent("completionPercentage", "maxPositionReached"),
+    Column(
+        "sessionCount", LONG, "Sessions whose first event of this video is here.", additive=True
+    ),
+    Column("isReplay", BOOLEAN, "sessionCount > 1."),
+    _seconds("avgWatchTimePerSession", "totalWatchTime / sessionCount; null without a session"),
+    _seconds(
+        "avgSessionDuration",
+        "totalSessionDuration / sessionCount; null without a session",
+    ),
+    Column(
+        "avgPausesPerSession", DOUBLE, "pauseCount / sessionCount; null without a session."
+    ),
+    Column("totalForwardSkips", LONG, "Jumps ahead of more than 5 s.", additive=True),
+    Column("totalBackwardSkips", LONG, "Jumps back of more than 2 s.", additive=True),
+    Column("completionCount", LONG, "How often the video was played to its end.", additive=True),
+    Column("isCompletedAtLeastOnce", BOOLEAN, "completionCount > 0."),
+    _seconds("rewatchedSeconds", "totalWatchTime - totalUniqueSecondsWatched"),
+    _seconds("observedSeconds", "Watched between a start and a stop", additive=True),
+    _seconds("heartbeatSeconds", "Watched up to a heartbeat or seek", additive=True),
+    _seconds("bridgedSeconds", "Watched up to a start, the stop between was lost", additive=True),
+    _seconds("clippedSeconds", "Watched before a seek while playing", additive=True),
+    _seconds(
+        "estimatedTailSeconds",
+        "Upper bound of what was watched after starts that nothing follows; in no total",
+        additive=True,
+    ),
+    Column(
+        "watchedIntervals",
+        T.ArrayType(SPAN),
+        "The union of the watched intervals in milliseconds: sorted, disjoint, not touching.",
+    ),
+    Column("engagementScore", DOUBLE, "0 to 100, two places; null without a duration."),
+    Column("engagementTier", STRING, "High, Medium, Low or Minimal; null without a score."),
+    Column("qualityFlags", T.ArrayType(STRING), "Every flag that applies, in the documented order."),
+    Column("dataQualityFlag", STRING, "The first of the first four flags that applies, else ok."),
+    Column("firstWatchDate", TIMESTAMP, "First event (UTC); null if only a tail is settled here."),
+    Column("lastWatchDate", TIMESTAMP, "Last event (UTC); null if only a tail is settled here."),
+    Column("pauseCount", LONG, "Pauses that interrupted playing.", additive=True),
+    _seconds(
+        "totalSessionDuration", "From first to last event of the video per session", additive=True
+    ),
+    Column("openEndedCount", LONG, "Starts that nothing follows.", additive=True),
+    Column(
+        "exceedingPositionCount",
+        LONG,
+        "Events whose position is beyond 1.1 x the duration.",
+        additive=True,
+    ),
+)
+_PROCESSED = Column("processedAt", TIMESTAMP, "Time of the run that wrote the row (UTC).")
+
+USER_VIDEO_ENGAGEMENT = Table(
+    name="user_video_engagement",
+    doc="One row per user, video and day.",
+    columns=(DAY, *_ENGAGEMENT, _PROCESSED),
+    key=(EVENT_DATE, "userId", "videoId"),
+)
+
+AGGREGATED_ENGAGEMENT = Table(
+    name="aggregated_user_video_engagement",
+    doc="One row per user and video: the daily rows merged over all days.",
+    columns=(
+        *_ENGAGEMENT,
+        Column("activeDays", T.ArrayType(DATE), "The days merged into this row, sorted."),
+        _PROCESSED,
+    ),
+    key=("userId", "videoId"),
+    partitioned=False,
+)
+
+QUALITY_REPORT = Table(
+    name="quality_report",
+    doc="One row per day and measure.",
+    columns=(
+        DAY,
+        Column("measure", STRING, "Name of the measure, for example `rejected:missing_user`."),
+        Column("value", DOUBLE, "Its value."),
+        Column("unit", STRING, "rows, share, seconds or percent."),
+    ),
+    key=(EVENT_DATE, "measure"),
+)
+
+TABLES: dict[str, Table] = {
+    table.name: table
+    for table in (
+        RAW_EVENTS,
+        REJECTED_EVENTS,
+        INGESTION_COUNTS,
+        SESSIONS,
+        WATCH_INTERVALS,
+        USER_VIDEO_ENGAGEMENT,
+        AGGREGATED_ENGAGEMENT,
+        QUALITY_REPORT,
+    )
+}

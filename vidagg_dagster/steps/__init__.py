@@ -1,0 +1,1 @@
+"""The seam that decides where a step runs: one request, one result, several runners."""

@@ -1,0 +1,43 @@
+"""Column arithmetic that must come out the same on every engine."""
+
+from pyspark.sql import Column
+from pyspark.sql import functions as F
+
+
+def floor_div(dividend: Column, divisor: Column | int) -> Column:
+    """Integer division rounded down, as bigint; null if either is null. `divisor` > 0.
+
+    The remainder is taken off first, so that the division that Spark does in doubles is exact
+    for every dividend below 2^53.
+    """
+    by = F.lit(divisor) if isinstance(divisor, int) else divisor
+    return ((dividend - F.pmod(dividend, by)) / by).cast("bigint")
+
+
+def whole_ms(us: Column) -> Column:
+    """Microseconds -> whole milliseconds, rounded down."""
+    return floor_div(us, 1000)
+
+
+def calendar_day(us: Column, timezone: str) -> Column:
+    """The calendar day in `timezone` of an instant in UTC microseconds."""
+    return F.to_date(F.from_utc_timestamp(F.timestamp_micros(us), timezone))
+
+
+def seconds(ms: Column) -> Column:
+    """Milliseconds -> seconds as a double, for published columns."""
+    return ms.cast("double") / F.lit(1000.0)
+
+
+def milliseconds(seconds: Column) -> Column:
+    """Published seconds -> the milliseconds they were made from.
+
+    `ms / 1000.0` is the double nearest to the true quotient, so multiplying it by 1000 misses the
+    integer by far less than a half, for every duration below 2^43 ms (278 years).
+    """
+    return F.floor(seconds * F.lit(1000.0) + F.lit(0.5)).cast("bigint")
+
+
+def half_up_hundredths(numerator: Column, denominator: Column) -> Column:
+    """numerator / denominator rounded half up to two places, as a double; both integers, >= 0."""
+    return floor_div(numerator * 200 + denominator, denominator * 2).cast("double") / F.lit(100.0)

@@ -1,0 +1,269 @@
+"""Engagement rows: the daily one per user and video, and the columns derived from its sums."""
+
+from datetime import datetime
+from decimal import Decimal
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from vidagg_dagster.engine.columns import floor_div, half_up_hundredths, milliseconds, seconds
+from vidagg_dagster.engine.intervals import merge_with_union
+from vidagg_dagster.engine.rules import EngagementRules
+from vidagg_dagster.engine.schemas import EVENT_DATE, USER_VIDEO_ENGAGEMENT, Table
+
+EVIDENCE = ("observed", "heartbeat", "bridged", "clipped")
+QUALITY_FLAGS = (
+    "position_exceeds_duration",
+    "excessive_watch_time",
+    "completed_without_sufficient_watch",
+    "very_short_watch",
+    "seek_repaired",
+    "open_ended",
+    "unknown_duration",
+)
+"""In the order in which a row lists them; the first four can become `dataQualityFlag`."""
+TIERS = ("High", "Medium", "Low", "Minimal")
+
+SUMS = (
+    "watchMs",
+    "clockMs",
+    *(f"{evidence}Ms" for evidence in EVIDENCE),
+    "tailMs",
+    "sessionMs",
+    "sessionCount",
+    "pauseCount",
+    "forwardSkips",
+    "backwardSkips",
+    "completionCount",
+    "openEndedCount",
+    "exceedingCount",
+)
+"""The additive facts of a user and video, in milliseconds and counts, before publishing."""
+
+
+def user_video_engagement(
+    sessions: DataFrame,
+    videos: DataFrame,
+    *,
+    rules: EngagementRules,
+    run_time: datetime,
+    estimates: DataFrame | None = None,
+    unique: bool = True,
+) -> DataFrame:
+    """One row per user, video and day of the given `sessions` rows, in the columns of the table.
+
+    `videos` has `videoId`, `durationMs`, `videoTitle`. With `estimates` (`videoId`, `durationMs`:
+    largest positions seen on other days) unknown durations are estimated. With `unique=False` the
+    union of the intervals is not computed, and what follows from it is null.
+    """
+    visits = sessions.select(EVENT_DATE, "userId", F.explode("visits").alias("visit")).select(
+        EVENT_DATE, "userId", "visit.*"
+    )
+    length = F.col("span.endMs") - F.col("span.startMs")
+    merged = merge_with_union(
+        visits,
+        [EVENT_DATE, "userId", "videoId"],
+        "intervals",
+        sums={
+            "eventCount": F.col("eventCount"),
+            "tailMs": F.col("tailMs"),
+            "sessionMs": F.col("durationMs"),
+            "sessionCount": F.col("startsHere").cast("bigint"),
+            "pauseCount": F.col("pauseCount"),
+            "forwardSkips": F.col("forwardSkipCount"),
+            "backwardSkips": F.col("backwardSkipCount"),
+            "completionCount": F.col("completionCount"),
+            "openEndedCount": F.col("openEndedCount"),
+            "exceedingCount": F.col("exceedingCount"),
+        },
+        span_sums={
+            "watchMs": length,
+            "clockMs": F.col("span.clockMs"),
+            **{
+                f"{evidence}Ms": F.when(F.col("span.evidence") == evidence, length)
+                for evidence in EVIDENCE
+            },
+        },
+        least={"firstWatchDate": F.col("firstEventTime")},
+        greatest={"lastWatchDate": F.col("lastEventTime"), "maxPositionMs": F.col("maxPositionMs")},
+        lists={},
+        unite=unique,
+    ).where((F.col("eventCount") > 0) | (F.col("openEndedCount") > 0))
+    described = _with_durations(merged, videos, estimates)
+    return publish(described, USER_VIDEO_ENGAGEMENT, rules=rules, run_time=run_time)
+
+
+def _with_durations(
+    merged: DataFrame, videos: DataFrame, estimates: DataFrame | None
+) -> DataFrame:
+    """Adds `durationMs`, `durationSource` and `videoTitle`."""
+    described = merged.join(
+        F.broadcast(videos.select("videoId", "durationMs", "videoTitle")), on="videoId", how="left"
+    ).withColumn("durationSource", F.when(F.col("durationMs").isNotNull(), F.lit("metadata")))
+    if estimates is None:
+        return described
+    own = _largest(merged.withColumn("maxPositionMs", _furthest()))
+    return with_estimates(described, own.unionByName(estimates))
+
+
+def with_estimates(described: DataFrame, estimates: DataFrame) -> DataFrame:
+    """Fills durations that no metadata gives from `estimates` (`videoId`, `durationMs`)."""
+    known = estimates.groupBy("videoId").agg(F.max("durationMs").alias("estimatedMs"))
+    from_metadata = F.coalesce(F.col("durationSource") == "metadata", F.lit(False))
+    return (
+        described.join(known, on="videoId", how="left")
+        .withColumns(
+            {
+                "durationMs": F.when(from_metadata, F.col("durationMs")).otherwise(
+                    F.col("estimatedMs")
+                ),
+                "durationSource": F.when(from_metadata, F.lit("metadata")).when(
+                    F.col("estimatedMs").isNotNull(), F.lit("estimated")
+                ),
+            }
+        )
+        .drop("estimatedMs")
+    )
+
+
+def duration_estimates(daily: DataFrame) -> DataFrame:
+    """Per video the largest position in published rows, as `videoId`, `durationMs`."""
+    return _largest(
+        daily.select(
+            "videoId",
+            "watchedIntervals",
+            milliseconds(F.col("maxPositionReached")).alias("maxPositionMs"),
+        ).withColumn("maxPositionMs", _furthest())
+    )
+
+
+def _furthest() -> Column:
+    """The larger of `maxPositionMs` and the end of the last watched interval; null if that is 0.
+
+    What was clipped before a seek may end behind every position that an event reported; a
+    duration below it would make more of the video watched than there is.
+    """
+    reached = F.coalesce(F.col("maxPositionMs"), F.lit(0))
+    watched = F.when(
+        F.size("watchedIntervals") > 0, F.element_at("watchedIntervals", -1)["endMs"]
+    ).otherwise(F.lit(0))
+    largest = F.when(watched > reached, watched).otherwise(reached)
+    return F.when(largest > 0, largest)
+
+
+def _largest(rows: DataFrame) -> DataFrame:
+    return rows.groupBy("videoId").agg(F.max("maxPositionMs").alias("durationMs"))
+
+
+def publish(
+    merged: DataFrame, table: Table, *, rules: EngagementRules, run_time: datetime
+) -> DataFrame:
+    """Facts in milliseconds -> the published columns of `table`, derived ones included.
+
+    `merged` has the keys, `SUMS`, `uniqueMs`, `maxPositionMs`, `watchedIntervals`, `durationMs`,
+    `durationSource`, `videoTitle`, `firstWatchDate`, `lastWatchDate` and what else `table` needs
+    under its own name. Where `uniqueMs` is null, so is all that follows from it.
+    """
+    unique, total, duration = F.col("uniqueMs"), F.col("watchMs"), F.col("durationMs")
+    reached = F.coalesce(F.col("maxPositionMs"), F.lit(0))
+    rewatched = total - unique
+    count = F.when(F.col("sessionCount") > 0, F.col("sessionCount"))
+    score = _score(unique, rewatched, duration, rules)
+    flags = _flags(unique, total, duration, rules)
+    first_four = F.filter(flags, lambda flag: flag.isin(*QUALITY_FLAGS[:4]))
+    columns = {
+        "videoDuration": seconds(duration),
+        "videoDurationSource": F.col("durationSource"),
+        "totalWatchTime": seconds(total),
+        "totalUniqueSecondsWatched": seconds(unique),
+        "totalClockTime": seconds(F.col("clockMs")),
+        "maxPositionReached": seconds(reached),
+        "watchPercentage": _percent(total, duration),
+        "uniqueWatchPercentage": _percent(unique, duration),
+        "completionPercentage": _percent(reached, duration),
+        "isReplay": F.col("sessionCount") > 1,
+        "avgWatchTimePerSession": seconds(total) / count,
+        "avgSessionDuration": seconds(F.col("sessionMs")) / count,
+        "avgPausesPerSession": F.col("pauseCount").cast("double") / count,
+        "totalForwardSkips": F.col("forwardSkips"),
+        "totalBackwardSkips": F.col("backwardSkips"),
+        "isCompletedAtLeastOnce": F.col("completionCount") > 0,
+        "rewatchedSeconds": seconds(rewatched),
+        **{f"{evidence}Seconds": seconds(F.col(f"{evidence}Ms")) for evidence in EVIDENCE},
+        "estimatedTailSeconds": seconds(F.col("tailMs")),
+        "engagementScore": score,
+        "engagementTier": _tier(score, rules),
+        "qualityFlags": flags,
+        "dataQualityFlag": F.when(F.size(first_four) > 0, first_four[0]).otherwise(F.lit("ok")),
+        "totalSessionDuration": seconds(F.col("sessionMs")),
+        "exceedingPositionCount": F.col("exceedingCount"),
+        "processedAt": F.lit(run_time),
+    }
+    return merged.select(
+        *[
+            columns.get(column.name, F.col(column.name)).cast(column.type).alias(column.name)
+            for column in table.columns
+        ]
+    )
+
+
+def _percent(part: Column, duration: Column) -> Column:
+    return half_up_hundredths(part * 100, duration)
+
+
+def _hundredths(points: Decimal) -> int:
+    return int(points * 100)
+
+
+def _score(unique: Column, rewatched: Column, duration: Column, rules: EngagementRules) -> Column:
+    """80 coverage + 10 completed + 10 min(1, rewatched/duration) - min(10, skips), 0 to 100.
+
+    Computed as one fraction over the duration in integers of 1/100 point and rounded half up
+    once, so that no engine's floating point can tip a score over a tier's edge.
+    """
+
+    def at_most_once(part: Column) -> Column:
+        return F.when(part > duration, duration).otherwise(part)
+
+    completed = (F.col("completionCount") > 0) & (
+        unique * 100 >= duration * rules.completion_coverage_percent
+    )
+    skips = F.col("forwardSkips") + F.col("backwardSkips")
+    penalty = F.when(skips > rules.skip_penalty_limit, rules.skip_penalty_limit).otherwise(skips)
+    points = (
+        at_most_once(unique) * _hundredths(rules.coverage_weight)
+        + at_most_once(rewatched) * _hundredths(rules.rewatch_weight)
+        + F.when(completed, duration * _hundredths(rules.completion_weight)).otherwise(F.lit(0))
+        - duration * penalty * 100
+    )
+    not_negative = F.when(points < 0, F.lit(0)).otherwise(points)
+    rounded = floor_div(not_negative * 2 + duration, duration * 2)
+    return F.when(
+        unique.isNotNull(),
+        F.when(rounded > 10_000, F.lit(10_000)).otherwise(rounded).cast("double") / F.lit(100.0),
+    )
+
+
+def _tier(score: Column, rules: EngagementRules) -> Column:
+    high, medium, low, minimal = TIERS
+    return (
+        F.when(score >= float(rules.high_tier_score), high)
+        .when(score >= float(rules.medium_tier_score), medium)
+        .when(score >= float(rules.low_tier_score), low)
+        .when(score.isNotNull(), minimal)
+    )
+
+
+def _flags(unique: Column, total: Column, duration: Column, rules: EngagementRules) -> Column:
+    sessions = F.when(F.col("sessionCount") > 1, F.col("sessionCount")).otherwise(F.lit(1))
+    applies = {
+        "position_exceeds_duration": F.col("exceedingCount") > 0,
+        "excessive_watch_time": total * 100 > duration * rules.excessive_watch_percent * sessions,
+        "completed_without_sufficient_watch": (F.col("completionCount") > 0)
+        & (unique * 100 < duration * rules.completion_coverage_percent),
+        "very_short_watch": total < rules.very_short_watch_ms,
+        "seek_repaired": F.col("clippedMs") > 0,
+        "open_ended": F.col("openEndedCount") > 0,
+        "unknown_duration": duration.isNull(),
+    }
+    return F.array_compact(F.array(*[F.when(applies[flag], flag) for flag in QUALITY_FLAGS]))

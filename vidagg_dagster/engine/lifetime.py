@@ -1,0 +1,194 @@
+"""The lifetime table: daily rows merged into one row per user and video, kept exact by increments."""
+
+import hashlib
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import reduce
+from typing import TYPE_CHECKING
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from vidagg_dagster.engine.columns import milliseconds
+from vidagg_dagster.engine.engagement import EVIDENCE, duration_estimates, publish, with_estimates
+from vidagg_dagster.engine.intervals import merge_with_union
+from vidagg_dagster.engine.rules import EngagementRules
+from vidagg_dagster.engine.schemas import (
+    AGGREGATED_ENGAGEMENT,
+    EVENT_DATE,
+    USER_VIDEO_ENGAGEMENT,
+)
+if TYPE_CHECKING:
+    from vidagg_dagster.engine.tables import Tables
+
+_log = logging.getLogger(__name__)
+_KEY = list(AGGREGATED_ENGAGEMENT.key)
+
+
+@dataclass(frozen=True)
+class LifetimeUpdate:
+    """What an update did. `days` are the replaced days it took in; None where it took all."""
+
+    changed: int
+    deleted: int
+    days: tuple[date, ...] | None
+
+
+def merge_days(
+    daily: DataFrame,
+    *,
+    rules: EngagementRules,
+    run_time: datetime,
+    estimate: bool = False,
+    unique: bool = True,
+) -> DataFrame:
+    """Daily rows -> one row per user and video, in the columns of the lifetime table.
+
+    With `estimate` the durations that no metadata gives are estimated over all the given rows.
+    With `unique=False` the union of the intervals, and what follows from it, is null.
+    """
+    return _merge(
+        _as_lifetime(daily),
+        rules=rules,
+        run_time=run_time,
+        estimates=duration_estimates(daily) if estimate else None,
+        unique=unique,
+    )
+
+
+def update_lifetime(
+    tables: "Tables",
+    *,
+    rules: EngagementRules,
+    run_time: datetime,
+    estimate: bool = False,
+) -> LifetimeUpdate:
+    """Brings the lifetime table up to date with the days replaced since it last ran.
+
+    A pair that has none of these days yet grows by its new rows. A pair that already contains one
+    is merged anew from its daily rows, so that a day run again, late, or emptied leaves no trace.
+    The state is the version of the daily table that was taken in, kept in the commit itself.
+    """
+    note = tables.note(AGGREGATED_ENGAGEMENT)
+    # Scores of untouched pairs follow from the rules too, and an estimate from every pair of its
+    # video: in both cases an increment would leave them behind.
+    fingerprint = hashlib.sha256(rules.model_dump_json().encode()).hexdigest()[:16]
+    keeps = note.get("rules") == fingerprint and not estimate
+    since = int(note["source_version"]) if keeps and "source_version" in note else None
+    replaced = tables.days_replaced_since(USER_VIDEO_ENGAGEMENT, since)
+    new_note = {"source_version": str(replaced.version), "rules": fingerprint}
+
+    lifetime = tables.read(AGGREGATED_ENGAGEMENT)
+    if since is None or replaced.days is None:
+        rows = merge_days(
+            tables.read(USER_VIDEO_ENGAGEMENT), rules=rules, run_time=run_time, estimate=estimate
+        )
+        gone = lifetime.select(*_KEY).join(rows.select(*_KEY), on=_KEY, how="left_anti")
+        days = None
+    elif not replaced.days:
+        return LifetimeUpdate(changed=0, deleted=0, days=())
+    else:
+        days = tuple(sorted(replaced.days))
+        rows, gone = _increment(tables, lifetime, days, rules, run_time)
+    changed, deleted = tables.upsert(AGGREGATED_ENGAGEMENT, rows, gone, new_note)
+    _log.info("lifetime table: %d rows changed, %d removed", changed, deleted)
+    return LifetimeUpdate(changed=changed, deleted=deleted, days=days)
+
+
+def _increment(
+    tables: "Tables",
+    lifetime: DataFrame,
+    days: Sequence[date],
+    rules: EngagementRules,
+    run_time: datetime,
+) -> tuple[DataFrame, DataFrame]:
+    """The lifetime rows that the replaced `days` change, and the keys of those that they end."""
+    contains = F.arrays_overlap("activeDays", F.array(*[F.lit(day) for day in days]))
+    stale = lifetime.where(contains).select(*_KEY, "activeDays")
+    history = [
+        row[0]
+        for row in stale.select(F.explode("activeDays").alias("day")).distinct().collect()
+        if row[0] not in days
+    ]
+    new = _as_lifetime(tables.read(USER_VIDEO_ENGAGEMENT, days))
+    parts = [new]
+    if history:
+        # Only pairs that contain a replaced day need their other days read again.
+        rest = tables.read(USER_VIDEO_ENGAGEMENT, sorted(history))
+        parts.append(_as_lifetime(rest.join(stale.select(*_KEY), on=_KEY, how="left_semi")))
+    grows = lifetime.where(~contains).join(
+        new.select(*_KEY).distinct(), on=_KEY, how="left_semi"
+    )
+    parts.append(grows.select(*new.columns))
+    together = reduce(DataFrame.unionByName, parts)
+    rows = _merge(together, rules=rules, run_time=run_time)
+    gone = stale.select(*_KEY).join(
+        together.select(*_KEY).distinct(), on=_KEY, how="left_anti"
+    )
+    return rows, gone
+
+
+def _as_lifetime(daily: DataFrame) -> DataFrame:
+    return daily.withColumn("activeDays", F.array(EVENT_DATE)).drop(EVENT_DATE)
+
+
+def _merge(
+    rows: DataFrame,
+    *,
+    rules: EngagementRules,
+    run_time: datetime,
+    estimates: DataFrame | None = None,
+    unique: bool = True,
+) -> DataFrame:
+    """Rows with `activeDays` (one day or many), of which no two of a pair share a day -> one a pair."""
+    described = F.struct(
+        F.element_at("activeDays", -1).alias("latestDay"),
+        F.col("videoTitle").alias("videoTitle"),
+        F.col("videoDuration").alias("videoDuration"),
+        F.col("videoDurationSource").alias("durationSource"),
+    )
+    merged = merge_with_union(
+        rows,
+        _KEY,
+        "watchedIntervals",
+        sums=_published_sums(),
+        span_sums={},
+        least={"firstWatchDate": F.col("firstWatchDate")},
+        greatest={
+            "lastWatchDate": F.col("lastWatchDate"),
+            "maxPositionMs": milliseconds(F.col("maxPositionReached")),
+            "described": described,
+        },
+        lists={"dayLists": F.col("activeDays")},
+        unite=unique,
+    )
+    pairs = merged.select(
+        "*",
+        F.array_sort(F.flatten("dayLists")).alias("activeDays"),
+        F.col("described.videoTitle").alias("videoTitle"),
+        milliseconds(F.col("described.videoDuration")).alias("durationMs"),
+        F.col("described.durationSource").alias("durationSource"),
+    )
+    if estimates is not None:
+        pairs = with_estimates(pairs, estimates)
+    return publish(pairs, AGGREGATED_ENGAGEMENT, rules=rules, run_time=run_time)
+
+
+def _published_sums() -> dict[str, Column]:
+    """The additive facts, taken back from the published columns of a row."""
+    return {
+        "watchMs": milliseconds(F.col("totalWatchTime")),
+        "clockMs": milliseconds(F.col("totalClockTime")),
+        **{f"{name}Ms": milliseconds(F.col(f"{name}Seconds")) for name in EVIDENCE},
+        "tailMs": milliseconds(F.col("estimatedTailSeconds")),
+        "sessionMs": milliseconds(F.col("totalSessionDuration")),
+        "sessionCount": F.col("sessionCount"),
+        "pauseCount": F.col("pauseCount"),
+        "forwardSkips": F.col("totalForwardSkips"),
+        "backwardSkips": F.col("totalBackwardSkips"),
+        "completionCount": F.col("completionCount"),
+        "openEndedCount": F.col("openEndedCount"),
+        "exceedingCount": F.col("exceedingPositionCount"),
+    }

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import reduce
-from typing import TYPE_CHECKING
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -20,11 +19,11 @@ from vidagg_dagster.engine.schemas import (
     EVENT_DATE,
     USER_VIDEO_ENGAGEMENT,
 )
-if TYPE_CHECKING:
-    from vidagg_dagster.engine.tables import Tables
+from vidagg_dagster.engine.tables import TableConflictError, Tables
 
 _log = logging.getLogger(__name__)
 _KEY = list(AGGREGATED_ENGAGEMENT.key)
+_ATTEMPTS = 3
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ def merge_days(
 
 
 def update_lifetime(
-    tables: "Tables",
+    tables: Tables,
     *,
     rules: EngagementRules,
     run_time: datetime,
@@ -70,35 +69,55 @@ def update_lifetime(
     A pair that has none of these days yet grows by its new rows. A pair that already contains one
     is merged anew from its daily rows, so that a day run again, late, or emptied leaves no trace.
     The state is the version of the daily table that was taken in, kept in the commit itself.
+
+    Raises:
+        TableConflictError: Other writers changed the table during each of three attempts.
     """
+    for _ in range(_ATTEMPTS - 1):
+        try:
+            return _update(tables, rules, run_time, estimate)
+        except TableConflictError as error:
+            _log.warning("another run updated the lifetime table, computing again: %s", error)
+    return _update(tables, rules, run_time, estimate)
+
+
+def _update(
+    tables: Tables, rules: EngagementRules, run_time: datetime, estimate: bool
+) -> LifetimeUpdate:
+    based_on = tables.version(AGGREGATED_ENGAGEMENT)
     note = tables.note(AGGREGATED_ENGAGEMENT)
     # Scores of untouched pairs follow from the rules too, and an estimate from every pair of its
     # video: in both cases an increment would leave them behind.
-    fingerprint = hashlib.sha256(rules.model_dump_json().encode()).hexdigest()[:16]
+    fingerprint = hashlib.sha256(f"{rules.model_dump_json()} {estimate}".encode()).hexdigest()[:16]
     keeps = note.get("rules") == fingerprint and not estimate
     since = int(note["source_version"]) if keeps and "source_version" in note else None
     replaced = tables.days_replaced_since(USER_VIDEO_ENGAGEMENT, since)
-    new_note = {"source_version": str(replaced.version), "rules": fingerprint}
+    if replaced.days is not None and not replaced.days:
+        return LifetimeUpdate(changed=0, deleted=0, days=())
 
     lifetime = tables.read(AGGREGATED_ENGAGEMENT)
     if since is None or replaced.days is None:
+        days = None
         rows = merge_days(
             tables.read(USER_VIDEO_ENGAGEMENT), rules=rules, run_time=run_time, estimate=estimate
         )
         gone = lifetime.select(*_KEY).join(rows.select(*_KEY), on=_KEY, how="left_anti")
-        days = None
-    elif not replaced.days:
-        return LifetimeUpdate(changed=0, deleted=0, days=())
     else:
         days = tuple(sorted(replaced.days))
         rows, gone = _increment(tables, lifetime, days, rules, run_time)
-    changed, deleted = tables.upsert(AGGREGATED_ENGAGEMENT, rows, gone, new_note)
-    _log.info("lifetime table: %d rows changed, %d removed", changed, deleted)
+    changed, deleted = tables.upsert(
+        AGGREGATED_ENGAGEMENT,
+        rows,
+        gone,
+        {"source_version": str(replaced.version), "rules": fingerprint},
+        based_on=based_on,
+    )
+    _log.info("lifetime table: %d rows written, %d removed", changed, deleted)
     return LifetimeUpdate(changed=changed, deleted=deleted, days=days)
 
 
 def _increment(
-    tables: "Tables",
+    tables: Tables,
     lifetime: DataFrame,
     days: Sequence[date],
     rules: EngagementRules,

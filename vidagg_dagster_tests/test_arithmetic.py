@@ -291,3 +291,7 @@ def test_the_rules_of_every_scenario_mean_the_same_to_engine_and_reference() -> 
     for scenario in SCENARIOS:
         ours, theirs = EngagementRules(**scenario.rules), rules_of(scenario)
         assert {name: getattr(theirs, name) for name in type(ours).model_fields} == dict(ours)
+
+
+def test_spark_connect_gives_the_same_rows(connect_spark: SparkSession) -> None:
+    assert_equals_reference(connect_spark, random_events(9, n_users=150), DURATIONS)

@@ -59,7 +59,9 @@ class StepRequest(_Model):
     days: tuple[date, ...] = Field(description="The days to replace; empty for the lifetime step.")
     start_date: date
     timezone: str
-    run_time: datetime = Field(description="Becomes `processedAt`; an event may not be later by a day.")
+    run_time: datetime = Field(
+        description="Becomes `processedAt`; an event may not be later by a day."
+    )
     store: TableStore
     source: SourceSpec | None = None
     video_metadata: str | None = None

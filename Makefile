@@ -1,0 +1,73 @@
+# Needs only Python 3.11 or newer. Everything is installed into .venv, by the versions of
+# constraints.txt. Java is not needed: where Java 17 is found Spark computes, else Sail.
+
+VENV := .venv
+PORT ?= 3000
+BIN := $(VENV)/bin
+
+# The first interpreter that runs and is new enough; `make PYTHON=/path/to/python3.12` overrides.
+# A test run is needed because some version managers put names into PATH that do not run.
+ifndef PYTHON
+PYTHON := $(shell for python in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+	if $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
+	then echo $$python; break; fi; done)
+endif
+
+# Stamps: an install is repeated only when what is to be installed has changed.
+RUN := $(VENV)/.installed-run
+DEV := $(VENV)/.installed-dev
+
+.PHONY: help demo dev test test-slow lint format types validate docs clean
+
+help: ## This list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+demo: $(RUN) ## Ten days of made-up events through Dagster, and what came out
+	$(BIN)/vidagg demo
+
+dev: $(RUN) ## Dagster's UI on the demo's tables and history (after `make demo`)
+	$(BIN)/vidagg ui --port $(PORT)
+
+test: lint types validate ## Everything CI runs
+	$(BIN)/python -m pytest -q -m "not slow"
+
+test-slow: $(DEV) ## Fault injection, backfills through the UI's server, the README's commands
+	$(BIN)/python -m pytest -q -m slow
+
+lint: $(DEV) ## Style
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(DEV) ## Types
+	$(BIN)/mypy
+
+validate: $(DEV) ## The code location loads
+	$(BIN)/dagster definitions validate -w workspace.yaml
+
+format: $(DEV) ## Rewrite the files in the house style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(DEV) ## Write the generated pages anew
+	$(BIN)/python -m vidagg_dagster.settings_reference
+	$(BIN)/python -m vidagg_dagster.metrics_page
+
+clean: ## Remove everything that the targets above made
+	rm -rf $(VENV) demo_data build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo "vidagg needs Python 3.11 or newer, and there is none in PATH." \
+		"Install one, or say where it is: make PYTHON=/path/to/python3.12" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "No virtual environment could be made." \
+		"On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+
+$(RUN): pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints.txt --editable '.[local,orchestration]'
+	@touch $@
+
+$(DEV): pyproject.toml constraints.txt | $(RUN)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints.txt --editable '.[local,orchestration,dev]'
+	@touch $@

@@ -1,0 +1,401 @@
+"""The notebook front door: events in a table, one row per user and video in another.
+
+aggregator = VideoEngagementAggregator(spark, "raw_video_events",
+                                       video_metadata_table="video_metadata")
+result = aggregator.run_aggregation()
+aggregator.save_results(result)
+"""
+
+import uuid
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from functools import reduce
+from operator import and_, or_
+from pathlib import Path
+from typing import Any, Literal, get_args
+from weakref import WeakKeyDictionary
+from zoneinfo import ZoneInfo
+
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from vidagg_dagster.aggregate import daily_engagement
+from vidagg_dagster.engine.columns import milliseconds
+from vidagg_dagster.engine.engagement import QUALITY_FLAGS, TIERS
+from vidagg_dagster.engine.events import accepted, classify
+from vidagg_dagster.engine.lifetime import merge_days
+from vidagg_dagster.engine.rules import EngagementRules
+from vidagg_dagster.engine.schemas import AGGREGATED_ENGAGEMENT, EVENT_DATE
+from vidagg_dagster.engine.sources import read_source
+from vidagg_dagster.engine.videos import read_videos
+from vidagg_dagster.steps.contract import SourceSpec
+
+SaveMode = Literal["overwrite", "append", "merge"]
+
+DELTA = "delta"
+
+
+@dataclass(frozen=True)
+class _Days:
+    """Days from `first` up to, not including, `end`; None is open."""
+
+    first: date | None
+    end: date | None
+
+    def contain(self, day: Column) -> Column:
+        bounds = []
+        if self.first is not None:
+            bounds.append(day >= F.lit(self.first))
+        if self.end is not None:
+            bounds.append(day < F.lit(self.end))
+        return reduce(and_, bounds, F.lit(True))
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What a frame of `run_aggregation` was made from; needed to save it exactly."""
+
+    daily: DataFrame
+    days: _Days
+    run_time: datetime
+
+
+class VideoEngagementAggregator:
+    """Aggregates raw player events to one row per user and video.
+
+    Args:
+        spark: a session: Databricks, local Spark, Spark Connect or Sail.
+        input_table: the events: a table or view name, a frame, or a path of files. Needed are
+            `timestamp`, `userId`, `sessionId`, `videoId`, `eventName` and `currentTime`.
+        output_table: the table that `save_results` writes. Beside it `<output_table>_daily` keeps
+            the rows per day, from which days can be replaced without counting anything twice.
+        video_metadata_table: `videoId`, `duration` in seconds, `title`: likewise a name, a frame
+            or a path. Without it there are no percentages, scores and tiers.
+        rules: thresholds that differ from the published ones.
+        timezone: the zone whose calendar days are the days.
+        source_timezone: the zone of times that are text and carry none.
+        timestamp_unit: the unit of numeric times (`s`, `ms`, `us`, `ns`).
+        columns: our column name -> the input's, where they differ.
+        estimate_missing_durations: take the largest position seen where no duration is known.
+        table_format: format of the saved tables; the session's default if None.
+
+    Saving replaces whole tables. With Delta each one is replaced in one commit; with Parquet a
+    crash while saving can leave a table to be saved again.
+    """
+
+    def __init__(
+        self,
+        spark: SparkSession,
+        input_table: str | Path | DataFrame,
+        output_table: str = AGGREGATED_ENGAGEMENT.name,
+        video_metadata_table: str | Path | DataFrame | None = None,
+        *,
+        rules: EngagementRules | None = None,
+        timezone: str = "UTC",
+        source_timezone: str = "UTC",
+        timestamp_unit: Literal["s", "ms", "us", "ns"] | None = None,
+        columns: Mapping[str, str] | None = None,
+        estimate_missing_durations: bool = False,
+        table_format: str | None = None,
+    ) -> None:
+        self.spark = spark
+        self.input_table = input_table
+        self.output_table = output_table
+        self.video_metadata_table = video_metadata_table
+        self.rules = rules or EngagementRules()
+        self.timezone = timezone
+        self.source_timezone = source_timezone
+        self.timestamp_unit = timestamp_unit
+        self.columns = dict(columns or {})
+        self.estimate_missing_durations = estimate_missing_durations
+        self.table_format = table_format
+        self._runs: WeakKeyDictionary[DataFrame, _Run] = WeakKeyDictionary()
+
+    @property
+    def daily_table(self) -> str:
+        """The companion of the output table: one row per user, video and day."""
+        return f"{self.output_table}_daily"
+
+    def run_aggregation(
+        self,
+        start_date: date | datetime | None = None,
+        end_date: date | datetime | None = None,
+        calculate_unique_seconds: bool = True,
+    ) -> DataFrame:
+        """One row per user and video over the days in [start_date, end_date).
+
+        What happens on a day may have begun the day before: the events of the day before
+        `start_date` are read as context, and counted nowhere.
+
+        Args:
+            start_date: the first day; a datetime has to be a midnight of `timezone`. None: all.
+            end_date: the day after the last one. None: up to the newest event.
+            calculate_unique_seconds: False spares the union of the watched intervals, and leaves
+                null what follows from it: unique seconds and percentage, rewatched seconds, the
+                intervals, score, tier and the flags.
+
+        Returns:
+            A frame with the columns of `aggregated_user_video_engagement`. It is computed when it
+            is used, and again at each use; save it and read the table to use it often.
+
+        Raises:
+            ValueError: a boundary is not a whole day, or the range is empty.
+            SourceError: the events cannot be read, or lack a column.
+        """
+        days = _Days(self._day(start_date, "start_date"), self._day(end_date, "end_date"))
+        if days.first is not None and days.end is not None and days.first >= days.end:
+            raise ValueError(
+                f"start_date {days.first} is not before end_date {days.end}; the end is not part "
+                "of the range, so one day is start_date=day, end_date=day + 1"
+            )
+        run_time = datetime.now(UTC)
+        daily = self._daily_rows(days, run_time, unique=calculate_unique_seconds)
+        result = self._merged(daily, run_time, unique=calculate_unique_seconds)
+        self._runs[result] = _Run(daily, days, run_time)
+        return result
+
+    def save_results(self, df: DataFrame, mode: SaveMode = "overwrite") -> None:
+        """Write a result to the output table.
+
+        Args:
+            df: what `run_aggregation` returned. With `overwrite`, any frame of such rows.
+            mode: `overwrite` replaces the table. `merge` replaces the days that were aggregated
+                and keeps all others, so that a day may be saved late, again, or in any order.
+                `append` does the same as `merge`, because appended rows would be a second row of
+                a user and video, and says so in a warning.
+
+        Raises:
+            ValueError: unknown mode; or a merge that could not be exact, because the frame is not
+                the one that `run_aggregation` returned, or the table was not saved with its days.
+        """
+        if mode not in get_args(SaveMode):
+            raise ValueError(f"unknown mode {mode!r}; use overwrite, merge or append")
+        run = self._runs.get(df)
+        if mode == "append":
+            warnings.warn(
+                f"append would give {self.output_table} a second row of the same user and video; "
+                "the days are merged into it instead, as with mode='merge'",
+                stacklevel=2,
+            )
+        if mode == "overwrite":
+            if run is None:
+                # Rows that were changed after aggregation: their days are not known any more.
+                self._replace(self.output_table, df)
+                self.spark.sql(f"DROP TABLE IF EXISTS {self.daily_table}")
+            else:
+                self._replace(self.daily_table, run.daily)
+                self._publish(run)
+            return
+        if run is None:
+            raise ValueError(
+                "only the frame that run_aggregation returned can be merged: saving it also saves "
+                "its rows per day. Merge that frame and filter the saved table, or use "
+                "mode='overwrite'"
+            )
+        self._merge(run)
+
+    def generate_summary_stats(self, df: DataFrame) -> dict[str, Any]:
+        """Counts, totals, averages and signs of wrong data of a result.
+
+        `negative_watch_time`, `null_keys`, `duplicate_keys` and `not_finite` count rows that must
+        not exist: alert on anything above 0. `tiers` and `quality_flags` hold rows by name.
+        """
+        keys = [F.col(column) for column in AGGREGATED_ENGAGEMENT.key]
+        numbers = [
+            "totalWatchTime",
+            "totalUniqueSecondsWatched",
+            "totalClockTime",
+            "maxPositionReached",
+            "rewatchedSeconds",
+            "engagementScore",
+        ]
+        measures: dict[str, Column] = {
+            "total_rows": F.count(F.lit(1)),
+            "distinct_keys": F.count_distinct(F.struct(*keys)),
+            "unique_users": F.count_distinct("userId"),
+            "unique_videos": F.count_distinct("videoId"),
+            "total_watch_time": _total_seconds("totalWatchTime"),
+            "total_unique_seconds_watched": _total_seconds("totalUniqueSecondsWatched"),
+            "estimated_tail_seconds": _total_seconds("estimatedTailSeconds"),
+            "total_sessions": F.sum("sessionCount"),
+            "total_completions": F.sum("completionCount"),
+            "completed_rows": _rows(F.col("completionCount") > 0),
+            "replayed_rows": _rows(F.col("isReplay")),
+            "avg_watch_percentage": F.avg("watchPercentage"),
+            "avg_unique_watch_percentage": F.avg("uniqueWatchPercentage"),
+            "avg_completion_percentage": F.avg("completionPercentage"),
+            "avg_engagement_score": F.avg("engagementScore"),
+            "rows_without_duration": _rows(F.col("videoDuration").isNull()),
+            "negative_watch_time": _rows(
+                (F.col("totalWatchTime") < 0)
+                | F.coalesce(F.col("totalUniqueSecondsWatched") < 0, F.lit(False))
+            ),
+            "null_keys": _rows(reduce(or_, [key.isNull() for key in keys])),
+            "not_finite": _rows(
+                reduce(
+                    or_,
+                    [
+                        F.coalesce(F.isnan(name) | (F.abs(name) == float("inf")), F.lit(False))
+                        for name in numbers
+                    ],
+                )
+            ),
+            **{f"tier {tier}": _rows(F.col("engagementTier") == tier) for tier in TIERS},
+            **{
+                f"flag {flag}": _rows(F.array_contains("qualityFlags", flag))
+                for flag in QUALITY_FLAGS
+            },
+        }
+        row = df.agg(*[measure.alias(name) for name, measure in measures.items()]).collect()[0]
+        found: dict[str, Any] = {
+            name: row[name] for name in measures if not name.startswith(("tier ", "flag "))
+        }
+        found["duplicate_keys"] = found["total_rows"] - found.pop("distinct_keys")
+        found["tiers"] = {tier: row[f"tier {tier}"] for tier in TIERS}
+        found["quality_flags"] = {flag: row[f"flag {flag}"] for flag in QUALITY_FLAGS}
+        return found
+
+    def _day(self, boundary: date | datetime | None, name: str) -> date | None:
+        if not isinstance(boundary, datetime):
+            return boundary
+        local = boundary
+        if boundary.tzinfo is not None:
+            local = boundary.astimezone(ZoneInfo(self.timezone))
+        if local.time() != datetime.min.time():
+            raise ValueError(
+                f"{name} {boundary.isoformat()} is not a midnight of {self.timezone}, and days "
+                f"are computed whole. Use {local.date()!r} or the day after"
+            )
+        return local.date()
+
+    def _daily_rows(self, days: _Days, run_time: datetime, *, unique: bool) -> DataFrame:
+        spec = SourceSpec(
+            **self._location(self.input_table),
+            columns=self.columns,
+            timezone=self.source_timezone,
+            timestamp_unit=self.timestamp_unit,
+        )
+        classified = classify(
+            read_source(self.spark, spec),
+            spec=spec,
+            start_date=None,
+            timezone=self.timezone,
+            run_time=run_time,
+        )
+        context = days.first - timedelta(days=1) if days.first else None
+        needed = _Days(context, days.end).contain(F.col(EVENT_DATE))
+        daily = daily_engagement(
+            accepted(classified).where(needed),
+            self._videos(),
+            rules=self.rules,
+            timezone=self.timezone,
+            run_time=run_time,
+            unique=unique,
+        )
+        return daily.where(days.contain(F.col(EVENT_DATE)))
+
+    def _videos(self) -> DataFrame:
+        if self.video_metadata_table is None:
+            return read_videos(self.spark, None)
+        return read_videos(self.spark, self._location(self.video_metadata_table)["location"])
+
+    def _location(self, given: str | Path | DataFrame) -> dict[str, Any]:
+        """Where to read from, in the words of `SourceSpec`."""
+        if isinstance(given, DataFrame):
+            view = f"vidagg_{uuid.uuid4().hex}"
+            given.createOrReplaceTempView(view)
+            return {"location": view, "format": "table"}
+        if isinstance(given, Path) or not self.spark.catalog.tableExists(given):
+            return {"location": str(given), "format": "auto"}
+        return {"location": given, "format": "table"}
+
+    def _merged(self, daily: DataFrame, run_time: datetime, *, unique: bool) -> DataFrame:
+        return merge_days(
+            daily,
+            rules=self.rules,
+            run_time=run_time,
+            estimate=self.estimate_missing_durations,
+            unique=unique,
+        )
+
+    def _merge(self, run: _Run) -> None:
+        if not self.spark.catalog.tableExists(self.daily_table):
+            if self.spark.catalog.tableExists(self.output_table):
+                raise ValueError(
+                    f"{self.output_table} was saved without its rows per day ({self.daily_table} "
+                    "does not exist), so no day of it can be replaced. Save once with "
+                    "mode='overwrite' over all days, then merge"
+                )
+            self._replace(self.daily_table, run.daily)
+            self._publish(run)
+            return
+        # The new rows are needed twice, and stand on the whole computation.
+        fresh = f"{self.daily_table}_new"
+        self._write(fresh, run.daily)
+        try:
+            new = self.spark.table(fresh)
+            kept = self.spark.table(self.daily_table).where(~_replaced(run.days, new))
+            self._replace(self.daily_table, kept.unionByName(new))
+        finally:
+            self.spark.sql(f"DROP TABLE IF EXISTS {fresh}")
+        self._publish(run)
+
+    def _publish(self, run: _Run) -> None:
+        """The output follows from the daily table alone, so a repeated save heals a broken one."""
+        daily = self.spark.table(self.daily_table)
+        key = list(AGGREGATED_ENGAGEMENT.key)
+        # A pair with one day of unknown intervals has no known union over all its days.
+        unknown = daily.where(F.col("watchedIntervals").isNull()).select(*key).distinct()
+        if unknown.isEmpty():
+            rows = self._merged(daily, run.run_time, unique=True)
+        else:
+            rows = self._merged(
+                daily.join(unknown, on=key, how="left_anti"), run.run_time, unique=True
+            ).unionByName(
+                self._merged(
+                    daily.join(unknown, on=key, how="left_semi"), run.run_time, unique=False
+                )
+            )
+        self._replace(self.output_table, rows)
+
+    def _replace(self, table: str, rows: DataFrame) -> None:
+        """Overwrite a table with rows that may be read from it."""
+        if self._format() == DELTA or not self.spark.catalog.tableExists(table):
+            self._write(table, rows)
+            return
+        # Other formats delete before they read.
+        staging = f"{table}_staging"
+        self._write(staging, rows)
+        self._write(table, self.spark.table(staging))
+        self.spark.sql(f"DROP TABLE {staging}")
+
+    def _write(self, table: str, rows: DataFrame) -> None:
+        writer = rows.write.mode("overwrite").format(self._format())
+        if self._format() == DELTA:
+            writer = writer.option("overwriteSchema", "true")
+        writer.saveAsTable(table)
+
+    def _format(self) -> str:
+        if self.table_format is not None:
+            return self.table_format
+        return self.spark.conf.get("spark.sql.sources.default", "parquet") or "parquet"
+
+
+def _replaced(days: _Days, new: DataFrame) -> Column:
+    """Which saved days a merge replaces: those asked for; an open end is the rows' last day."""
+    first, last = new.agg(F.min(EVENT_DATE), F.max(EVENT_DATE)).collect()[0]
+    begin = days.first or first
+    end = days.end or (last + timedelta(days=1) if last else None)
+    if begin is None or end is None:
+        return F.lit(False)
+    return _Days(begin, end).contain(F.col(EVENT_DATE))
+
+
+def _rows(condition: Column) -> Column:
+    return F.count(F.when(condition, F.lit(1)))
+
+
+def _total_seconds(name: str) -> Column:
+    return F.coalesce(F.sum(milliseconds(F.col(name))), F.lit(0)) / 1000.0

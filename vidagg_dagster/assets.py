@@ -1,0 +1,251 @@
+"""The assets: which days, which step, and what people see of the result.
+
+Every body is the same three parts: build the request, let `steps` run it wherever it runs, report
+the result. What a step computes is in `engine/`.
+"""
+
+import warnings
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+
+from vidagg_dagster.checks import check_results, check_specs, report_days
+from vidagg_dagster.engine.schemas import (
+    AGGREGATED_ENGAGEMENT,
+    QUALITY_REPORT,
+    RAW_EVENTS,
+    SESSIONS,
+    USER_VIDEO_ENGAGEMENT,
+    WATCH_INTERVALS,
+    Table,
+)
+from vidagg_dagster.partitions import LOOK_BACK, backfill_policy, daily_partitions, days_of
+from vidagg_dagster.settings import Settings
+from vidagg_dagster.steps.contract import StepName, StepRequest, StepResult
+from vidagg_dagster.steps.runner import StepRunner
+
+GROUP = "video_engagement"
+OWNERS = ["team:data"]
+KINDS = {"pyspark", "deltalake"}
+VIDEO_METADATA = "video_metadata"
+
+Events = Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]
+
+
+def build_assets(settings: Settings) -> list[dg.AssetsDefinition | dg.AssetSpec]:
+    """The assets with the partitions and inputs that the settings name."""
+    with warnings.catch_warnings():
+        # Beta since years; without it a backfill would be a run, and an engine, per day.
+        warnings.filterwarnings("ignore", ".*`backfill_policy`", dg.BetaWarning)
+        return _build(settings)
+
+
+def _build(settings: Settings) -> list[dg.AssetsDefinition | dg.AssetSpec]:
+    daily = daily_partitions(settings)
+    backfills = backfill_policy(settings)
+
+    @dg.asset(
+        group_name=GROUP,
+        owners=OWNERS,
+        kinds=KINDS,
+        partitions_def=daily,
+        backfill_policy=backfills,
+        check_specs=check_specs(RAW_EVENTS.name, daily),
+        metadata=_describe(settings, RAW_EVENTS),
+    )
+    def raw_events(
+        context: dg.AssetExecutionContext, steps: dg.ResourceParam[StepRunner]
+    ) -> Events:
+        """One row per accepted player event: parsed, trimmed, canonical names, no duplicates.
+
+        Rejected rows go to `rejected_events` with their payload and every reason, and the counts
+        of both to `ingestion_counts`: input = accepted + duplicates + rejected.
+        """
+        request = _request(context, settings, StepName.RAW_EVENTS)
+        yield from _report(context, steps.run(context, request))
+
+    @dg.asset(
+        group_name=GROUP,
+        owners=OWNERS,
+        kinds=KINDS,
+        partitions_def=daily,
+        backfill_policy=backfills,
+        deps=[dg.AssetDep(raw_events, partition_mapping=LOOK_BACK), VIDEO_METADATA],
+        check_specs=check_specs(SESSIONS.name, daily),
+        metadata=_describe(settings, SESSIONS),
+    )
+    def sessions(context: dg.AssetExecutionContext, steps: dg.ResourceParam[StepRunner]) -> Events:
+        """One row per session and day: a (userId, sessionId), cut wherever it was idle too long.
+
+        A day reads its own events and, as context, those of the day before. So a backfill of days
+        A to B also runs the day after B, whose context has changed; that is a run of its own.
+        """
+        request = _request(context, settings, StepName.SESSIONS)
+        yield from _report(context, steps.run(context, request))
+
+    @dg.asset(
+        group_name=GROUP,
+        owners=OWNERS,
+        kinds=KINDS,
+        partitions_def=daily,
+        backfill_policy=backfills,
+        deps=[sessions],
+        check_specs=check_specs(WATCH_INTERVALS.name, daily),
+        metadata=_describe(settings, WATCH_INTERVALS),
+    )
+    def watch_intervals(
+        context: dg.AssetExecutionContext, steps: dg.ResourceParam[StepRunner]
+    ) -> Events:
+        """One row per stretch of a video that was watched, with the evidence for it.
+
+        It belongs to the day of the event that closes it.
+        """
+        request = _request(context, settings, StepName.WATCH_INTERVALS)
+        yield from _report(context, steps.run(context, request))
+
+    @dg.asset(
+        group_name=GROUP,
+        owners=OWNERS,
+        kinds=KINDS,
+        partitions_def=daily,
+        backfill_policy=backfills,
+        deps=[watch_intervals, sessions, VIDEO_METADATA],
+        check_specs=check_specs(USER_VIDEO_ENGAGEMENT.name, daily),
+        metadata=_describe(settings, USER_VIDEO_ENGAGEMENT),
+    )
+    def user_video_engagement(
+        context: dg.AssetExecutionContext, steps: dg.ResourceParam[StepRunner]
+    ) -> Events:
+        """One row per user, video and day: what was watched, skipped, completed, and the score."""
+        request = _request(context, settings, StepName.USER_VIDEO_ENGAGEMENT)
+        yield from _report(context, steps.run(context, request))
+
+    @dg.asset(
+        group_name=GROUP,
+        owners=OWNERS,
+        kinds=KINDS,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        deps=[user_video_engagement],
+        check_specs=check_specs(AGGREGATED_ENGAGEMENT.name),
+        metadata=_describe(settings, AGGREGATED_ENGAGEMENT),
+    )
+    def aggregated_user_video_engagement(
+        context: dg.AssetExecutionContext, steps: dg.ResourceParam[StepRunner]
+    ) -> Events:
+        """One row per user and video: the daily rows merged over all days.
+
+        Takes in whatever days were replaced since it last ran, in any order; a day that became
+        empty leaves no trace.
+        """
+        request = _request(context, settings, StepName.AGGREGATED_ENGAGEMENT)
+        yield from _report(context, steps.run(context, request))
+
+    @dg.asset(
+        group_name=GROUP,
+        owners=OWNERS,
+        kinds=KINDS,
+        partitions_def=daily,
+        backfill_policy=backfills,
+        deps=[raw_events, sessions, user_video_engagement],
+        check_specs=check_specs(QUALITY_REPORT.name, daily),
+        metadata=_describe(settings, QUALITY_REPORT),
+    )
+    def quality_report(
+        context: dg.AssetExecutionContext, steps: dg.ResourceParam[StepRunner]
+    ) -> Events:
+        """One row per day and measure: what came in, what was rejected and why, flags, evidence."""
+        request = _request(context, settings, StepName.QUALITY_REPORT)
+        yield from _report(context, steps.run(context, request))
+
+    video_metadata = dg.AssetSpec(
+        VIDEO_METADATA,
+        description="One row per video: `videoId`, `duration` in seconds, `title`. Kept elsewhere; "
+        "VIDAGG_VIDEO_METADATA says where.",
+        group_name=GROUP,
+        owners=OWNERS,
+        metadata={"location": settings.video_metadata or "not set"},
+    )
+    return [
+        video_metadata,
+        raw_events,
+        sessions,
+        watch_intervals,
+        user_video_engagement,
+        aggregated_user_video_engagement,
+        quality_report,
+    ]
+
+
+def _request(context: dg.AssetExecutionContext, settings: Settings, step: StepName) -> StepRequest:
+    lifetime = step is StepName.AGGREGATED_ENGAGEMENT
+    return StepRequest(
+        step=step,
+        days=() if lifetime else days_of(context),
+        start_date=settings.start_date,
+        timezone=settings.timezone,
+        run_time=datetime.now(UTC),
+        store=settings.store,
+        source=settings.source_spec if step is StepName.RAW_EVENTS else None,
+        video_metadata=settings.video_metadata,
+        estimate_missing_durations=settings.estimate_missing_durations,
+        rules=settings.rules,
+    )
+
+
+def _report(context: dg.AssetExecutionContext, result: StepResult) -> Events:
+    """Materialization first, then checks: a blocking check ends the step, the rows are there."""
+    for day in result.days:
+        # Metadata of a MaterializeResult would be copied to every day of a range.
+        context.add_asset_metadata(
+            {"dagster/partition_row_count": day.rows, **_table("measures", day.metrics)},
+            partition_key=day.day.isoformat(),
+        )
+    yield dg.MaterializeResult(metadata=_run_metadata(result))
+    report_days(context, result)
+    yield from check_results(result)
+
+
+def _run_metadata(result: StepResult) -> dict[str, Any]:
+    shown: dict[str, Any] = {"seconds": result.seconds, **result.metrics}
+    if result.days:
+        first, last = result.days[0].day, result.days[-1].day
+        shown["days"] = f"{first}" if first == last else f"{first} to {last} ({len(result.days)})"
+        shown["rows_of_run"] = result.rows
+    else:
+        shown["dagster/row_count"] = result.rows
+    if len(result.days) > 1:
+        shown["rows_by_day"] = dg.MetadataValue.table(
+            [dg.TableRecord({"day": day.day.isoformat(), "rows": day.rows}) for day in result.days]
+        )
+    if result.top:
+        shown["top_videos"] = dg.MetadataValue.table(
+            [dg.TableRecord(dict(row)) for row in result.top]
+        )
+    return shown
+
+
+def _table(name: str, values: dict[str, int | float | str | None]) -> dict[str, Any]:
+    if not values:
+        return {}
+    records = [dg.TableRecord({"measure": key, "value": value}) for key, value in values.items()]
+    return {name: dg.MetadataValue.table(records, schema=_MEASURE_SCHEMA)}
+
+
+_MEASURE_SCHEMA = dg.TableSchema(
+    [dg.TableColumn("measure", "string"), dg.TableColumn("value", "float")]
+)
+
+
+def _describe(settings: Settings, table: Table) -> dict[str, Any]:
+    return {
+        "dagster/table_name": table.name,
+        "dagster/uri": f"{settings.store.location}/{table.name}",
+        "dagster/column_schema": dg.TableSchema(
+            [
+                dg.TableColumn(column.name, column.type.simpleString(), description=column.doc)
+                for column in table.columns
+            ]
+        ),
+    }

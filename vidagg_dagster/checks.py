@@ -1,0 +1,129 @@
+"""Validation rules as asset checks: what Dagster shows of them, and what a step reports.
+
+Dagster 1.13 files a check result under a day only in a run of one day; in a run over a range it
+goes to no day at all and every day stays "planned". A range run therefore reports each day once
+more, outside the run; that is confined to `report_days`.
+"""
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+import dagster as dg
+from dagster._core.definitions.asset_checks.asset_check_evaluation import (
+    AssetCheckEvaluationTargetMaterializationData,
+)
+
+from vidagg_dagster.engine.quality import Rule
+from vidagg_dagster.engine.quality_rules import RULES
+from vidagg_dagster.steps.contract import RuleOutcome, Severity, StepResult
+
+VIOLATIONS = "violations"
+FAILED_DAYS = "failed_days"
+MOST_DAYS_SHOWN = 31
+
+_SEVERITY = {
+    Severity.ERROR: dg.AssetCheckSeverity.ERROR,
+    Severity.WARN: dg.AssetCheckSeverity.WARN,
+}
+
+
+def check_specs(
+    table: str, partitions: dg.PartitionsDefinition | None = None
+) -> list[dg.AssetCheckSpec]:
+    """One check for each rule of a table; an ERROR rule blocks what is downstream."""
+    with warnings.catch_warnings():
+        # Partitioned checks are a preview; this module alone depends on them.
+        warnings.filterwarnings("ignore", ".*partitions_def", dg.PreviewWarning)
+        return [
+            dg.AssetCheckSpec(
+                name=rule.name,
+                asset=table,
+                description=rule.says,
+                blocking=rule.blocking,
+                partitions_def=partitions,
+            )
+            for rule in RULES[table]
+        ]
+
+
+def check_results(result: StepResult) -> Iterator[dg.AssetCheckResult]:
+    """One result for each rule, over all days of the step."""
+    rules = _rules(result)
+    for name, outcomes in _by_rule(result):
+        failed = [outcome for outcome in outcomes if not outcome.passed]
+        yield dg.AssetCheckResult(
+            check_name=name,
+            passed=not failed,
+            severity=_SEVERITY[rules[name].severity],
+            metadata=_metadata(outcomes[0]) if len(outcomes) == 1 else _summary(failed),
+        )
+
+
+def report_days(context: dg.AssetExecutionContext, result: StepResult) -> None:
+    """Files the outcomes of a range run under their days. Call it after the materialization.
+
+    Each evaluation points at its day's materialization, so that the UI takes it for current.
+    """
+    if len(result.days) < 2:
+        return
+    rules = _rules(result)
+    targets = _materializations(context, [day.day.isoformat() for day in result.days])
+    for outcome in result.outcomes:
+        if outcome.day is None:
+            continue
+        rule, day = rules[outcome.rule], outcome.day.isoformat()
+        context.instance.report_runless_asset_event(
+            dg.AssetCheckEvaluation(
+                asset_key=context.asset_key,
+                check_name=rule.name,
+                passed=outcome.passed,
+                severity=_SEVERITY[rule.severity],
+                blocking=rule.blocking,
+                metadata=_metadata(outcome),
+                partition=day,
+                target_materialization_data=targets.get(day),
+            )
+        )
+
+
+def _materializations(
+    context: dg.AssetExecutionContext, days: Sequence[str]
+) -> dict[str, AssetCheckEvaluationTargetMaterializationData]:
+    records = context.instance.fetch_materializations(
+        dg.AssetRecordsFilter(asset_key=context.asset_key, asset_partitions=days),
+        limit=len(days),
+    ).records
+    # Newest first: the oldest of a day comes last, so it is put in first.
+    return {
+        record.partition_key: AssetCheckEvaluationTargetMaterializationData(
+            storage_id=record.storage_id, run_id=record.run_id, timestamp=record.timestamp
+        )
+        for record in reversed(records)
+        if record.partition_key is not None
+    }
+
+
+def _rules(result: StepResult) -> Mapping[str, Rule]:
+    return {rule.name: rule for rule in RULES[result.step]}
+
+
+def _by_rule(result: StepResult) -> Iterator[tuple[str, list[RuleOutcome]]]:
+    # A step evaluates rule by rule, so the outcomes of one follow each other.
+    for name, outcomes in groupby(result.outcomes, key=lambda outcome: outcome.rule):
+        yield name, list(outcomes)
+
+
+def _metadata(outcome: RuleOutcome) -> dict[str, Any]:
+    return {VIOLATIONS: outcome.violations, **outcome.detail}
+
+
+def _summary(failed: Sequence[RuleOutcome]) -> dict[str, Any]:
+    days = [outcome.day.isoformat() for outcome in failed if outcome.day is not None]
+    shown = ", ".join(days[:MOST_DAYS_SHOWN])
+    more = f" and {len(days) - MOST_DAYS_SHOWN} more" if len(days) > MOST_DAYS_SHOWN else ""
+    return {
+        VIOLATIONS: sum(outcome.violations for outcome in failed),
+        FAILED_DAYS: (shown + more) or "none",
+    }

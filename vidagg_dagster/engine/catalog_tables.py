@@ -1,0 +1,302 @@
+"""Tables of a Spark catalog, written by Spark's own Delta: `replaceWhere` and `MERGE`.
+
+For Databricks, and for any Spark with the Delta jar. Only DataFrames and SQL, so Spark Connect and
+serverless compute will do.
+"""
+
+import json
+import logging
+import random
+import re
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Final
+
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame, Row, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+from vidagg_dagster.engine.schemas import EVENT_DATE, Table
+from vidagg_dagster.engine.tables import (
+    DAYS_ENTRY,
+    NOTE_ENTRY,
+    Replaced,
+    TableError,
+    bad_keys,
+    changed_since_error,
+    conform,
+    days_from_json,
+    days_to_json,
+    differing_columns,
+    distinct_days,
+    key_error,
+    lost_days_error,
+    other_columns_error,
+    require_key_columns,
+    span,
+    stray_days_error,
+)
+
+log = logging.getLogger(__name__)
+
+MAX_TRIES: Final = 3
+"""How often a write loses against other writers of the same days before it gives up."""
+
+_NAME: Final = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)?")
+"""`schema` or `catalog.schema`. Nothing else: Spark takes other names for files to read."""
+
+_GONE: Final = "vidagg_gone"
+"""Tells the keys to delete from the rows to write, in the one source that MERGE takes."""
+
+_KEEPS_ROWS: Final = frozenset(
+    {
+        "ADD CONSTRAINT",
+        "CHANGE COLUMN",
+        "CLUSTER BY",
+        "COMPUTE STATS",
+        "CREATE TABLE",
+        "DROP CONSTRAINT",
+        "OPTIMIZE",
+        "SET TBLPROPERTIES",
+        "UNSET TBLPROPERTIES",
+        "UPGRADE PROTOCOL",
+        "VACUUM END",
+        "VACUUM START",
+    }
+)
+"""Operations of a history that leave every row as it is."""
+
+
+class CatalogTables:
+    """The declared tables as `location.<table name>`, where location is `[catalog.]schema`.
+
+    The schema must exist; tables are made when they are first written.
+
+    Example:
+        >>> from vidagg_dagster.engine.schemas import RAW_EVENTS
+        >>> tables = CatalogTables(spark, "main.engagement")  # doctest: +SKIP
+        >>> tables.read(RAW_EVENTS, [date(2024, 1, 1)]).count()  # doctest: +SKIP
+        10342
+    """
+
+    def __init__(self, spark: SparkSession, location: str) -> None:
+        if not _NAME.fullmatch(location):
+            raise TableError(
+                f"{location!r} names no place for tables: use schema or catalog.schema, "
+                "of letters, digits, _ and -."
+            )
+        self._spark = spark
+        self._location = location
+
+    def read(self, table: Table, days: Sequence[date] | None = None) -> DataFrame:
+        """See `Tables.read`."""
+        version = self.version(table)
+        if version < 0:
+            return self._spark.createDataFrame([], table.struct)
+        # Spark Connect plans a frame anew at each use: without the version it would change.
+        frame = self._spark.read.option("versionAsOf", version).table(self._name(table))
+        if days is not None:
+            frame = frame.where(F.col(EVENT_DATE).isin(list(days)))
+        return frame.select(*table.column_names)
+
+    def replace_days(self, table: Table, frame: DataFrame, days: Sequence[date]) -> None:
+        """See `Tables.replace_days`."""
+        days = distinct_days(table, days)
+        frame = conform(table, frame)
+        self._require_table(table)
+        lost = 0
+        while True:
+            try:
+                (
+                    frame.write.format("delta")
+                    .mode("overwrite")
+                    .option("replaceWhere", f"{EVENT_DATE} IN ({_literals(days)})")
+                    .option("userMetadata", json.dumps({DAYS_ENTRY: days_to_json(days)}))
+                    .saveAsTable(self._name(table))
+                )
+            except Exception as error:
+                if _condition(error) == "DELTA_REPLACE_WHERE_MISMATCH":
+                    raise stray_days_error(table, days, _stray(frame, days)) from error
+                if not _is_conflict(error):
+                    raise
+                lost += 1
+                if lost > MAX_TRIES:
+                    raise lost_days_error(table, days, lost, self.version(table)) from error
+                time.sleep(random.uniform(0.1, 1) * lost)
+            else:
+                log.info("%s: rows written for %s", table.name, span(days))
+                return
+
+    def upsert(
+        self,
+        table: Table,
+        rows: DataFrame,
+        deleted: DataFrame | None,
+        note: Mapping[str, str],
+        *,
+        based_on: int | None = None,
+    ) -> tuple[int, int]:
+        """See `Tables.upsert`.
+
+        The note becomes a property of the table right after the rows: `MERGE` takes no metadata for
+        its commit where the session's configuration is closed, as on serverless compute. Killed in
+        between, the old note stays, and the same rows are upserted once more.
+        """
+        gone = None if deleted is None else require_key_columns(table, deleted)
+        rows = conform(table, rows)
+        self._require_table(table)
+        if based_on is not None:
+            changes = self.days_replaced_since(table, max(based_on, 0))
+            if changes.days is None:
+                raise changed_since_error(table, based_on, changes.version)
+        for bad in bad_keys(table, rows).limit(1).collect():
+            raise key_error(table, bad.asDict())
+        try:
+            counts = self._merge(table, rows, gone)
+        except Exception as error:
+            if _is_conflict(error):
+                raise changed_since_error(table, based_on, self.version(table)) from error
+            raise
+        text = _quoted(json.dumps(dict(note)))
+        self._spark.sql(
+            f"ALTER TABLE {self._name(table)} SET TBLPROPERTIES ('{NOTE_ENTRY}' = {text})"
+        )
+        changed = counts["num_updated_rows"] + counts["num_inserted_rows"]
+        removed = int(counts["num_deleted_rows"])
+        log.info("%s: %d rows upserted, %d deleted", table.name, changed, removed)
+        return changed, removed
+
+    def version(self, table: Table) -> int:
+        """See `Tables.version`."""
+        if not self._spark.catalog.tableExists(self._name(table)):
+            return -1
+        latest = self._spark.sql(f"DESCRIBE HISTORY {self._name(table)} LIMIT 1").collect()
+        return int(latest[0]["version"])
+
+    def days_replaced_since(self, table: Table, version: int | None) -> Replaced:
+        """See `Tables.days_replaced_since`."""
+        if version is None or not self._spark.catalog.tableExists(self._name(table)):
+            latest = self.version(table)
+            return Replaced(latest, frozenset() if version == latest else None)
+        history: list[Row] = (
+            self._spark.sql(f"DESCRIBE HISTORY {self._name(table)}")
+            .select("version", "operation", "userMetadata")
+            .collect()
+        )
+        latest = max(int(commit["version"]) for commit in history)
+        newer = [commit for commit in history if commit["version"] > version]
+        if version > latest or len(newer) < latest - version:
+            return Replaced(latest, None)
+        days: frozenset[date] = frozenset()
+        for commit in newer:
+            metadata = _metadata(commit["userMetadata"])
+            if DAYS_ENTRY in metadata:
+                days |= days_from_json(metadata[DAYS_ENTRY])
+            elif commit["operation"] not in _KEEPS_ROWS:
+                return Replaced(latest, None)
+        return Replaced(latest, days)
+
+    def note(self, table: Table) -> dict[str, str]:
+        """See `Tables.note`."""
+        if not self._spark.catalog.tableExists(self._name(table)):
+            return {}
+        detail = self._spark.sql(f"DESCRIBE DETAIL {self._name(table)}").select("properties")
+        properties: Mapping[str, str] = detail.collect()[0][0] or {}
+        return dict(json.loads(properties.get(NOTE_ENTRY, "{}")))
+
+    def day_counts(self, table: Table, days: Sequence[date]) -> dict[date, int]:
+        """See `Tables.day_counts`."""
+        counts = dict.fromkeys(days, 0)
+        rows = self.read(table, days).groupBy(EVENT_DATE).agg(F.count(F.lit(1)).alias("rows"))
+        counts.update({row[EVENT_DATE]: row["rows"] for row in rows.collect()})
+        return counts
+
+    def _name(self, table: Table) -> str:
+        return ".".join(f"`{part}`" for part in [*self._location.split("."), table.name])
+
+    def _require_table(self, table: Table) -> None:
+        name = self._name(table)
+        if not self._spark.catalog.tableExists(name):
+            columns = ", ".join(
+                f"`{c.name}` {c.type.simpleString()} COMMENT {_quoted(c.doc)}"
+                for c in table.columns
+            )
+            days = f"PARTITIONED BY ({EVENT_DATE})" if table.partitioned else ""
+            try:
+                self._spark.sql(
+                    f"CREATE TABLE IF NOT EXISTS {name} ({columns}) USING DELTA {days} "
+                    f"COMMENT {_quoted(table.doc)}"
+                )
+            except PySparkException as error:
+                if _condition(error) == "SCHEMA_NOT_FOUND":
+                    raise TableError(
+                        f"There is no schema {self._location} for the table {table.name}. "
+                        "Create it, or correct the location of the tables."
+                    ) from error
+                raise
+        differing = differing_columns(
+            table, {field.name: field.dataType for field in self._spark.table(name).schema.fields}
+        )
+        if differing:
+            raise other_columns_error(name, differing)
+
+    def _merge(self, table: Table, rows: DataFrame, gone: DataFrame | None) -> Row:
+        source = rows.withColumn(_GONE, F.lit(False))
+        if gone is not None:
+            keys = rows.select(*table.key)
+            gone = gone.distinct().join(keys, on=list(table.key), how="left_anti")
+            empty = [
+                F.lit(None).cast(c.type).alias(c.name) if c.name not in table.key else F.col(c.name)
+                for c in table.columns
+            ]
+            source = source.unionByName(gone.select(*empty, F.lit(True).alias(_GONE)))
+        view = f"vidagg_upsert_{uuid.uuid4().hex}"
+        names = [f"`{name}`" for name in table.column_names]
+        source.createOrReplaceTempView(view)
+        try:
+            return self._spark.sql(
+                f"MERGE INTO {self._name(table)} AS old USING {view} AS new "
+                f"ON {' AND '.join(f'old.`{name}` = new.`{name}`' for name in table.key)} "
+                f"WHEN MATCHED AND new.{_GONE} THEN DELETE "
+                f"WHEN MATCHED THEN UPDATE SET {', '.join(f'{n} = new.{n}' for n in names)} "
+                f"WHEN NOT MATCHED AND NOT new.{_GONE} THEN INSERT ({', '.join(names)}) "
+                f"VALUES ({', '.join(f'new.{n}' for n in names)})"
+            ).collect()[0]
+        finally:
+            self._spark.catalog.dropTempView(view)
+
+
+def _literals(days: Sequence[date]) -> str:
+    return ", ".join(f"DATE'{day.isoformat()}'" for day in days)
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
+
+
+def _stray(frame: DataFrame, days: Sequence[date]) -> dict[str, int]:
+    inside = F.coalesce(F.col(EVENT_DATE).isin(list(days)), F.lit(False))
+    day = F.coalesce(F.col(EVENT_DATE).cast(T.StringType()), F.lit("no day"))
+    found = frame.where(~inside).groupBy(day.alias("day")).agg(F.count(F.lit(1)).alias("rows"))
+    return {row["day"]: row["rows"] for row in found.collect()}
+
+
+def _metadata(text: str | None) -> dict[str, str]:
+    try:
+        metadata = json.loads(text or "{}")
+    except ValueError:  # another program's words
+        return {}
+    return metadata if isinstance(metadata, dict) else {}
+
+
+def _condition(error: Exception) -> str | None:
+    return error.getCondition() if isinstance(error, PySparkException) else None
+
+
+def _is_conflict(error: Exception) -> bool:
+    # Delta's conflicts reach Python under several classes, on some roads as plain text only.
+    return bool(re.search(r"DELTA_(CONCURRENT|METADATA_CHANGED|PROTOCOL_CHANGED)", str(error)))

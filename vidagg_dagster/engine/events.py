@@ -1,0 +1,292 @@
+"""Input rows -> events: every row ends as accepted, as duplicate or as rejected with reasons."""
+
+from datetime import UTC, date, datetime, timedelta
+from functools import reduce
+from typing import Final
+
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+
+from vidagg_dagster.engine.parsing import (
+    epoch_us,
+    filled,
+    finite_number,
+    instant_us,
+    number,
+    trimmed,
+)
+from vidagg_dagster.engine.schemas import (
+    EVENT_DATE,
+    INGESTION_COUNTS,
+    RAW_EVENTS,
+    REJECTED_EVENTS,
+    Table,
+)
+from vidagg_dagster.steps.contract import SourceSpec
+
+REASONS: Final = (
+    "missing_timestamp",
+    "unparsable_timestamp",
+    "timestamp_out_of_range",
+    "missing_user",
+    "missing_session",
+    "missing_video",
+    "unknown_event",
+    "missing_position",
+    "invalid_position",
+    "malformed_row",
+)
+"""Why a row may be rejected, in the order in which several reasons are listed."""
+
+EVENT_NAMES: Final = (
+    "video_play",
+    "video_resume",
+    "video_progress",
+    "video_seek",
+    "video_pause",
+    "video_ended",
+)
+"""The canonical names, in the order that decides between events of one instant."""
+
+ALIASES: Final = {
+    "play": "video_play",
+    "resume": "video_resume",
+    "video_heartbeat": "video_progress",
+    "video_seeked": "video_seek",
+    "pause": "video_pause",
+    "end": "video_ended",
+    "ended": "video_ended",
+    "video_end": "video_ended",
+}
+
+ACCEPTED: Final = "accepted"
+DUPLICATE: Final = "duplicate"
+REJECTED: Final = "rejected"
+OUTCOME: Final = "outcome"
+
+MAX_POSITION_S: Final = 86_400
+MAX_PLAYBACK_RATE: Final = 16
+EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
+LATEST_AFTER_RUN: Final = timedelta(days=1)
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_KEY: Final = ("timestamp", "userId", "sessionId", "videoId", "_rank", "positionMs")
+"""Equal in all of these = the same event. It is also how the total order of rows begins."""
+_PATH_DATE: Final = "(?s)^(?:.*[^0-9])?([0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{8})(?:[^0-9].*)?$"
+
+
+def classify(
+    source: DataFrame,
+    *,
+    spec: SourceSpec,
+    start_date: date | None,
+    timezone: str,
+    run_time: datetime,
+) -> DataFrame:
+    """Judge every row of `source` (see `sources.read_source`).
+
+    Returns one row per input row: event_date, timestamp, userId, sessionId, videoId, eventName
+    (canonical), positionMs, playbackRate, eventId, sourceFile; `reasons` (why it is rejected, in
+    the order of `REASONS`; empty if it is not), `payload` (rejected rows only) and `outcome`
+    (`accepted`, `duplicate` or `rejected`).
+
+    Args:
+        source: The source frame.
+        spec: How times without zone and bare numbers are to be understood.
+        start_date: Earliest day for rows without a usable timestamp, and their day where their
+            file's path names none. None: they then have no day (null).
+        timezone: The zone whose calendar days `event_date` counts.
+        run_time: Ingestion time; later timestamps than a day after it are out of range.
+    """
+    rows = _judged(_parsed(source, spec, run_time), start_date, timezone)
+    has_ids = "eventId" in source.columns
+    return _without_duplicates(rows, has_ids).select(
+        EVENT_DATE,
+        "timestamp",
+        "userId",
+        "sessionId",
+        "videoId",
+        "eventName",
+        "positionMs",
+        "playbackRate",
+        "eventId",
+        "sourceFile",
+        "reasons",
+        "payload",
+        OUTCOME,
+    )
+
+
+def accepted(classified: DataFrame) -> DataFrame:
+    """The rows of `RAW_EVENTS`."""
+    return _as_table(classified.where(F.col(OUTCOME) == ACCEPTED), RAW_EVENTS)
+
+
+def rejected(classified: DataFrame) -> DataFrame:
+    """The rows of `REJECTED_EVENTS`."""
+    return _as_table(classified.where(F.col(OUTCOME) == REJECTED), REJECTED_EVENTS)
+
+
+def ingestion_counts(classified: DataFrame) -> DataFrame:
+    """The rows of `INGESTION_COUNTS`: for each day with input all measures, also those of 0."""
+    outcome = F.col(OUTCOME)
+    counts = {
+        "input": F.lit(True),
+        "accepted": outcome == ACCEPTED,
+        "duplicates": outcome == DUPLICATE,
+        "rejected": outcome == REJECTED,
+        **{f"rejected:{name}": F.array_contains("reasons", name) for name in REASONS},
+    }
+    names = list(counts)
+    per_day = classified.groupBy(EVENT_DATE).agg(
+        *[F.count_if(counts[name]).alias(f"c{at}") for at, name in enumerate(names)]
+    )
+    measures = F.array(
+        *[
+            F.struct(F.lit(name).alias("measure"), F.col(f"c{at}").alias("value"))
+            for at, name in enumerate(names)
+        ]
+    )
+    return _as_table(per_day.select(EVENT_DATE, F.inline(measures)), INGESTION_COUNTS)
+
+
+def _as_table(rows: DataFrame, table: Table) -> DataFrame:
+    return rows.select(*[F.col(c.name).cast(c.type).alias(c.name) for c in table.columns])
+
+
+def _parsed(source: DataFrame, spec: SourceSpec, run_time: datetime) -> DataFrame:
+    """Values beside the texts that they come from. No value here is judged yet."""
+    columns = set(source.columns)
+    event_id = F.col("eventId") if "eventId" in columns else F.lit(None).cast("string")
+    texts = source.select(
+        "typedTimestamp",
+        "payload",
+        "sourceFile",
+        F.coalesce(F.col("malformed"), F.lit(False)).alias("_malformed"),
+        filled(F.col("timestamp")).alias("_time"),
+        filled(F.col("userId")).alias("userId"),
+        filled(F.col("sessionId")).alias("sessionId"),
+        filled(F.col("videoId")).alias("videoId"),
+        F.lower(trimmed(F.col("eventName"))).alias("_name"),
+        F.nullif(filled(F.col("currentTime")), F.lit("null")).alias("_position"),
+        trimmed(F.col("playbackRate")).alias("_rate"),
+        filled(event_id).alias("eventId"),
+    )
+    time = F.col("_time")
+    us = instant_us(time, spec.timezone)
+    if spec.timestamp_unit is not None:
+        us = F.coalesce(us, epoch_us(time, spec.timestamp_unit))
+    rate = finite_number(F.col("_rate"))
+    return texts.select(
+        "*",
+        F.coalesce(F.unix_micros("typedTimestamp"), us).alias("_us"),
+        number(F.col("_position")).alias("_seconds"),
+        F.when((rate > 0) & (rate <= MAX_PLAYBACK_RATE), rate).alias("playbackRate"),
+        _canonical_name(F.col("_name")).alias("eventName"),
+    ).select(
+        "*",
+        F.col("_us").between(_us(EARLIEST), _us(run_time + LATEST_AFTER_RUN)).alias("_in_range"),
+    )
+
+
+def _judged(rows: DataFrame, start_date: date | None, timezone: str) -> DataFrame:
+    has_time = F.col("_time").isNotNull() | F.col("typedTimestamp").isNotNull()
+    # NaN counts as greater than any number here, so that it fails like infinity does.
+    position_ok = (F.col("_seconds") >= 0) & (F.col("_seconds") <= MAX_POSITION_S)
+    rules = {
+        "missing_timestamp": ~has_time,
+        "unparsable_timestamp": has_time & F.col("_us").isNull(),
+        "timestamp_out_of_range": ~F.coalesce(F.col("_in_range"), F.lit(True)),
+        "missing_user": F.col("userId").isNull(),
+        "missing_session": F.col("sessionId").isNull(),
+        "missing_video": F.col("videoId").isNull(),
+        "unknown_event": F.col("eventName").isNull(),
+        "missing_position": F.col("_position").isNull(),
+        "invalid_position": F.col("_position").isNotNull() & ~F.coalesce(position_ok, F.lit(False)),
+    }
+    malformed = F.col("_malformed")
+    broken = reduce(lambda left, right: left | right, rules.values(), malformed)
+    # Built only for the few rows that need it.
+    reasons = F.when(
+        broken,
+        F.when(malformed, F.array(F.lit("malformed_row"))).otherwise(
+            F.array_compact(F.array(*[F.when(rule, F.lit(name)) for name, rule in rules.items()]))
+        ),
+    ).otherwise(F.array().cast("array<string>"))
+    usable = ~malformed & F.coalesce(F.col("_in_range"), F.lit(False))
+    instant = F.when(usable, F.timestamp_micros("_us"))
+    return rows.select(
+        F.when(usable, F.to_date(F.from_utc_timestamp(instant, timezone)))
+        .otherwise(_day_without_time(F.col("sourceFile"), start_date))
+        .alias(EVENT_DATE),
+        instant.alias("timestamp"),
+        "userId",
+        "sessionId",
+        "videoId",
+        "eventName",
+        F.when(position_ok, F.floor(F.col("_seconds") * 1000.0 + 0.5).cast("bigint")).alias(
+            "positionMs"
+        ),
+        "playbackRate",
+        "eventId",
+        "sourceFile",
+        reasons.alias("reasons"),
+        F.when(broken, F.col("payload")).alias("payload"),
+        broken.alias("_broken"),
+    )
+
+
+def _canonical_name(name: Column) -> Column:
+    canonical = F.when(name.isin(*EVENT_NAMES), name)
+    for alias, target in ALIASES.items():
+        canonical = canonical.when(name == alias, F.lit(target))
+    return canonical
+
+
+def _day_without_time(path: Column, start_date: date | None) -> Column:
+    found = F.regexp_extract(path, _PATH_DATE, 1)
+    digits = F.replace(found, F.lit("-"), F.lit(""))
+    day = F.concat_ws(
+        "-", F.substring(digits, 1, 4), F.substring(digits, 5, 2), F.substring(digits, 7, 2)
+    ).try_cast("date")
+    return day if start_date is None else F.greatest(day, F.lit(start_date))
+
+
+def _without_duplicates(rows: DataFrame, has_ids: bool) -> DataFrame:
+    """`outcome` for all rows. Of equal events the first stays.
+
+    The order of rows is the key, then eventId, playbackRate and sourceFile. Rows that are equal in
+    all of this are interchangeable, so nothing depends on which of them is taken.
+    """
+    # Rejected rows get partitions of their own, lest all of them meet in that of the nulls.
+    apart = F.when(F.col("_broken"), F.xxhash64("payload"))
+    rank = reduce(
+        lambda chain, at: chain.when(F.col("eventName") == EVENT_NAMES[at], F.lit(at)),
+        range(1, len(EVENT_NAMES)),
+        F.when(F.col("eventName") == EVENT_NAMES[0], F.lit(0)),
+    )
+    rows = rows.withColumn("_rank", rank)
+    same_event = Window.partitionBy(EVENT_DATE, *_KEY, apart).orderBy(
+        F.col("eventId").asc_nulls_last(),
+        F.col("playbackRate").asc_nulls_last(),
+        F.col("sourceFile").asc_nulls_last(),
+    )
+    again = F.row_number().over(same_event) > 1
+    if has_ids:
+        # The first row of an id is the least by the key. A row with that same key is left to the
+        # comparison above: of rows that are equal in everything both must spare the same one.
+        alone = F.when(
+            F.col("_broken") | F.col("eventId").isNull(), F.xxhash64(*_KEY, F.col("payload"))
+        )
+        same_id = Window.partitionBy(EVENT_DATE, "eventId", alone)
+        key = F.struct(*_KEY)
+        again = again | (F.col("eventId").isNotNull() & (F.min(key).over(same_id) != key))
+    return rows.withColumn(
+        OUTCOME,
+        F.when(F.col("_broken"), F.lit(REJECTED)).when(again, F.lit(DUPLICATE)).otherwise(ACCEPTED),
+    )
+
+
+def _us(instant: datetime) -> int:
+    aware = instant if instant.tzinfo is not None else instant.replace(tzinfo=UTC)
+    return (aware - _EPOCH) // timedelta(microseconds=1)

@@ -1,0 +1,167 @@
+"""Text -> values, the same on every engine: strict patterns first, so that no cast decides."""
+
+from typing import Final, Literal
+
+from pyspark.sql import Column
+from pyspark.sql import functions as F
+
+Unit = Literal["s", "ms", "us", "ns"]
+
+WHITESPACE: Final = "".join(
+    map(
+        chr,
+        (
+            *range(0x09, 0x0E),
+            *range(0x1C, 0x21),
+            0x85,
+            0xA0,
+            0x1680,
+            *range(0x2000, 0x200B),
+            0x2028,
+            0x2029,
+            0x202F,
+            0x205F,
+            0x3000,
+        ),
+    )
+)
+"""What `str.strip()` takes off: the white space of Unicode."""
+
+NUMBER: Final = r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?$"
+# Casts also take '0x1p3', '1d', 'Infinity' or '1_000', each engine its own selection.
+
+_INSTANT: Final = (
+    "^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ]([01][0-9]|2[0-3]):[0-5][0-9]"
+    r"(:[0-5][0-9](\.[0-9]{1,9})?)?(Z|[+-]([01][0-9]|2[0-3])(:?[0-5][0-9])?)?$"
+)
+_DATE: Final = "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
+_INTEGER: Final = "^[+-]?[0-9]{1,18}$"
+_LONG_INTEGER: Final = "^[+-]?[0-9]{19,}$"
+_DECIMAL: Final = r"^[0-9]{1,18}\.[0-9]*$"
+
+_US_PER_SECOND: Final = 1_000_000
+_US_PER_DAY: Final = 86_400 * _US_PER_SECOND
+_FRACTION_DIGITS: Final[dict[str, int]] = {"s": 6, "ms": 3, "us": 0}
+
+
+def trimmed(text: Column) -> Column:
+    """`text` without white space at its ends, Unicode's included."""
+    return F.trim(text, F.lit(WHITESPACE))
+
+
+def filled(text: Column) -> Column:
+    """`text` trimmed; null where nothing is left."""
+    return F.nullif(trimmed(text), F.lit(""))
+
+
+def number(text: Column) -> Column:
+    """Trimmed text -> double; null unless it is a plain decimal number. May be infinite (1e400)."""
+    return F.when(text.rlike(NUMBER), text.try_cast("double"))
+
+
+def finite_number(text: Column) -> Column:
+    """Trimmed text -> finite double; null for anything else."""
+    value = number(text)
+    return F.when(F.abs(value) < F.lit(float("inf")), value)
+
+
+def instant_us(text: Column, timezone: str) -> Column:
+    """ISO 8601 date and time -> microseconds since 1970 in UTC; null if it is none.
+
+    Date and time are separated by `T` or a blank; seconds and their fraction (1 to 9 digits, cut to
+    microseconds) may be left out. Zones: `Z`, `+hh:mm`, `+hhmm`, `+hh`. A time without a zone is
+    wall time in `timezone`; one that its clocks skip is null, one that they show twice is the
+    first.
+    """
+    seconds = F.substring(text, 17, 3)  # ':ss', or the zone, or nothing
+    has_seconds = F.startswith(seconds, F.lit(":"))
+    tail = F.when(has_seconds, F.substring(text, 20, 40)).otherwise(F.substring(text, 17, 40))
+    fraction = F.regexp_extract(tail, r"^\.([0-9]+)", 1)
+    zone = F.regexp_extract(tail, r"(Z|[+-][0-9:]+)$", 1)
+    wall_us = (
+        _int(
+            F.date_diff(F.substring(text, 1, 10).try_cast("date"), F.lit("1970-01-01").cast("date"))
+        )
+        * _US_PER_DAY
+        + _int(F.substring(text, 12, 2)) * (3600 * _US_PER_SECOND)
+        + _int(F.substring(text, 15, 2)) * (60 * _US_PER_SECOND)
+        + F.when(has_seconds, _int(F.substring(text, 18, 2))).otherwise(F.lit(0)) * _US_PER_SECOND
+        + _int(F.rpad(F.substring(fraction, 1, 6), 6, "0"))
+    )
+    digits = F.replace(zone, F.lit(":"), F.lit(""))
+    offset_us = (
+        _int(F.substring(digits, 2, 2)) * 3600
+        + _int(F.rpad(F.substring(digits, 4, 2), 2, "0")) * 60
+    ) * _US_PER_SECOND
+    us = (
+        F.when(zone == "", _from_wall(wall_us, timezone))
+        .when(zone == "Z", wall_us)
+        .when(F.startswith(zone, F.lit("+")), wall_us - offset_us)
+        .otherwise(wall_us + offset_us)
+    )
+    return F.when(text.rlike(_INSTANT), us)
+
+
+def date_us(text: Column, timezone: str) -> Column:
+    """`YYYY-MM-DD` -> microseconds since 1970 of its midnight in `timezone`; null if it is none."""
+    return F.when(text.rlike(_DATE), instant_us(F.concat(text, F.lit("T00:00")), timezone))
+
+
+def epoch_us(text: Column, unit: Unit) -> Column:
+    """A number of `unit`s since 1970 -> microseconds; null if it is no number.
+
+    Plain integers and decimals are taken digit by digit, because a double holds no microseconds of
+    today in nanoseconds. A number too large for any calendar becomes the largest bigint.
+    """
+    endless = F.lit(2**63 - 1)
+    if unit == "ns":
+        return (
+            F.when(text.rlike("^[+-]?[0-9]{1,3}$"), F.lit(0))
+            .when(text.rlike("^[+-]?[0-9]{4,21}(\\.[0-9]*)?$"), _thousandth(text))
+            .when(text.rlike(NUMBER), _scaled(text, 0.001))
+        )
+    digits = _FRACTION_DIGITS[unit]
+    factor = 10**digits
+    largest = (2**63 - 1) // factor - 1
+    whole = F.regexp_extract(text, r"^([+-]?[0-9]+)", 1).try_cast("bigint")
+    fraction = F.regexp_extract(text, r"\.([0-9]*)$", 1)
+    exact = (
+        F.when(F.abs(whole) > largest, endless)
+        .when(text.rlike(_INTEGER), whole * factor)
+        .otherwise(
+            whole * factor
+            + (_int(F.rpad(F.substring(fraction, 1, digits), digits, "0")) if digits else 0)
+        )
+    )
+    return (
+        F.when(text.rlike(_INTEGER) | text.rlike(_DECIMAL), exact)
+        .when(text.rlike(_LONG_INTEGER), endless)
+        .when(text.rlike(NUMBER), _scaled(text, float(factor)))
+    )
+
+
+def _int(column: Column) -> Column:
+    return column.try_cast("bigint")
+
+
+def _thousandth(text: Column) -> Column:
+    """The integer digits less their last three, as bigint."""
+    whole = F.regexp_extract(text, r"^([+-]?[0-9]+)", 1)
+    return F.substring(whole, F.lit(1), F.length(whole) - 3).try_cast("bigint")
+
+
+def _scaled(text: Column, factor: float) -> Column:
+    value = text.try_cast("double") * factor
+    return (
+        F.when(F.abs(value) < F.lit(9.0e18), F.floor(value).try_cast("bigint"))
+        .when(value > 0, F.lit(2**63 - 1))
+        .otherwise(F.lit(-(2**63 - 1)))
+    )
+
+
+def _from_wall(wall_us: Column, timezone: str) -> Column:
+    if timezone == "UTC":
+        return wall_us
+    wall = F.timestamp_micros(wall_us)
+    instant = F.to_utc_timestamp(wall, timezone)
+    return F.when(F.from_utc_timestamp(instant, timezone) == wall, F.unix_micros(instant))

@@ -1,0 +1,195 @@
+"""Validation rules as data, and their evaluation on what was written, per day.
+
+A rule about single rows is a pure Column; all of a table's are counted in one pass, together with
+its rows and repeated keys. A rule about a whole day is a function of `Facts`. Both are listed in
+`quality_rules.py`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from vidagg_dagster.engine.columns import milliseconds
+from vidagg_dagster.engine.rules import EngagementRules
+from vidagg_dagster.engine.schemas import EVENT_DATE, INGESTION_COUNTS, Table
+from vidagg_dagster.steps.contract import RuleOutcome, Severity
+
+if TYPE_CHECKING:
+    from vidagg_dagster.engine.lifetime import LifetimeUpdate
+    from vidagg_dagster.engine.tables import Tables
+
+ONE_DAY = timedelta(days=1)
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a rule found on one day: how many violations, and the numbers behind them."""
+
+    violations: int = 0
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """Something that must always hold of a table. `says` is what people read in the UI."""
+
+    name: str
+    says: str
+    severity: Severity = Severity.ERROR
+
+    @property
+    def blocking(self) -> bool:
+        """Whether a violation means wrong tables, so that nothing may be built on them."""
+        return self.severity is Severity.ERROR
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowRule(Rule):
+    """Broken by a row where `broken` is true; null is not broken."""
+
+    broken: Callable[[], Column]
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeyRule(Rule):
+    """Broken by every row beyond the first of its key."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DayRule(Rule):
+    """About a day as a whole, or about several tables. Days left out of the answer are fine."""
+
+    judge: "Callable[[Facts], Mapping[date | None, Finding]]"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What rules can look at: the tables as they are stored, and what was asked for.
+
+    `days` is empty for the lifetime table; `videos` has `videoId` and `durationMs`; `update` says
+    what the lifetime table took in.
+    """
+
+    tables: "Tables"
+    days: tuple[date, ...]
+    rules: EngagementRules
+    videos: DataFrame
+    update: "LifetimeUpdate | None" = None
+
+    @cached_property
+    def ingestion(self) -> Mapping[date, Mapping[str, int]]:
+        """Per day, what reading the source counted: measure -> rows."""
+        counts: dict[date, dict[str, int]] = {day: {} for day in self.days}
+        for row in self.tables.read(INGESTION_COUNTS, self.days).collect():
+            counts[row[EVENT_DATE]][row["measure"]] = row["value"]
+        return counts
+
+    _known: dict[object, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def once(self, compute: "Callable[[Facts], Answer]") -> Answer:
+        """What `compute` makes of these facts; several rules that ask for it cost one query."""
+        if compute not in self._known:
+            self._known[compute] = compute(self)
+        answer: Answer = self._known[compute]
+        return answer
+
+    @property
+    def days_and_before(self) -> list[date]:
+        """The days and, as context, the one before each."""
+        return with_day_before(self.days)
+
+
+def with_day_before(days: Sequence[date]) -> list[date]:
+    """The days and the one before each, sorted, each once."""
+    return sorted({*days, *(day - ONE_DAY for day in days)})
+
+
+def countable_ms(name: str) -> Column:
+    """Milliseconds of a published column; null where it is no number that could be counted.
+
+    Such numbers are for a rule to find. They must not end the query: engines disagree about
+    casting them.
+    """
+    column = F.col(name)
+    return F.when(F.abs(column) < F.lit(1e15), milliseconds(column))
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Outcomes per rule and day, and the rows per day that were counted on the way."""
+
+    outcomes: tuple[RuleOutcome, ...]
+    rows: Mapping[date | None, int]
+
+
+def evaluate(
+    facts: Facts, table: Table, rules: Sequence[Rule], frame: DataFrame | None = None
+) -> Evaluation:
+    """Evaluates the rules of a table on its stored rows.
+
+    `frame` stands in for the stored rows where row rules need columns of other tables as well.
+    Every day asked for gets an outcome for every rule, also a day without any rows.
+    """
+    days: tuple[date | None, ...] = facts.days if table.partitioned else (None,)
+    if frame is None:
+        frame = facts.tables.read(table, facts.days if table.partitioned else None)
+    row_rules = [rule for rule in rules if isinstance(rule, RowRule)]
+    counted = _count(frame, table, row_rules)
+    outcomes: list[RuleOutcome] = []
+    for rule in rules:
+        if isinstance(rule, DayRule):
+            findings = rule.judge(facts)
+        else:
+            name = _REPEATED if isinstance(rule, KeyRule) else rule.name
+            findings = {day: Finding(counts[name]) for day, counts in counted.items()}
+        outcomes += [_outcome(rule, day, findings.get(day, Finding())) for day in days]
+    return Evaluation(
+        outcomes=tuple(outcomes),
+        rows={day: counted[day][_ROWS] if day in counted else 0 for day in days},
+    )
+
+
+_ROWS, _REPEATED = "__rows", "__repeated"
+
+
+def _count(
+    frame: DataFrame, table: Table, rules: Sequence[RowRule]
+) -> dict[date | None, dict[str, int]]:
+    """Per day: rows, rows that repeat a key, and violations of each row rule, in one query."""
+    by_day = [EVENT_DATE] if table.partitioned else []
+    violations = [F.count(F.when(rule.broken(), F.lit(1))).alias(rule.name) for rule in rules]
+    names = [rule.name for rule in rules]
+    if table.key:
+        per_key = frame.groupBy(*table.key).agg(F.count(F.lit(1)).alias(_ROWS), *violations)
+        per_day = per_key.groupBy(*by_day).agg(
+            F.sum(_ROWS).alias(_ROWS),
+            (F.sum(_ROWS) - F.count(F.lit(1))).alias(_REPEATED),
+            *[F.sum(name).alias(name) for name in names],
+        )
+    else:
+        per_day = frame.groupBy(*by_day).agg(
+            F.count(F.lit(1)).alias(_ROWS), F.lit(0).alias(_REPEATED), *violations
+        )
+    return {
+        row[EVENT_DATE] if by_day else None: {
+            name: row[name] or 0 for name in (_ROWS, _REPEATED, *names)
+        }
+        for row in per_day.collect()
+    }
+
+
+def _outcome(rule: Rule, day: date | None, finding: Finding) -> RuleOutcome:
+    return RuleOutcome(
+        rule=rule.name,
+        day=day,
+        passed=finding.violations == 0,
+        violations=finding.violations,
+        detail=dict(finding.detail),
+    )

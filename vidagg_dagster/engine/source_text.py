@@ -1,0 +1,188 @@
+"""Lines of text -> fields, the same on every engine: JSON lines and CSV.
+
+Engines differ in what they take for JSON (text after the object, single quotes, bare NaN, numbers
+beyond a double) and none reports a second object on the line. So a line is put into a form that
+leaves them no choice, and the result tells whether the line was exactly one object.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+MALFORMED: Final = "malformed"
+
+_BLANKS: Final = "[ \\t\\r\\n]*"
+_BACKSLASHES, _QUOTE, _MARK = "\x01", "\x02", "\x03"
+"""Stand-ins during the rewriting. Raw control characters are not allowed in JSON, so a line that
+has them is malformed anyway."""
+
+_TOKENS: Final = (
+    '("[^"]*")'
+    f"|([\\[,:]{_BLANKS})"
+    "(NaN|-?Infinity|-?(?:0|[1-9][0-9]*)(?:\\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)"
+)
+_DELICATE: Final = (
+    f"[\\[,:]{_BLANKS}(?:NaN|-?Infinity|-0[^.]"
+    "|-?(?:0\\.000|[0-9]{7,}\\.|[0-9]{19}|[0-9.]+[eE]|[0-9]+\\.[0-9]{10}))"
+)
+"""Numbers that engines write in different ways, or do not read. Most lines have none, and quoting
+is the dearest step of all."""
+_HEX: Final = "[0-9a-fA-F]{2}"
+_UNICODE_ESCAPE: Final = (
+    f"\\\\u[dD][89abAB]{_HEX}\\\\u[dD][c-fC-F]{_HEX}"
+    f"|\\\\u(?:[0-9a-cA-CeEfF][0-9a-fA-F]|[dD][0-7]){_HEX}"
+)
+"""A pair of surrogates, or any other character. Half a pair is no text on any engine."""
+_END: Final = "vidagg:end of the line"
+_CORRUPT: Final = f"{_END} never reached"
+
+_EMPTY_OBJECT: Final = f"^\\{{{_BLANKS}\\}}$"
+
+_JSON_OPTIONS: Final = {
+    "allowSingleQuotes": "false",
+    "allowNonNumericNumbers": "false",
+    # Sail's parser stops at this depth; let all stop there.
+    "maxNestingDepth": "127",
+    # JVM Spark goes on after a string that it cannot read, and tells it only here.
+    "columnNameOfCorruptRecord": _CORRUPT,
+}
+
+Path = tuple[str, ...]
+"""Where a field is in an object: one name, or several for a field of nested objects."""
+
+
+def with_json_fields(rows: DataFrame, line: str, paths: Sequence[Path]) -> DataFrame:
+    """`rows` with the text column `line` read as JSON, for `json_field` and `json_malformed`."""
+    # One step each, because engines may compute a step again for each use within the next.
+    return (
+        rows.withColumn("_text", _without_blanks(F.col(line)))
+        .withColumn("_json", _strict(F.col("_text")))
+        .withColumn("_fields", F.from_json("_json", _json_schema(paths), _JSON_OPTIONS))
+    )
+
+
+def json_field(path: Path) -> Column:
+    """The field at `path` of a row of `with_json_fields`, as text.
+
+    Strings come unescaped, numbers, NaN and Infinity as they are written, true and false as words,
+    null and missing fields as null. Of repeated keys the last counts.
+    """
+    value = F.col("_fields").getField(path[0])
+    for name in path[1:]:
+        # An inner object is text here. Read along with the rest, one of another type would make
+        # JVM Spark call the whole line corrupt.
+        inner = T.StructType([T.StructField(name, T.StringType())])
+        value = F.from_json(value, inner, _JSON_OPTIONS).getField(name)
+    return value
+
+
+def json_malformed() -> Column:
+    """Whether the line of a row of `with_json_fields` was not exactly one JSON object."""
+    fields = F.col("_fields")
+    whole = fields.getField(_END).isNotNull() & fields.getField(_CORRUPT).isNull()
+    return ~whole & ~F.col("_text").rlike(_EMPTY_OBJECT)
+
+
+def _without_blanks(line: Column) -> Column:
+    bare = F.startswith(line, F.lit("{")) & F.endswith(line, F.lit("}"))
+    return F.when(bare, line).otherwise(F.trim(line, F.lit(" \t\r\n")))
+
+
+def _strict(text: Column) -> Column:
+    """`text` as all engines read alike, with one more field at its end; null if it is hopeless.
+
+    That last field is found only where the object that begins the text also ends it: a second
+    object, text between two or a missing bracket leave it unread.
+    """
+    hopeless = (
+        ~F.startswith(text, F.lit("{"))
+        | ~F.endswith(text, F.lit("}"))
+        | F.contains(text, F.lit(_END))
+        | (F.contains(text, F.lit("\\u")) & _has_wrong_escape(text))
+    )
+    body = F.substring(text, F.lit(1), F.length(text) - 1)
+    strict = F.when(text.rlike(_DELICATE), _numbers_quoted(body)).otherwise(body)
+    return F.when(~hopeless, F.concat(strict, F.lit(f',"{_END}":"1"}}')))
+
+
+def _has_wrong_escape(text: Column) -> Column:
+    unescaped = F.replace(text, F.lit("\\\\"), F.lit(""))
+    return F.contains(F.regexp_replace(unescaped, _UNICODE_ESCAPE, ""), F.lit("\\u"))
+
+
+def _numbers_quoted(body: Column) -> Column:
+    """Bare numbers in quotes, so that their digits survive; null if that could mend a bad line."""
+    hidden = F.replace(
+        F.replace(body, F.lit("\\\\"), F.lit(_BACKSLASHES)), F.lit('\\"'), F.lit(_QUOTE)
+    )
+    quoted = F.replace(
+        # A string, and a token that is no number, leave two marks with nothing in between.
+        F.regexp_replace(hidden, _TOKENS, f"$1$2{_MARK}$3{_MARK}"),
+        F.lit(_MARK * 2),
+        F.lit(""),
+    )
+    whole = F.replace(quoted, F.lit(_MARK), F.lit('"'))
+    restored = F.replace(
+        F.replace(whole, F.lit(_QUOTE), F.lit('\\"')), F.lit(_BACKSLASHES), F.lit("\\\\")
+    )
+    number_as_key = quoted.rlike(f"{_MARK}{_BLANKS}:")
+    return F.when(~body.rlike(f"[{_BACKSLASHES}{_QUOTE}{_MARK}]") & ~number_as_key, restored)
+
+
+def _json_schema(paths: Sequence[Path]) -> T.StructType:
+    names = dict.fromkeys([*(path[0] for path in paths), _END, _CORRUPT])
+    return T.StructType([T.StructField(name, T.StringType()) for name in names])
+
+
+_FIELD_START, _FIELD_END = "\x01", "\x02"
+
+
+def csv_fields(line: Column, delimiter: str) -> Column:
+    """The raw fields of a CSV line, quotes still on, as an array."""
+    escaped = "\\|" if delimiter == "|" else delimiter
+    # Quoted stretches are matched first and so hide the delimiters in them.
+    marked = F.replace(
+        F.regexp_replace(line, f'("[^"]*")|({escaped})', f"$1{_FIELD_START}$2{_FIELD_END}"),
+        F.lit(_FIELD_START + _FIELD_END),
+        F.lit(""),
+    )
+    return F.when(
+        F.contains(line, F.lit('"')),
+        F.split(marked, f"{_FIELD_START}{escaped}{_FIELD_END}"),
+    ).otherwise(F.split(line, escaped))
+
+
+def csv_field(fields: Column, index: int) -> Column:
+    """One field of the result of `csv_fields`, unquoted; null if there is none."""
+    field = F.get(fields, F.lit(index))
+    return F.when(
+        F.startswith(field, F.lit('"')),
+        F.replace(_inside_quotes(field), F.lit('""'), F.lit('"')),
+    ).otherwise(field)
+
+
+def csv_malformed(line: Column, fields: Column, count: int) -> Column:
+    """Whether a line has another number of fields than `count`, or a quote without its partner."""
+    return (
+        (F.size(fields) != count)
+        | F.contains(line, F.lit(_FIELD_START))
+        | F.contains(line, F.lit(_FIELD_END))
+        | (F.contains(line, F.lit('"')) & F.exists(fields, _wrongly_quoted))
+    )
+
+
+def _wrongly_quoted(field: Column) -> Column:
+    well = (
+        F.startswith(field, F.lit('"'))
+        & F.endswith(field, F.lit('"'))
+        & (F.length(field) >= 2)
+        & ~F.contains(F.replace(_inside_quotes(field), F.lit('""'), F.lit("")), F.lit('"'))
+    )
+    return F.contains(field, F.lit('"')) & ~well
+
+
+def _inside_quotes(field: Column) -> Column:
+    return F.substring(field, F.lit(2), F.greatest(F.length(field) - 2, F.lit(0)))

@@ -1,0 +1,142 @@
+"""Result rows as a file: JSON lines, CSV or Parquet, written whole or not at all."""
+
+import csv
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+INTERVALS = "watchedIntervals"
+_ROWS_AT_ONCE = 10_000
+
+
+class OutputError(ValueError):
+    """The output cannot be written there. The message says what, where and what to do."""
+
+
+def check_output(path: Path) -> None:
+    """Refuse, before anything is computed, an output that could not be written afterwards.
+
+    Raises:
+        OutputError: unknown extension, no such folder, or the path is a folder.
+    """
+    if path.suffix.lower() not in WRITERS:
+        raise OutputError(
+            f"{path}: the output's extension says the format; use {', '.join(sorted(WRITERS))}"
+        )
+    if path.is_dir():
+        raise OutputError(f"{path} is a folder; name a file in it")
+    if not path.absolute().parent.is_dir():
+        raise OutputError(f"{path}: there is no folder {path.parent}; create it first")
+    if not os.access(path.absolute().parent, os.W_OK):
+        raise OutputError(f"{path}: no permission to write into {path.absolute().parent}")
+
+
+def write_output(rows: pa.Table, path: Path) -> None:
+    """Write the rows in the format that the path's extension names.
+
+    The file appears in one step when it is complete: a reader never sees half of it, and a failed
+    run leaves what was there before.
+    """
+    write = WRITERS[path.suffix.lower()]
+    with _replacing(path) as draft:
+        write(_intervals_as_pairs(rows), draft)
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.absolute().parent)
+    os.close(handle)
+    draft = Path(name)
+    try:
+        yield draft
+        # mkstemp makes files private to their owner; a result is as readable as any new file.
+        mask = os.umask(0)
+        os.umask(mask)
+        draft.chmod(0o666 & ~mask)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _intervals_as_pairs(rows: pa.Table) -> pa.Table:
+    """`watchedIntervals` as [[start, end], ...] instead of structs, which few readers take to."""
+    index = rows.schema.get_field_index(INTERVALS)
+    if index < 0:
+        return rows
+    pair = pa.list_(pa.int64())
+    chunks = [_pairs(chunk, pair) for chunk in rows.column(index).chunks]
+    return rows.set_column(index, INTERVALS, pa.chunked_array(chunks, pa.list_(pair)))
+
+
+def _pairs(chunk: pa.Array, pair: pa.DataType) -> pa.Array:
+    spans = chunk.flatten()
+    edges = np.empty(2 * len(spans), dtype=np.int64)
+    edges[0::2] = spans.field("startMs").to_numpy(zero_copy_only=False)
+    edges[1::2] = spans.field("endMs").to_numpy(zero_copy_only=False)
+    inner = pa.ListArray.from_arrays(
+        pa.array(np.arange(0, 2 * len(spans) + 1, 2, dtype=np.int32)), pa.array(edges), type=pair
+    )
+    lengths = chunk.value_lengths().fill_null(0).to_numpy(zero_copy_only=False)
+    offsets = np.concatenate(([0], np.cumsum(lengths))).astype(np.int32)
+    return pa.ListArray.from_arrays(pa.array(offsets), inner, mask=chunk.is_null())
+
+
+def _write_parquet(rows: pa.Table, path: Path) -> None:
+    pq.write_table(rows, path)
+
+
+def _write_jsonl(rows: pa.Table, path: Path) -> None:
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        for row in _python_rows(rows):
+            file.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def _write_csv(rows: pa.Table, path: Path) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        _csv_rows(rows, file)
+
+
+def _csv_rows(rows: pa.Table, file: TextIO) -> None:
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(rows.column_names)
+    for row in _python_rows(rows):
+        writer.writerow(map(_csv_value, row.values()))
+
+
+def _csv_value(value: Any) -> Any:
+    if isinstance(value, bool | list):
+        return json.dumps(value, ensure_ascii=False)
+    return value
+
+
+def _python_rows(rows: pa.Table) -> Iterator[dict[str, Any]]:
+    for batch in rows.to_batches(max_chunksize=_ROWS_AT_ONCE):
+        for row in batch.to_pylist():
+            yield {name: _plain(value) for name, value in row.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value
+
+
+WRITERS: dict[str, Callable[[pa.Table, Path], None]] = {
+    ".jsonl": _write_jsonl,
+    ".csv": _write_csv,
+    ".parquet": _write_parquet,
+}
+"""File extension -> how it is written."""

@@ -1,0 +1,32 @@
+"""The daily partitions, and how many days a step of one day looks back."""
+
+from datetime import date
+
+import dagster as dg
+
+from vidagg_dagster.settings import Settings
+
+LOOK_BACK = dg.TimeWindowPartitionMapping(start_offset=-1)
+"""A day's sessions need the events of the day before as context: what was open at midnight.
+
+Backfilling days A to B of raw_events therefore also asks for the sessions of B + 1, in a second
+run of their own.
+"""
+
+
+def daily_partitions(settings: Settings) -> dg.DailyPartitionsDefinition:
+    """One partition per calendar day of the configured zone, from the start date on."""
+    return dg.DailyPartitionsDefinition(
+        start_date=settings.start_date.isoformat(), timezone=settings.timezone
+    )
+
+
+def backfill_policy(settings: Settings) -> dg.BackfillPolicy:
+    """How a backfill is split into runs. The same on every asset, else Dagster splits by asset."""
+    most = settings.max_days_per_run
+    return dg.BackfillPolicy.multi_run(most) if most else dg.BackfillPolicy.single_run()
+
+
+def days_of(context: dg.AssetExecutionContext) -> tuple[date, ...]:
+    """The days that a step of a partitioned asset has to replace, in a single or a range run."""
+    return tuple(date.fromisoformat(key) for key in sorted(context.partition_keys))

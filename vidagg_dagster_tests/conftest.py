@@ -1,0 +1,201 @@
+"""The engines that tests run on.
+
+`spark` runs a test on JVM Spark and on Sail, `jvm`, `sail` and `connect_spark` on one of them.
+VIDAGG_TEST_ENGINES=sail (or spark) restricts the run to one engine.
+"""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyspark
+import pytest
+from pyspark.sql import SparkSession
+
+from vidagg_dagster.engine.session import (
+    MEMORY_SETTING,
+    SAIL,
+    SPARK,
+    engine_session,
+    find_java,
+    stop_session,
+    stop_sessions,
+    use,
+    using,
+)
+
+ENGINES = os.environ.get("VIDAGG_TEST_ENGINES", f"{SPARK},{SAIL}").split(",")
+
+CATALOG_SESSION = "VIDAGG_TEST_CATALOG_SESSION"
+"""Set to `classic`, it runs the tests of CatalogTables without Spark Connect."""
+
+_SPARK_LINE = ".".join(pyspark.__version__.split(".")[:2])
+DELTA_ARTIFACTS = (
+    f"io.delta:delta-spark_{_SPARK_LINE}_2.13:4.4.0",
+    "io.delta:delta-storage:4.4.0",
+)
+MAVEN_COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy"
+
+# Test data are small; a developer's machine may run other things beside two JVMs.
+os.environ.setdefault(MEMORY_SETTING, "2g")
+
+
+def require(engine: str) -> None:
+    """Skip the test, with the reason, where `engine` is not wanted or cannot run."""
+    if engine not in ENGINES:
+        pytest.skip(f"VIDAGG_TEST_ENGINES leaves out {engine}")
+    if engine == SPARK and not find_java().usable:
+        pytest.skip(f"JVM Spark: {find_java().problem}")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _stop_engines() -> Iterator[None]:
+    yield
+    stop_sessions()
+
+
+@pytest.fixture(scope="session", params=[SPARK, SAIL])
+def engine(request: pytest.FixtureRequest) -> str:
+    """The name of the engine behind `spark`."""
+    name: str = request.param
+    require(name)
+    return name
+
+
+@pytest.fixture(scope="session")
+def spark(engine: str) -> SparkSession:
+    """A session of each engine in turn. Session-scoped, so that wider fixtures can build on it."""
+    return engine_session(engine)
+
+
+@pytest.fixture(autouse=True)
+def _speak_to_the_engine(request: pytest.FixtureRequest) -> None:
+    """Other tests in between may have left functions speaking to the other engine."""
+    if "engine" in request.fixturenames:
+        use(request.getfixturevalue("engine"))
+
+
+@pytest.fixture
+def sail() -> Iterator[SparkSession]:
+    require(SAIL)
+    with using(SAIL):
+        yield engine_session(SAIL)
+
+
+@pytest.fixture
+def jvm() -> Iterator[SparkSession]:
+    require(SPARK)
+    with using(SPARK):
+        yield engine_session(SPARK)
+
+
+@dataclass(frozen=True)
+class ConnectServer:
+    """A Spark Connect server, and why it lacks Delta (None: it has it)."""
+
+    address: str
+    without_delta: str | None
+
+
+@pytest.fixture(scope="session")
+def delta_jars(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Spark's own Delta, from Maven Central or Maven's cache. Skips where it cannot be had."""
+    maven = shutil.which("mvn")
+    if maven is None:
+        pytest.skip("delta-spark: no Maven here to get its jar with")
+    folder = tmp_path_factory.mktemp("delta")
+    for artifact in DELTA_ARTIFACTS:
+        command = [maven, "--batch-mode", "--quiet", MAVEN_COPY, f"-Dartifact={artifact}"]
+        try:
+            got = subprocess.run(
+                [*command, f"-DoutputDirectory={folder}"],
+                cwd=folder,
+                capture_output=True,
+                text=True,
+                timeout=300,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            pytest.skip(f"delta-spark: Maven gets no answer about {artifact}")
+        if got.returncode:
+            pytest.skip(f"delta-spark: Maven cannot get {artifact}")
+    return sorted(folder.glob("*.jar"))
+
+
+def delta_conf(jars: list[Path], warehouse: Path) -> dict[str, str]:
+    """What a Spark JVM needs from its start to know Delta."""
+    return {
+        "spark.jars": ",".join(map(str, jars)),
+        "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+        "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+        "spark.sql.warehouse.dir": str(warehouse),
+    }
+
+
+@pytest.fixture(scope="session")
+def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the catalog's tables lie."""
+    return tmp_path_factory.mktemp("warehouse")
+
+
+@pytest.fixture(scope="session")
+def connect_server(request: pytest.FixtureRequest, warehouse: Path) -> Iterator[ConnectServer]:
+    """A real Spark Connect server in a process of its own: what serverless compute speaks."""
+    require(SPARK)
+    without_delta = None
+    conf: dict[str, str] = {}
+    try:
+        conf = delta_conf(request.getfixturevalue("delta_jars"), warehouse)
+    except pytest.skip.Exception as reason:
+        without_delta = str(reason)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "vidagg_dagster_tests.connect_server",
+            str(port),
+            *[f"{key}={value}" for key, value in conf.items()],
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert server.stdout is not None
+        if server.stdout.readline().strip() != "ready":
+            pytest.fail(f"the Spark Connect server ended with code {server.wait()}")
+        address = f"sc://127.0.0.1:{port}"
+        yield ConnectServer(address, without_delta)
+        stop_session(address)  # while the server is still there to be told
+    finally:
+        # The server ends at the end of its standard input, also when this process is killed.
+        server.communicate(timeout=60)
+
+
+@pytest.fixture
+def connect_spark(connect_server: ConnectServer) -> Iterator[SparkSession]:
+    with using(connect_server.address):
+        yield engine_session(connect_server.address)
+
+
+@pytest.fixture
+def catalog_spark(request: pytest.FixtureRequest, warehouse: Path) -> Iterator[SparkSession]:
+    """A session with Spark's own Delta: through Spark Connect, or classic if asked for."""
+    require(SPARK)
+    if os.environ.get(CATALOG_SESSION) == "classic":
+        jars = request.getfixturevalue("delta_jars")
+        with using(SPARK):
+            yield engine_session(SPARK, conf=delta_conf(jars, warehouse))
+        return
+    server: ConnectServer = request.getfixturevalue("connect_server")
+    if server.without_delta:
+        pytest.skip(server.without_delta)
+    yield request.getfixturevalue("connect_spark")

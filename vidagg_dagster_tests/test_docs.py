@@ -1,0 +1,179 @@
+"""What the README and the docs say is true: links resolve, pages are current, commands run."""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from vidagg_dagster.cli import main
+from vidagg_dagster.engine.schemas import TABLES
+from vidagg_dagster.metrics_page import PAGE, with_generated_parts
+from vidagg_dagster_tests import peter
+
+ROOT = Path(__file__).parents[1]
+PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
+SERVING = "make dev"
+"""The one command that does not end by itself."""
+
+
+def shell_lines(page: Path) -> Iterator[str]:
+    for block in re.findall(r"^```(?:sh|bash)\n(.*?)^```", page.read_text("utf-8"), re.M | re.S):
+        yield from (line for line in block.splitlines() if line.strip())
+
+
+COMMANDS = [line for page in PAGES for line in shell_lines(page)]
+
+
+def test_the_metrics_page_is_what_the_declarations_say() -> None:
+    page = (ROOT / PAGE).read_text(encoding="utf-8")
+    assert with_generated_parts(page) == page, "run: make docs"
+
+
+def test_the_metrics_page_documents_every_column_and_flag() -> None:
+    page = (ROOT / PAGE).read_text(encoding="utf-8")
+    for table in TABLES.values():
+        assert f"### `{table.name}`" in page
+        assert all(f"| `{column}` |" in page for column in table.column_names)
+
+
+def test_a_page_without_its_generated_part_is_refused() -> None:
+    with pytest.raises(ValueError, match="tables"):
+        with_generated_parts("# Nothing to fill\n")
+
+
+def test_the_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").split()) < 900
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8")):
+        if "://" not in target:
+            assert (page.parent / target).exists(), target
+
+
+def test_the_readme_states_peter_s_numbers() -> None:
+    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    header = next(number for number, line in enumerate(lines) if "| totalWatchTime |" in line)
+    names, values = (
+        [cell.strip() for cell in lines[number].strip("|").split("|")]
+        for number in (header, header + 2)
+    )
+    assert dict(zip(names, values, strict=True)) == {
+        name: f"{peter.ROW[name]:g}" if name != "engagementTier" else peter.ROW[name]
+        for name in names
+    }
+
+
+def test_every_make_target_of_the_docs_exists() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
+    for target in re.findall(r"`?make ([a-z][a-z-]*)`", text):
+        assert re.search(rf"^{target}:", makefile, re.M), target
+
+
+def test_every_vidagg_command_of_the_docs_is_understood(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for line in COMMANDS:
+        words = line.split()
+        if words[0].endswith("vidagg"):
+            with pytest.raises(SystemExit) as stop:
+                main([*words[1:], "--help"])
+            assert stop.value.code == 0
+    capsys.readouterr()
+
+
+def test_constraints_are_plain_versions() -> None:
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    assert lines
+    assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.]+", line) for line in lines)
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """A fresh clone, with what is not committed yet; nothing is installed in it."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.splitlines()
+    for name in listed:
+        if (ROOT / name).is_file():
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, tmp_path / name)
+    return tmp_path
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_readme_run_on_a_fresh_clone(clone: Path) -> None:
+    """From top to bottom in one shell's environment; the tests themselves only once removed."""
+    exports: dict[str, str] = {}
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("VIDAGG_", "DAGSTER_", "PYTEST_")) and name != "VIRTUAL_ENV"
+    }
+    for line in shell_lines(ROOT / "README.md"):
+        if line.startswith("export "):
+            exports |= dict(pair.split("=", 1) for pair in line.split()[1:])
+        elif line == SERVING:
+            assert "Dagster" in page_of_the_ui(clone, environment)
+        elif line == "make test":
+            continue  # This is a test of it.
+        else:
+            result = subprocess.run(
+                ["bash", "-c", line],
+                cwd=clone,
+                env=environment | exports,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert result.returncode == 0, f"{line}\n{result.stdout[-3000:]}{result.stderr[-3000:]}"
+    assert (clone / "engagement.csv").read_text().count("peter") == 1
+    assert (clone / "data" / "aggregated_user_video_engagement" / "_delta_log").is_dir()
+
+
+def page_of_the_ui(clone: Path, environment: dict[str, str]) -> str:
+    """Starts `make dev` on a free port, waits for the UI, stops it again."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = subprocess.Popen(
+        [*SERVING.split(), f"PORT={port}"],
+        cwd=clone,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline:
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/server_info") as answer:
+                    page: str = answer.read().decode()
+                    return page
+            except (urllib.error.URLError, ConnectionError):
+                assert server.poll() is None, "make dev ended"
+                time.sleep(1)
+        pytest.fail("the UI did not answer within two minutes")
+    finally:
+        os.killpg(server.pid, signal.SIGINT)
+        try:
+            server.wait(timeout=60)
+        except subprocess.TimeoutExpired:
+            os.killpg(server.pid, signal.SIGKILL)
+            server.wait()

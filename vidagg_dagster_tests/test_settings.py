@@ -1,0 +1,218 @@
+"""Settings: what is accepted, what one error says about everything that is not, and the reference."""
+
+import os
+import subprocess
+import sys
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from vidagg_dagster.engine.rules import EngagementRules
+from vidagg_dagster.settings import PREFIX, Settings, SettingsError, load_settings, variable_name
+from vidagg_dagster.settings_reference import env_example, settings_reference
+from vidagg_dagster.steps.contract import SourceSpec, TableStore
+
+REPO = Path(__file__).parent.parent
+
+
+@pytest.fixture(autouse=True)
+def _nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in list(os.environ):
+        if name.upper().startswith(PREFIX):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+def refusal() -> str:
+    with pytest.raises(SettingsError) as error:
+        load_settings()
+    return str(error.value)
+
+
+def test_without_any_variable_the_published_rules_hold() -> None:
+    settings = load_settings()
+    assert settings.rules == EngagementRules()
+    assert (settings.engine, settings.target, settings.timezone) == ("auto", "local", "UTC")
+    assert settings.source_spec is None
+    assert settings.store == TableStore(kind="local", location=str(Path.cwd() / "data"))
+
+
+def test_every_setting_can_come_from_the_environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name, value in {
+        "SOURCE": "events",
+        "SOURCE_FORMAT": "csv",
+        "COLUMNS": "userId=user, currentTime = pos",
+        "SOURCE_TIMEZONE": "Europe/Berlin",
+        "TIMESTAMP_UNIT": "ms",
+        "VIDEO_METADATA": "videos.csv",
+        "DATA_ROOT": str(tmp_path / "tables"),
+        "START_DATE": "2025-03-01",
+        "TIMEZONE": "America/New_York",
+        "ENGINE": "sc://spark.example:15002",
+        "DRIVER_MEMORY": "4g",
+        "TARGET": "local",
+        "MAX_DAYS_PER_RUN": "7",
+        "ESTIMATE_MISSING_DURATIONS": "true",
+        "SESSION_TIMEOUT_MS": "600000",
+        "COVERAGE_WEIGHT": "70.25",
+        "REPAIR_SEEKS": "false",
+    }.items():
+        monkeypatch.setenv(f"VIDAGG_{name}", value)
+    settings = load_settings()
+    assert settings.source_spec == SourceSpec(
+        location="events",
+        format="csv",
+        columns={"userId": "user", "currentTime": "pos"},
+        timezone="Europe/Berlin",
+        timestamp_unit="ms",
+    )
+    assert settings.start_date == date(2025, 3, 1)
+    assert settings.data_root == tmp_path / "tables"
+    assert settings.rules == EngagementRules(
+        session_timeout_ms=600_000, coverage_weight=Decimal("70.25"), repair_seeks=False
+    )
+    assert settings.estimate_missing_durations
+    assert settings.max_days_per_run == 7
+
+
+def test_columns_can_be_a_json_object(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIDAGG_COLUMNS", '{"videoId": "a,b=c"}')
+    assert load_settings().columns == {"videoId": "a,b=c"}
+
+
+def test_the_environment_wins_over_the_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / ".env").write_text("VIDAGG_ENGINE=spark\nVIDAGG_TOLERANCE_MS=5\nOTHER=x\n")
+    monkeypatch.setenv("VIDAGG_ENGINE", "sail")
+    settings = load_settings()
+    assert (settings.engine, settings.tolerance_ms) == ("sail", 5)
+
+
+def test_an_empty_value_means_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIDAGG_TIMEZONE", "")
+    monkeypatch.setenv("VIDAGG_SOURCE", "")
+    settings = load_settings()
+    assert (settings.timezone, settings.source) == ("UTC", None)
+
+
+def test_variables_of_the_test_suite_are_no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIDAGG_TEST_ENGINES", "sail")
+    load_settings()
+
+
+def test_an_unknown_setting_is_named_with_the_one_that_was_meant(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("VIDAGG_SESION_TIMEOUT_MS", "5")
+    assert refusal() == (
+        "1 setting is wrong:\n"
+        "  VIDAGG_SESION_TIMEOUT_MS='5': there is no such setting; "
+        "did you mean VIDAGG_SESSION_TIMEOUT_MS?"
+    )
+
+
+def test_an_unknown_setting_like_no_other_leads_to_the_reference(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("VIDAGG_XQZJK", "5")
+    assert "VIDAGG_XQZJK='5': there is no such setting; see docs/settings.md" in refusal()
+
+
+def test_an_unknown_setting_in_the_file_is_found_too(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("VIDAGG_TIMEZON=UTC\n")
+    assert "VIDAGG_TIMEZON='UTC'" in refusal()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("TIMEZONE", "Europe/Berlim", "did you mean Europe/Berlin?"),
+        ("SOURCE_TIMEZONE", "../../etc/passwd", "an IANA time zone"),
+        ("START_DATE", "1999-12-31", "from 2000-01-01 to today"),
+        ("START_DATE", "2199-01-01", "from 2000-01-01 to today"),
+        ("START_DATE", "soon", "a day YYYY-MM-DD"),
+        ("ENGINE", "sparc", "did you mean spark?"),
+        ("ENGINE", "sc://", "sc://host:port"),
+        ("TARGET", "databricks", "allowed: local"),
+        ("SOURCE_FORMAT", "xml", "auto, jsonl, csv, parquet or delta"),
+        ("TIMESTAMP_UNIT", "minutes", "s, ms, us or ns"),
+        ("COLUMNS", "user", "`ours=theirs,...`"),
+        ("COLUMNS", "who=user", "no column of an event: who"),
+        ("COLUMNS", "{", "not a JSON object"),
+        ("SESSION_TIMEOUT_MS", "0", "a whole number above 0 and below 86400000"),
+        ("SESSION_TIMEOUT_MS", "30 min", "a whole number"),
+        ("MAX_PLAYBACK_RATE", "nan", "a number above 0 and at most 16"),
+        ("COVERAGE_WEIGHT", "80.125", "a number with up to 2 decimals"),
+        ("REPAIR_SEEKS", "perhaps", "true or false"),
+        ("MAX_DAYS_PER_RUN", "-1", "a whole number at least 0"),
+        ("DRIVER_MEMORY", "lots", "a size such as 4g"),
+    ],
+)
+def test_an_impossible_value_is_named_with_what_is_allowed(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, allowed: str
+) -> None:
+    monkeypatch.setenv(f"VIDAGG_{name}", value)
+    message = refusal()
+    assert f"VIDAGG_{name}={value!r}: " in message
+    assert allowed in message
+
+
+def test_a_data_root_that_is_a_file_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "tables").touch()
+    monkeypatch.setenv("VIDAGG_DATA_ROOT", "tables")
+    assert "VIDAGG_DATA_ROOT='tables': this is a file, not a folder" in refusal()
+
+
+def test_one_error_names_every_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIDAGG_ENGIN", "sail")
+    monkeypatch.setenv("VIDAGG_TIMEZONE", "Mars/Olympus")
+    monkeypatch.setenv("VIDAGG_TOLERANCE_MS", "-1")
+    message = refusal()
+    assert message.startswith("3 settings are wrong:")
+    for name in ("VIDAGG_ENGIN=", "VIDAGG_TIMEZONE=", "VIDAGG_TOLERANCE_MS="):
+        assert name in message
+
+
+def test_settings_that_contradict_each_other_are_named_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("VIDAGG_MEDIUM_TIER_SCORE", "80")
+    message = refusal()
+    assert "VIDAGG_HIGH_TIER_SCORE='75', VIDAGG_MEDIUM_TIER_SCORE='80'" in message
+    assert "tier scores must descend" in message
+
+
+def test_the_reference_pages_are_up_to_date() -> None:
+    """`python -m vidagg_dagster.settings_reference` writes them anew."""
+    assert (REPO / "docs" / "settings.md").read_text(encoding="utf-8") == settings_reference()
+    assert (REPO / ".env.example").read_text(encoding="utf-8") == env_example()
+
+
+def test_every_setting_is_documented() -> None:
+    for name, field in Settings.model_fields.items():
+        assert field.description, name
+        assert f"`{variable_name(name)}`" in settings_reference()
+        assert f"# {variable_name(name)}=" in env_example()
+
+
+def test_the_example_file_is_valid_when_uncommented(tmp_path: Path) -> None:
+    lines = env_example().replace("# VIDAGG_", "VIDAGG_")
+    (tmp_path / ".env").write_text(lines)
+    assert load_settings() == Settings(_env_file=None)
+
+
+def test_importing_the_settings_reads_nothing(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("VIDAGG_ENGINE=nonsense\n")
+    subprocess.run(
+        [sys.executable, "-c", "import vidagg_dagster.settings"],
+        check=True,
+        cwd=tmp_path,
+        env={**os.environ, "VIDAGG_TIMEZONE": "nonsense", "PYTHONPATH": str(REPO)},
+    )

@@ -387,8 +387,9 @@ def weak_spots(results: Sequence[tuple[int, int]]) -> Iterator[str]:
         yield f"| {spot.what} | {spot.remedy} | {'<br>'.join(costs)} |"
     yield ""
     yield (
-        "One more is by design: `estimatedTailSeconds` is an upper bound, so it may be far above "
-        "what was played (s33) and belongs in no total."
+        "Two more are by design. `estimatedTailSeconds` is an upper bound, so it may be far above "
+        "what was played (s33) and belongs in no total. `pauseCount` counts the pause that a "
+        "browser sends for each drag or click on its slider."
     )
     yield ""
 

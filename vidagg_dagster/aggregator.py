@@ -185,7 +185,7 @@ class VideoEngagementAggregator:
                 self._replace(self.output_table, df)
                 self.spark.sql(f"DROP TABLE IF EXISTS {self.daily_table}")
             else:
-                self._replace(self.daily_table, run.daily)
+                self._write(self.daily_table, run.daily)
                 self._publish(run)
             return
         if run is None:
@@ -328,7 +328,7 @@ class VideoEngagementAggregator:
                     "does not exist), so no day of it can be replaced. Save once with "
                     "mode='overwrite' over all days, then merge"
                 )
-            self._replace(self.daily_table, run.daily)
+            self._write(self.daily_table, run.daily)
             self._publish(run)
             return
         # The new rows are needed twice, and stand on the whole computation.
@@ -358,7 +358,7 @@ class VideoEngagementAggregator:
                     daily.join(unknown, on=key, how="left_semi"), run.run_time, unique=False
                 )
             )
-        self._replace(self.output_table, rows)
+        self._write(self.output_table, rows)
 
     def _replace(self, table: str, rows: DataFrame) -> None:
         """Overwrite a table with rows that may be read from it."""

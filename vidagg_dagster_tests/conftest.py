@@ -134,6 +134,8 @@ def delta_conf(jars: list[Path], warehouse: Path) -> dict[str, str]:
         "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
         "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
         "spark.sql.warehouse.dir": str(warehouse),
+        # 50 tasks to read the log of a table of a few commits are most of a test's time.
+        "spark.databricks.delta.snapshotPartitions": "1",
     }
 
 

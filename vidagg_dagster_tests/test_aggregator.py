@@ -1,6 +1,12 @@
-"""The notebook front door, on JVM Spark and on Sail, with Parquet and with Delta tables."""
+"""The notebook front door, with Parquet and with Delta tables.
 
+What touches the engine's ways (tables, types, the published examples) runs on JVM Spark and on
+Sail; bookkeeping that is the same on both runs on Sail, which starts sooner.
+"""
+
+import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,33 +16,75 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from vidagg_dagster.aggregator import VideoEngagementAggregator
-from vidagg_dagster.demo.files import DemoFiles, generate
 from vidagg_dagster.engine.schemas import AGGREGATED_ENGAGEMENT
 from vidagg_dagster_tests import peter
 
-DAY = date(2026, 1, 5)
+DAYS = tuple(date(2026, 1, 5) + timedelta(days=number) for number in range(4))
 Rows = dict[tuple[str, str], dict[str, Any]]
+
+OTHERS = """
+    2026-01-05T23:50:00  owl   video_play    0      # over midnight
+    2026-01-06T00:10:00  owl   video_pause   1200
+    2026-01-05T09:00:00  fan   video_play    0      # the same part on two days, more on a third
+    2026-01-05T09:01:00  fan   video_pause   60
+    2026-01-06T09:00:00  fan   video_play    0
+    2026-01-06T09:01:00  fan   video_pause   60
+    2026-01-07T09:00:00  fan   video_play    30
+    2026-01-07T09:02:00  fan   video_ended   150
+    2026-01-07T23:50:00  ghost video_play    0      # nothing follows: settled on the day after
+"""
+DURATIONS = {"video_001": 300.0, "video_002": 1500.0}
+
+
+def other_events() -> list[dict[str, Any]]:
+    rows = []
+    for line in OTHERS.strip().splitlines():
+        time, user, name, position = line.split("#")[0].split()
+        rows.append(
+            {
+                "timestamp": f"{time}Z",
+                "userId": user,
+                "sessionId": f"s-{user}-{time[:10] if user == 'fan' else ''}",
+                "videoId": "video_002" if user == "owl" else "video_001",
+                "eventName": name,
+                "currentTime": float(position),
+            }
+        )
+    return rows
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> DemoFiles:
-    return generate(tmp_path_factory.mktemp("demo"), days=4, viewers=25)
+def events(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return peter.write_events(tmp_path_factory.mktemp("site") / "events.jsonl", *other_events())
+
+
+@pytest.fixture(scope="module")
+def videos(events: Path) -> Path:
+    lines = [
+        json.dumps({"videoId": video, "duration": seconds, "title": video})
+        for video, seconds in DURATIONS.items()
+    ]
+    path = events.with_name("videos.jsonl")
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+@contextmanager
+def database(spark: SparkSession, folder: Path) -> Iterator[str]:
+    """A database in a folder of its own."""
+    spark.sql(f"CREATE DATABASE vidagg_test LOCATION '{folder.as_uri()}'")
+    try:
+        yield "vidagg_test"
+    finally:
+        spark.sql("DROP DATABASE vidagg_test CASCADE")
 
 
 @pytest.fixture
-def database(spark: SparkSession, tmp_path: Path) -> Iterator[str]:
-    """A database of its own, in a folder of its own."""
-    name = f"vidagg_{tmp_path.name}".replace("-", "_").replace("[", "_").replace("]", "_").lower()
-    spark.sql(f"CREATE DATABASE {name} LOCATION '{(tmp_path / 'tables').as_uri()}'")
-    yield name
-    spark.sql(f"DROP DATABASE {name} CASCADE")
-
-
-@pytest.fixture
-def aggregator(spark: SparkSession, demo: DemoFiles, database: str) -> VideoEngagementAggregator:
-    return VideoEngagementAggregator(
-        spark, demo.events, f"{database}.engagement", video_metadata_table=demo.videos
-    )
+def aggregator(
+    sail: SparkSession, events: Path, videos: Path, tmp_path: Path
+) -> Iterator[VideoEngagementAggregator]:
+    with database(sail, tmp_path / "tables") as name:
+        yield VideoEngagementAggregator(sail, events, f"{name}.engagement", videos)
 
 
 def rows_of(frame: DataFrame) -> Rows:
@@ -53,7 +101,10 @@ def saved(aggregator: VideoEngagementAggregator) -> Rows:
 
 def peter_s_events(spark: SparkSession) -> DataFrame:
     events = spark.createDataFrame(
-        [tuple(row.values()) for row in peter.EVENTS],
+        [
+            tuple(row.values())
+            for row in (dict(row, currentTime=float(row["currentTime"])) for row in peter.EVENTS)
+        ],
         "timestamp string, userId string, sessionId string, videoId string, eventName string, "
         "currentTime double",
     )
@@ -66,86 +117,94 @@ def videos_of_peter(spark: SparkSession) -> DataFrame:
     )
 
 
-def test_the_published_quick_start_gives_peter_his_row(spark: SparkSession, database: str) -> None:
+def test_the_published_quick_start_gives_peter_his_row(spark: SparkSession, tmp_path: Path) -> None:
     peter_s_events(spark).createOrReplaceTempView("your_raw_events_table")
     videos_of_peter(spark).createOrReplaceTempView("video_metadata")
-    aggregator = VideoEngagementAggregator(
-        spark=spark,
-        input_table="your_raw_events_table",
-        output_table=f"{database}.aggregated_user_video_engagement",
-        video_metadata_table="video_metadata",
-    )
-    result = aggregator.run_aggregation()
-    aggregator.save_results(result)
-    table = spark.table(f"{database}.aggregated_user_video_engagement")
-    (row,) = table.filter(
-        (F.col("userId") == "peter") & (F.col("videoId") == "video_001")
-    ).collect()
-    assert {name: row[name] for name in peter.ROW} == peter.ROW
-    assert table.columns == AGGREGATED_ENGAGEMENT.column_names
+    with database(spark, tmp_path / "tables") as name:
+        aggregator = VideoEngagementAggregator(
+            spark=spark,
+            input_table="your_raw_events_table",
+            output_table=f"{name}.aggregated_user_video_engagement",
+            video_metadata_table="video_metadata",
+        )
+        result = aggregator.run_aggregation()
+        aggregator.save_results(result)
+        table = spark.table(f"{name}.aggregated_user_video_engagement")
+        (row,) = table.filter(
+            (F.col("userId") == "peter") & (F.col("videoId") == "video_001")
+        ).collect()
+        assert {name: row[name] for name in peter.ROW} == peter.ROW
+        assert table.columns == AGGREGATED_ENGAGEMENT.column_names
 
 
 def test_the_published_daily_job_gives_the_same_rows_as_one_run(
-    aggregator: VideoEngagementAggregator, demo: DemoFiles
+    spark: SparkSession, events: Path, videos: Path, tmp_path: Path
 ) -> None:
-    for day in demo.days:
-        start = datetime(day.year, day.month, day.day)
-        result = aggregator.run_aggregation(start_date=start, end_date=start + timedelta(days=1))
-        with pytest.warns(UserWarning, match="second row of the same user and video"):
-            aggregator.save_results(result, mode="append")
-    # Starts that nothing follows may be settled on the day after the last one.
-    rest = aggregator.run_aggregation(start_date=demo.days[-1] + timedelta(days=1))
-    aggregator.save_results(rest, mode="merge")
-    assert saved(aggregator) == rows_of(aggregator.run_aggregation())
+    with database(spark, tmp_path / "tables") as name:
+        aggregator = VideoEngagementAggregator(spark, events, f"{name}.engagement", videos)
+        for day in DAYS:
+            start_date = datetime(day.year, day.month, day.day)
+            end_date = start_date + timedelta(days=1)
+            result = aggregator.run_aggregation(start_date=start_date, end_date=end_date)
+            with pytest.warns(UserWarning, match="second row of the same user and video"):
+                aggregator.save_results(result, mode="append")
+        assert saved(aggregator) == rows_of(aggregator.run_aggregation())
+        assert {
+            table.name for table in spark.catalog.listTables(name) if not table.isTemporary
+        } == {
+            "engagement",
+            "engagement_daily",
+        }
 
 
-def test_days_merged_late_and_twice_count_once(
-    aggregator: VideoEngagementAggregator, demo: DemoFiles
-) -> None:
-    whole = aggregator.run_aggregation()
-    aggregator.save_results(whole)
-    complete = saved(aggregator)
-    for first, end in ((demo.days[2], demo.days[3]), (demo.days[0], demo.days[2])):
-        aggregator.save_results(aggregator.run_aggregation(first, end), mode="merge")
-        assert saved(aggregator) == complete
-    aggregator.save_results(aggregator.run_aggregation(), mode="merge")
+def test_days_merged_late_and_twice_count_once(aggregator: VideoEngagementAggregator) -> None:
+    aggregator.save_results(aggregator.run_aggregation(DAYS[1], DAYS[2]), mode="merge")
+    aggregator.save_results(aggregator.run_aggregation(end_date=DAYS[1]), mode="merge")
+    aggregator.save_results(aggregator.run_aggregation(start_date=DAYS[1]), mode="merge")
+    complete = rows_of(aggregator.run_aggregation())
     assert saved(aggregator) == complete
+    assert complete["fan", "video_001"]["activeDays"] == list(DAYS[:3])
+    assert complete["fan", "video_001"]["totalWatchTime"] == 240.0
+    assert complete["fan", "video_001"]["totalUniqueSecondsWatched"] == 150.0
+    assert complete["ghost", "video_001"]["activeDays"] == [DAYS[2], DAYS[3]]
 
 
 def test_a_merged_day_that_became_empty_leaves_no_trace(
-    spark: SparkSession, aggregator: VideoEngagementAggregator, demo: DemoFiles
+    aggregator: VideoEngagementAggregator, events: Path, videos: Path
 ) -> None:
-    day = demo.days[1]
-    aggregator.save_results(aggregator.run_aggregation(end_date=day + timedelta(days=1)))
-    before = rows_of(aggregator.run_aggregation(end_date=day))
-    assert saved(aggregator) != before
-    emptied = VideoEngagementAggregator(
-        spark, demo.events / "2026-01-05.jsonl", aggregator.output_table, demo.videos
+    aggregator.save_results(aggregator.run_aggregation())
+    kept = [line for line in events.read_text().splitlines() if '"2026-01-07' not in line]
+    without = aggregator.spark.createDataFrame(
+        [tuple(json.loads(line).values()) for line in kept],
+        "timestamp string, userId string, sessionId string, videoId string, eventName string, "
+        "currentTime double",
     )
-    nothing = emptied.run_aggregation(day, day + timedelta(days=1))
-    emptied.save_results(nothing, mode="merge")
-    # What was open at midnight is settled on that day all the same.
-    assert saved(aggregator) == rows_of(emptied.run_aggregation(end_date=day + timedelta(days=1)))
+    emptied = VideoEngagementAggregator(aggregator.spark, without, aggregator.output_table, videos)
+    emptied.save_results(emptied.run_aggregation(DAYS[2], DAYS[3]), mode="merge")
+    emptied.save_results(emptied.run_aggregation(DAYS[3], DAYS[3] + timedelta(1)), mode="merge")
+    assert saved(aggregator) == rows_of(emptied.run_aggregation())
+    assert ("ghost", "video_001") not in saved(aggregator)
 
 
 def test_a_range_reads_the_day_before_as_context_and_counts_it_nowhere(
-    aggregator: VideoEngagementAggregator, demo: DemoFiles
+    aggregator: VideoEngagementAggregator,
 ) -> None:
-    day = demo.days[2]
-    rows = rows_of(aggregator.run_aggregation(day, day + timedelta(days=1)))
-    assert rows
-    assert all(row["activeDays"] == [day] for row in rows.values())
-    assert any(row["sessionCount"] == 0 and row["totalWatchTime"] > 0 for row in rows.values())
+    rows = rows_of(aggregator.run_aggregation(DAYS[1], DAYS[2]))
+    assert rows.keys() == {("owl", "video_002"), ("fan", "video_001")}
+    owl = rows["owl", "video_002"]
+    assert (owl["totalWatchTime"], owl["sessionCount"]) == (1200.0, 0)
+    assert owl["activeDays"] == [DAYS[1]]
 
 
 def test_a_day_of_another_zone_is_asked_for_by_its_own_midnight(
-    spark: SparkSession, demo: DemoFiles
+    sail: SparkSession, events: Path
 ) -> None:
-    aggregator = VideoEngagementAggregator(spark, demo.events, timezone="Europe/Berlin")
+    aggregator = VideoEngagementAggregator(sail, events, timezone="Europe/Berlin")
     midnight = datetime(2026, 1, 5, 23, tzinfo=UTC)
-    by_time = aggregator.run_aggregation(midnight, midnight + timedelta(days=1))
-    by_day = aggregator.run_aggregation(date(2026, 1, 6), date(2026, 1, 7))
-    assert rows_of(by_time) == rows_of(by_day)
+    rows = rows_of(aggregator.run_aggregation(midnight, midnight + timedelta(days=1)))
+    # In Berlin the owl's session is on the 6th as a whole.
+    assert rows["owl", "video_002"]["sessionCount"] == 1
+    assert rows["owl", "video_002"]["activeDays"] == [DAYS[1]]
 
 
 def test_a_range_of_part_days_is_refused(aggregator: VideoEngagementAggregator) -> None:
@@ -154,12 +213,13 @@ def test_a_range_of_part_days_is_refused(aggregator: VideoEngagementAggregator) 
     with pytest.raises(ValueError, match="end_date"):
         aggregator.run_aggregation(end_date=datetime(2026, 1, 5, 10))
     with pytest.raises(ValueError, match="not before end_date"):
-        aggregator.run_aggregation(DAY, DAY)
+        aggregator.run_aggregation(DAYS[0], DAYS[0])
 
 
 def test_without_unique_seconds_the_other_columns_stay_the_same(
-    aggregator: VideoEngagementAggregator,
+    spark: SparkSession, events: Path, videos: Path
 ) -> None:
+    aggregator = VideoEngagementAggregator(spark, events, video_metadata_table=videos)
     full = rows_of(aggregator.run_aggregation())
     quick = rows_of(aggregator.run_aggregation(calculate_unique_seconds=False))
     assert quick.keys() == full.keys()
@@ -178,19 +238,17 @@ def test_without_unique_seconds_the_other_columns_stay_the_same(
 
 
 def test_a_pair_with_one_day_without_unique_seconds_has_none_over_all_days(
-    aggregator: VideoEngagementAggregator, demo: DemoFiles
+    aggregator: VideoEngagementAggregator,
 ) -> None:
     aggregator.save_results(aggregator.run_aggregation())
     complete = saved(aggregator)
-    day = demo.days[1]
-    quick = aggregator.run_aggregation(day, day + timedelta(days=1), calculate_unique_seconds=False)
+    quick = aggregator.run_aggregation(DAYS[1], DAYS[2], calculate_unique_seconds=False)
     aggregator.save_results(quick, mode="merge")
-    for key, row in saved(aggregator).items():
-        if day in row["activeDays"]:
-            assert row["totalUniqueSecondsWatched"] is None
-            assert row["totalWatchTime"] == complete[key]["totalWatchTime"]
-        else:
-            assert row == complete[key]
+    rows = saved(aggregator)
+    for user, video in (("owl", "video_002"), ("fan", "video_001")):
+        assert rows[user, video]["totalUniqueSecondsWatched"] is None
+        assert rows[user, video]["totalWatchTime"] == complete[user, video]["totalWatchTime"]
+    assert rows["peter", "video_001"] == complete["peter", "video_001"]
 
 
 def test_only_a_result_itself_can_be_merged(aggregator: VideoEngagementAggregator) -> None:
@@ -206,8 +264,8 @@ def test_an_edited_result_can_be_saved_but_not_merged_into(
 ) -> None:
     result = aggregator.run_aggregation()
     aggregator.save_results(result)
-    good = result.where(F.col("dataQualityFlag") == "ok").withColumn("team", F.lit("a"))
-    aggregator.save_results(good)
+    edited = aggregator.spark.table(aggregator.output_table).withColumn("team", F.lit("a"))
+    aggregator.save_results(edited)
     assert {row["team"] for row in saved(aggregator).values()} == {"a"}
     with pytest.raises(ValueError, match="saved without its rows per day"):
         aggregator.save_results(result, mode="merge")
@@ -215,34 +273,16 @@ def test_an_edited_result_can_be_saved_but_not_merged_into(
     assert "team" not in aggregator.spark.table(aggregator.output_table).columns
 
 
-def test_saving_leaves_two_tables_and_nothing_else(
-    aggregator: VideoEngagementAggregator, database: str
-) -> None:
-    result = aggregator.run_aggregation()
-    aggregator.save_results(result)
-    aggregator.save_results(result, mode="merge")
-    aggregator.save_results(result)
-    tables = {
-        table.name
-        for table in aggregator.spark.catalog.listTables(database)
-        if not table.isTemporary
-    }
-    assert tables == {"engagement", "engagement_daily"}
-
-
 def test_delta_tables_work_where_the_engine_writes_them(
-    sail: SparkSession, demo: DemoFiles, tmp_path: Path
+    sail: SparkSession, events: Path, videos: Path, tmp_path: Path
 ) -> None:
-    sail.sql(f"CREATE DATABASE vidagg_delta LOCATION '{tmp_path.as_uri()}'")
-    try:
+    with database(sail, tmp_path / "tables") as name:
         aggregator = VideoEngagementAggregator(
-            sail, demo.events, "vidagg_delta.engagement", demo.videos, table_format="delta"
+            sail, events, f"{name}.engagement", videos, table_format="delta"
         )
-        for mode in ("overwrite", "merge"):
-            aggregator.save_results(aggregator.run_aggregation(), mode=mode)  # type: ignore[arg-type]
-            assert saved(aggregator) == rows_of(aggregator.run_aggregation())
-    finally:
-        sail.sql("DROP DATABASE vidagg_delta CASCADE")
+        aggregator.save_results(aggregator.run_aggregation())
+        aggregator.save_results(aggregator.run_aggregation(DAYS[1], DAYS[2]), mode="merge")
+        assert saved(aggregator) == rows_of(aggregator.run_aggregation())
 
 
 def test_the_summary_of_peter_says_what_he_did(spark: SparkSession) -> None:
@@ -261,8 +301,7 @@ def test_the_summary_of_peter_says_what_he_did(spark: SparkSession) -> None:
 
 def test_the_summary_counts_what_must_not_be(aggregator: VideoEngagementAggregator) -> None:
     good = aggregator.run_aggregation()
-    one = good.limit(1)
-    bad = one.withColumns(
+    bad = good.where(F.col("userId") == "peter").withColumns(
         {
             "userId": F.lit(None).cast("string"),
             "totalWatchTime": F.lit(-1.0),
@@ -273,7 +312,8 @@ def test_the_summary_counts_what_must_not_be(aggregator: VideoEngagementAggregat
     assert stats["negative_watch_time"] == 2
     assert stats["null_keys"] == 2
     assert stats["not_finite"] == 2
-    assert stats["duplicate_keys"] >= 1
+    assert stats["duplicate_keys"] == 1
+    assert stats["total_rows"] == 6
 
 
 def test_the_summary_of_no_rows_is_all_zero(aggregator: VideoEngagementAggregator) -> None:

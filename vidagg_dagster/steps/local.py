@@ -30,6 +30,7 @@ class LocalSteps(dg.ConfigurableResource):  # type: ignore[type-arg]
         # These bring pyspark with them, which no code location needs to load.
         from vidagg_dagster.engine.run import StepError, run_step
         from vidagg_dagster.engine.sources import SourceError
+        from vidagg_dagster.engine.tables import TableConflictError, TableError
 
         if self.driver_memory:
             # The engine takes it from the environment; here it may come from `.env`.
@@ -38,7 +39,9 @@ class LocalSteps(dg.ConfigurableResource):  # type: ignore[type-arg]
             choice = resolve_engine(self.engine)
             context.log.info(f"engine: {choice.engine} ({choice.reason})")
             result = run_step(engine_session(self.engine), request)
-        except (EngineError, SourceError, StepError) as error:
+        except TableConflictError as error:
+            raise dg.Failure(str(error)) from error
+        except (EngineError, SourceError, StepError, TableError) as error:
             raise dg.Failure(str(error), allow_retries=False) from error
         for line in progress(result):
             context.log.info(line)

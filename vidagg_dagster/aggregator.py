@@ -35,6 +35,7 @@ from vidagg_dagster.steps.contract import SourceSpec
 SaveMode = Literal["overwrite", "append", "merge"]
 
 DELTA = "delta"
+UTC_NAMES = ("UTC", "Etc/UTC", "GMT", "Z", "+00:00")
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,18 @@ class _Days:
         if self.end is not None:
             bounds.append(day < F.lit(self.end))
         return reduce(and_, bounds, F.lit(True))
+
+    def may_hold(self, instant: Column) -> Column:
+        """Whether the days, in any zone and with the day before as context, may hold a time.
+
+        What a table stores as a timestamp is so left unread. Without one the row may be needed.
+        """
+        day, margin = F.to_date(instant), timedelta(days=2)
+        wide = _Days(
+            self.first - margin if self.first is not None else None,
+            self.end + margin if self.end is not None else None,
+        )
+        return instant.isNull() | wide.contain(day)
 
 
 @dataclass(frozen=True)
@@ -141,9 +154,11 @@ class VideoEngagementAggregator:
             is used, and again at each use; save it and read the table to use it often.
 
         Raises:
-            ValueError: a boundary is not a whole day, or the range is empty.
+            ValueError: a boundary is not a whole day, the range is empty, or the session does not
+                work in UTC.
             SourceError: the events cannot be read, or lack a column.
         """
+        self._require_utc()
         days = _Days(self._day(start_date, "start_date"), self._day(end_date, "end_date"))
         if days.first is not None and days.end is not None and days.first >= days.end:
             raise ValueError(
@@ -257,6 +272,15 @@ class VideoEngagementAggregator:
         found["quality_flags"] = {flag: row[f"flag {flag}"] for flag in QUALITY_FLAGS}
         return found
 
+    def _require_utc(self) -> None:
+        zone = self.spark.conf.get("spark.sql.session.timeZone", "UTC")
+        if zone not in UTC_NAMES:
+            raise ValueError(
+                f"the session's time zone is {zone}, in which Spark would shift the days. Call "
+                "spark.conf.set('spark.sql.session.timeZone', 'UTC') first; the zone whose days "
+                "are counted is this class's own argument, timezone"
+            )
+
     def _day(self, boundary: date | datetime | None, name: str) -> date | None:
         if not isinstance(boundary, datetime):
             return boundary
@@ -278,16 +302,18 @@ class VideoEngagementAggregator:
             timestamp_unit=self.timestamp_unit,
         )
         classified = classify(
-            read_source(self.spark, spec),
+            read_source(self.spark, spec).where(days.may_hold(F.col("typedTimestamp"))),
             spec=spec,
             start_date=None,
             timezone=self.timezone,
             run_time=run_time,
         )
+        # Behind an explode no engine moves the filter down to where the day is spelled out as the
+        # whole parsing of a timestamp: Sail would plan for minutes.
+        events = accepted(classified).withColumn(EVENT_DATE, F.explode(F.array(EVENT_DATE)))
         context = days.first - timedelta(days=1) if days.first else None
-        needed = _Days(context, days.end).contain(F.col(EVENT_DATE))
         daily = daily_engagement(
-            accepted(classified).where(needed),
+            events.where(_Days(context, days.end).contain(F.col(EVENT_DATE))),
             self._videos(),
             rules=self.rules,
             timezone=self.timezone,

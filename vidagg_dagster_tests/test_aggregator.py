@@ -216,6 +216,14 @@ def test_a_range_of_part_days_is_refused(aggregator: VideoEngagementAggregator) 
         aggregator.run_aggregation(DAYS[0], DAYS[0])
 
 
+def test_a_session_of_another_zone_is_refused(jvm: SparkSession) -> None:
+    session = jvm.newSession()
+    session.conf.set("spark.sql.session.timeZone", "Europe/Berlin")
+    aggregator = VideoEngagementAggregator(session, "events")
+    with pytest.raises(ValueError, match=r"Europe/Berlin.*spark\.conf\.set"):
+        aggregator.run_aggregation()
+
+
 def test_without_unique_seconds_the_other_columns_stay_the_same(
     spark: SparkSession, events: Path, videos: Path
 ) -> None:
@@ -321,3 +329,15 @@ def test_the_summary_of_no_rows_is_all_zero(aggregator: VideoEngagementAggregato
     stats = aggregator.generate_summary_stats(nobody)
     assert stats["total_rows"] == stats["negative_watch_time"] == stats["total_watch_time"] == 0
     assert stats["avg_engagement_score"] is None
+
+
+def test_a_table_of_typed_times_is_read_by_name_and_by_range(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    with database(spark, tmp_path / "tables") as name:
+        peter_s_events(spark).write.saveAsTable(f"{name}.events")
+        aggregator = VideoEngagementAggregator(spark, f"{name}.events")
+        assert rows_of(aggregator.run_aggregation(DAYS[0], DAYS[1])).keys() == {
+            ("peter", "video_001")
+        }
+        assert rows_of(aggregator.run_aggregation(date(2026, 3, 1), date(2026, 3, 2))) == {}

@@ -14,7 +14,9 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from vidagg_dagster.engine.lifetime import LifetimeUpdate
+from vidagg_dagster.engine.local_tables import LocalTables
 from vidagg_dagster.engine.quality import Facts, evaluate
+from vidagg_dagster.engine.quality_report import MEASURES, measure_days
 from vidagg_dagster.engine.quality_rules import RULES
 from vidagg_dagster.engine.rules import EngagementRules
 from vidagg_dagster.engine.run import open_tables, run_step
@@ -23,16 +25,18 @@ from vidagg_dagster.engine.schemas import (
     INGESTION_COUNTS,
     QUALITY_REPORT,
     RAW_EVENTS,
+    REJECTED_EVENTS,
     SESSIONS,
     TABLES,
     USER_VIDEO_ENGAGEMENT,
     WATCH_INTERVALS,
     Table,
 )
-from vidagg_dagster.engine.session import SAIL, engine_session, use
+from vidagg_dagster.engine.session import SAIL, engine_session, use, using
 from vidagg_dagster.engine.tables import Tables
 from vidagg_dagster.engine.videos import read_videos
 from vidagg_dagster.steps.contract import RuleOutcome, StepName
+from vidagg_dagster_tests import small_site
 from vidagg_dagster_tests.conftest import require
 from vidagg_dagster_tests.small_site import Site, day, write_site
 
@@ -260,7 +264,7 @@ BREAKS: list[tuple[Table, str, Callable[[Lab], None]]] = [
             ("numbers_valid", {"totalWatchTime": lambda: F.lit(-1.0)}),
             ("numbers_valid", {"estimatedTailSeconds": lambda: F.lit(None)}),
             ("numbers_valid", {"sessionCount": lambda: F.lit(-1)}),
-            ("unique_within_total", {"totalUniqueSecondsWatched": lambda: F.lit(130.001)}),
+            ("unique_within_total", {"totalUniqueSecondsWatched": lambda: F.lit(520.001)}),
             ("unique_within_duration", {"videoDuration": lambda: F.lit(119.999)}),
             ("unique_equals_intervals", {"watchedIntervals": lambda: spans((0, 119_999))}),
             ("unique_equals_intervals", {"watchedIntervals": lambda: F.lit(None)}),
@@ -343,3 +347,172 @@ def test_a_rule_fires_on_a_table_that_breaks_it(
 ) -> None:
     damage(lab)
     assert rule in lab.failed(table, touched=(BROKEN,))
+
+
+@pytest.mark.parametrize(
+    ("rule", "spoil"),
+    [
+        ("keys_present", lambda rows: rows.withColumn("userId", F.lit(""))),
+        ("one_row_per_key", lambda rows: rows.unionByName(rows)),
+    ],
+)
+def test_a_lifetime_rule_fires_on_rows_that_upsert_refuses_to_write(
+    lab: Lab, rule: str, spoil: Callable[[DataFrame], DataFrame]
+) -> None:
+    rows = spoil(lab.tables.read(AGGREGATED_ENGAGEMENT))
+    assert rule in lab.failed(AGGREGATED_ENGAGEMENT, frame=rows)
+
+
+def test_every_rule_has_a_test_in_which_it_fires() -> None:
+    fired = {(table.name, rule) for table, rule, _ in BREAKS}
+    refused = {(AGGREGATED_ENGAGEMENT.name, rule) for rule in ("keys_present", "one_row_per_key")}
+    assert fired | refused == {(table.name, rule) for table, rule in ALL_RULES}
+
+
+def test_only_the_broken_day_of_a_range_fails(lab: Lab) -> None:
+    peters(USER_VIDEO_ENGAGEMENT, clippedSeconds=lambda: F.lit(1.0))(lab)
+    outcomes = lab.evaluate(USER_VIDEO_ENGAGEMENT, days=DAYS)
+    failed = [key for key, outcome in outcomes.items() if not outcome.passed]
+    assert failed == [("evidence_adds_up", BROKEN)]
+    assert outcomes["evidence_adds_up", BROKEN].violations == 1
+
+
+def test_jvm_spark_finds_the_same_violations(lab: Lab, jvm: SparkSession) -> None:
+    with using(SAIL):
+        for _, _, damage in BREAKS[::7]:
+            damage(lab)
+        peters(USER_VIDEO_ENGAGEMENT, totalWatchTime=nan)(lab)
+        expected = {name: lab.failed(TABLES[name], touched=tuple(DAYS)) for name in RULES}
+    there = Lab(jvm, lab.site, open_tables(jvm, lab.site.request(StepName.SESSIONS, DAYS).store))
+    found = {name: there.failed(TABLES[name], touched=tuple(DAYS)) for name in RULES}
+    assert found == expected
+    assert "numbers_valid" in found[USER_VIDEO_ENGAGEMENT.name]
+
+
+def test_the_volume_of_a_day_is_not_judged_by_fewer_than_three_days(lab: Lab) -> None:
+    outcome = lab.evaluate(RAW_EVENTS, days=[day(2)])["volume_near_median", day(2)]
+    assert outcome.passed
+    assert outcome.detail["skipped"] == "only 2 of the 7 days before have events"
+
+
+def test_a_volume_of_exactly_half_or_twice_the_median_passes(lab: Lab) -> None:
+    lab.tables.replace_days(
+        RAW_EVENTS,
+        lab.tables.read(RAW_EVENTS, [BROKEN]).orderBy("timestamp").limit(7),
+        [BROKEN],
+    )
+    # 7 of 13: above half. 6 would be below.
+    assert lab.evaluate(RAW_EVENTS)["volume_near_median", BROKEN].passed
+    lab.tables.replace_days(
+        RAW_EVENTS,
+        lab.tables.read(RAW_EVENTS, [BROKEN]).orderBy("timestamp").limit(6),
+        [BROKEN],
+    )
+    assert not lab.evaluate(RAW_EVENTS)["volume_near_median", BROKEN].passed
+
+
+@pytest.mark.parametrize(
+    ("numbers", "rule"),
+    [
+        ({"input": 1000, "rejected": 10}, "rejected_share"),
+        ({"input": 1000, "duplicates": 50}, "duplicate_share"),
+        ({"input": 0, "rejected": 0}, "rejected_share"),
+    ],
+)
+def test_a_share_at_its_limit_passes(lab: Lab, numbers: dict[str, int], rule: str) -> None:
+    counted(**numbers)(lab)
+    assert lab.evaluate(RAW_EVENTS)[rule, BROKEN].passed
+
+
+def test_a_declared_playback_rate_widens_the_clock_of_its_session(lab: Lab) -> None:
+    """anna's trailer: 60 s in 30 s would be 2 x; here the clock shows 15 s, so 4 x."""
+    trailer = F.col("videoId") == "video_002"
+    lab.change(WATCH_INTERVALS, {"clockMs": F.lit(6_000)}, where=trailer)
+    assert "watch_within_clock" in lab.failed(WATCH_INTERVALS)
+    lab.change(RAW_EVENTS, {"playbackRate": F.lit(4.0)}, where=trailer)
+    assert "watch_within_clock" not in lab.failed(WATCH_INTERVALS)
+
+
+def test_the_report_states_what_happened_on_a_day(computed: Site, sail: SparkSession) -> None:
+    tables = open_tables(sail, computed.request(StepName.QUALITY_REPORT, DAYS).store)
+    rows = tables.read(QUALITY_REPORT, [day(0)]).collect()
+    report = {row["measure"]: (row["value"], row["unit"]) for row in rows}
+    assert set(report) == {measure.name for measure in MEASURES}
+    assert {name: value for name, (value, _) in report.items() if value} == {
+        "input": 13.0,
+        "accepted": 13.0,
+        "sessions": 2.0,
+        "rows": 3.0,
+        "users": 2.0,
+        "videos": 2.0,
+        "watch_seconds": 210.0,
+        "unique_seconds": 200.0,
+        "clock_seconds": 180.0,
+        "estimated_tail_seconds": 90.0,
+        "evidence_share:observed": 180 / 210,
+        "evidence_share:heartbeat": 20 / 210,
+        "evidence_share:clipped": 10 / 210,
+        "completions": 1.0,
+        "forward_skips": 1.0,
+        "backward_skips": 1.0,
+        "flag:seek_repaired": 1.0,
+        "flag:open_ended": 1.0,
+        "tier:High": 1.0,
+        "tier:Low": 1.0,
+        "tier:Minimal": 1.0,
+    }
+    assert report["watch_seconds"][1] == "seconds"
+
+
+def test_a_day_without_rows_has_a_report_of_zeros(lab: Lab) -> None:
+    measured_day = measure_days(lab.tables, [day(40)])[day(40)]
+    assert measured_day == {measure.name: 0.0 for measure in MEASURES}
+
+
+def test_pairs_whose_positions_are_all_beyond_the_video_are_counted(lab: Lab) -> None:
+    beyond = F.transform(
+        "visits",
+        lambda visit: (
+            visit.withField("exceedingCount", visit["eventCount"])
+            .withField("eventCount", F.lit(0).cast("bigint"))
+            .withField("openEndedCount", F.lit(0).cast("bigint"))
+        ),
+    )
+    lab.change(SESSIONS, {"visits": beyond}, where=when_peter())
+    assert measure_days(lab.tables, [BROKEN])[BROKEN]["pairs_without_valid_position"] == 1
+
+
+def test_a_negative_watch_time_is_measured(lab: Lab) -> None:
+    peters(USER_VIDEO_ENGAGEMENT, totalWatchTime=lambda: F.lit(-1.0))(lab)
+    assert measure_days(lab.tables, [BROKEN])[BROKEN]["negative_watch_time"] == 1
+
+
+class _KilledError(Exception):
+    pass
+
+
+@pytest.mark.parametrize("at", [REJECTED_EVENTS, RAW_EVENTS], ids=lambda table: table.name)
+def test_a_crash_between_the_writes_of_raw_events_shows_until_the_day_runs_again(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, at: Table
+) -> None:
+    """What is built on reads raw_events, which is written last: it never runs ahead."""
+    lab.site.write_day(BROKEN, [*small_site.peter(BROKEN), {"nobody": "home"}])
+    request = lab.site.request(StepName.RAW_EVENTS, [BROKEN])
+    replace = LocalTables.replace_days
+
+    def dies(self: LocalTables, table: Table, frame: DataFrame, days: Sequence[date]) -> None:
+        if table is at:
+            raise _KilledError
+        replace(self, table, frame, days)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LocalTables, "replace_days", dies)
+        with pytest.raises(_KilledError):
+            run_step(lab.spark, request)
+    assert lab.tables.day_counts(RAW_EVENTS, [BROKEN]) == {BROKEN: 13}
+    assert "input_reconciles" in lab.failed(QUALITY_REPORT)
+
+    result = run_step(lab.spark, request)
+    assert result.days[0].metrics["rejected"] == 1
+    assert lab.tables.day_counts(RAW_EVENTS, [BROKEN]) == {BROKEN: 6}
+    assert "input_reconciles" not in lab.failed(QUALITY_REPORT)

@@ -274,6 +274,8 @@ def test_days_and_keys_belong_to_different_tables(store: Store) -> None:
     lifetime = store.frame(AGGREGATED_ENGAGEMENT, [])
     with pytest.raises(TableError, match="not kept by days"):
         store.tables.replace_days(AGGREGATED_ENGAGEMENT, lifetime, [DAY_1])
+    with pytest.raises(TableError, match="not kept by days"):
+        store.tables.read(AGGREGATED_ENGAGEMENT, [DAY_1])
     with pytest.raises(TableError, match="kept by days"):
         store.tables.upsert(INGESTION_COUNTS, store.counts(), store.counts(), {})
     with pytest.raises(TableError, match="no days to replace"):

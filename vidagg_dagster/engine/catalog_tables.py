@@ -35,6 +35,7 @@ from vidagg_dagster.engine.tables import (
     key_error,
     lost_days_error,
     other_columns_error,
+    require_days,
     require_key_columns,
     span,
     stray_days_error,
@@ -93,6 +94,7 @@ class CatalogTables:
 
     def read(self, table: Table, days: Sequence[date] | None = None) -> DataFrame:
         """See `Tables.read`."""
+        require_days(table, days)
         version = self.version(table)
         if version < 0:
             return self._spark.createDataFrame([], table.struct)

@@ -42,6 +42,7 @@ from vidagg_dagster.engine.tables import (
     key_error,
     lost_days_error,
     other_columns_error,
+    require_days,
     require_key_columns,
     span,
     stray_days_error,
@@ -105,6 +106,7 @@ class LocalTables:
 
     def read(self, table: Table, days: Sequence[date] | None = None) -> DataFrame:
         """See `Tables.read`."""
+        require_days(table, days)
         snapshot = self._open(table)
         return self._read_files(
             table, [] if snapshot is None else self._files(snapshot, table, days)
@@ -114,14 +116,14 @@ class LocalTables:
         """See `Tables.replace_days`."""
         days = distinct_days(table, days)
         frame = conform(table, frame)
-        snapshot = self._open_or_create(table)
+        self._open_or_create(table)  # other columns are said before anything is computed
         with self._staging(table) as staging:
             staged = self._stage(table, frame, staging / "rows", days)
             stray = _rows_by_day(staged, without=days)
             if stray:
                 raise stray_days_error(table, days, stray)
             with self._moved_in(table, staged) as adds:
-                self._commit_days(table, snapshot, adds, days)
+                self._commit_days(table, adds, days)
         log.info("%s: %d rows written for %s", table.name, staged.rows, span(days))
 
     def upsert(
@@ -321,12 +323,11 @@ class LocalTables:
                 path.unlink(missing_ok=True)
             raise
 
-    def _commit_days(
-        self, table: Table, snapshot: DeltaTable, adds: list[AddAction], days: Sequence[date]
-    ) -> None:
+    def _commit_days(self, table: Table, adds: list[AddAction], days: Sequence[date]) -> None:
         lost = 0
-        base = int(snapshot.version())
         while True:
+            snapshot = DeltaTable(str(self._folder(table)))
+            base = int(snapshot.version())
             try:
                 # No retries inside: they would keep the list of files to remove that was made
                 # before the other commit, and leave that one's rows beside ours.
@@ -351,8 +352,6 @@ class LocalTables:
                 if lost > MAX_TRIES:
                     raise lost_days_error(table, days, lost, others.version) from error
                 time.sleep(random.uniform(0.01, 0.2) * (1 + lost))
-                snapshot = DeltaTable(str(self._folder(table)))
-                base = int(snapshot.version())
             else:
                 return
 

@@ -40,7 +40,6 @@ _LONG_INTEGER: Final = "^[+-]?[0-9]{19,}$"
 _DECIMAL: Final = r"^[0-9]{1,18}\.[0-9]*$"
 
 _US_PER_SECOND: Final = 1_000_000
-_US_PER_DAY: Final = 86_400 * _US_PER_SECOND
 _FRACTION_DIGITS: Final[dict[str, int]] = {"s": 6, "ms": 3, "us": 0}
 
 
@@ -73,32 +72,15 @@ def instant_us(text: Column, timezone: str) -> Column:
     wall time in `timezone`; one that its clocks skip is null, one that they show twice is the
     first.
     """
-    seconds = F.substring(text, 17, 3)  # ':ss', or the zone, or nothing
-    has_seconds = F.startswith(seconds, F.lit(":"))
-    tail = F.when(has_seconds, F.substring(text, 20, 40)).otherwise(F.substring(text, 17, 40))
-    fraction = F.regexp_extract(tail, r"^\.([0-9]+)", 1)
-    zone = F.regexp_extract(tail, r"(Z|[+-][0-9:]+)$", 1)
-    wall_us = (
-        _int(
-            F.date_diff(F.substring(text, 1, 10).try_cast("date"), F.lit("1970-01-01").cast("date"))
-        )
-        * _US_PER_DAY
-        + _int(F.substring(text, 12, 2)) * (3600 * _US_PER_SECOND)
-        + _int(F.substring(text, 15, 2)) * (60 * _US_PER_SECOND)
-        + F.when(has_seconds, _int(F.substring(text, 18, 2))).otherwise(F.lit(0)) * _US_PER_SECOND
-        + _int(F.rpad(F.substring(fraction, 1, 6), 6, "0"))
-    )
-    digits = F.replace(zone, F.lit(":"), F.lit(""))
-    offset_us = (
-        _int(F.substring(digits, 2, 2)) * 3600
-        + _int(F.rpad(F.substring(digits, 4, 2), 2, "0")) * 60
-    ) * _US_PER_SECOND
-    us = (
-        F.when(zone == "", _from_wall(wall_us, timezone))
-        .when(zone == "Z", wall_us)
-        .when(F.startswith(zone, F.lit("+")), wall_us - offset_us)
-        .otherwise(wall_us + offset_us)
-    )
+    clock = F.regexp_extract(text, "^.{11}([0-9:.]+)", 1)
+    # What the clock leaves out follows from how much of it is there.
+    padding = F.substring(F.lit(":00.000000"), F.length(clock) - 4, F.lit(10))
+    wall = F.concat(F.substring(text, 1, 10), F.lit(" "), clock, padding)
+    wall_us = F.unix_micros(F.substring(wall, 1, 26).try_cast("timestamp"))
+    zone = F.substring(text, F.length(clock) + 12, F.lit(6))
+    us = wall_us - F.when(F.length(zone) > 1, _offset_us(zone)).otherwise(F.lit(0))
+    if timezone != "UTC":
+        us = F.when(zone == "", _from_wall(wall_us, timezone)).otherwise(us)
     return F.when(text.rlike(_INSTANT), us)
 
 
@@ -159,9 +141,14 @@ def _scaled(text: Column, factor: float) -> Column:
     )
 
 
+def _offset_us(zone: Column) -> Column:
+    """`+hh:mm`, `+hhmm` or `+hh` -> microseconds."""
+    minutes = F.concat(F.replace(F.substring(zone, 4, 3), F.lit(":"), F.lit("")), F.lit("00"))
+    size = _int(F.substring(zone, 2, 2)) * 3600 + _int(F.substring(minutes, 1, 2)) * 60
+    return F.when(F.startswith(zone, F.lit("-")), -size).otherwise(size) * _US_PER_SECOND
+
+
 def _from_wall(wall_us: Column, timezone: str) -> Column:
-    if timezone == "UTC":
-        return wall_us
     wall = F.timestamp_micros(wall_us)
     instant = F.to_utc_timestamp(wall, timezone)
     return F.when(F.from_utc_timestamp(instant, timezone) == wall, F.unix_micros(instant))

@@ -48,10 +48,12 @@ class InputFile:
 
     @property
     def compressed(self) -> bool:
+        """Whether it is gzip."""
         return self.path.suffix.lower() == ".gz"
 
     @property
     def default_delimiter(self) -> str | None:
+        """What separates CSV fields, where the extension says it."""
         return "\t" if ".tsv" in (s.lower() for s in self.path.suffixes[-2:]) else None
 
 
@@ -284,12 +286,12 @@ def parquet_file(file: InputFile) -> ParquetFile:
         ) from error
     folded: dict[str, str] = {}
     for name in schema.names:
-        other = folded.setdefault(name.lower(), name)
-        if other != name:
+        if name.lower() in folded:
             raise SourceError(
-                f"{file.path} has columns {other} and {name}, which engines do not tell apart. "
-                "Rename one."
+                f"{file.path} has columns {folded[name.lower()]} and {name}, which engines do not "
+                "tell apart. Rename one."
             )
+        folded[name.lower()] = name
     return ParquetFile(file, schema)
 
 

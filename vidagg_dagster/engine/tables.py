@@ -157,6 +157,16 @@ def distinct_days(table: Table, days: Sequence[date]) -> list[date]:
     return sorted(set(days))
 
 
+def require_days(table: Table, days: Sequence[date] | None) -> None:
+    """Refuse days of a table that has none.
+
+    Raises:
+        TableError: Days are asked for, but the table is not kept by days.
+    """
+    if days is not None and not table.partitioned:
+        raise TableError(f"{table.name} is not kept by days: read all of it.")
+
+
 def require_key_columns(table: Table, keys: DataFrame) -> DataFrame:
     """The key columns of `keys`, which must not belong to a table with days.
 

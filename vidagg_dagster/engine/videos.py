@@ -7,14 +7,14 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from vidagg_dagster.engine.parsing import date_us, filled, finite_number, instant_us
-from vidagg_dagster.engine.sources import (
+from vidagg_dagster.engine.source_columns import (
     LINE_NUMBER,
     MALFORMED,
     SOURCE_FILE,
     TYPED_TIMESTAMP,
     ColumnRequest,
-    read_columns,
 )
+from vidagg_dagster.engine.sources import read_columns
 
 COLUMNS: Final = ("videoId", "duration", "title", "updatedAt")
 

@@ -4,12 +4,15 @@ import os
 
 import dagster as dg
 
+from vidagg_dagster.engine.run import StepError, run_step
 from vidagg_dagster.engine.session import (
     MEMORY_SETTING,
     EngineError,
     engine_session,
     resolve_engine,
 )
+from vidagg_dagster.engine.sources import SourceError
+from vidagg_dagster.engine.tables import TableConflictError, TableError
 from vidagg_dagster.steps.contract import StepName, StepRequest, StepResult
 
 _UNIT = {
@@ -27,11 +30,6 @@ class LocalSteps(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def run(self, context: dg.AssetExecutionContext, request: StepRequest) -> StepResult:
         """Run the step; a fault of input or set-up becomes a `Failure` with its message alone."""
-        # These bring pyspark with them, which no code location needs to load.
-        from vidagg_dagster.engine.run import StepError, run_step
-        from vidagg_dagster.engine.sources import SourceError
-        from vidagg_dagster.engine.tables import TableConflictError, TableError
-
         if self.driver_memory:
             # The engine takes it from the environment; here it may come from `.env`.
             os.environ.setdefault(MEMORY_SETTING, self.driver_memory)

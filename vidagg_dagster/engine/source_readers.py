@@ -1,0 +1,316 @@
+"""Files -> frames: JSON lines, CSV and Parquet, of one file or thousands, on any engine."""
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from pyspark.errors import PySparkException
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from vidagg_dagster.engine import source_text as text
+from vidagg_dagster.engine.parsing import trimmed
+from vidagg_dagster.engine.source_columns import (
+    FILE,
+    LINE_NUMBER,
+    ColumnRequest,
+    empty_frame,
+    text_frame,
+    typed_frame,
+    union,
+)
+from vidagg_dagster.engine.source_files import (
+    CsvHeader,
+    InputFile,
+    ParquetFile,
+    SourceError,
+    Staging,
+    check_text,
+    csv_header,
+    first_lines,
+    numbered_lines,
+    parquet_file,
+)
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_SAMPLE_LINES: Final = 1000
+_SAMPLE_FILES: Final = 20
+_CHECKED_BYTES: Final = 4 << 30
+"""Text beyond this is not read by the driver first. Damage is then found by the engine."""
+_PATTERN_CHARACTERS: Final = frozenset("*?[]{}\\")
+_ADDRESS: Final = "_vidagg_address"
+
+_staging = Staging()
+
+
+def read_files(
+    spark: SparkSession, root: Path, files: Sequence[InputFile], request: ColumnRequest
+) -> DataFrame:
+    """The rows of files of one kind; `root` is the folder that their names begin below.
+
+    Raises:
+        SourceError: A file is damaged, or a required column is missing.
+    """
+    if not files:
+        return empty_frame(spark, request)
+    reader = _Reader(spark, root, tuple(files), request)
+    return {"jsonl": reader.json_lines, "csv": reader.csv, "parquet": reader.parquet}[
+        files[0].kind
+    ]()
+
+
+@dataclass(frozen=True)
+class _Reader:
+    spark: SparkSession
+    root: Path
+    files: tuple[InputFile, ...]
+    request: ColumnRequest
+
+    def json_lines(self) -> DataFrame:
+        sample = _Sample.of(self.files)
+        in_path = self._columns_in_path - sample.names
+        if sample.files:
+            self.request.require(
+                sample.names | in_path, f"the first lines of {self.root / sample.files[0].name}"
+            )
+        checked, maybe_dropped = self._checked(self.files)
+        found = set(self.request.columns.values())
+        if maybe_dropped:
+            found.discard(self.request.columns[maybe_dropped])
+        columns = self.request.wanted(found | in_path)
+        paths = {
+            ours: (theirs,) if theirs in sample.top_level else tuple(theirs.split("."))
+            for ours, theirs in columns.items()
+            if theirs not in in_path
+        }
+        rows = text.with_json_fields(self._lines(checked), "line", list(paths.values()))
+        values = {ours: text.json_field(path) for ours, path in paths.items()}
+        return text_frame(rows, values, text.json_malformed(), columns, in_path)
+
+    def csv(self) -> DataFrame:
+        groups: dict[CsvHeader, list[InputFile]] = {}
+        for file in self.files:
+            header = csv_header(file, list(self.request.columns.values()))
+            if header is not None:
+                self._check_header(file, header)
+                groups.setdefault(header, []).append(file)
+        if not groups:
+            return empty_frame(self.spark, self.request)
+        names = {name for header in groups for name in header.names}
+        columns = self.request.wanted(names | self._columns_in_path)
+        return union([self._csv_group(h, group, columns) for h, group in groups.items()])
+
+    def parquet(self) -> DataFrame:
+        opened = [_staging.plain_parquet(parquet_file(file)) for file in self.files]
+        groups: dict[str, list[ParquetFile]] = {}
+        names = set(self._columns_in_path)
+        for parquet in opened:
+            own = set(_arrow_names(parquet.schema))
+            self.request.require(own | self._columns_in_path, str(self.root / parquet.file.name))
+            names |= own
+            # Types may have changed from file to file, so those of equal types are read together.
+            types = parquet.schema.remove_metadata().to_string(show_field_metadata=False)
+            groups.setdefault(types, []).append(parquet)
+        columns = self.request.wanted(names)
+        return union(
+            [
+                typed_frame(rows, columns, self.request.instant, self._columns_in_path)
+                for group in groups.values()
+                for rows in self._read([p.file for p in group], self._read_parquet)
+            ]
+        )
+
+    def _csv_group(
+        self, header: CsvHeader, files: Sequence[InputFile], columns: Mapping[str, str]
+    ) -> DataFrame:
+        checked, _ = self._checked(files)
+        # A line equal to the header is one, wherever it stands: CSV files are often joined.
+        rows = (
+            self._lines(checked)
+            .where(F.col("line") != header.line)
+            .withColumn("_fields", text.csv_fields(F.col("line"), header.delimiter))
+        )
+        fields = F.col("_fields")
+        malformed = text.csv_malformed(F.col("line"), fields, len(header.names))
+        values = {
+            ours: text.csv_field(fields, header.names.index(theirs))
+            for ours, theirs in columns.items()
+            if theirs in header.names
+        }
+        return text_frame(rows, values, malformed, columns, self._columns_in_path)
+
+    def _lines(self, files: Sequence[InputFile]) -> DataFrame:
+        """line, lineNumber, `FILE`; without blank lines, byte order marks and CRs."""
+        if self.request.numbered:
+            return self._numbered_lines(files)
+        frames = self._read(files, self._read_text)
+        lines = union([rows.select(F.col("value").alias("line"), FILE) for rows in frames])
+        line = F.make_valid_utf8(F.col("line")) if self._tells_files else F.col("line")
+        line = F.ltrim(F.rtrim(line, F.lit("\r")), F.lit("\ufeff"))
+        return lines.select(
+            line.alias("line"), F.lit(None).cast("bigint").alias(LINE_NUMBER), FILE
+        ).where(trimmed(F.col("line")) != "")
+
+    def _numbered_lines(self, files: Sequence[InputFile]) -> DataFrame:
+        # Engines do not number lines, and what is numbered is small: titles and durations.
+        rows = [(line, at, file.name) for file in files for at, line in numbered_lines(file)]
+        schema = f"line string, {LINE_NUMBER} bigint, {FILE} string"
+        return self.spark.createDataFrame(rows, schema)
+
+    def _read(
+        self, files: Sequence[InputFile], read: Callable[[list[str]], DataFrame]
+    ) -> list[DataFrame]:
+        """Frames of the files' rows, with their names in `FILE`."""
+        together = [file for file in files if self._tells_files and not _is_stand_in(file)]
+        alone = [file for file in files if file not in together]
+        frames = []
+        if together:
+            rows = read([_escaped(str(file.path)) for file in together])
+            name = _relative_name(self.root, [file.path for file in together])
+            frames.append(rows.withColumn(FILE, name).drop(_ADDRESS))
+        for file in alone:
+            # Sail reads a pattern where a name only looks like one, and finds nothing.
+            awkward = _is_hidden(file) or _PATTERN_CHARACTERS & set(str(file.path))
+            at = _staging.linked(file) if awkward and not file.staged else file
+            frames.append(read([str(at.path)]).withColumn(FILE, F.lit(file.name)).drop(_ADDRESS))
+        return frames
+
+    def _read_text(self, paths: list[str]) -> DataFrame:
+        # The separator is said, because without it Sail sees a blank line where the two characters
+        # of a CRLF fall into two buffers, and a carriage return within a line would end it.
+        rows = self.spark.read.option("lineSep", "\n").text(paths)
+        return rows.select("value", *self._address)
+
+    def _read_parquet(self, paths: list[str]) -> DataFrame:
+        return self.spark.read.parquet(*paths).select("*", *self._address)
+
+    @cached_property
+    def _tells_files(self) -> bool:
+        """Whether the engine knows which file a row comes from.
+
+        One that does is JVM Spark: it also takes escapes in names, and bytes that are not UTF-8.
+        """
+        try:
+            path = [_escaped(str(self.files[0].path))]
+            return bool(self.spark.read.text(path).select("_metadata.file_path").schema)
+        except PySparkException:
+            return False
+
+    @property
+    def _address(self) -> list[Column]:
+        return [F.col("_metadata.file_path").alias(_ADDRESS)] if self._tells_files else []
+
+    @cached_property
+    def _columns_in_path(self) -> set[str]:
+        """The source's columns that all files carry in their names, as `name=value` folders."""
+        return {
+            theirs
+            for theirs in self.request.columns.values()
+            if all(f"/{theirs}=" in f"/{file.name}".rpartition("/")[0] for file in self.files)
+        }
+
+    def _checked(self, files: Sequence[InputFile]) -> tuple[list[InputFile], str | None]:
+        """The files as the engine can read them; our name of the droppable column if none has it.
+
+        Raises:
+            SourceError: A file is cut off or cannot be read.
+        """
+        droppable = self.request.droppable
+        marker = f'"{self.request.columns[droppable].split(".")[-1]}"' if droppable else ""
+        size = sum(file.path.stat().st_size * (8 if file.compressed else 1) for file in files)
+        if self._tells_files and size > _CHECKED_BYTES:
+            return list(files), None
+        with ThreadPoolExecutor() as pool:
+            checks = list(pool.map(lambda file: check_text(file, marker.encode()), files))
+        readable = [
+            file if check.valid_utf8 or self._tells_files else _staging.valid_utf8(file)
+            for file, check in zip(files, checks, strict=True)
+        ]
+        return readable, None if any(check.has_marker for check in checks) else droppable
+
+    def _check_header(self, file: InputFile, header: CsvHeader) -> None:
+        where = str(self.root / file.name)
+        self.request.require(set(header.names) | self._columns_in_path, f"the header of {where}")
+        for theirs in self.request.columns.values():
+            if header.names.count(theirs) > 1:
+                raise SourceError(
+                    f"The header of {where} has the column {theirs} "
+                    f"{header.names.count(theirs)} times. Rename all but one."
+                )
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """What the first lines of the first JSON files have."""
+
+    files: tuple[InputFile, ...]
+    """Those that have a line."""
+    top_level: frozenset[str]
+    names: frozenset[str]
+    """With those of nested fields, dotted."""
+
+    @classmethod
+    def of(cls, files: Sequence[InputFile]) -> "_Sample":
+        filled: list[InputFile] = []
+        top_level: set[str] = set()
+        names: set[str] = set()
+        for file in files[:_SAMPLE_FILES]:
+            lines = first_lines(file, _SAMPLE_LINES)
+            if lines:
+                filled.append(file)
+            for line in lines:
+                try:
+                    value = json.loads(line)
+                except (ValueError, RecursionError):
+                    continue
+                if isinstance(value, dict):
+                    top_level.update(value)
+                    names.update(_json_names(value))
+        return cls(tuple(filled), frozenset(top_level), frozenset(names))
+
+
+def _json_names(value: Mapping[str, object], prefix: str = "") -> Iterator[str]:
+    for key, inner in value.items():
+        yield prefix + key
+        if isinstance(inner, dict):
+            yield from _json_names(inner, f"{prefix}{key}.")
+
+
+def _arrow_names(fields: "pa.Schema | pa.StructType", prefix: str = "") -> Iterator[str]:
+    import pyarrow as pa
+
+    for field in fields:
+        yield prefix + field.name
+        if pa.types.is_struct(field.type):
+            yield from _arrow_names(field.type, f"{prefix}{field.name}.")
+
+
+def _is_stand_in(file: InputFile) -> bool:
+    """Whether JVM Spark would not tell its name, or not read it."""
+    return file.staged or _is_hidden(file)
+
+
+def _is_hidden(file: InputFile) -> bool:
+    return file.path.name.startswith((".", "_"))
+
+
+def _escaped(path: str) -> str:
+    return "".join(f"\\{c}" if c in _PATTERN_CHARACTERS else c for c in path)
+
+
+def _relative_name(root: Path, paths: Sequence[Path]) -> Column:
+    """The path below `root` of an address such as `file:///data/a%20b.csv`."""
+    address = F.col(_ADDRESS)
+    if not all(re.fullmatch(r"[\w./=-]*", str(path), re.ASCII) for path in paths):
+        # A plus sign is left as it is in these addresses, but means a blank to decoders.
+        address = F.url_decode(F.replace(address, F.lit("+"), F.lit("%2B")))
+    prefix = str(root).rstrip("/") + "/"
+    start = F.instr(address, F.lit(prefix)) + len(prefix)
+    return F.substring(address, start, F.length(address))

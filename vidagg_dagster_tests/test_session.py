@@ -1,0 +1,182 @@
+"""Which engine is chosen, what it is set to, and what is said where none can be had."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from vidagg_dagster.engine.session import (
+    EngineError,
+    default_driver_memory,
+    engine_session,
+    find_java,
+    resolve_engine,
+    using,
+)
+from vidagg_dagster_tests.conftest import require
+
+
+def fake_java(folder: Path, version: str) -> Path:
+    """A `java` that says it is of a version, as real ones do: on standard error."""
+    java = folder / "bin" / "java"
+    java.parent.mkdir(parents=True)
+    java.write_text(f"#!/bin/sh\necho 'openjdk version \"{version}\" 2024-01-16' >&2\n")
+    java.chmod(0o755)
+    return folder
+
+
+def run_python(code: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("version", "engine"),
+    [("17.0.15", "spark"), ("25-ea", "spark"), ("21", "spark"), ("11.0.2", "sail")],
+)
+def test_auto_takes_spark_where_java_is_new_enough(
+    version: str, engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JAVA_HOME", str(fake_java(tmp_path, version)))
+    choice = resolve_engine("auto")
+    assert choice.engine == engine
+    assert f"Java {version.split('.')[0].split('-')[0]}" in choice.reason
+
+
+def test_auto_takes_sail_where_there_is_no_java(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    choice = resolve_engine("auto")
+    assert choice.engine == "sail"
+    assert choice.reason == "no Java found in JAVA_HOME or PATH"
+
+
+@pytest.mark.parametrize(
+    ("version", "problem"),
+    [("1.8.0_392", "is Java 8"), ("11.0.21", "is Java 11"), (None, "there is no bin/java in it")],
+)
+def test_spark_without_a_fitting_java_says_what_to_install(
+    version: str | None, problem: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JAVA_HOME", str(fake_java(tmp_path, version) if version else tmp_path))
+    with pytest.raises(EngineError) as error:
+        resolve_engine("spark")
+    said = str(error.value)
+    assert problem in said
+    assert str(tmp_path) in said
+    assert "VIDAGG_ENGINE=spark needs Java 17" in said
+    assert "apt-get install openjdk-17-jre-headless" in said
+    assert "VIDAGG_ENGINE=sail" in said
+
+
+def test_java_home_comes_before_path_as_it_does_for_spark(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = fake_java(tmp_path / "old", "11.0.2"), fake_java(tmp_path / "new", "21.0.1")
+    monkeypatch.setenv("JAVA_HOME", str(old))
+    monkeypatch.setenv("PATH", f"{new / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    assert find_java().version == 11
+    monkeypatch.delenv("JAVA_HOME")
+    assert find_java().version == 21
+
+
+@pytest.mark.parametrize("name", ["", "Spark", "databricks", "local", "sc:/x"])
+def test_an_unknown_engine_is_named_with_those_there_are(name: str) -> None:
+    with pytest.raises(EngineError, match=r"in VIDAGG_ENGINE\. Use auto, spark, sail or sc://"):
+        resolve_engine(name)
+
+
+def test_a_connect_server_that_does_not_answer_is_named_at_once() -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    started = time.monotonic()
+    with pytest.raises(EngineError, match=f"No Spark Connect server at sc://127.0.0.1:{port}"):
+        engine_session(f"sc://127.0.0.1:{port}")
+    assert time.monotonic() - started < 30
+
+
+def test_loading_the_module_loads_no_engine() -> None:
+    code = (
+        "import sys, vidagg_dagster.engine.session;"
+        "print([m for m in ('pyspark', 'pysail', 'py4j', 'grpc') if m in sys.modules])"
+    )
+    assert run_python(code).stdout.strip() == "[]"
+
+
+def test_every_session_is_in_utc_and_stays_the_same(engine: str, spark: SparkSession) -> None:
+    assert engine_session(engine) is spark
+    instant = spark.sql("SELECT TIMESTAMP '2024-07-01 12:00:00' AS t").toArrow()["t"][0].as_py()
+    assert instant == datetime(2024, 7, 1, 12, tzinfo=UTC)
+
+
+def test_engines_can_be_used_in_turn(jvm: SparkSession, sail: SparkSession) -> None:
+    for name, session in [("spark", jvm), ("sail", sail), ("spark", jvm)]:
+        with using(name):
+            total = session.range(4).select(F.sum(F.col("id")).alias("total")).collect()
+            assert total[0]["total"] == 6
+
+
+def test_settings_that_come_too_late_for_a_running_jvm_are_refused(jvm: SparkSession) -> None:
+    assert jvm is engine_session("spark")
+    with pytest.raises(EngineError, match=r"runs already, without spark.driver.extraClassPath"):
+        engine_session("spark", conf={"spark.driver.extraClassPath": "x"})
+
+
+def test_the_log_tells_the_engine_and_the_reason() -> None:
+    require("sail")
+    code = (
+        "import logging; logging.basicConfig(level=logging.INFO, format='%(message)s');"
+        "from vidagg_dagster.engine.session import engine_session; engine_session('sail')"
+    )
+    assert "Engine: sail (VIDAGG_ENGINE=sail)" in run_python(code).stderr
+
+
+def test_sail_says_nothing_of_its_own() -> None:
+    require("sail")
+    code = (
+        "from vidagg_dagster.engine.session import engine_session, stop_sessions;"
+        "print(engine_session('sail').range(3).count()); stop_sessions()"
+    )
+    done = run_python(code)
+    assert (done.stdout.strip(), done.stderr) == ("3", "")
+
+
+def test_the_jvm_says_next_to_nothing_of_its_own() -> None:
+    require("spark")
+    code = (
+        "from vidagg_dagster.engine.session import engine_session;"
+        "print(engine_session('spark').range(3).count())"
+    )
+    done = run_python(code)
+    said = [line for line in done.stderr.splitlines() if "incubator modules" not in line]
+    assert (done.stdout.strip(), said) == ("3", [])
+
+
+def test_the_default_heap_leaves_room_for_the_rest_of_the_machine() -> None:
+    heap = int(default_driver_memory().removesuffix("m"))
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**20
+    assert 1024 <= heap <= 16 * 1024
+    assert heap <= max(1024, machine / 2)
+
+
+def test_the_session_of_a_connect_server_is_used_like_the_others(
+    connect_spark: SparkSession,
+) -> None:
+    total = connect_spark.range(4).select(F.sum(F.col("id")).alias("total")).collect()
+    assert total[0]["total"] == 6
+    assert connect_spark.conf.get("spark.sql.session.timeZone") == "UTC"

@@ -132,9 +132,7 @@ def session_rows(frame: DataFrame) -> list[SessionRow]:
     )
 
 
-def reference_row(
-    row: Row, duration_ms: int | None, rules: ReferenceRules
-) -> dict[str, Any]:
+def reference_row(row: Row, duration_ms: int | None, rules: ReferenceRules) -> dict[str, Any]:
     """What the engine must publish for a reference row, in the engine's own shapes."""
     expected = dict(published(row, duration_ms, None, rules))
     expected["watchedIntervals"] = [
@@ -143,12 +141,11 @@ def reference_row(
     return expected
 
 
-def settled_rows(settled: Settled, durations: Mapping[str, int], rules: ReferenceRules) -> dict[
-    tuple[str, str, date], dict[str, Any]
-]:
+def settled_rows(
+    settled: Settled, durations: Mapping[str, int], rules: ReferenceRules
+) -> dict[tuple[str, str, date], dict[str, Any]]:
     return {
-        key: reference_row(row, durations.get(key[1]), rules)
-        for key, row in settled.daily.items()
+        key: reference_row(row, durations.get(key[1]), rules) for key, row in settled.daily.items()
     }
 
 

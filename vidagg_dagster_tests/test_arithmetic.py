@@ -63,9 +63,7 @@ def test_the_engine_gives_the_numbers_worked_out_by_hand(
     durations = {video: ms for s in batch for video, ms in s.durations_ms().items()}
     rules = EngagementRules(**batch[0].rules)
     computed = Computed(spark, events, durations, rules=rules, timezone=timezone)
-    lifetime = keyed(
-        rows_of(merge_days(computed.daily, rules=rules, run_time=RUN_TIME)), PAIR_KEY
-    )
+    lifetime = keyed(rows_of(merge_days(computed.daily, rules=rules, run_time=RUN_TIME)), PAIR_KEY)
     daily = keyed(rows_of(computed.daily), DAILY_KEY)
     sessions = session_rows(computed.sessions)
 
@@ -84,11 +82,17 @@ def test_the_engine_gives_the_numbers_worked_out_by_hand(
             }, scenario
         if scenario.sessions is not None:
             assert sorted(
-                (s.date, s.user, s.session, s.continues, s.event_count, s.duration_ms, s.video_count)
+                (
+                    *(s.date, s.user, s.session, s.continues),
+                    *(s.event_count, s.duration_ms, s.video_count),
+                )
                 for s in sessions
                 if s.user in users
             ) == sorted(
-                (day(s.day), s.user, s.session, s.continues, s.events, round(s.seconds * 1000), s.videos)
+                (
+                    *(day(s.day), s.user, s.session, s.continues),
+                    *(s.events, round(s.seconds * 1000), s.videos),
+                )
                 for s in scenario.sessions
             ), scenario
     assert wrong == []
@@ -165,9 +169,7 @@ def test_every_rule_can_be_changed_and_the_reference_still_agrees(spark: SparkSe
 
 def renamed(events: Sequence[Event], number: int) -> list[Event]:
     return [
-        replace(
-            e, user=f"{number}-{e.user}", event_id=e.event_id and f"{number}-{e.event_id}"
-        )
+        replace(e, user=f"{number}-{e.user}", event_id=e.event_id and f"{number}-{e.event_id}")
         for e in events
     ]
 

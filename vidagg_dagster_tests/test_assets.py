@@ -25,7 +25,7 @@ from vidagg_dagster.engine.schemas import (
     USER_VIDEO_ENGAGEMENT,
     Table,
 )
-from vidagg_dagster.engine.session import SAIL, SPARK
+from vidagg_dagster.engine.session import SAIL, SPARK, engine_session
 from vidagg_dagster.engine.tables import Tables
 from vidagg_dagster.settings import PREFIX, Settings
 from vidagg_dagster.steps.contract import DayResult, StepName, StepResult
@@ -97,7 +97,9 @@ class Project:
 
 @pytest.fixture
 def project(tmp_path: Path, sail: SparkSession) -> Iterator[Project]:
-    with dg.DagsterInstance.local_temp(str(tmp_path / "dagster")) as instance:
+    home = tmp_path / "dagster"
+    home.mkdir()
+    with dg.DagsterInstance.local_temp(str(home)) as instance:
         yield Project(write_site(tmp_path / "site", 3), instance, sail)
 
 
@@ -105,11 +107,17 @@ def materializations(result: dg.ExecuteInProcessResult, asset: str) -> dict[str,
     """Partition ("" without) -> metadata values."""
     return {
         event.partition or "": {
-            name: value.value for name, value in event.materialization.metadata.items()
+            name: _plain(value) for name, value in event.materialization.metadata.items()
         }
         for event in result.get_asset_materialization_events()
         if event.asset_key == dg.AssetKey(asset)
     }
+
+
+def _plain(value: dg.MetadataValue[Any]) -> Any:
+    if isinstance(value, dg.TableMetadataValue):
+        return [record.data for record in value.records]
+    return value.value
 
 
 def messages(result: dg.ExecuteInProcessResult, asset: str) -> str:
@@ -141,7 +149,7 @@ def test_the_same_day_on_jvm_spark_gives_the_same_rows(
     project.engine = SAIL
     project.changed["data_root"] = tmp_path / "other"
     assert project.run(day(0)).success
-    project.spark = LocalSteps(engine=SAIL).session()
+    project.spark = engine_session(SAIL)
     assert {table: project.rows(TABLES[table]) for table in StepName} == on_jvm
 
 
@@ -170,16 +178,11 @@ def test_a_range_run_counts_each_day_on_its_own(project: Project) -> None:
     shown = events[day(1).isoformat()]
     assert shown["days"] == f"{day(0)} to {day(2)} (3)"
     assert shown["rows_of_run"] == 32
-    assert (
-        [record.data for record in shown["rows_by_day"].records]
-        == [
-            {"day": day(0).isoformat(), "rows": 13},
-            {"day": day(1).isoformat(), "rows": 6},
-            {"day": day(2).isoformat(), "rows": 13},
-        ]
-        if hasattr(shown["rows_by_day"], "records")
-        else shown["rows_by_day"]
-    )
+    assert shown["rows_by_day"] == [
+        {"day": day(0).isoformat(), "rows": 13},
+        {"day": day(1).isoformat(), "rows": 6},
+        {"day": day(2).isoformat(), "rows": 13},
+    ]
 
 
 def test_every_asset_shows_its_rows_days_and_top_videos(project: Project) -> None:
@@ -200,7 +203,7 @@ def test_the_quality_report_shows_its_measures(project: Project) -> None:
     shown = materializations(result, QUALITY_REPORT.name)
     assert set(shown) == {day(0).isoformat(), day(1).isoformat()}
     for metadata in shown.values():
-        records = {record.data["measure"]: record.data["value"] for record in metadata["measures"]}
+        records = {record["measure"]: record["value"] for record in metadata["measures"]}
         assert (records["input"], records["watch_seconds"]) == (13.0, 210.0)
 
 
@@ -372,8 +375,11 @@ def command_line(tmp_path: Path) -> dict[str, str]:
 
 def materialize(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "dagster", "asset", "materialize", "--select", "*"]
-        + [*arguments, "-m", "vidagg_dagster.definitions"],
+        [
+            *(sys.executable, "-m", "dagster", "asset", "materialize", "--select", "*"),
+            *arguments,
+            *("-m", "vidagg_dagster.definitions"),
+        ],
         env=environment,
         cwd=environment["DAGSTER_HOME"],
         capture_output=True,

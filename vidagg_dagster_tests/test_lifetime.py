@@ -46,9 +46,7 @@ class Pipeline:
         first, last = min(self.by_day), max(self.by_day) + timedelta(days=1)
         return [first + timedelta(days=n) for n in range((last - first).days + 1)]
 
-    def run_days(
-        self, days: Sequence[date], durations: Mapping[str, int] = DURATIONS
-    ) -> None:
+    def run_days(self, days: Sequence[date], durations: Mapping[str, int] = DURATIONS) -> None:
         needed = {d for day in days for d in (day, day - timedelta(days=1))}
         events = [e for d in sorted(needed) for e in self.by_day.get(d, [])]
         computed = Computed(self.spark, events, durations, days=days)
@@ -202,9 +200,7 @@ def test_daily_sums_are_the_lifetime_sums_for_every_additive_column(
                 assert round(row[column] * 1000) == total
             else:
                 assert row[column] == sum(d[column] for d in days)
-        assert row["totalUniqueSecondsWatched"] <= sum(
-            d["totalUniqueSecondsWatched"] for d in days
-        )
+        assert row["totalUniqueSecondsWatched"] <= sum(d["totalUniqueSecondsWatched"] for d in days)
     kept, _ = deduplicate(events, "UTC")
     settled = settle(kept, DURATIONS, DEFAULT_RULES, "UTC")
     assert set(lifetime) == set(lifetime_rows(settled.daily))

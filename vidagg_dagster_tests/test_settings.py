@@ -1,4 +1,4 @@
-"""Settings: what is accepted, what one error says about everything that is not, and the reference."""
+"""Settings: what is accepted, what one error says about all that is not, and the reference."""
 
 import os
 import subprocess

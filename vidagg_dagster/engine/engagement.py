@@ -93,9 +93,7 @@ def user_video_engagement(
     return publish(described, USER_VIDEO_ENGAGEMENT, rules=rules, run_time=run_time)
 
 
-def _with_durations(
-    merged: DataFrame, videos: DataFrame, estimates: DataFrame | None
-) -> DataFrame:
+def _with_durations(merged: DataFrame, videos: DataFrame, estimates: DataFrame | None) -> DataFrame:
     """Adds `durationMs`, `durationSource` and `videoTitle`."""
     described = merged.join(
         F.broadcast(videos.select("videoId", "durationMs", "videoTitle")), on="videoId", how="left"

@@ -72,11 +72,15 @@ def merge_with_union(
         *[F.collect_list(F.when(once, value)).alias(name) for name, value in lists.items()],
     ]
     if not unite:
-        return laid.groupBy(*keys).agg(
-            *aggregates,
-            F.lit(None).cast(T.ArrayType(SPAN)).alias("watchedIntervals"),
-            F.lit(None).cast("bigint").alias("uniqueMs"),
-        ).na.fill(0, [*sums, *span_sums])
+        return (
+            laid.groupBy(*keys)
+            .agg(
+                *aggregates,
+                F.lit(None).cast(T.ArrayType(SPAN)).alias("watchedIntervals"),
+                F.lit(None).cast("bigint").alias("uniqueMs"),
+            )
+            .na.fill(0, [*sums, *span_sums])
+        )
     by_start = Window.partitionBy(*keys).orderBy(F.col("span.startMs").asc_nulls_first())
     reached = F.max("span.endMs").over(by_start.rowsBetween(Window.unboundedPreceding, -1))
     starts_island = F.coalesce(

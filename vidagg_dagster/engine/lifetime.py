@@ -1,4 +1,4 @@
-"""The lifetime table: daily rows merged into one row per user and video, kept exact by increments."""
+"""The lifetime table: daily rows merged into one row per user and video, exact by increments."""
 
 import hashlib
 import logging
@@ -137,15 +137,11 @@ def _increment(
         # Only pairs that contain a replaced day need their other days read again.
         rest = tables.read(USER_VIDEO_ENGAGEMENT, sorted(history))
         parts.append(_as_lifetime(rest.join(stale.select(*_KEY), on=_KEY, how="left_semi")))
-    grows = lifetime.where(~contains).join(
-        new.select(*_KEY).distinct(), on=_KEY, how="left_semi"
-    )
+    grows = lifetime.where(~contains).join(new.select(*_KEY).distinct(), on=_KEY, how="left_semi")
     parts.append(grows.select(*new.columns))
     together = reduce(DataFrame.unionByName, parts)
     rows = _merge(together, rules=rules, run_time=run_time)
-    gone = stale.select(*_KEY).join(
-        together.select(*_KEY).distinct(), on=_KEY, how="left_anti"
-    )
+    gone = stale.select(*_KEY).join(together.select(*_KEY).distinct(), on=_KEY, how="left_anti")
     return rows, gone
 
 
@@ -161,7 +157,7 @@ def _merge(
     estimates: DataFrame | None = None,
     unique: bool = True,
 ) -> DataFrame:
-    """Rows with `activeDays` (one day or many), of which no two of a pair share a day -> one a pair."""
+    """Rows with `activeDays`, of which no two of a pair share a day -> one row per pair."""
     described = F.struct(
         F.element_at("activeDays", -1).alias("latestDay"),
         F.col("videoTitle").alias("videoTitle"),

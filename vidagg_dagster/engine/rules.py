@@ -6,7 +6,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Weight = Annotated[Decimal, Field(ge=0, le=100, max_digits=5, decimal_places=2)]
-"""A score weight in points. At most two decimals, so that scores are exact integers of 1/100 point."""
+"""Score points. At most two decimals, so that scores are exact integers of 1/100 point."""
 
 
 class EngagementRules(BaseModel):
@@ -29,7 +29,7 @@ class EngagementRules(BaseModel):
         description="Rate assumed possible where an event carries no playbackRate.",
     )
     tolerance_ms: int = Field(
-        default=1_000, ge=0, le=60_000, description="Clock and rounding slack of one pair of events."
+        default=1_000, ge=0, le=60_000, description="Clock and rounding slack of a pair of events."
     )
     repair_seeks: bool = Field(
         default=True,
@@ -65,11 +65,11 @@ class EngagementRules(BaseModel):
         default=10, ge=0, le=100, description="Most score points lost to skips, one point each."
     )
     completion_coverage_percent: int = Field(
-        default=75, ge=0, le=100, description="Coverage that a completion needs to count in the score."
+        default=75, ge=0, le=100, description="Coverage that a completion needs to raise the score."
     )
-    high_tier_score: Weight = Field(default=Decimal(75), description="Least score of tier High.")
-    medium_tier_score: Weight = Field(default=Decimal(50), description="Least score of tier Medium.")
-    low_tier_score: Weight = Field(default=Decimal(25), description="Least score of tier Low.")
+    high_tier_score: Weight = Field(default=Decimal(75), description="Least score of High.")
+    medium_tier_score: Weight = Field(default=Decimal(50), description="Least score of Medium.")
+    low_tier_score: Weight = Field(default=Decimal(25), description="Least score of Low.")
     excessive_watch_percent: int = Field(
         default=120,
         ge=100,

@@ -38,14 +38,17 @@ class Table:
 
     @property
     def column_names(self) -> list[str]:
+        """Names of all columns, in order."""
         return [column.name for column in self.columns]
 
     @property
     def additive_columns(self) -> list[str]:
+        """Names of the columns whose daily values may be summed."""
         return [column.name for column in self.columns if column.additive]
 
     @property
     def struct(self) -> T.StructType:
+        """The columns as a Spark schema; every one may be null."""
         return T.StructType([T.StructField(c.name, c.type, nullable=True) for c in self.columns])
 
 
@@ -236,9 +239,7 @@ _ENGAGEMENT = (
         "avgSessionDuration",
         "totalSessionDuration / sessionCount; null without a session",
     ),
-    Column(
-        "avgPausesPerSession", DOUBLE, "pauseCount / sessionCount; null without a session."
-    ),
+    Column("avgPausesPerSession", DOUBLE, "pauseCount / sessionCount; null without a session."),
     Column("totalForwardSkips", LONG, "Jumps ahead of more than 5 s.", additive=True),
     Column("totalBackwardSkips", LONG, "Jumps back of more than 2 s.", additive=True),
     Column("completionCount", LONG, "How often the video was played to its end.", additive=True),
@@ -260,7 +261,7 @@ _ENGAGEMENT = (
     ),
     Column("engagementScore", DOUBLE, "0 to 100, two places; null without a duration."),
     Column("engagementTier", STRING, "High, Medium, Low or Minimal; null without a score."),
-    Column("qualityFlags", T.ArrayType(STRING), "Every flag that applies, in the documented order."),
+    Column("qualityFlags", T.ArrayType(STRING), "All flags that apply, in the documented order."),
     Column("dataQualityFlag", STRING, "The first of the first four flags that applies, else ok."),
     Column("firstWatchDate", TIMESTAMP, "First event (UTC); null if only a tail is settled here."),
     Column("lastWatchDate", TIMESTAMP, "Last event (UTC); null if only a tail is settled here."),

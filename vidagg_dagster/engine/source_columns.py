@@ -93,7 +93,9 @@ def typed_frame(
         if found is None:
             value = path_value(theirs) if theirs in in_path else F.lit(None).cast("string")
         elif ours == instant and isinstance(found[1], T.TimestampType):
-            typed, value = found[0], F.lit(None).cast("string")
+            # Sail keeps the zone and unit of each file's type, and loses its way in unions of them.
+            typed = F.timestamp_micros(F.unix_micros(found[0]))
+            value = F.lit(None).cast("string")
         else:
             value = _as_text(*found)
         values.append(value.alias(ours))

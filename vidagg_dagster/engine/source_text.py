@@ -26,7 +26,7 @@ _TOKENS: Final = (
 )
 _DELICATE: Final = (
     f"[\\[,:]{_BLANKS}(?:NaN|-?Infinity|-0[^.]"
-    "|-?(?:0\\.000|[0-9]{7,}\\.|[0-9]{19}|[0-9.]+[eE]|[0-9]+\\.[0-9]{10}))"
+    "|-?(?:0\\.000|[0-9]{7,}\\.|[0-9]{19}|[0-9.]+[eE]|[0-9]+\\.[0-9]{10}|[0-9]+\\.[0-9]+0[^0-9]))"
 )
 """Numbers that engines write in different ways, or do not read. Most lines have none, and quoting
 is the dearest step of all."""

@@ -7,7 +7,8 @@ value which does not fit costs a reason and never a row. All engines give the sa
 import json
 import re
 from pathlib import Path
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
+from urllib.parse import unquote
 
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
@@ -20,6 +21,7 @@ from vidagg_dagster.engine.source_columns import (
     ColumnRequest,
     column_names,
     typed_frame,
+    union,
 )
 from vidagg_dagster.engine.source_files import (
     Kind,
@@ -30,6 +32,9 @@ from vidagg_dagster.engine.source_files import (
 )
 from vidagg_dagster.engine.source_readers import read_files
 from vidagg_dagster.steps.contract import SourceSpec
+
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
 
 __all__ = ["OPTIONAL", "REQUIRED", "SourceError", "read_columns", "read_source"]
 
@@ -174,7 +179,7 @@ def _delta_files(spark: SparkSession, path: Path) -> DataFrame:
         table = DeltaTable(path)
         features = set(table.protocol().reader_features or ())
         schema = T.StructType.fromJson(json.loads(table.schema().to_json()))
-        files = [str(local_path(uri) or uri) for uri in table.file_uris()]
+        groups = _by_partition(table, path)
     except DeltaError as error:
         raise _unreadable_delta(str(path), error) from error
     beyond = features & _BEYOND_PARQUET
@@ -183,10 +188,37 @@ def _delta_files(spark: SparkSession, path: Path) -> DataFrame:
             f"Delta table {path} uses {', '.join(sorted(beyond))}, which this Spark cannot read "
             "without Delta's jar. Use engine sail, or add the jar."
         )
-    if not files:
-        return spark.createDataFrame([], schema)
-    # The files lack the columns that partition the table; Spark takes those from the folders.
-    return spark.read.schema(schema).option("basePath", str(path)).parquet(*files)
+    # The files lack the columns that partition the table.
+    reader = spark.read.schema(schema)
+    frames = [
+        reader.option("basePath", str(path)).parquet(*files)
+        if values is None
+        else reader.parquet(*files).withColumns(
+            {name: F.lit(value).cast(schema[name].dataType) for name, value in values}
+        )
+        for values, files in groups.items()
+    ]
+    return union(frames) if frames else spark.createDataFrame([], schema)
+
+
+_Values = tuple[tuple[str, Any], ...]
+
+
+def _by_partition(table: "DeltaTable", path: Path) -> dict[_Values | None, list[str]]:
+    """Files by their partition's values; all under None where their folders tell the values.
+
+    Spark misreads letters beyond ASCII in the names of folders.
+    """
+    names = table.metadata().partition_columns
+    actions = table.get_add_actions(flatten=True)
+    columns = [actions[f"partition.{name}"].to_pylist() for name in names]
+    groups: dict[_Values | None, list[str]] = {}
+    for at, name in enumerate(actions["path"].to_pylist()):
+        values = tuple(zip(names, (column[at] for column in columns), strict=True))
+        groups.setdefault(values, []).append(str(path / unquote(name)))
+    if all(str(value).isascii() for values in groups for _, value in values or ()):
+        return {None: [file for files in groups.values() for file in files]} if groups else {}
+    return groups
 
 
 def _unreadable_delta(location: str, error: BaseException) -> SourceError:

@@ -12,7 +12,7 @@ from datetime import date
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from vidagg_dagster.engine.columns import calendar_day, floor_div, whole_ms
+from vidagg_dagster.engine.columns import calendar_day, whole_ms
 from vidagg_dagster.engine.rules import EngagementRules
 from vidagg_dagster.engine.schemas import EVENT_DATE, SESSIONS
 
@@ -92,7 +92,7 @@ def _lookup(name: Column, values: dict[str, int]) -> Column:
 def _lay_on_work_days(
     events: DataFrame, days: Sequence[date] | None, rules: EngagementRules, timezone: str
 ) -> DataFrame:
-    """Each event on its own day and, as context, on the next; context that no fact needs dropped."""
+    """Each event on its own day and, as context, on the next; context no fact needs is dropped."""
     laid = events.repartition("userId").withColumn(
         "workDay", F.explode(F.array(F.col(EVENT_DATE), F.date_add(EVENT_DATE, 1)))
     )
@@ -252,9 +252,7 @@ def _count_visits(events: DataFrame, rules: EngagementRules, timezone: str) -> D
             "starts": F.sum(is_start.cast("int")).over(up_to_now),
             "nextInSessionUs": F.min("us").over(later_in_session),
         }
-    ).withColumn(
-        "startsAtLastEnd", F.max(F.when(is_ended, F.col("starts"))).over(before)
-    )
+    ).withColumn("startsAtLastEnd", F.max(F.when(is_ended, F.col("starts"))).over(before))
 
     resumes = is_start & ~F.col("wasPlaying")
     left_at = F.when(resumes, F.col("lastStopMs")).when(
@@ -269,8 +267,8 @@ def _count_visits(events: DataFrame, rules: EngagementRules, timezone: str) -> D
     next_us = F.col("nextInSessionUs")
     times_out_us = F.col("us") + rules.session_timeout_ms * 1000
     settled_us = F.when(next_us < times_out_us, next_us).otherwise(times_out_us)
-    tail_settles = is_start & F.col("isLast") & (
-        calendar_day(settled_us, timezone) == F.col("workDay")
+    tail_settles = (
+        is_start & F.col("isLast") & (calendar_day(settled_us, timezone) == F.col("workDay"))
     )
     tail = F.lit(rules.session_timeout_ms).cast("bigint")
     for bound in (
@@ -315,9 +313,7 @@ def _count_visits(events: DataFrame, rules: EngagementRules, timezone: str) -> D
             & F.coalesce(F.col("kindBefore") != STOP, F.lit(True))
         ).alias("pauseCount"),
         _count(
-            here
-            & is_ended
-            & F.coalesce(F.col("starts") > F.col("startsAtLastEnd"), F.lit(True))
+            here & is_ended & F.coalesce(F.col("starts") > F.col("startsAtLastEnd"), F.lit(True))
         ).alias("completionCount"),
         _count(here & (jump > rules.forward_skip_ms)).alias("forwardSkipCount"),
         _count(here & (jump < -rules.backward_skip_ms) & ~replay).alias("backwardSkipCount"),
@@ -359,9 +355,9 @@ def _roll_up(visits: DataFrame) -> DataFrame:
         F.min("firstActivityUs").alias("firstUs"),
         F.max("lastActivityUs").alias("lastUs"),
         F.max("lastContextActivityUs").alias("lastContextUs"),
-        F.array_sort(
-            F.collect_list(F.when(happened | (F.col("exceedingCount") > 0), visit))
-        ).alias("visits"),
+        F.array_sort(F.collect_list(F.when(happened | (F.col("exceedingCount") > 0), visit))).alias(
+            "visits"
+        ),
     )
     kept = rolled.where((F.col("eventCount") > 0) | (F.col("openEndedCount") > 0))
     return kept.select(

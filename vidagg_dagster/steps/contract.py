@@ -1,4 +1,4 @@
-"""What crosses the process boundary between the orchestrator and a step: frozen, JSON-ready models."""
+"""What crosses the boundary between the orchestrator and a step: frozen, JSON-ready models."""
 
 from datetime import date, datetime
 from enum import StrEnum

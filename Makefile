@@ -17,7 +17,7 @@ endif
 RUN := $(VENV)/.installed-run
 DEV := $(VENV)/.installed-dev
 
-.PHONY: help demo dev test test-slow lint format types validate docs clean
+.PHONY: help demo dev test test-slow lint format types validate docs clean test-jvm test-other
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -29,7 +29,15 @@ dev: $(RUN) ## Dagster's UI on the demo's tables and history (after `make demo`)
 	$(BIN)/vidagg ui --port $(PORT)
 
 test: lint types validate ## Everything CI runs
-	$(BIN)/python -m pytest -q -m "not slow"
+	$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-jvm test-other
+
+# Side by side, since each of them keeps one core busy. Their output comes when they end.
+test-jvm test-other: $(DEV)
+test-jvm: ## The tests that need JVM Spark alone
+	$(BIN)/python -m pytest -q -m "jvm and not slow" --durations=10
+
+test-other: ## The tests that do not
+	$(BIN)/python -m pytest -q -m "not jvm and not slow" --durations=10
 
 test-slow: $(DEV) ## Fault injection, backfills through the UI's server, the README's commands
 	$(BIN)/python -m pytest -q -m slow

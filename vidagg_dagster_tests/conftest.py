@@ -45,6 +45,22 @@ MAVEN_COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy"
 os.environ.setdefault(MEMORY_SETTING, "2g")
 
 
+JVM_FIXTURES = frozenset({"jvm", "connect_spark", "connect_server", "catalog_spark"})
+JVM_PARAMS = frozenset({SPARK, "local-spark", "catalog"})
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Marks what needs a JVM, so that `make test` can run it beside the rest."""
+    if not isinstance(item, pytest.Function):
+        return
+    callspec = getattr(item, "callspec", None)
+    values = () if callspec is None else callspec.params.values()
+    if JVM_FIXTURES.intersection(item.fixturenames) or any(
+        isinstance(value, str) and value in JVM_PARAMS for value in values
+    ):
+        item.add_marker(pytest.mark.jvm)
+
+
 def require(engine: str) -> None:
     """Skip the test, with the reason, where `engine` is not wanted or cannot run."""
     if engine not in ENGINES:

@@ -84,6 +84,7 @@ def test_every_input_row_is_accounted_for_with_the_generator_s_own_counts(
     assert reasons == demo.reasons
 
 
+@pytest.mark.jvm
 def test_both_engines_give_the_same_rows(demo: DemoFiles) -> None:
     results = []
     for engine in ("spark", "sail"):

@@ -10,7 +10,9 @@ import random
 import re
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date
 from typing import Final
 
@@ -51,6 +53,9 @@ _NAME: Final = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)?")
 
 _GONE: Final = "vidagg_gone"
 """Tells the keys to delete from the rows to write, in the one source that MERGE takes."""
+
+_COMPUTED: Final = "computed_"
+"""How the names of tables go on that last as long as one step; what a killed one leaves is waste."""
 
 _KEEPS_ROWS: Final = frozenset(
     {
@@ -170,6 +175,16 @@ class CatalogTables:
         removed = int(counts["num_deleted_rows"])
         log.info("%s: %d rows upserted, %d deleted", table.name, changed, removed)
         return changed, removed
+
+    @contextmanager
+    def computed(self, table: Table, frame: DataFrame) -> Iterator[DataFrame]:
+        """See `Tables.computed`. A table of its own, because serverless compute caches nothing."""
+        beside = replace(table, name=f"{table.name}_{_COMPUTED}{uuid.uuid4().hex}")
+        try:
+            frame.write.format("delta").saveAsTable(self._name(beside))
+            yield self._spark.table(self._name(beside))
+        finally:
+            self._spark.sql(f"DROP TABLE IF EXISTS {self._name(beside)}")
 
     def version(self, table: Table) -> int:
         """See `Tables.version`."""

@@ -172,6 +172,17 @@ class LocalTables:
         log.info("%s: %d rows upserted, %d deleted", table.name, changed.rows, removed)
         return changed.rows, removed
 
+    @contextmanager
+    def computed(self, table: Table, frame: DataFrame) -> Iterator[DataFrame]:
+        """See `Tables.computed`."""
+        with self._staging(table) as staging:
+            frame.write.parquet(str(staging))
+            files = [str(file.path) for file in _parquet_files(staging) if file.rows]
+            if files:
+                yield self._spark.read.parquet(*files)
+            else:
+                yield self._spark.createDataFrame([], frame.schema)
+
     def version(self, table: Table) -> int:
         """See `Tables.version`."""
         snapshot = self._open(table)

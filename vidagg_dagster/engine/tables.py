@@ -6,6 +6,7 @@ engine and committed without a JVM) and `CatalogTables` (Spark's own Delta in a 
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date
 from typing import Final, Protocol
@@ -89,6 +90,14 @@ class Tables(Protocol):
         Raises:
             TableConflictError: Rows have changed since `based_on`, or change meanwhile.
             TableError: A key is there twice or is null.
+        """
+        ...
+
+    def computed(self, table: Table, frame: DataFrame) -> AbstractContextManager[DataFrame]:
+        """The rows of `frame`, computed once and kept beside `table` until the block ends.
+
+        For what several writes are made from: they see the same rows, even if the source changes
+        meanwhile, and the work is done once. Nothing that reads `table` sees them.
         """
         ...
 

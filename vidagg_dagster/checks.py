@@ -1,8 +1,8 @@
 """Validation rules as asset checks: what Dagster shows of them, and what a step reports.
 
 Dagster 1.13 files a check result under a day only in a run of one day; in a run over a range it
-goes to no day at all and every day stays "planned". A range run therefore reports each day once
-more, outside the run; that is confined to `report_days`.
+goes to no day at all and every day stays "planned". A range run therefore also reports each day by
+itself; that is confined to `report_days`.
 """
 
 import warnings
@@ -64,7 +64,9 @@ def check_results(result: StepResult) -> Iterator[dg.AssetCheckResult]:
 def report_days(context: dg.AssetExecutionContext, result: StepResult) -> None:
     """Files the outcomes of a range run under their days. Call it after the materialization.
 
-    Each evaluation points at its day's materialization, so that the UI takes it for current.
+    Each evaluation points at its day's materialization, so that the UI takes it for current. It
+    belongs to the run: one outside any run could be reported once only for each day, and the second
+    backfill of a day would fail for it.
     """
     if len(result.days) < 2:
         return
@@ -74,18 +76,23 @@ def report_days(context: dg.AssetExecutionContext, result: StepResult) -> None:
         if outcome.day is None:
             continue
         rule, day = rules[outcome.rule], outcome.day.isoformat()
-        context.instance.report_runless_asset_event(
-            dg.AssetCheckEvaluation(
-                asset_key=context.asset_key,
-                check_name=rule.name,
-                passed=outcome.passed,
-                severity=_SEVERITY[rule.severity],
-                blocking=rule.blocking,
-                metadata=_metadata(outcome),
-                partition=day,
-                target_materialization_data=targets.get(day),
-            )
+        evaluation = dg.AssetCheckEvaluation(
+            asset_key=context.asset_key,
+            check_name=rule.name,
+            passed=outcome.passed,
+            severity=_SEVERITY[rule.severity],
+            blocking=rule.blocking,
+            metadata=_metadata(outcome),
+            partition=day,
+            target_materialization_data=targets.get(day),
         )
+        event = dg.DagsterEvent(
+            event_type_value=dg.DagsterEventType.ASSET_CHECK_EVALUATION.value,
+            job_name=context.job_name,
+            message=f"{rule.name} of {day}: {'passed' if outcome.passed else 'FAILED'}",
+            event_specific_data=evaluation,
+        )
+        context.instance.report_dagster_event(event, run_id=context.run.run_id)
 
 
 def _materializations(

@@ -135,7 +135,7 @@ def assert_equals_reference(
     assert {pair: plain(row) for pair, row in found.items()} == lifetime
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_many_users_equal_the_reference_to_the_last_digit(spark: SparkSession, seed: int) -> None:
     assert_equals_reference(spark, random_events(seed, n_users=600), DURATIONS)
 
@@ -205,7 +205,7 @@ def test_days_computed_singly_and_in_ranges_equal_one_pass(spark: SparkSession) 
     days = [min(by_day) + timedelta(days=n) for n in range((last - min(by_day)).days + 1)]
 
     generator = random.Random(5)
-    for parts in ([[d] for d in days], [days[:2], days[2:]], [days[::2], days[1::2]]):
+    for parts in ([[d] for d in days], [days[::2], days[1::2]]):
         generator.shuffle(parts)
         daily: dict[Any, Any] = {}
         sessions: list[Any] = []

@@ -13,6 +13,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from vidagg_dagster.assets import GROUP, OWNERS, VIDEO_METADATA, build_assets
+from vidagg_dagster.engine.quality_rules import RULES
 from vidagg_dagster.engine.run import open_tables
 from vidagg_dagster.engine.schemas import (
     AGGREGATED_ENGAGEMENT,
@@ -183,6 +184,33 @@ def test_a_range_run_counts_each_day_on_its_own(project: Project) -> None:
         {"day": day(1).isoformat(), "rows": 6},
         {"day": day(2).isoformat(), "rows": 13},
     ]
+
+
+def days_by_status(project: Project, asset: str, check: str) -> dict[str, set[str]]:
+    """What the page of a check shows of each day: its latest status."""
+    latest: dict[str, str] = {}
+    for record in project.instance.event_log_storage.get_asset_check_execution_history(
+        dg.AssetCheckKey(dg.AssetKey(asset), check), limit=100
+    ):  # newest first
+        if record.partition is not None:
+            latest.setdefault(record.partition, record.status.value)
+    return {s: {d for d, found in latest.items() if found == s} for s in set(latest.values())}
+
+
+def test_a_range_run_twice_leaves_a_result_of_every_check_on_every_day(project: Project) -> None:
+    """Dagster would leave the days "planned", and refuses a second result outside of any run."""
+    days = {day(0).isoformat(), day(1).isoformat()}
+    for _ in range(2):
+        assert project.run(day(0), day(1)).success
+        for asset in DAILY:
+            for rule in RULES[asset]:
+                assert days_by_status(project, asset, rule.name) == {"SUCCEEDED": days}
+    project.site.write_day(day(1), [])
+    assert project.run(day(0), day(1), assets=["raw_events"]).success
+    assert days_by_status(project, "raw_events", "day_not_empty") == {
+        "SUCCEEDED": {day(0).isoformat()},
+        "FAILED": {day(1).isoformat()},
+    }
 
 
 def test_every_asset_shows_its_rows_days_and_top_videos(project: Project) -> None:

@@ -69,7 +69,7 @@ def test_days_in_any_order_twice_or_emptied_equal_a_full_merge(
     generator = random.Random(21)
     pipeline = Pipeline(spark, tmp_path, random_events(21, n_users=120))
     days = pipeline.days
-    order = [[d] for d in days[1:]] + [days[:3], [days[0]], days[2:4]]
+    order = [[d] for d in days[1:]] + [days[:3], days[2:4]]
     generator.shuffle(order)
     for part in order:
         pipeline.run_days(part)
@@ -92,7 +92,7 @@ def test_days_in_any_order_twice_or_emptied_equal_a_full_merge(
 
 @given(data=st.data())
 @settings(
-    max_examples=6,
+    max_examples=4,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -55,7 +55,7 @@ _GONE: Final = "vidagg_gone"
 """Tells the keys to delete from the rows to write, in the one source that MERGE takes."""
 
 _COMPUTED: Final = "computed_"
-"""How the names of tables go on that last as long as one step; what a killed one leaves is waste."""
+"""How names of tables go on that last for one step; what a killed one leaves is waste."""
 
 _KEEPS_ROWS: Final = frozenset(
     {

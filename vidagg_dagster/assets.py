@@ -208,7 +208,7 @@ def _report(context: dg.AssetExecutionContext, result: StepResult) -> Events:
 
 
 def _run_metadata(result: StepResult) -> dict[str, Any]:
-    shown: dict[str, Any] = {"seconds": result.seconds, **result.metrics}
+    shown: dict[str, Any] = {}
     if result.days:
         first, last = result.days[0].day, result.days[-1].day
         shown["days"] = f"{first}" if first == last else f"{first} to {last} ({len(result.days)})"
@@ -223,7 +223,7 @@ def _run_metadata(result: StepResult) -> dict[str, Any]:
         shown["top_videos"] = dg.MetadataValue.table(
             [dg.TableRecord(dict(row)) for row in result.top]
         )
-    return shown
+    return {**shown, **result.metrics, "seconds": result.seconds}
 
 
 def _table(name: str, values: dict[str, int | float | str | None]) -> dict[str, Any]:

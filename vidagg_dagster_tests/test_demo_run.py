@@ -42,6 +42,7 @@ def demo(folder: Path) -> str:
         check=False,
     )
     assert result.returncode == 0, result.stdout + result.stderr
+    assert result.stderr == "", "people should see nothing but the demo"
     return result.stdout
 
 

@@ -3,12 +3,7 @@
 import os
 import re
 import shutil
-import signal
-import socket
 import subprocess
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,11 +13,12 @@ from vidagg_dagster.cli import main
 from vidagg_dagster.engine.schemas import TABLES
 from vidagg_dagster.metrics_page import PAGE, with_generated_parts
 from vidagg_dagster_tests import peter
+from vidagg_dagster_tests.dagster_ui import free_port, serving
 
 ROOT = Path(__file__).parents[1]
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
-SERVING = "make dev"
-"""The one command that does not end by itself."""
+SERVING = {"make dev": "PORT={}", ".venv/bin/dagster dev -w workspace.yaml": "--port {}"}
+"""The commands that do not end by themselves, and how each is told the port."""
 
 
 def shell_lines(page: Path) -> Iterator[str]:
@@ -117,19 +113,23 @@ def clone(tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_the_commands_of_the_readme_run_on_a_fresh_clone(clone: Path) -> None:
+def test_the_commands_of_the_pages_run_on_a_fresh_clone(clone: Path) -> None:
     """From top to bottom in one shell's environment; the tests themselves only once removed."""
-    exports: dict[str, str] = {}
+    exports: dict[str, str] = {"DAGSTER_HOME": str(clone / "dagster_home")}
+    (clone / "dagster_home").mkdir()
     environment = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("VIDAGG_", "DAGSTER_", "PYTEST_")) and name != "VIRTUAL_ENV"
     }
-    for line in shell_lines(ROOT / "README.md"):
+    for line in COMMANDS:
         if line.startswith("export "):
             exports |= dict(pair.split("=", 1) for pair in line.split()[1:])
-        elif line == SERVING:
-            assert "Dagster" in page_of_the_ui(clone, environment)
+        elif line in SERVING:
+            port = free_port()
+            command = [*line.split(), *SERVING[line].format(port).split()]
+            with serving(command, port, cwd=clone, env=environment | exports):
+                pass
         elif line == "make test":
             continue  # This is a test of it.
         else:
@@ -144,36 +144,3 @@ def test_the_commands_of_the_readme_run_on_a_fresh_clone(clone: Path) -> None:
             assert result.returncode == 0, f"{line}\n{result.stdout[-3000:]}{result.stderr[-3000:]}"
     assert (clone / "engagement.csv").read_text().count("peter") == 1
     assert (clone / "data" / "aggregated_user_video_engagement" / "_delta_log").is_dir()
-
-
-def page_of_the_ui(clone: Path, environment: dict[str, str]) -> str:
-    """Starts `make dev` on a free port, waits for the UI, stops it again."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    server = subprocess.Popen(
-        [*SERVING.split(), f"PORT={port}"],
-        cwd=clone,
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        deadline = time.monotonic() + 120
-        while time.monotonic() < deadline:
-            try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/server_info") as answer:
-                    page: str = answer.read().decode()
-                    return page
-            except (urllib.error.URLError, ConnectionError):
-                assert server.poll() is None, "make dev ended"
-                time.sleep(1)
-        pytest.fail("the UI did not answer within two minutes")
-    finally:
-        os.killpg(server.pid, signal.SIGINT)
-        try:
-            server.wait(timeout=60)
-        except subprocess.TimeoutExpired:
-            os.killpg(server.pid, signal.SIGKILL)
-            server.wait()

@@ -36,6 +36,9 @@ _CONNECT_PORT: Final = 15002
 _CONNECT_SECONDS: Final = 15
 _CONNECT_SWITCH: Final = "SPARK_CONNECT_MODE_ENABLED"
 
+_CONNECT_LOGGER: Final = "pyspark.sql.connect.logging"
+_CONNECT_LOG_SWITCH: Final = "SPARK_CONNECT_LOG_LEVEL"
+
 _SESSION_CONF: Final[Mapping[str, str]] = {
     "spark.sql.session.timeZone": "UTC",
     # INT96, Spark's default, carries no zone and no statistics; Delta asks for microseconds.
@@ -317,6 +320,10 @@ def _connect(address: str, extra: Mapping[str, str]) -> "SparkSession":
     # Not SparkSession.builder: that refuses a second kind of session beside a running JVM.
     from pyspark.sql.connect.session import SparkSession as ConnectSession
 
+    if _CONNECT_LOG_SWITCH not in os.environ:
+        # Off by default, but whoever configures logging anew, as Dagster does, turns it on again: a
+        # page for each question that an engine answers with no, although the answer is raised too.
+        logging.getLogger(_CONNECT_LOGGER).setLevel(logging.CRITICAL + 1)
     _require_listener(address)
     try:
         session = ConnectSession.builder.remote(address).create()

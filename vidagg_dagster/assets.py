@@ -80,7 +80,7 @@ def _build(settings: Settings) -> list[dg.AssetsDefinition | dg.AssetSpec]:
         """One row per session and day: a (userId, sessionId), cut wherever it was idle too long.
 
         A day reads its own events and, as context, those of the day before. So a backfill of days
-        A to B also runs the day after B, whose context has changed; that is a run of its own.
+        A to B also runs the day after B, whose context has changed.
         """
         request = _request(context, settings, StepName.SESSIONS)
         yield from _report(context, steps.run(context, request))

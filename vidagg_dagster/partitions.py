@@ -9,8 +9,8 @@ from vidagg_dagster.settings import Settings
 LOOK_BACK = dg.TimeWindowPartitionMapping(start_offset=-1)
 """A day's sessions need the events of the day before as context: what was open at midnight.
 
-Backfilling days A to B of raw_events therefore also asks for the sessions of B + 1, in a second
-run of their own.
+Backfilling days A to B therefore runs raw_events for these days and, in a second run, what is built
+on it for A to B + 1.
 """
 
 

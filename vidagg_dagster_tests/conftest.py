@@ -50,7 +50,11 @@ JVM_PARAMS = frozenset({SPARK, "local-spark", "catalog"})
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Marks what needs a JVM, so that `make test` can run it beside the rest."""
+    """Marks what needs a JVM, so that `make test` can run it beside the rest.
+
+    A JVM plans and compiles each of a hundred small queries anew; tests that are marked
+    `long_on_jvm` run there with the slow ones.
+    """
     if not isinstance(item, pytest.Function):
         return
     callspec = getattr(item, "callspec", None)
@@ -59,6 +63,8 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         isinstance(value, str) and value in JVM_PARAMS for value in values
     ):
         item.add_marker(pytest.mark.jvm)
+        if item.get_closest_marker("long_on_jvm"):
+            item.add_marker(pytest.mark.slow)
 
 
 def require(engine: str) -> None:

@@ -95,6 +95,7 @@ def test_both_engines_give_the_same_rows(demo: DemoFiles) -> None:
     assert results[0].rows.to_pylist() == results[1].rows.to_pylist()
 
 
+@pytest.mark.long_on_jvm
 def test_shuffled_files_give_the_same_rows(
     spark: SparkSession, demo: DemoFiles, tmp_path: Path
 ) -> None:

@@ -224,6 +224,7 @@ def test_a_session_of_another_zone_is_refused(jvm: SparkSession) -> None:
         aggregator.run_aggregation()
 
 
+@pytest.mark.long_on_jvm
 def test_without_unique_seconds_the_other_columns_stay_the_same(
     spark: SparkSession, events: Path, videos: Path
 ) -> None:

@@ -140,6 +140,7 @@ def test_many_users_equal_the_reference_to_the_last_digit(spark: SparkSession, s
     assert_equals_reference(spark, random_events(seed, n_users=600), DURATIONS)
 
 
+@pytest.mark.long_on_jvm
 def test_every_rule_can_be_changed_and_the_reference_still_agrees(spark: SparkSession) -> None:
     rules = {
         "session_timeout_ms": 600_000,
@@ -192,6 +193,7 @@ def test_any_events_equal_the_reference(
     assert_equals_reference(sail, events, DURATIONS, timezone=timezone)
 
 
+@pytest.mark.long_on_jvm
 def test_days_computed_singly_and_in_ranges_equal_one_pass(spark: SparkSession) -> None:
     timezone = "Europe/Berlin"
     kept, _ = deduplicate(random_events(4, n_users=250), timezone)
@@ -220,6 +222,7 @@ def test_days_computed_singly_and_in_ranges_equal_one_pass(spark: SparkSession) 
         assert sorted(sessions) == expected_sessions
 
 
+@pytest.mark.long_on_jvm
 def test_unknown_durations_are_estimated_only_when_asked(spark: SparkSession) -> None:
     kept, _ = deduplicate(random_events(6, n_users=60), "UTC")
     computed = Computed(spark, kept, {})

@@ -115,8 +115,7 @@ def clone(tmp_path: Path) -> Path:
 @pytest.mark.slow
 def test_the_commands_of_the_pages_run_on_a_fresh_clone(clone: Path) -> None:
     """From top to bottom in one shell's environment; the tests themselves only once removed."""
-    exports: dict[str, str] = {"DAGSTER_HOME": str(clone / "dagster_home")}
-    (clone / "dagster_home").mkdir()
+    exports: dict[str, str] = {}
     environment = {
         name: value
         for name, value in os.environ.items()

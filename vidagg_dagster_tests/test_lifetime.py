@@ -63,6 +63,7 @@ class Pipeline:
         return keyed(rows_of(merge_days(daily, rules=rules, run_time=RUN_TIME)), KEY)
 
 
+@pytest.mark.long_on_jvm
 def test_days_in_any_order_twice_or_emptied_equal_a_full_merge(
     spark: SparkSession, tmp_path: Path
 ) -> None:

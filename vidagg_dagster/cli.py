@@ -12,24 +12,12 @@ from zoneinfo import available_timezones
 from pydantic import ValidationError
 
 from vidagg_dagster.engine.rules import EngagementRules
-from vidagg_dagster.steps.contract import SourceSpec
+from vidagg_dagster.steps.contract import SourceSpec, parse_columns
 
 BAD_INPUT = 2
 """Exit code for arguments and files that cannot be used."""
 
 DEMO_FOLDER = Path("demo_data")
-
-SOURCE_COLUMNS = (
-    "timestamp",
-    "userId",
-    "sessionId",
-    "videoId",
-    "eventName",
-    "currentTime",
-    "playbackRate",
-    "eventId",
-)
-"""The columns of an event that --columns can map."""
 
 
 class _OneLineParser(argparse.ArgumentParser):
@@ -205,15 +193,10 @@ def _zone(text: str) -> str:
 
 
 def _columns(text: str) -> dict[str, str]:
-    pairs = [pair.partition("=") for pair in text.split(",") if pair.strip()]
-    if not all(ours.strip() and theirs.strip() for ours, _, theirs in pairs):
-        raise argparse.ArgumentTypeError(f"{text!r}: every pair is ours=theirs")
-    columns = {ours.strip(): theirs.strip() for ours, _, theirs in pairs}
-    if unknown := sorted(set(columns) - set(SOURCE_COLUMNS)):
-        raise argparse.ArgumentTypeError(
-            f"no column of an event: {', '.join(unknown)}; ours are {', '.join(SOURCE_COLUMNS)}"
-        )
-    return columns
+    try:
+        return parse_columns(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _rules(pairs: Sequence[str]) -> EngagementRules:

@@ -22,7 +22,13 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from vidagg_dagster.engine.rules import EngagementRules
-from vidagg_dagster.steps.contract import SourceSpec, TableStore
+from vidagg_dagster.steps.contract import (
+    EVENT_COLUMNS,
+    SourceSpec,
+    TableStore,
+    parse_columns,
+    require_event_columns,
+)
 
 PREFIX = "VIDAGG_"
 TEST_PREFIX = "VIDAGG_TEST_"
@@ -30,18 +36,6 @@ TEST_PREFIX = "VIDAGG_TEST_"
 ENV_FILE = ".env"
 EARLIEST_START = date(2000, 1, 1)
 """Events before this are rejected as out of range, so no earlier day can hold any."""
-
-SOURCE_COLUMNS = (
-    "timestamp",
-    "userId",
-    "sessionId",
-    "videoId",
-    "eventName",
-    "currentTime",
-    "playbackRate",
-    "eventId",
-)
-"""The columns of an event that `VIDAGG_COLUMNS` can map."""
 
 
 class SettingsError(ValueError):
@@ -83,7 +77,7 @@ class Settings(BaseSettings, EngagementRules):
         default_factory=dict,
         description="The source's own column names, where they differ from ours.",
         json_schema_extra=_allowed(
-            "`ours=theirs,...` or a JSON object, ours being one of " + ", ".join(SOURCE_COLUMNS)
+            "`ours=theirs,...` or a JSON object, ours being one of " + ", ".join(EVENT_COLUMNS)
         ),
     )
     source_timezone: str = Field(
@@ -157,17 +151,12 @@ class Settings(BaseSettings, EngagementRules):
                 return json.loads(value)
             except json.JSONDecodeError as error:
                 raise ValueError(f"not a JSON object: {error}") from None
-        pairs = [pair.partition("=") for pair in value.split(",") if pair.strip()]
-        if not all(ours.strip() and theirs.strip() for ours, _, theirs in pairs):
-            raise ValueError("every pair needs a name on both sides of `=`")
-        return {ours.strip(): theirs.strip() for ours, _, theirs in pairs}
+        return parse_columns(value)
 
     @field_validator("columns")
     @classmethod
     def _known_columns(cls, value: dict[str, str]) -> dict[str, str]:
-        unknown = sorted(set(value) - set(SOURCE_COLUMNS))
-        if unknown:
-            raise ValueError(f"no column of an event: {', '.join(unknown)}")
+        require_event_columns(value)
         return value
 
     @field_validator("timezone", "source_timezone")

@@ -17,8 +17,13 @@ from deltalake import write_deltalake
 from pyspark.sql import DataFrame, Row, SparkSession
 
 from vidagg_dagster.engine.events import classify
-from vidagg_dagster.engine.sources import OPTIONAL, REQUIRED, SourceError, read_source
-from vidagg_dagster.steps.contract import SourceSpec
+from vidagg_dagster.engine.sources import SourceError, read_source
+from vidagg_dagster.steps.contract import (
+    EVENT_COLUMNS,
+    OPTIONAL_COLUMNS,
+    REQUIRED_COLUMNS,
+    SourceSpec,
+)
 
 GOOD: dict[str, Any] = {
     "timestamp": "2024-03-05T10:00:00Z",
@@ -30,7 +35,6 @@ GOOD: dict[str, Any] = {
     "playbackRate": 1,
     "eventId": "e",
 }
-COLUMNS = (*REQUIRED, *OPTIONAL)
 
 
 def read(spark: SparkSession, location: Path | str, **spec: Any) -> DataFrame:
@@ -227,7 +231,7 @@ def test_blank_lines_are_no_rows_and_carriage_returns_and_byte_order_marks_no_co
 
 def test_crlf_makes_no_blank_rows_in_a_large_file(spark: SparkSession, tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", "")
-    header = ",".join(COLUMNS)
+    header = ",".join(EVENT_COLUMNS)
     with path.open("w", newline="") as out:
         out.write(f"{header}\r\n")
         out.writelines(f"t,u{n % 7},s,v,e,{n},,\u00e4{'x' * (n % 31)}\r\n" for n in range(60_000))
@@ -280,7 +284,7 @@ def test_a_column_that_is_called_with_a_dot_goes_before_a_nested_one(
 
 # --- CSV ------------------------------------------------------------------------------------------
 
-HEADER = ",".join(COLUMNS)
+HEADER = ",".join(EVENT_COLUMNS)
 
 
 def test_csv_fields_keep_their_text_and_wrong_rows_are_malformed(
@@ -316,7 +320,7 @@ def test_csv_fields_keep_their_text_and_wrong_rows_are_malformed(
         **dict.fromkeys(bad, True),
     }
     assert {
-        payload: tuple(found[payload][c] for c in ("userId", "currentTime", *OPTIONAL))
+        payload: tuple(found[payload][c] for c in ("userId", "currentTime", *OPTIONAL_COLUMNS))
         for payload in good
     } == good
     assert all(found[payload].userId is None for payload in bad)
@@ -343,7 +347,7 @@ def test_the_csv_delimiter_is_found_by_the_header(
     row = ["t", f'"x{delimiter}y"', "s", "v", "e", "1,5", "", ""]
     if delimiter == ",":
         row[5] = '"1,5"'
-    header = delimiter.join(['"the user"' if c == "userId" else c for c in COLUMNS])
+    header = delimiter.join(['"the user"' if c == "userId" else c for c in EVENT_COLUMNS])
     write(tmp_path / name, "\ufeff" + header + "\r\n" + delimiter.join(row) + "\r\n")
     found = values(
         spark, tmp_path, "userId", "currentTime", "malformed", columns={"userId": "the user"}
@@ -355,7 +359,7 @@ def test_csv_files_of_one_folder_may_order_their_columns_differently(
     spark: SparkSession, tmp_path: Path
 ) -> None:
     write(tmp_path / "a.csv", [HEADER, "t,u1,s,v,e,1,,"])
-    write(tmp_path / "b.csv", ["extra;" + ";".join(reversed(REQUIRED)), "x;2;e;v;s;u2;t"])
+    write(tmp_path / "b.csv", ["extra;" + ";".join(reversed(REQUIRED_COLUMNS)), "x;2;e;v;s;u2;t"])
     write(tmp_path / "c.csv.gz", [HEADER, "t,u3,s,v,e,3,,", HEADER, "t,u4,s,v,e,4,,"])
     write(tmp_path / "empty.csv", "")
     write(tmp_path / "header.csv", [HEADER])
@@ -567,7 +571,7 @@ def test_fields_of_structs_are_reached_with_dots_and_awkward_names_as_they_are(
 
 
 def test_a_parquet_file_without_rows_is_fine(spark: SparkSession, tmp_path: Path) -> None:
-    schema = pa.schema([(name, pa.string()) for name in COLUMNS])
+    schema = pa.schema([(name, pa.string()) for name in EVENT_COLUMNS])
     pq.write_table(schema.empty_table(), tmp_path / "a.parquet")
     assert read(spark, tmp_path).collect() == []
 
@@ -603,7 +607,7 @@ def test_a_delta_folder_is_read_at_its_latest_version_with_its_partition_columns
 
 
 def test_a_delta_table_without_rows_is_fine(spark: SparkSession, tmp_path: Path) -> None:
-    schema = pa.schema([(name, pa.string()) for name in COLUMNS])
+    schema = pa.schema([(name, pa.string()) for name in EVENT_COLUMNS])
     write_deltalake(tmp_path / "events", schema.empty_table())
     assert read(spark, tmp_path / "events").collect() == []
 
@@ -758,7 +762,7 @@ def test_the_column_of_ids_is_left_out_only_where_none_can_be(
     write(tmp_path / "late" / "a.jsonl", [*[json.dumps(without)] * 3000, event()])
     write(tmp_path / "escaped" / "a.jsonl", [event().replace("eventId", r"event\u0049d")])
     write(tmp_path / "other" / "a.jsonl", [json.dumps({**without, "nr": 5})])
-    write(tmp_path / "csv" / "a.csv", [",".join(REQUIRED), "t,u,s,v,e,1"])
+    write(tmp_path / "csv" / "a.csv", [",".join(REQUIRED_COLUMNS), "t,u,s,v,e,1"])
     parquet(tmp_path / "parquet" / "a.parquet", typed(eventId=None))
     has = {
         name: "eventId" in read(spark, tmp_path / name).columns
@@ -861,7 +865,9 @@ def test_names_are_mapped_and_a_mapping_of_unknown_names_is_refused(
     assert found == [("u", "1.5", GOOD["timestamp"])]
     with pytest.raises(SourceError, match=r"gone \(for videoId\)"):
         read(spark, tmp_path, columns={**columns, "videoId": "gone"})
-    with pytest.raises(SourceError, match=r"names user, which no event has.*userId, sessionId"):
+    with pytest.raises(
+        SourceError, match=r"no column of an event: user; ours are .*userId, sessionId"
+    ):
         read(spark, tmp_path, columns={"user": "viewer"})
 
 
@@ -892,7 +898,7 @@ def test_an_unreadable_file_is_named(spark: SparkSession, tmp_path: Path) -> Non
 def test_frames_have_the_documented_columns(spark: SparkSession, tmp_path: Path) -> None:
     write(tmp_path / "a.jsonl", [event()])
     expected = {
-        **dict.fromkeys(COLUMNS, "string"),
+        **dict.fromkeys(EVENT_COLUMNS, "string"),
         "typedTimestamp": "timestamp",
         "payload": "string",
         "sourceFile": "string",

@@ -31,15 +31,17 @@ from vidagg_dagster.engine.source_files import (
     local_path,
 )
 from vidagg_dagster.engine.source_readers import read_files
-from vidagg_dagster.steps.contract import SourceSpec
+from vidagg_dagster.steps.contract import (
+    EVENT_COLUMNS,
+    REQUIRED_COLUMNS,
+    SourceSpec,
+    require_event_columns,
+)
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
 
-__all__ = ["OPTIONAL", "REQUIRED", "SourceError", "read_columns", "read_source"]
-
-REQUIRED: Final = ("timestamp", "userId", "sessionId", "videoId", "eventName", "currentTime")
-OPTIONAL: Final = ("playbackRate", "eventId")
+__all__ = ["SourceError", "read_columns", "read_source"]
 
 Format = Literal["auto", "jsonl", "csv", "parquet", "delta", "table"]
 
@@ -63,16 +65,13 @@ def read_source(spark: SparkSession, spec: SourceSpec) -> DataFrame:
     Raises:
         SourceError: The source is missing or damaged, or lacks a required column.
     """
-    known = (*REQUIRED, *OPTIONAL)
-    unknown = sorted(set(spec.columns) - set(known))
-    if unknown:
-        raise SourceError(
-            f"The column mapping names {', '.join(unknown)}, which no event has. On the left of a "
-            f"mapping stand our names: {', '.join(known)}."
-        )
+    try:
+        require_event_columns(spec.columns)
+    except ValueError as error:
+        raise SourceError(f"The column mapping is wrong: {error}.") from None
     request = ColumnRequest(
-        columns={name: spec.columns.get(name, name) for name in known},
-        required=REQUIRED,
+        columns={name: spec.columns.get(name, name) for name in EVENT_COLUMNS},
+        required=REQUIRED_COLUMNS,
         instant="timestamp",
         droppable="eventId",
     )

@@ -1,12 +1,52 @@
 """What crosses the boundary between the orchestrator and a step: frozen, JSON-ready models."""
 
+from collections.abc import Iterable
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from vidagg_dagster.engine.rules import EngagementRules
+
+REQUIRED_COLUMNS: Final = (
+    "timestamp",
+    "userId",
+    "sessionId",
+    "videoId",
+    "eventName",
+    "currentTime",
+)
+OPTIONAL_COLUMNS: Final = ("playbackRate", "eventId")
+EVENT_COLUMNS: Final = (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS)
+"""The columns of an event, by our names; a source may call them otherwise."""
+
+
+def parse_columns(text: str) -> dict[str, str]:
+    """`ours=theirs,...` -> our column name -> the source's.
+
+    Raises:
+        ValueError: A pair lacks a name, or ours is no column of an event.
+    """
+    pairs = [pair.partition("=") for pair in text.split(",") if pair.strip()]
+    if not all(ours.strip() and theirs.strip() for ours, _, theirs in pairs):
+        raise ValueError(f"{text!r}: every pair needs a name on both sides of `=`")
+    columns = {ours.strip(): theirs.strip() for ours, _, theirs in pairs}
+    require_event_columns(columns)
+    return columns
+
+
+def require_event_columns(names: Iterable[str]) -> None:
+    """Check the left side of a mapping.
+
+    Raises:
+        ValueError: A name is no column of an event.
+    """
+    unknown = sorted(set(names) - set(EVENT_COLUMNS))
+    if unknown:
+        raise ValueError(
+            f"no column of an event: {', '.join(unknown)}; ours are {', '.join(EVENT_COLUMNS)}"
+        )
 
 
 class StepName(StrEnum):

@@ -300,6 +300,41 @@ def test_a_day_can_be_replaced_by_what_is_computed_from_it(store: Store) -> None
     assert store.values() == [(DAY_1, "a", 2)]
 
 
+def test_what_is_computed_once_keeps_its_rows_until_the_block_ends(store: Store) -> None:
+    store.tables.replace_days(INGESTION_COUNTS, store.counts((DAY_1, "input", 1)), [DAY_1])
+    counts = store.counts((DAY_1, "input", 7), (DAY_2, "input", None))
+    # A dice thrown anew at each evaluation would show different numbers.
+    frame = counts.withColumn("dice", F.rand())
+    with store.tables.computed(INGESTION_COUNTS, frame) as rows:
+        assert rows.columns == frame.columns
+        assert content(rows) == content(rows)
+        assert sorted(row["value"] or 0 for row in content(rows)) == [0, 7]
+        assert store.values() == [(DAY_1, "input", 1)]
+        assert store.tables.version(INGESTION_COUNTS) >= 0
+    assert left_over(store) == []
+
+
+def test_no_rows_can_be_computed_once_too(store: Store) -> None:
+    with store.tables.computed(INGESTION_COUNTS, store.counts()) as rows:
+        assert content(rows) == []
+        assert types(rows) == types_of(INGESTION_COUNTS)
+
+
+def test_what_was_computed_for_a_failing_block_is_removed(store: Store) -> None:
+    counts = store.counts((DAY_1, "input", 7))
+    with pytest.raises(LookupError), store.tables.computed(INGESTION_COUNTS, counts):
+        raise LookupError
+    assert left_over(store) == []
+
+
+def left_over(store: Store) -> list[str]:
+    """What lies beside or in the table and is neither its rows nor its log."""
+    if isinstance(store.place, Path):
+        return [path.name for path in (store.place / INGESTION_COUNTS.name).glob("staging-*")]
+    tables = store.spark.sql(f"SHOW TABLES IN {store.place}").collect()
+    return [row["tableName"] for row in tables if row["tableName"] != INGESTION_COUNTS.name]
+
+
 def test_rows_are_counted_by_day(store: Store) -> None:
     rows = store.counts((DAY_1, "a", 1), (DAY_1, "b", 1), (DAY_2, "a", 1))
     store.tables.replace_days(INGESTION_COUNTS, rows, [DAY_1, DAY_2])

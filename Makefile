@@ -29,9 +29,11 @@ dev: $(RUN) ## Dagster's UI on the demo's tables and history (after `make demo`)
 	$(BIN)/vidagg ui --port $(PORT)
 
 test: lint types validate ## Everything CI runs
-	$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-jvm test-other
+	$(MAKE) --no-print-directory --jobs=2 $(SYNC) test-jvm test-other
 
-# Side by side, since each of them keeps one core busy. Their output comes when they end.
+# Side by side, since each of them keeps one core busy. Their output comes when they end, where make
+# can hold it back (GNU make 4).
+SYNC := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 test-jvm test-other: $(DEV)
 test-jvm: ## The tests that need JVM Spark alone
 	$(BIN)/python -m pytest -q -m "jvm and not slow" --durations=10

@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.dataset as ds
 from deltalake import DeltaTable
 
 from vidagg_dagster.engine.engagement import TIERS
@@ -92,7 +93,10 @@ def rows_per_reason(ingestion_counts: Path) -> str:
 
 
 def _read(table: Path) -> pa.Table:
-    return DeltaTable(str(table)).to_pyarrow_table()
+    # Not by `to_pyarrow_table`: its threads call Python for each read, and where one still does so
+    # while the process ends, the process aborts (one time in ten on a busy machine).
+    delta = DeltaTable(str(table))
+    return ds.dataset(delta.file_uris(), pa.schema(delta.schema()), format="parquet").to_table()
 
 
 def _aligned(lines: Sequence[Sequence[str]], *, left: int) -> Iterator[str]:

@@ -300,11 +300,14 @@ def test_two_processes_never_mix_their_rows_of_a_day(tmp_path: Path) -> None:
     assert [writer.wait(timeout=120) for writer in writers] == [0, 0]
 
     versions = [owner_and_rows(tmp_path, number) for number in range(delta(tmp_path).version() + 1)]
-    assert versions[0] is None
-    assert set(versions[1:]) <= set(sizes.items())
-    assert len(versions) - 1 > rounds
+    # Both may create the table, in a commit of its own each, before either has written rows.
+    created = next(at for at, version in enumerate(versions) if version is not None)
+    assert created in (1, 2)
+    written = versions[created:]
+    assert set(written) <= set(sizes.items())
+    assert len(written) > rounds
     kept = delta(tmp_path).vacuum(retention_hours=0, enforce_retention_duration=False, full=True)
-    removed_by_commits = len(versions) - 2
+    removed_by_commits = len(written) - 1
     assert len(kept) == removed_by_commits, "a conflict left files that no version knows"
 
 

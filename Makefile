@@ -79,5 +79,5 @@ $(RUN): pyproject.toml constraints.txt | $(VENV)/bin/python
 
 $(DEV): pyproject.toml constraints.txt | $(RUN)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-		--constraint constraints.txt --editable '.[local,orchestration,dev]'
+		--constraint constraints.txt --editable '.[local,orchestration,databricks,dev]'
 	@touch $@

@@ -23,8 +23,9 @@ from vidagg_dagster.engine.schemas import (
 )
 from vidagg_dagster.partitions import LOOK_BACK, backfill_policy, daily_partitions, days_of
 from vidagg_dagster.settings import Settings
-from vidagg_dagster.steps.contract import StepName, StepRequest, StepResult
+from vidagg_dagster.steps.contract import StepName, StepRequest, StepResult, TableStore
 from vidagg_dagster.steps.runner import StepRunner
+from vidagg_dagster.targets import StepPolicies, step_policies
 
 GROUP = "video_engagement"
 OWNERS = ["team:data"]
@@ -39,10 +40,10 @@ def build_assets(settings: Settings) -> list[dg.AssetsDefinition | dg.AssetSpec]
     with warnings.catch_warnings():
         # Beta since years; without it a backfill would be a run, and an engine, per day.
         warnings.filterwarnings("ignore", ".*`backfill_policy`", dg.BetaWarning)
-        return _build(settings)
+        return _build(settings, step_policies(settings))
 
 
-def _build(settings: Settings) -> list[dg.AssetsDefinition | dg.AssetSpec]:
+def _build(settings: Settings, policies: StepPolicies) -> list[dg.AssetsDefinition | dg.AssetSpec]:
     daily = daily_partitions(settings)
     backfills = backfill_policy(settings)
 
@@ -50,6 +51,8 @@ def _build(settings: Settings) -> list[dg.AssetsDefinition | dg.AssetSpec]:
         group_name=GROUP,
         owners=OWNERS,
         kinds=KINDS,
+        pool=policies.pool,
+        retry_policy=policies.retries,
         partitions_def=daily,
         backfill_policy=backfills,
         check_specs=check_specs(RAW_EVENTS.name, daily),
@@ -70,6 +73,8 @@ def _build(settings: Settings) -> list[dg.AssetsDefinition | dg.AssetSpec]:
         group_name=GROUP,
         owners=OWNERS,
         kinds=KINDS,
+        pool=policies.pool,
+        retry_policy=policies.retries,
         partitions_def=daily,
         backfill_policy=backfills,
         deps=[dg.AssetDep(raw_events, partition_mapping=LOOK_BACK), VIDEO_METADATA],
@@ -89,6 +94,8 @@ def _build(settings: Settings) -> list[dg.AssetsDefinition | dg.AssetSpec]:
         group_name=GROUP,
         owners=OWNERS,
         kinds=KINDS,
+        pool=policies.pool,
+        retry_policy=policies.retries,
         partitions_def=daily,
         backfill_policy=backfills,
         deps=[sessions],
@@ -109,6 +116,8 @@ def _build(settings: Settings) -> list[dg.AssetsDefinition | dg.AssetSpec]:
         group_name=GROUP,
         owners=OWNERS,
         kinds=KINDS,
+        pool=policies.pool,
+        retry_policy=policies.retries,
         partitions_def=daily,
         backfill_policy=backfills,
         deps=[watch_intervals, sessions, VIDEO_METADATA],
@@ -126,6 +135,8 @@ def _build(settings: Settings) -> list[dg.AssetsDefinition | dg.AssetSpec]:
         group_name=GROUP,
         owners=OWNERS,
         kinds=KINDS,
+        pool=policies.pool,
+        retry_policy=policies.retries,
         backfill_policy=dg.BackfillPolicy.single_run(),
         deps=[user_video_engagement],
         check_specs=check_specs(AGGREGATED_ENGAGEMENT.name),
@@ -146,6 +157,8 @@ def _build(settings: Settings) -> list[dg.AssetsDefinition | dg.AssetSpec]:
         group_name=GROUP,
         owners=OWNERS,
         kinds=KINDS,
+        pool=policies.pool,
+        retry_policy=policies.retries,
         partitions_def=daily,
         backfill_policy=backfills,
         deps=[raw_events, sessions, user_video_engagement],
@@ -223,7 +236,8 @@ def _run_metadata(result: StepResult) -> dict[str, Any]:
         shown["top_videos"] = dg.MetadataValue.table(
             [dg.TableRecord(dict(row)) for row in result.top]
         )
-    return {**shown, **result.metrics, "seconds": result.seconds}
+    links = {name: dg.MetadataValue.url(page) for name, page in result.links.items()}
+    return {**shown, **result.metrics, "seconds": result.seconds, **links}
 
 
 def _table(name: str, values: dict[str, int | float | str | None]) -> dict[str, Any]:
@@ -240,8 +254,7 @@ _MEASURE_SCHEMA = dg.TableSchema(
 
 def _describe(settings: Settings, table: Table) -> dict[str, Any]:
     return {
-        "dagster/table_name": table.name,
-        "dagster/uri": f"{settings.store.location}/{table.name}",
+        **_place(settings.store, table),
         "dagster/column_schema": dg.TableSchema(
             [
                 dg.TableColumn(column.name, column.type.simpleString(), description=column.doc)
@@ -249,3 +262,9 @@ def _describe(settings: Settings, table: Table) -> dict[str, Any]:
             ]
         ),
     }
+
+
+def _place(store: TableStore, table: Table) -> dict[str, Any]:
+    if store.kind == "catalog":
+        return {"dagster/table_name": f"{store.location}.{table.name}"}
+    return {"dagster/table_name": table.name, "dagster/uri": f"{store.location}/{table.name}"}

@@ -5,7 +5,7 @@ import dagster as dg
 from vidagg_dagster.assets import build_assets
 from vidagg_dagster.jobs import daily_engagement
 from vidagg_dagster.settings import load_settings
-from vidagg_dagster.steps.local import LocalSteps
+from vidagg_dagster.targets import executor, steps
 
 
 @dg.definitions
@@ -15,9 +15,6 @@ def defs() -> dg.Definitions:
     return dg.Definitions(
         assets=build_assets(settings),
         jobs=[daily_engagement],
-        resources={
-            "steps": LocalSteps(engine=settings.engine, driver_memory=settings.driver_memory)
-        },
-        # Steps of one run share one engine, whose start costs more than a small day.
-        executor=dg.in_process_executor,
+        resources={"steps": steps(settings)},
+        executor=executor(settings),
     )

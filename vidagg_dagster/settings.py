@@ -22,6 +22,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from vidagg_dagster.engine.rules import EngagementRules
+from vidagg_dagster.settings_databricks import DatabricksSettings, incomplete, unreachable
 from vidagg_dagster.steps.contract import (
     EVENT_COLUMNS,
     SourceSpec,
@@ -46,11 +47,12 @@ def _allowed(text: str) -> dict[str, Any]:
     return {"allowed": text}
 
 
-class Settings(BaseSettings, EngagementRules):
+class Settings(BaseSettings, EngagementRules, DatabricksSettings):
     """What can be configured. A field `xyz` is the variable `VIDAGG_XYZ`.
 
     The rules of the arithmetic are inherited, so that each is declared once, in
-    `EngagementRules`; `settings.rules` gives them back as that model.
+    `EngagementRules`; `settings.rules` gives them back as that model. Those of Databricks are in
+    `DatabricksSettings`.
     """
 
     model_config = SettingsConfigDict(
@@ -66,11 +68,11 @@ class Settings(BaseSettings, EngagementRules):
     source: str | None = Field(
         default=None,
         min_length=1,
-        description="The events: a folder or file of JSON lines, CSV or Parquet, or the folder of "
-        "a Delta table. Needed as soon as raw_events runs.",
-        json_schema_extra=_allowed("a path"),
+        description="The events: a folder or file of JSON lines, CSV or Parquet, the folder of a "
+        "Delta table, or a table. Needed as soon as raw_events runs.",
+        json_schema_extra=_allowed("a path, or `[catalog.][schema.]table`"),
     )
-    source_format: Literal["auto", "jsonl", "csv", "parquet", "delta"] = Field(
+    source_format: Literal["auto", "jsonl", "csv", "parquet", "delta", "table"] = Field(
         default="auto", description="Format of the source; auto goes by what lies there."
     )
     columns: Annotated[dict[str, str], NoDecode] = Field(
@@ -95,12 +97,12 @@ class Settings(BaseSettings, EngagementRules):
         min_length=1,
         description="Table or file with videoId, duration (seconds) and title. Without it no "
         "percentage, score or tier can be computed.",
-        json_schema_extra=_allowed("a path"),
+        json_schema_extra=_allowed("a path, or `[catalog.][schema.]table`"),
     )
     data_root: Path = Field(
         default=Path("data"),
-        description="Folder of the tables, one Delta table per asset. A relative path counts "
-        "from the working directory.",
+        description="Folder of the tables, one Delta table per asset, where steps run locally. A "
+        "relative path counts from the working directory.",
         json_schema_extra=_allowed("a folder, existing or not"),
     )
     start_date: date = Field(
@@ -128,7 +130,10 @@ class Settings(BaseSettings, EngagementRules):
         "16 GiB.",
         json_schema_extra=_allowed("a size such as 4g or 800m"),
     )
-    target: Literal["local"] = Field(default="local", description="Where steps run.")
+    target: Literal["local", "databricks"] = Field(
+        default="local",
+        description="Where steps run: in Dagster's own process, or each as a Databricks job.",
+    )
     max_days_per_run: int = Field(
         default=31,
         ge=0,
@@ -213,6 +218,8 @@ class Settings(BaseSettings, EngagementRules):
     @property
     def store(self) -> TableStore:
         """Where the tables are."""
+        if self.target == "databricks":
+            return TableStore(kind="catalog", location=self.databricks_schema or "")
         return TableStore(kind="local", location=str(self.data_root))
 
 
@@ -229,6 +236,7 @@ def load_settings() -> Settings:
         settings = Settings()
     except ValidationError as error:
         faults += _impossible(error, given)
+    faults += _unfit_for_databricks(given)
     if settings is None or faults:
         head = "1 setting is wrong:" if len(faults) == 1 else f"{len(faults)} settings are wrong:"
         raise SettingsError("\n".join([head, *(f"  {fault}" for fault in faults)]))
@@ -262,6 +270,19 @@ def _unknown(given: Mapping[str, str]) -> Iterator[str]:
     for name in sorted(set(given) - set(known)):
         hint = _did_you_mean(name, known)
         yield f"{name}={given[name]!r}: there is no such setting{hint or '; see docs/settings.md'}"
+
+
+def _unfit_for_databricks(given: Mapping[str, str]) -> Iterator[str]:
+    values = {
+        field: given.get(variable_name(field)) or info.get_default(call_default_factory=True)
+        for field, info in Settings.model_fields.items()
+    }
+    if values["target"] != "databricks":
+        return
+    for field, lacking in incomplete(values):
+        yield f"{variable_name(field)}: {variable_name('target')}=databricks needs {lacking}"
+    for field, reason in unreachable(values):
+        yield f"{variable_name(field)}={values[field]!r}: {reason}"
 
 
 def _impossible(error: ValidationError, given: Mapping[str, str]) -> Iterator[str]:

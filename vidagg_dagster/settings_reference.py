@@ -7,12 +7,18 @@ from pathlib import Path
 
 from vidagg_dagster.engine.rules import EngagementRules
 from vidagg_dagster.settings import Settings, allowed_values, default_text, variable_name
+from vidagg_dagster.settings_databricks import DatabricksSettings
 
 
 def _sections() -> tuple[tuple[str, list[str]], ...]:
     rules = list(EngagementRules.model_fields)
-    own = [field for field in Settings.model_fields if field not in rules]
-    return (("Where and how", own), ("Rules of the arithmetic", rules))
+    databricks = list(DatabricksSettings.model_fields)
+    own = [field for field in Settings.model_fields if field not in {*rules, *databricks}]
+    return (
+        ("Where and how", own),
+        ("On Databricks", databricks),
+        ("Rules of the arithmetic", rules),
+    )
 
 
 def settings_reference() -> str:

@@ -36,8 +36,9 @@ CATALOG_SESSION = "VIDAGG_TEST_CATALOG_SESSION"
 
 _SPARK_LINE = ".".join(pyspark.__version__.split(".")[:2])
 DELTA_ARTIFACTS = (
-    f"io.delta:delta-spark_{_SPARK_LINE}_2.13:4.4.0",
-    "io.delta:delta-storage:4.4.0",
+    ("io.delta:delta-spark_2.12:3.3.2", "io.delta:delta-storage:3.3.2")
+    if _SPARK_LINE == "3.5"
+    else (f"io.delta:delta-spark_{_SPARK_LINE}_2.13:4.4.0", "io.delta:delta-storage:4.4.0")
 )
 MAVEN_COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy"
 

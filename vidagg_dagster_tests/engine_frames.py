@@ -11,6 +11,7 @@ from vidagg_dagster.engine.engagement import user_video_engagement
 from vidagg_dagster.engine.rules import EngagementRules
 from vidagg_dagster.engine.schemas import RAW_EVENTS
 from vidagg_dagster.engine.timeline import sessions
+from vidagg_dagster_tests.arrow import frame_of, rows_of
 from vidagg_dagster_tests.reference import (
     Event,
     IntervalRow,
@@ -72,7 +73,7 @@ def events_frame(spark: SparkSession, events: Iterable[Event], timezone: str) ->
     ]
     if not rows:
         return spark.createDataFrame([], RAW_EVENTS.struct)
-    return spark.createDataFrame(pa.Table.from_pylist(rows, schema=_EVENT_SCHEMA))
+    return frame_of(spark, pa.Table.from_pylist(rows, schema=_EVENT_SCHEMA))
 
 
 def videos_frame(spark: SparkSession, durations: Mapping[str, int]) -> DataFrame:
@@ -82,11 +83,7 @@ def videos_frame(spark: SparkSession, durations: Mapping[str, int]) -> DataFrame
     ]
     if not rows:
         return spark.createDataFrame([], "videoId string, durationMs bigint, videoTitle string")
-    return spark.createDataFrame(pa.Table.from_pylist(rows, schema=_VIDEO_SCHEMA))
-
-
-def rows_of(frame: DataFrame) -> list[dict[str, Any]]:
-    return frame.toArrow().to_pylist()
+    return frame_of(spark, pa.Table.from_pylist(rows, schema=_VIDEO_SCHEMA))
 
 
 class Computed:

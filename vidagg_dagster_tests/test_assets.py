@@ -30,7 +30,8 @@ from vidagg_dagster.engine.session import SAIL, SPARK, engine_session
 from vidagg_dagster.engine.tables import Tables
 from vidagg_dagster.settings import PREFIX, Settings
 from vidagg_dagster.steps.contract import DayResult, StepName, StepResult
-from vidagg_dagster.steps.local import LocalSteps, progress
+from vidagg_dagster.steps.local import LocalSteps
+from vidagg_dagster.steps.progress import progress
 from vidagg_dagster_tests.small_site import FIRST_DAY, Site, anna, day, event, peter, write_site
 
 REPO = Path(__file__).parent.parent

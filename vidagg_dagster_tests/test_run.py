@@ -12,6 +12,7 @@ from vidagg_dagster.engine.run import StepError, open_tables, run_step
 from vidagg_dagster.engine.schemas import TABLES
 from vidagg_dagster.engine.session import SAIL, engine_session, using
 from vidagg_dagster.steps.contract import StepName, StepResult, TableStore
+from vidagg_dagster_tests.arrow import rows_of
 from vidagg_dagster_tests.small_site import Site, day, peter, write_site
 
 DAYS = [day(0), day(1)]
@@ -30,10 +31,7 @@ def run_all(spark: SparkSession, site: Site, store: TableStore) -> Mapping[StepN
 
 def stored(spark: SparkSession, store: TableStore) -> dict[str, list[dict[str, Any]]]:
     tables = open_tables(spark, store)
-    return {
-        name: sorted(tables.read(table).toArrow().to_pylist(), key=repr)
-        for name, table in TABLES.items()
-    }
+    return {name: sorted(rows_of(tables.read(table)), key=repr) for name, table in TABLES.items()}
 
 
 @pytest.mark.slow

@@ -28,6 +28,7 @@ from vidagg_dagster.engine.schemas import (
 )
 from vidagg_dagster.engine.session import engine_session, using
 from vidagg_dagster.engine.tables import Replaced, TableConflictError, TableError, Tables
+from vidagg_dagster_tests.arrow import rows_of
 from vidagg_dagster_tests.conftest import require
 
 Rows = list[dict[str, Any]]
@@ -88,9 +89,8 @@ class Store:
 
 
 def content(frame: DataFrame) -> Rows:
-    """The rows in an order of their own. By Arrow: `collect` drops the zone of times."""
-    rows: Rows = frame.toArrow().to_pylist()
-    return sorted(rows, key=repr)
+    """The rows in an order of their own."""
+    return sorted(rows_of(frame), key=repr)
 
 
 def types(frame: DataFrame) -> list[tuple[str, T.DataType]]:
@@ -343,7 +343,8 @@ def test_rows_are_counted_by_day(store: Store) -> None:
 
 
 def test_the_days_replaced_since_a_version_are_known(store: Store) -> None:
-    store.tables.replace_days(INGESTION_COUNTS, store.counts((DAY_1, "a", 1)), [DAY_1])
+    rows = store.counts((DAY_1, "a", 1), (DAY_2, "a", 1))
+    store.tables.replace_days(INGESTION_COUNTS, rows, [DAY_1, DAY_2])
     first = store.tables.version(INGESTION_COUNTS)
     store.tables.replace_days(INGESTION_COUNTS, store.counts(), [DAY_2])
     store.tables.replace_days(

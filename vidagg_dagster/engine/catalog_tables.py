@@ -22,6 +22,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from vidagg_dagster.engine.schemas import EVENT_DATE, Table
+from vidagg_dagster.engine.spark35 import error_condition
 from vidagg_dagster.engine.tables import (
     DAYS_ENTRY,
     NOTE_ENTRY,
@@ -117,15 +118,14 @@ class CatalogTables:
         lost = 0
         while True:
             try:
+                # Delta's replaceWhere. As an option of saveAsTable, Spark 3.5 refuses it.
                 (
-                    frame.write.format("delta")
-                    .mode("overwrite")
-                    .option("replaceWhere", f"{EVENT_DATE} IN ({_literals(days)})")
+                    frame.writeTo(self._name(table))
                     .option("userMetadata", json.dumps({DAYS_ENTRY: days_to_json(days)}))
-                    .saveAsTable(self._name(table))
+                    .overwrite(F.col(EVENT_DATE).isin(list(days)))
                 )
             except Exception as error:
-                if _condition(error) == "DELTA_REPLACE_WHERE_MISMATCH":
+                if error_condition(error) == "DELTA_REPLACE_WHERE_MISMATCH":
                     raise stray_days_error(table, days, _stray(frame, days)) from error
                 if not _is_conflict(error):
                     raise
@@ -248,7 +248,7 @@ class CatalogTables:
                     f"COMMENT {_quoted(table.doc)}"
                 )
             except PySparkException as error:
-                if _condition(error) == "SCHEMA_NOT_FOUND":
+                if error_condition(error) == "SCHEMA_NOT_FOUND":
                     raise TableError(
                         f"There is no schema {self._location} for the table {table.name}. "
                         "Create it, or correct the location of the tables."
@@ -286,10 +286,6 @@ class CatalogTables:
             self._spark.catalog.dropTempView(view)
 
 
-def _literals(days: Sequence[date]) -> str:
-    return ", ".join(f"DATE'{day.isoformat()}'" for day in days)
-
-
 def _quoted(text: str) -> str:
     escaped = text.replace("\\", "\\\\").replace("'", "\\'")
     return f"'{escaped}'"
@@ -308,10 +304,6 @@ def _metadata(text: str | None) -> dict[str, str]:
     except ValueError:  # another program's words
         return {}
     return metadata if isinstance(metadata, dict) else {}
-
-
-def _condition(error: Exception) -> str | None:
-    return error.getCondition() if isinstance(error, PySparkException) else None
 
 
 def _is_conflict(error: Exception) -> bool:

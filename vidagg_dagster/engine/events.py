@@ -22,6 +22,7 @@ from vidagg_dagster.engine.schemas import (
     REJECTED_EVENTS,
     Table,
 )
+from vidagg_dagster.engine.spark35 import try_cast
 from vidagg_dagster.steps.contract import SourceSpec
 
 REASONS: Final = (
@@ -251,9 +252,8 @@ def _canonical_name(name: Column) -> Column:
 def _day_without_time(path: Column, start_date: date | None) -> Column:
     found = F.regexp_extract(path, _PATH_DATE, 1)
     digits = F.replace(found, F.lit("-"), F.lit(""))
-    day = F.concat_ws(
-        "-", F.substring(digits, 1, 4), F.substring(digits, 5, 2), F.substring(digits, 7, 2)
-    ).try_cast("date")
+    parts = F.substring(digits, 1, 4), F.substring(digits, 5, 2), F.substring(digits, 7, 2)
+    day = try_cast(F.concat_ws("-", *parts), "date")
     return day if start_date is None else F.greatest(day, F.lit(start_date))
 
 

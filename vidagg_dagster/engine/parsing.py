@@ -5,6 +5,8 @@ from typing import Final, Literal
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
+from vidagg_dagster.engine.spark35 import trim, try_cast
+
 Unit = Literal["s", "ms", "us", "ns"]
 
 WHITESPACE: Final = "".join(
@@ -45,7 +47,7 @@ _FRACTION_DIGITS: Final[dict[str, int]] = {"s": 6, "ms": 3, "us": 0}
 
 def trimmed(text: Column) -> Column:
     """`text` without white space at its ends, Unicode's included."""
-    return F.trim(text, F.lit(WHITESPACE))
+    return trim(text, WHITESPACE)
 
 
 def filled(text: Column) -> Column:
@@ -55,7 +57,7 @@ def filled(text: Column) -> Column:
 
 def number(text: Column) -> Column:
     """Trimmed text -> double; null unless it is a plain decimal number. May be infinite (1e400)."""
-    return F.when(text.rlike(NUMBER), text.try_cast("double"))
+    return F.when(text.rlike(NUMBER), try_cast(text, "double"))
 
 
 def finite_number(text: Column) -> Column:
@@ -74,10 +76,10 @@ def instant_us(text: Column, timezone: str) -> Column:
     """
     clock = F.regexp_extract(text, "^.{11}([0-9:.]+)", 1)
     # What the clock leaves out follows from how much of it is there.
-    padding = F.substring(F.lit(":00.000000"), F.length(clock) - 4, F.lit(10))
+    padding = F.substr(F.lit(":00.000000"), F.length(clock) - 4, F.lit(10))
     wall = F.concat(F.substring(text, 1, 10), F.lit(" "), clock, padding)
-    wall_us = F.unix_micros(F.substring(wall, 1, 26).try_cast("timestamp"))
-    zone = F.substring(text, F.length(clock) + 12, F.lit(6))
+    wall_us = F.unix_micros(try_cast(F.substring(wall, 1, 26), "timestamp"))
+    zone = F.substr(text, F.length(clock) + 12, F.lit(6))
     us = wall_us - F.when(F.length(zone) > 1, _offset_us(zone)).otherwise(F.lit(0))
     if timezone != "UTC":
         us = F.when(zone == "", _from_wall(wall_us, timezone)).otherwise(us)
@@ -105,7 +107,7 @@ def epoch_us(text: Column, unit: Unit) -> Column:
     digits = _FRACTION_DIGITS[unit]
     factor = 10**digits
     largest = (2**63 - 1) // factor - 1
-    whole = F.regexp_extract(text, r"^([+-]?[0-9]+)", 1).try_cast("bigint")
+    whole = try_cast(F.regexp_extract(text, r"^([+-]?[0-9]+)", 1), "bigint")
     fraction = F.regexp_extract(text, r"\.([0-9]*)$", 1)
     exact = (
         F.when(F.abs(whole) > largest, endless)
@@ -123,19 +125,19 @@ def epoch_us(text: Column, unit: Unit) -> Column:
 
 
 def _int(column: Column) -> Column:
-    return column.try_cast("bigint")
+    return try_cast(column, "bigint")
 
 
 def _thousandth(text: Column) -> Column:
     """The integer digits less their last three, as bigint."""
     whole = F.regexp_extract(text, r"^([+-]?[0-9]+)", 1)
-    return F.substring(whole, F.lit(1), F.length(whole) - 3).try_cast("bigint")
+    return try_cast(F.substr(whole, F.lit(1), F.length(whole) - 3), "bigint")
 
 
 def _scaled(text: Column, factor: float) -> Column:
-    value = text.try_cast("double") * factor
+    value = try_cast(text, "double") * factor
     return (
-        F.when(F.abs(value) < F.lit(9.0e18), F.floor(value).try_cast("bigint"))
+        F.when(F.abs(value) < F.lit(9.0e18), try_cast(F.floor(value), "bigint"))
         .when(value > 0, F.lit(2**63 - 1))
         .otherwise(F.lit(-(2**63 - 1)))
     )

@@ -1,6 +1,5 @@
 """One step over whole days: read, compute, replace the days, validate what was stored."""
 
-import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -34,8 +33,6 @@ from vidagg_dagster.engine.sources import read_source
 from vidagg_dagster.engine.tables import Tables
 from vidagg_dagster.engine.videos import read_videos
 from vidagg_dagster.steps.contract import DayResult, StepName, StepRequest, StepResult, TableStore
-
-_log = logging.getLogger(__name__)
 
 TOP = 10
 """How many videos a step shows to people."""
@@ -77,7 +74,7 @@ def run_step(spark: SparkSession, request: StepRequest) -> StepResult:
     facts = Facts(work.tables, work.days, request.rules, work.videos, work.update)
     frame = _within_videos(work) if table is WATCH_INTERVALS else None
     evaluation = evaluate(facts, table, RULES[table.name], frame)
-    result = StepResult(
+    return StepResult(
         step=request.step,
         rows=sum(evaluation.rows.values()),
         days=tuple(
@@ -94,8 +91,6 @@ def run_step(spark: SparkSession, request: StepRequest) -> StepResult:
         },
         seconds=round(time.monotonic() - started, 3),
     )
-    _log.info("%s: %d rows in %.1f s", request.step, result.rows, result.seconds)
-    return result
 
 
 @dataclass
@@ -115,7 +110,7 @@ class _Work:
 
     @cached_property
     def videos(self) -> DataFrame:
-        return read_videos(self.spark, self.request.video_metadata)
+        return read_videos(self.spark, self.request.video_metadata, self.request.scratch)
 
     def replace(self, table: Table, frame: DataFrame) -> None:
         self.tables.replace_days(table, frame, self.days)
@@ -126,7 +121,7 @@ def _raw_events(work: _Work) -> None:
     if request.source is None:
         raise StepError("raw_events needs a source to read: set VIDAGG_SOURCE")
     classified = events.classify(
-        read_source(work.spark, request.source),
+        read_source(work.spark, request.source, request.scratch),
         spec=request.source,
         start_date=request.start_date,
         timezone=request.timezone,

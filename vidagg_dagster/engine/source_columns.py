@@ -9,6 +9,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from vidagg_dagster.engine.source_files import SourceError
+from vidagg_dagster.engine.spark35 import is_nested, rtrim, try_cast, try_url_decode
 
 TYPED_TIMESTAMP: Final = "typedTimestamp"
 PAYLOAD: Final = "payload"
@@ -77,7 +78,7 @@ def path_value(theirs: str) -> Column:
     key = "".join(c if c.isalnum() or c == "_" else f"[{c}]" for c in theirs)
     value = F.regexp_extract(name, f"/{key}=([^/]*)/", 1)
     # A plus sign is left as it is in such names, but means a blank to decoders.
-    decoded = F.try_url_decode(F.replace(value, F.lit("+"), F.lit("%2B")))
+    decoded = try_url_decode(F.replace(value, F.lit("+"), F.lit("%2B")))
     return F.when(value != "__HIVE_DEFAULT_PARTITION__", F.coalesce(decoded, value))
 
 
@@ -195,13 +196,13 @@ def _as_text(column: Column, kind: T.DataType) -> Column:
     if isinstance(kind, T.FloatType):
         # Through its own text, so that 12.3 does not become 12.300000190734863.
         wide = column.cast("double")
-        narrow = column.cast("string").try_cast("double")
+        narrow = try_cast(column.cast("string"), "double")
         return _double_text(F.when(F.abs(wide) < _INFINITY, narrow).otherwise(wide))
     if isinstance(kind, T.DoubleType):
         return _double_text(column)
     if isinstance(kind, T.TimestampType):
         return F.concat(column.cast("string"), F.lit("Z"))
-    if isinstance(kind, T.StructType | T.ArrayType | T.MapType | T.VariantType):
+    if is_nested(kind):
         return F.to_json(column)
     return column.cast("string")
 
@@ -218,13 +219,13 @@ def _double_text(value: Column) -> Column:
     Engines write 1.0E7, 1e7 or 10000000.0; an id that came as a double must not depend on that.
     """
     ordinary = F.when(F.abs(value) < F.lit(1e15), value)
-    integer = ordinary.try_cast("bigint")
-    decimal = ordinary.try_cast("decimal(24,6)").cast("string")
+    integer = try_cast(ordinary, "bigint")
+    decimal = try_cast(ordinary, "decimal(24,6)").cast("string")
     return (
         F.when(F.isnan(value), F.lit("NaN"))
         .when(value == _INFINITY, F.lit("Infinity"))
         .when(value == -_INFINITY, F.lit("-Infinity"))
         .when(integer.cast("double") == value, integer.cast("string"))
-        .when(decimal.try_cast("double") == value, F.rtrim(decimal, F.lit("0")))
+        .when(try_cast(decimal, "double") == value, rtrim(decimal, "0"))
         .otherwise(value.cast("string"))
     )

@@ -8,7 +8,7 @@ import tempfile
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 from urllib.parse import unquote, urlsplit
@@ -298,15 +298,19 @@ def parquet_file(file: InputFile) -> ParquetFile:
 class Staging:
     """Copies for engines of files that they cannot read as they are.
 
-    Kept in a temporary folder until the process ends, since frames are computed late.
+    Kept in a temporary folder until the process ends, since frames are computed late. On a cluster
+    its parent must be a folder that all machines see.
     """
+
+    def __init__(self, parent: str | None = None) -> None:
+        self._parent = parent
+        self._done: dict[tuple[str, int, int, str], Path] = {}
 
     @cached_property
     def _folder(self) -> "tempfile.TemporaryDirectory[str]":
-        return tempfile.TemporaryDirectory(prefix="vidagg-")
-
-    def __init__(self) -> None:
-        self._done: dict[tuple[str, int, int, str], Path] = {}
+        if self._parent is not None:
+            Path(self._parent).mkdir(parents=True, exist_ok=True)
+        return tempfile.TemporaryDirectory(prefix="vidagg-", dir=self._parent)
 
     def linked(self, file: InputFile) -> InputFile:
         """The same file under a name without characters that mean something in a pattern."""
@@ -357,6 +361,12 @@ class Staging:
         if key not in self._done:
             self._done[key] = Path(self._folder.name) / f"{len(self._done):06d}{suffix}"
         return self._done[key]
+
+
+@cache
+def staging_in(parent: str | None) -> Staging:
+    """The copies below a folder; None: below this machine's folder for temporary files."""
+    return Staging(parent)
 
 
 def plain_schema(parquet: ParquetFile) -> "pa.Schema | None":

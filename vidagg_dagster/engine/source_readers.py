@@ -35,7 +35,9 @@ from vidagg_dagster.engine.source_files import (
     first_lines,
     numbered_lines,
     parquet_file,
+    staging_in,
 )
+from vidagg_dagster.engine.spark35 import ltrim, rtrim, valid_utf8
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -47,20 +49,24 @@ _CHECKED_BYTES: Final = 4 << 30
 _PATTERN_CHARACTERS: Final = frozenset("*?[]{}\\")
 _ADDRESS: Final = "_vidagg_address"
 
-_staging = Staging()
-
 
 def read_files(
-    spark: SparkSession, root: Path, files: Sequence[InputFile], request: ColumnRequest
+    spark: SparkSession,
+    root: Path,
+    files: Sequence[InputFile],
+    request: ColumnRequest,
+    scratch: str | None,
 ) -> DataFrame:
     """The rows of files of one kind; `root` is the folder that their names begin below.
+
+    Copies of files that no engine can read as they are go to `scratch`.
 
     Raises:
         SourceError: A file is damaged, or a required column is missing.
     """
     if not files:
         return empty_frame(spark, request)
-    reader = _Reader(spark, root, tuple(files), request)
+    reader = _Reader(spark, root, tuple(files), request, staging_in(scratch))
     return {"jsonl": reader.json_lines, "csv": reader.csv, "parquet": reader.parquet}[
         files[0].kind
     ]()
@@ -72,6 +78,7 @@ class _Reader:
     root: Path
     files: tuple[InputFile, ...]
     request: ColumnRequest
+    staging: Staging
 
     def json_lines(self) -> DataFrame:
         sample = _Sample.of(self.files)
@@ -108,7 +115,7 @@ class _Reader:
         return union([self._csv_group(h, group, columns) for h, group in groups.items()])
 
     def parquet(self) -> DataFrame:
-        opened = [_staging.plain_parquet(parquet_file(file)) for file in self.files]
+        opened = [self.staging.plain_parquet(parquet_file(file)) for file in self.files]
         groups: dict[str, list[ParquetFile]] = {}
         names = set(self._columns_in_path)
         for parquet in opened:
@@ -152,8 +159,8 @@ class _Reader:
             return self._numbered_lines(files)
         frames = self._read(files, self._read_text)
         lines = union([rows.select(F.col("value").alias("line"), FILE) for rows in frames])
-        line = F.make_valid_utf8(F.col("line")) if self._tells_files else F.col("line")
-        line = F.ltrim(F.rtrim(line, F.lit("\r")), F.lit("\ufeff"))
+        line = valid_utf8(F.col("line")) if self._tells_files else F.col("line")
+        line = ltrim(rtrim(line, "\r"), "\ufeff")
         return lines.select(
             line.alias("line"), F.lit(None).cast("bigint").alias(LINE_NUMBER), FILE
         ).where(trimmed(F.col("line")) != "")
@@ -178,7 +185,7 @@ class _Reader:
         for file in alone:
             # Sail reads a pattern where a name only looks like one, and finds nothing.
             awkward = _is_hidden(file) or _PATTERN_CHARACTERS & set(str(file.path))
-            at = _staging.linked(file) if awkward and not file.staged else file
+            at = self.staging.linked(file) if awkward and not file.staged else file
             frames.append(read([str(at.path)]).withColumn(FILE, F.lit(file.name)).drop(_ADDRESS))
         return frames
 
@@ -230,7 +237,7 @@ class _Reader:
         with ThreadPoolExecutor() as pool:
             checks = list(pool.map(lambda file: check_text(file, marker.encode()), files))
         readable = [
-            file if check.valid_utf8 or self._tells_files else _staging.valid_utf8(file)
+            file if check.valid_utf8 or self._tells_files else self.staging.valid_utf8(file)
             for file, check in zip(files, checks, strict=True)
         ]
         return readable, None if any(check.has_marker for check in checks) else droppable
@@ -312,5 +319,5 @@ def _relative_name(root: Path, paths: Sequence[Path]) -> Column:
         # A plus sign is left as it is in these addresses, but means a blank to decoders.
         address = F.url_decode(F.replace(address, F.lit("+"), F.lit("%2B")))
     prefix = str(root).rstrip("/") + "/"
-    start = F.instr(address, F.lit(prefix)) + len(prefix)
-    return F.substring(address, start, F.length(address))
+    start = F.instr(address, prefix) + len(prefix)
+    return F.substr(address, start, F.length(address))

@@ -12,6 +12,8 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
+from vidagg_dagster.engine.spark35 import trim
+
 MALFORMED: Final = "malformed"
 
 _BLANKS: Final = "[ \\t\\r\\n]*"
@@ -88,7 +90,7 @@ def json_malformed() -> Column:
 
 def _without_blanks(line: Column) -> Column:
     bare = F.startswith(line, F.lit("{")) & F.endswith(line, F.lit("}"))
-    return F.when(bare, line).otherwise(F.trim(line, F.lit(" \t\r\n")))
+    return F.when(bare, line).otherwise(trim(line, " \t\r\n"))
 
 
 def _strict(text: Column) -> Column:
@@ -103,7 +105,7 @@ def _strict(text: Column) -> Column:
         | F.contains(text, F.lit(_END))
         | (F.contains(text, F.lit("\\u")) & _has_wrong_escape(text))
     )
-    body = F.substring(text, F.lit(1), F.length(text) - 1)
+    body = F.substr(text, F.lit(1), F.length(text) - 1)
     strict = F.when(text.rlike(_DELICATE), _numbers_quoted(body)).otherwise(body)
     return F.when(~hopeless, F.concat(strict, F.lit(f',"{_END}":"1"}}')))
 
@@ -185,4 +187,4 @@ def _wrongly_quoted(field: Column) -> Column:
 
 
 def _inside_quotes(field: Column) -> Column:
-    return F.substring(field, F.lit(2), F.greatest(F.length(field) - 2, F.lit(0)))
+    return F.substr(field, F.lit(2), F.greatest(F.length(field) - 2, F.lit(0)))

@@ -53,14 +53,15 @@ _FILE_FORMATS: Final = frozenset(
 _BEYOND_PARQUET: Final = frozenset({"deletionVectors", "columnMapping"})
 
 
-def read_source(spark: SparkSession, spec: SourceSpec) -> DataFrame:
+def read_source(spark: SparkSession, spec: SourceSpec, scratch: str | None = None) -> DataFrame:
     """One row per input row of the events source.
 
     Columns, all text: timestamp, userId, sessionId, videoId, eventName, currentTime, playbackRate,
     eventId (left out where the source has none); further typedTimestamp (the time where the
     source's column is a timestamp by type; `timestamp` is null then), payload (the text line, or
     the row as JSON), sourceFile (path relative to the source; null for tables) and malformed
-    (boolean).
+    (boolean). `scratch` is for copies of files that no engine can read as they are: a folder that
+    all machines see; None where there is only this one.
 
     Raises:
         SourceError: The source is missing or damaged, or lacks a required column.
@@ -75,13 +76,19 @@ def read_source(spark: SparkSession, spec: SourceSpec) -> DataFrame:
         instant="timestamp",
         droppable="eventId",
     )
-    return read_columns(spark, spec.location, spec.format, request).drop(LINE_NUMBER)
+    return read_columns(spark, spec.location, spec.format, request, scratch).drop(LINE_NUMBER)
 
 
 def read_columns(
-    spark: SparkSession, location: str, form: Format, request: ColumnRequest
+    spark: SparkSession,
+    location: str,
+    form: Format,
+    request: ColumnRequest,
+    scratch: str | None = None,
 ) -> DataFrame:
     """Read the requested columns of files, of a Delta table's folder or of a table.
+
+    For `scratch` see `read_source`.
 
     Raises:
         SourceError: Nothing readable is at `location`, or a required column is missing.
@@ -109,7 +116,7 @@ def read_columns(
         return _read_typed(_load_local_delta(spark, path), str(path), request)
     kind: Kind | None = None if form == "auto" else form
     files = find_files(path, kind)
-    return read_files(spark, path if path.is_dir() else path.parent, files, request)
+    return read_files(spark, path if path.is_dir() else path.parent, files, request, scratch)
 
 
 def _names_table(spark: SparkSession, name: str) -> bool:

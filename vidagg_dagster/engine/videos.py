@@ -30,7 +30,7 @@ MAX_DURATION_S: Final = 1e10
 """Beyond this (300 years) a duration is a mistake, and milliseconds would not be exact."""
 
 
-def read_videos(spark: SparkSession, location: str | None) -> DataFrame:
+def read_videos(spark: SparkSession, location: str | None, scratch: str | None = None) -> DataFrame:
     """One row per video: videoId, durationMs (null if unknown or not above 0), videoTitle.
 
     Args:
@@ -39,6 +39,7 @@ def read_videos(spark: SparkSession, location: str | None) -> DataFrame:
             name, with columns videoId, duration (seconds), title and optionally updatedAt. None:
             no metadata, no rows. Of several rows of a video the one with the latest updatedAt
             counts, then the last line of the last file; in tables the longest duration.
+        scratch: See `sources.read_source`.
 
     Raises:
         SourceError: Nothing readable is there, or it has no column videoId.
@@ -51,7 +52,7 @@ def read_videos(spark: SparkSession, location: str | None) -> DataFrame:
         instant="updatedAt",
         numbered=True,
     )
-    rows = read_columns(spark, location, "auto", request).select(
+    rows = read_columns(spark, location, "auto", request, scratch).select(
         filled(F.col("videoId")).alias("videoId"),
         _milliseconds(finite_number(filled(F.col("duration")))).alias("durationMs"),
         filled(F.col("title")).alias("videoTitle"),

@@ -49,6 +49,10 @@ def require_event_columns(names: Iterable[str]) -> None:
         )
 
 
+REQUEST: Final = "request"
+"""Under which name a `StepRequest` travels to a step in another process."""
+
+
 class StepName(StrEnum):
     """The steps, named as the assets that they materialize."""
 
@@ -107,6 +111,11 @@ class StepRequest(_Model):
     video_metadata: str | None = None
     estimate_missing_durations: bool = False
     rules: EngagementRules = EngagementRules()
+    scratch: str | None = Field(
+        default=None,
+        description="Folder that all machines of the engine see, for copies of source files that "
+        "it cannot read as they are. None: the temporary folder of this machine.",
+    )
 
 
 class RuleOutcome(_Model):
@@ -139,3 +148,6 @@ class StepResult(_Model):
     )
     metrics: dict[str, int | float | str | None] = Field(default_factory=dict)
     seconds: float = 0.0
+    links: dict[str, str] = Field(
+        default_factory=dict, description="Pages about the step's run, by name; set by its runner."
+    )

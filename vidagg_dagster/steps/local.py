@@ -13,13 +13,8 @@ from vidagg_dagster.engine.session import (
 )
 from vidagg_dagster.engine.sources import SourceError
 from vidagg_dagster.engine.tables import TableConflictError, TableError
-from vidagg_dagster.steps.contract import StepName, StepRequest, StepResult
-
-_UNIT = {
-    StepName.RAW_EVENTS: "events",
-    StepName.SESSIONS: "sessions",
-    StepName.WATCH_INTERVALS: "intervals",
-}
+from vidagg_dagster.steps.contract import StepRequest, StepResult
+from vidagg_dagster.steps.progress import progress
 
 
 class LocalSteps(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -44,18 +39,3 @@ class LocalSteps(dg.ConfigurableResource):  # type: ignore[type-arg]
         for line in progress(result):
             context.log.info(line)
         return result
-
-
-def progress(result: StepResult) -> list[str]:
-    """A line for each day, such as `12/30 2026-01-12 41 210 events`, and one for the whole."""
-    unit = _UNIT.get(result.step, "rows")
-    width = len(str(len(result.days)))
-    days = [
-        f"{number:>{width}}/{len(result.days)} {day.day} {_spaced(day.rows)} {unit}"
-        for number, day in enumerate(result.days, start=1)
-    ]
-    return [*days, f"{result.step}: {_spaced(result.rows)} {unit} in {result.seconds:.1f} s"]
-
-
-def _spaced(number: int) -> str:
-    return f"{number:,}".replace(",", " ")

@@ -1,0 +1,78 @@
+"""What a step runs on: serverless, a cluster of its own, or one that is there."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from databricks.sdk.service.compute import ClusterSpec, Environment, Library
+from databricks.sdk.service.jobs import JobEnvironment, PythonWheelTask, SubmitTask
+from pydantic import BaseModel, ConfigDict, Field
+
+from vidagg_dagster.databricks.places import wheel_folder
+from vidagg_dagster.databricks.wheel import ENTRY_POINT, PACKAGE, wheel_name
+
+DEFAULT_CLUSTER: Final[Mapping[str, Any]] = {
+    "spark_version": "17.3.x-scala2.13",
+    "autoscale": {"min_workers": 2, "max_workers": 8},
+    "data_security_mode": "SINGLE_USER",
+    "custom_tags": {"application": "vidagg"},
+}
+"""A new cluster, as far as it is the same in every cloud. The type of machine is not."""
+
+_ENVIRONMENT: Final = "vidagg"
+
+
+class Compute(BaseModel):
+    """The compute of all steps."""
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: str
+    environment_version: str
+    job_cluster: dict[str, Any] = Field(default_factory=dict)
+    cluster_id: str | None = None
+
+    def task(self, key: str, volume: str) -> SubmitTask:
+        """The task that runs `vidagg-step` of the wheel on the volume; its key is `key`."""
+        wheel = PythonWheelTask(package_name=PACKAGE, entry_point=ENTRY_POINT, parameters=[])
+        if self.kind == "serverless":
+            return SubmitTask(task_key=key, python_wheel_task=wheel, environment_key=_ENVIRONMENT)
+        libraries = [Library(whl=wheel_path(volume))]
+        if self.kind == "existing_cluster":
+            return SubmitTask(
+                task_key=key,
+                python_wheel_task=wheel,
+                libraries=libraries,
+                existing_cluster_id=self.cluster_id,
+            )
+        return SubmitTask(
+            task_key=key,
+            python_wheel_task=wheel,
+            libraries=libraries,
+            new_cluster=ClusterSpec.from_dict(self.cluster()),
+        )
+
+    def environments(self, volume: str) -> list[JobEnvironment] | None:
+        """What a serverless task finds installed; None where a cluster installs libraries."""
+        if self.kind != "serverless":
+            return None
+        spec = Environment(
+            environment_version=self.environment_version, dependencies=[wheel_path(volume)]
+        )
+        return [JobEnvironment(environment_key=_ENVIRONMENT, spec=spec)]
+
+    def cluster(self) -> dict[str, Any]:
+        """The new cluster as the Clusters API takes it: the default, changed by the setting."""
+        spec = {**DEFAULT_CLUSTER, **self.job_cluster}
+        if "num_workers" in self.job_cluster and "autoscale" not in self.job_cluster:
+            del spec["autoscale"]
+        return spec
+
+
+def wheel_path(volume: str) -> str:
+    """Where steps find the wheel of this version."""
+    return f"{wheel_folder(volume)}/{wheel_name()}"
+
+
+def unknown_cluster_fields(spec: Mapping[str, Any]) -> list[str]:
+    """Fields that the Clusters API does not know; the SDK would drop them without a word."""
+    return sorted(set(spec) - set(ClusterSpec.__dataclass_fields__))

@@ -1,0 +1,60 @@
+"""Names of things in Unity Catalog: checked before they reach a path or a statement."""
+
+import re
+from typing import Final
+
+_PART: Final = r"[A-Za-z0-9_-]+"
+_SCHEMA: Final = re.compile(rf"{_PART}\.{_PART}")
+_VOLUME: Final = re.compile(rf"(?P<mount>(/[\w.-]+)*)/Volumes/(?P<volume>{_PART}/{_PART}/{_PART})")
+_FOLDER: Final = re.compile(r"[\w-][\w.-]*")
+
+
+def require_schema(name: str) -> str:
+    """`name` if it is `catalog.schema`.
+
+    Raises:
+        ValueError: It is something else.
+    """
+    if not _SCHEMA.fullmatch(name):
+        raise ValueError("not catalog.schema, both of letters, digits, _ and -")
+    return name
+
+
+def require_volume(path: str) -> str:
+    """`path` without a slash at its end, if it is a volume or a folder in one.
+
+    Raises:
+        ValueError: It is something else.
+    """
+    path = path.rstrip("/")
+    found = _VOLUME.match(path)
+    folders = path[found.end() :].split("/")[1:] if found else []
+    rest = path[found.end() :] if found else ""
+    if not found or (rest and not rest.startswith("/")) or ".." in path.split("/"):
+        raise ValueError("not the path of a Unity Catalog volume: no dbfs: or other scheme, no ..")
+    if not all(_FOLDER.fullmatch(folder) for folder in folders):
+        raise ValueError("folders in a volume are named by letters, digits, _, - and .")
+    return path
+
+
+def volume_name(path: str) -> str:
+    """The `catalog.schema.volume` that `path` lies in."""
+    found = _VOLUME.match(path)
+    if found is None:
+        raise ValueError(f"{path} is not in a Unity Catalog volume")
+    return found["volume"].replace("/", ".")
+
+
+def pipes_folder(volume: str) -> str:
+    """Where requests and results of steps pass through."""
+    return f"{volume}/pipes"
+
+
+def wheel_folder(volume: str) -> str:
+    """Where `vidagg databricks deploy` puts the wheel."""
+    return f"{volume}/wheels"
+
+
+def scratch_folder(volume: str) -> str:
+    """Where a step keeps copies of source files that Spark cannot read as they are."""
+    return f"{volume}/scratch"

@@ -1,0 +1,184 @@
+"""The API of a workspace as one step uses it: patient, and knowing the job that it submitted."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from typing import Any, BinaryIO, Final
+
+from databricks.sdk import WorkspaceClient
+from databricks.sdk.core import ApiClient, Config
+from databricks.sdk.errors import (
+    DeadlineExceeded,
+    InternalError,
+    TemporarilyUnavailable,
+    TooManyRequests,
+)
+from databricks.sdk.mixins.jobs import JobsExt
+from databricks.sdk.retries import retried
+from databricks.sdk.service.jobs import Run, RunLifeCycleState, RunResultState
+from requests import exceptions as http
+
+PATIENCE: Final = timedelta(minutes=10)
+"""How long a workspace that answers with errors of its own is asked again."""
+
+_TRANSIENT: Final = (
+    InternalError,
+    TemporarilyUnavailable,
+    TooManyRequests,
+    DeadlineExceeded,
+    http.ConnectionError,
+    http.Timeout,
+    TimeoutError,  # by which the SDK tells that it gave up on one call
+)
+
+ENDED: Final = frozenset(
+    {
+        RunLifeCycleState.TERMINATING,
+        RunLifeCycleState.TERMINATED,
+        RunLifeCycleState.SKIPPED,
+        RunLifeCycleState.INTERNAL_ERROR,
+    }
+)
+"""The states of a run whose task does not execute any more."""
+
+
+class CredentialsError(ValueError):
+    """The SDK found no credentials, or they do not work. The message says how to give some."""
+
+
+class PatientApi(ApiClient):
+    """Repeats a call that the workspace failed to serve, as long as `patience` lasts.
+
+    The SDK repeats only 429, 503 and lost connections. Left to it, one answer of 500 while a job
+    runs would fail the step and leave the job alone. All that a step calls may be repeated: a
+    submission carries a token.
+    """
+
+    def __init__(self, config: Config, patience: timedelta) -> None:
+        super().__init__(config)
+        self._patience = patience
+
+    @contextmanager
+    def once(self) -> Iterator[None]:
+        """Within the block, a call that fails is not repeated by us."""
+        patience, self._patience = self._patience, timedelta(seconds=0.01)
+        try:
+            yield
+        finally:
+            self._patience = patience
+
+    def do(self, *args: Any, data: BinaryIO | None = None, **kwargs: Any) -> Any:
+        """See `ApiClient.do`."""
+        start = data.tell() if data is not None and data.seekable() else None
+
+        def rewind() -> None:
+            if data is not None and start is not None:
+                data.seek(start)
+
+        call = retried(on=_TRANSIENT, timeout=self._patience, before_retry=rewind)(super().do)
+        return call(*args, data=data, **kwargs)
+
+
+class StepJobs(JobsExt):
+    """The Jobs API, remembering what a Pipes client does with it on behalf of one step."""
+
+    def __init__(self, api_client: ApiClient, on_submit: Callable[[Run], None]) -> None:
+        super().__init__(api_client)  # type: ignore[no-untyped-call]
+        self._on_submit = on_submit
+        self.submitted: int | None = None
+        """The run's id, once there is one."""
+        self._page: str | None = None
+        self.interrupted = False
+        """Whether the client has cancelled the run, which it does when it is interrupted only."""
+
+    def submit(self, **kwargs: Any) -> Any:
+        """See `JobsAPI.submit`."""
+        waiter = super().submit(**kwargs)
+        self.submitted = int(waiter.bind()["run_id"])
+        run = self.get_run(self.submitted)
+        self._page = run.run_page_url
+        self._on_submit(run)
+        return waiter
+
+    def page(self) -> str | None:
+        """The address of the submitted run's page."""
+        return self._page
+
+    def cancel_run(self, run_id: int) -> Any:
+        """See `JobsAPI.cancel_run`."""
+        self.interrupted = True
+        return super().cancel_run(run_id)
+
+    def stop(self) -> None:
+        """Cancel the submitted run unless it has ended, also where its state cannot be learnt.
+
+        Who calls this has waited long enough: it asks once. Without an answer, the run is left to
+        itself.
+        """
+        if self.submitted is None:
+            return
+        with suppress(OSError), self._api_once():
+            state = self.get_run(self.submitted).state
+            if state is not None and state.life_cycle_state in ENDED:
+                return
+        with suppress(OSError), self._api_once():
+            super().cancel_run(self.submitted)
+
+    def was_cancelled(self) -> bool:
+        """Whether someone cancelled the submitted run."""
+        if self.submitted is None:
+            return False
+        state = self.get_run(self.submitted).state
+        return state is not None and state.result_state is RunResultState.CANCELED
+
+    def error_text(self) -> tuple[str, str]:
+        """What the task raised and its trace; the run's own words if there is nothing of it."""
+        if self.submitted is None:
+            return "", ""
+        run = self.get_run(self.submitted)
+        # Output belongs to a task's run; the run around it refuses to give any.
+        task = run.tasks[-1].run_id if run.tasks else None
+        output = self.get_run_output(task) if task is not None else None
+        words = run.state.state_message if run.state else None
+        error = output.error if output is not None else None
+        trace = output.error_trace if output is not None else None
+        return (error or words or "").strip(), (trace or "").strip()
+
+
+class StepWorkspace(WorkspaceClient):
+    """A workspace's API for one step.
+
+    Raises:
+        CredentialsError: The SDK's chain of credentials leads to none that can be used.
+    """
+
+    def __init__(self, on_submit: Callable[[Run], None], patience: timedelta = PATIENCE) -> None:
+        super().__init__(config=usable_config())
+        self._patient = PatientApi(self.config, patience)
+        self._step_jobs = StepJobs(self._patient, on_submit)
+
+    @property
+    def api_client(self) -> ApiClient:
+        """The client that all calls of Pipes pass through."""
+        return self._patient
+
+    @property
+    def jobs(self) -> StepJobs:
+        """The Jobs API with its memory."""
+        return self._step_jobs
+
+
+def usable_config() -> Config:
+    """What the SDK finds in the environment and in its own places.
+
+    Raises:
+        CredentialsError: It finds nothing that can be used.
+    """
+    try:
+        return Config(product="vidagg", product_version="0")
+    except ValueError as error:
+        raise CredentialsError(
+            f"No usable Databricks credentials: {str(error).splitlines()[0]} Set DATABRICKS_HOST "
+            "and either DATABRICKS_CLIENT_ID with DATABRICKS_CLIENT_SECRET or DATABRICKS_TOKEN "
+            "where the step runs, or name a profile in DATABRICKS_CONFIG_PROFILE."
+        ) from error

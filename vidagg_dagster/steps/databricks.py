@@ -1,0 +1,223 @@
+"""Each step as a job on Databricks: a Python wheel task, spoken to by Dagster Pipes.
+
+The client of dagster-databricks needs care, all of it in this file: interrupted, it cancels the job
+and reports success; its reader of messages works for one run only; a task that says nothing counts
+as done; the days of a range do not reach the task.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from datetime import date, timedelta
+from typing import Any, Final
+
+import dagster as dg
+from dagster_databricks.pipes import (
+    PipesDatabricksServerlessClient,
+    PipesUnityCatalogVolumesMessageReader,
+)
+from databricks.sdk.errors import NotFound
+from databricks.sdk.service.jobs import QueueSettings, Run
+from pydantic import Field, ValidationError
+
+from vidagg_dagster.databricks.compute import Compute, wheel_path
+from vidagg_dagster.databricks.places import pipes_folder, scratch_folder
+from vidagg_dagster.databricks.workspace import (
+    PATIENCE,
+    CredentialsError,
+    StepJobs,
+    StepWorkspace,
+)
+from vidagg_dagster.steps.contract import REQUEST, StepRequest, StepResult
+
+POOL: Final = "databricks"
+"""The pool of every step, so that a deployment can limit how many jobs run at once."""
+
+JOB_PAGE: Final = "databricks_job"
+"""Name of the link to the job's page, in the metadata of what a step materialized."""
+
+_HOPELESS: Final = ("EngineError", "SourceError", "StepError", "TableError", "ModuleNotFoundError")
+"""Errors of a task that would be the same again: wrong input, settings or tables."""
+
+_TRACE_SHOWN: Final = 4000
+
+
+class DatabricksSteps(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """Runs each step as a Databricks job and waits for it.
+
+    Credentials come from where the Databricks SDK looks for them, when a step runs.
+    """
+
+    volume: str = Field(description="Unity Catalog volume, or a folder in one.")
+    compute_kind: str = Field(default="serverless", description="See VIDAGG_DATABRICKS_COMPUTE.")
+    environment_version: str = "4"
+    job_cluster: dict[str, Any] = Field(default_factory=dict)
+    cluster_id: str | None = None
+    timeout_minutes: int = 360
+    poll_seconds: float = 5.0
+    patience_seconds: float = Field(
+        default=PATIENCE.total_seconds(),
+        description="How long a workspace that answers with errors is asked again.",
+    )
+
+    def run(self, context: dg.AssetExecutionContext, request: StepRequest) -> StepResult:
+        """Submit the job, wait for its end and give the result that its task reported."""
+        request = request.model_copy(update={"scratch": scratch_folder(self.volume)})
+        workspace = self._workspace(context)
+        self._require_wheel(workspace)
+        jobs = workspace.jobs
+        # An OSError is what the SDK and its HTTP client raise, a DagsterError what Pipes does.
+        try:
+            messages = self._run(context, request, workspace)
+        except (dg.DagsterError, OSError) as error:
+            raise _failure(jobs, error) from error
+        finally:
+            # Nothing to do after a normal end. After any other the job must not write on while the
+            # step is tried again.
+            jobs.stop()
+        if jobs.interrupted:
+            raise dg.DagsterExecutionInterruptedError(
+                "The run was terminated; the job is cancelled, and its days do not count as done."
+            )
+        return _result(request, messages, jobs)
+
+    def _workspace(self, context: dg.AssetExecutionContext) -> StepWorkspace:
+        def announce(run: Run) -> None:
+            context.log.info(f"Databricks job {run.run_id}: {run.run_page_url}")
+
+        try:
+            return StepWorkspace(announce, timedelta(seconds=self.patience_seconds))
+        except CredentialsError as error:
+            raise dg.Failure(str(error), allow_retries=False) from error
+
+    def _require_wheel(self, workspace: StepWorkspace) -> None:
+        path = wheel_path(self.volume)
+        try:
+            workspace.files.get_metadata(path)
+        except NotFound as error:
+            raise dg.Failure(
+                f"There is no {path} in the workspace {workspace.config.host}. Run `vidagg "
+                "databricks deploy` with the version of vidagg_dagster that Dagster uses.",
+                allow_retries=False,
+            ) from error
+        except OSError as error:
+            raise dg.Failure(
+                f"The workspace {workspace.config.host} does not let us look for {path}: {error}"
+            ) from error
+
+    def _run(
+        self, context: dg.AssetExecutionContext, request: StepRequest, workspace: StepWorkspace
+    ) -> Sequence[Any]:
+        compute = Compute(
+            kind=self.compute_kind,
+            environment_version=self.environment_version,
+            job_cluster=self.job_cluster,
+            cluster_id=self.cluster_id,
+        )
+        volume = pipes_folder(self.volume)
+        client = PipesDatabricksServerlessClient(
+            client=workspace,
+            volume_path=volume,
+            message_reader=PipesUnityCatalogVolumesMessageReader(
+                client=workspace, volume_path=volume, interval=self.poll_seconds
+            ),
+            poll_interval_seconds=self.poll_seconds,
+        )
+        submission: dict[str, Any] = {
+            "run_name": run_name(request, context.run.run_id),
+            "idempotency_token": idempotency_token(context),
+            "timeout_seconds": self.timeout_minutes * 60,
+            "queue": QueueSettings(enabled=True),
+            "environments": compute.environments(self.volume),
+        }
+        invocation = client.run(
+            context=context,
+            extras={REQUEST: request.model_dump(mode="json")},
+            task=compute.task(str(request.step), self.volume),
+            submit_args=submission,
+        )
+        return invocation.get_custom_messages()
+
+
+def run_name(request: StepRequest, run_id: str) -> str:
+    """What the job is called in Databricks: step, days and Dagster's run."""
+    return f"vidagg {request.step} {_span(request.days)}(Dagster run {run_id})"
+
+
+def idempotency_token(context: dg.AssetExecutionContext) -> str:
+    """Equal for every submission of one attempt of a step, at most 64 characters.
+
+    An answer that got lost is asked for again, and must not start a second job.
+    """
+    attempt = f"{context.run.run_id}/{context.op_handle}/{context.retry_number}"
+    return hashlib.sha256(attempt.encode()).hexdigest()
+
+
+def _span(days: Sequence[date]) -> str:
+    if not days:
+        return ""
+    first, last = min(days), max(days)
+    return f"{first} " if first == last else f"{first} to {last} "
+
+
+def _result(request: StepRequest, messages: Sequence[Any], jobs: StepJobs) -> StepResult:
+    if not messages:
+        raise dg.Failure(
+            "The task ended without reporting a result, so its days do not count as done. Look at "
+            "its output on the job's page; is the wheel on the volume the one of this version?",
+            metadata=_pages(jobs),
+        )
+    try:
+        result = StepResult.model_validate(messages[-1])
+    except ValidationError as error:
+        raise dg.Failure(
+            f"The task reported what is no result of a step: {error}. Deploy the wheel of this "
+            "version: vidagg databricks deploy",
+            metadata=_pages(jobs),
+            allow_retries=False,
+        ) from error
+    done = {day.day for day in result.days}
+    if result.step != request.step or done != set(request.days):
+        raise dg.Failure(
+            f"The task reported {result.step} of {len(done)} days instead of {request.step} of "
+            f"{len(set(request.days))}.",
+            metadata=_pages(jobs),
+            allow_retries=False,
+        )
+    return result.model_copy(update={"links": _links(jobs)})
+
+
+def _failure(jobs: StepJobs, error: Exception) -> dg.Failure:
+    """The task's own error, if there is one, else that of the workspace."""
+    if jobs.submitted is None:
+        return dg.Failure(f"The job could not be submitted: {error}")
+    try:
+        cancelled = jobs.was_cancelled()
+        text, trace = jobs.error_text()
+    except OSError:
+        return dg.Failure(
+            f"The workspace gives no answers about the job {jobs.submitted} any more: {error}. "
+            "It was to be cancelled, and may still be running."
+        )
+    if cancelled:
+        return dg.Failure(
+            f"The job was cancelled in Databricks: {text}",
+            metadata=_pages(jobs),
+            allow_retries=False,
+        )
+    metadata = dict(_pages(jobs))
+    if trace:
+        metadata["task_trace"] = dg.MetadataValue.md(f"```\n{trace[-_TRACE_SHOWN:]}\n```")
+    return dg.Failure(
+        f"The Databricks task failed: {text or error}",
+        metadata=metadata,
+        allow_retries=not text.startswith(_HOPELESS),
+    )
+
+
+def _links(jobs: StepJobs) -> dict[str, str]:
+    page = jobs.page()
+    return {JOB_PAGE: page} if page else {}
+
+
+def _pages(jobs: StepJobs) -> dict[str, dg.MetadataValue[Any]]:
+    return {name: dg.MetadataValue.url(page) for name, page in _links(jobs).items()}

@@ -1,0 +1,82 @@
+"""`vidagg-step`: one step as a task of a cluster, started by Dagster through Pipes.
+
+Needs neither Dagster nor credentials: request and result pass as files of a Unity Catalog volume.
+"""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from dagster_pipes import (
+    PipesCliArgsParamsLoader,
+    PipesContext,
+    PipesUnityCatalogVolumesContextLoader,
+    PipesUnityCatalogVolumesMessageWriter,
+    open_dagster_pipes,
+)
+
+from vidagg_dagster.steps.contract import REQUEST, StepRequest
+from vidagg_dagster.steps.progress import progress
+
+MESSAGE_SECONDS = 5.0
+"""Wait between two files of messages while the step runs."""
+
+
+class NotStartedByDagsterError(RuntimeError):
+    """The task was started without what Dagster passes to it."""
+
+
+def main() -> None:
+    """Run the requested step and report its result.
+
+    An exception ends the task as failed; Dagster shows its text. A violated rule is part of the
+    result and no exception.
+    """
+    arguments = PipesCliArgsParamsLoader()  # type: ignore[no-untyped-call]
+    if not arguments.is_dagster_pipes_process():
+        raise NotStartedByDagsterError(
+            "vidagg-step is a task that Dagster starts on Databricks. To compute by hand, use "
+            "`vidagg aggregate` or vidagg_dagster.engine.run.run_step."
+        )
+    with (
+        open_dagster_pipes(
+            params_loader=arguments,
+            context_loader=PipesUnityCatalogVolumesContextLoader(),
+            message_writer=PipesUnityCatalogVolumesMessageWriter(interval=MESSAGE_SECONDS),
+        ) as pipes,
+        _log_to_dagster(pipes),
+    ):
+        # Spark takes its time to import, and Dagster should see the task open before.
+        from vidagg_dagster.engine.cluster import cluster_session
+        from vidagg_dagster.engine.run import run_step
+
+        request = StepRequest.model_validate(pipes.get_extra(REQUEST))
+        spark = cluster_session()
+        pipes.log.info(f"{request.step} on Spark {spark.version}")
+        result = run_step(spark, request)
+        for line in progress(result):
+            pipes.log.info(line)
+        pipes.report_custom_message(result.model_dump(mode="json"))
+
+
+@contextmanager
+def _log_to_dagster(pipes: PipesContext) -> Iterator[None]:
+    handler = _PipesHandler(pipes)
+    logger = logging.getLogger("vidagg_dagster")
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+
+
+class _PipesHandler(logging.Handler):
+    def __init__(self, pipes: PipesContext) -> None:
+        super().__init__(logging.INFO)
+        self._pipes = pipes
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._pipes.log.log(record.levelno, record.getMessage())

@@ -1,0 +1,77 @@
+"""What differs between the targets: who runs a step, in which process, how often it is tried.
+
+The parts for Databricks are imported where they are used only: they take seconds, and are not
+installed everywhere.
+"""
+
+from dataclasses import dataclass
+
+import dagster as dg
+
+from vidagg_dagster.settings import Settings, SettingsError
+from vidagg_dagster.steps.local import LocalSteps
+
+
+@dataclass(frozen=True)
+class StepPolicies:
+    """How Dagster treats the steps of all assets."""
+
+    pool: str | None = None
+    retries: dg.RetryPolicy | None = None
+
+
+def steps(settings: Settings) -> dg.ConfigurableResource:  # type: ignore[type-arg]
+    """What runs the steps; no credentials are looked for yet.
+
+    Raises:
+        SettingsError: Databricks is the target, and its extra is not installed.
+    """
+    if settings.target == "local":
+        return LocalSteps(engine=settings.engine, driver_memory=settings.driver_memory)
+    _require_databricks()
+    from vidagg_dagster.steps.databricks import DatabricksSteps
+
+    return DatabricksSteps(
+        volume=settings.databricks_volume or "",
+        compute_kind=settings.databricks_compute,
+        environment_version=settings.databricks_environment_version,
+        job_cluster=settings.databricks_job_cluster,
+        cluster_id=settings.databricks_cluster_id,
+        timeout_minutes=settings.databricks_timeout_minutes,
+        poll_seconds=settings.databricks_poll_seconds,
+    )
+
+
+def executor(settings: Settings) -> dg.ExecutorDefinition:
+    """Where steps wait for their work to be done."""
+    if settings.target == "local":
+        # Steps of one run share one engine, whose start costs more than a small day.
+        return dg.in_process_executor
+    # A step of Databricks only waits, so a process each lets what is independent run at once.
+    return dg.multiprocess_executor.configured({"max_concurrent": settings.databricks_max_steps})
+
+
+def step_policies(settings: Settings) -> StepPolicies:
+    """Pool and retries. None locally, where a second try would only hide what is wrong."""
+    if settings.target == "local":
+        return StepPolicies()
+    from vidagg_dagster.steps.databricks import POOL
+
+    retries = settings.databricks_retries
+    policy = dg.RetryPolicy(
+        max_retries=retries,
+        delay=settings.databricks_retry_seconds,
+        backoff=dg.Backoff.EXPONENTIAL,
+        jitter=dg.Jitter.PLUS_MINUS,
+    )
+    return StepPolicies(pool=POOL, retries=policy if retries else None)
+
+
+def _require_databricks() -> None:
+    from importlib.util import find_spec
+
+    if find_spec("dagster_databricks") is None:
+        raise SettingsError(
+            "VIDAGG_TARGET=databricks needs the Python package dagster-databricks: "
+            "pip install 'vidagg_dagster[orchestration,databricks]'"
+        )

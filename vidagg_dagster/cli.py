@@ -1,4 +1,4 @@
-"""The command line: `vidagg demo`, `vidagg ui` and `vidagg aggregate`."""
+"""The command line: `vidagg demo`, `vidagg ui`, `vidagg aggregate` and `vidagg databricks`."""
 
 import argparse
 import logging
@@ -11,6 +11,7 @@ from zoneinfo import available_timezones
 
 from pydantic import ValidationError
 
+from vidagg_dagster.databricks.cli import add_commands
 from vidagg_dagster.engine.rules import EngagementRules
 from vidagg_dagster.steps.contract import SourceSpec, parse_columns
 
@@ -72,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
             allow_abbrev=False,
         )
     )
+    add_commands(commands)
     return parser
 
 

@@ -5,11 +5,15 @@ installed everywhere.
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from vidagg_dagster.settings import Settings, SettingsError
 from vidagg_dagster.steps.local import LocalSteps
+
+if TYPE_CHECKING:
+    from vidagg_dagster.steps.databricks import DatabricksSteps
 
 
 @dataclass(frozen=True)
@@ -28,9 +32,25 @@ def steps(settings: Settings) -> dg.ConfigurableResource:  # type: ignore[type-a
     """
     if settings.target == "local":
         return LocalSteps(engine=settings.engine, driver_memory=settings.driver_memory)
+    return databricks_steps(settings)
+
+
+def databricks_steps(settings: Settings) -> "DatabricksSteps":
+    """What runs the steps on Databricks.
+
+    Raises:
+        SettingsError: The parts for Databricks are not installed, or a field of the new cluster is
+            unknown.
+    """
     _require_databricks()
+    from vidagg_dagster.databricks.compute import unknown_cluster_fields
     from vidagg_dagster.steps.databricks import DatabricksSteps
 
+    unknown = unknown_cluster_fields(settings.databricks_job_cluster)
+    if unknown:
+        raise SettingsError(
+            f"VIDAGG_DATABRICKS_JOB_CLUSTER: the Clusters API knows no {', '.join(unknown)}"
+        )
     return DatabricksSteps(
         volume=settings.databricks_volume or "",
         compute_kind=settings.databricks_compute,

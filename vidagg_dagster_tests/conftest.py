@@ -17,6 +17,7 @@ import pyspark
 import pytest
 from pyspark.sql import SparkSession
 
+from vidagg_dagster.databricks.wheel import build_wheel
 from vidagg_dagster.engine.session import (
     MEMORY_SETTING,
     SAIL,
@@ -224,3 +225,9 @@ def catalog_spark(request: pytest.FixtureRequest, warehouse: Path) -> Iterator[S
     if server.without_delta:
         pytest.skip(server.without_delta)
     yield request.getfixturevalue("connect_spark")
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The package as it would be deployed."""
+    return build_wheel(tmp_path_factory.mktemp("wheel"))

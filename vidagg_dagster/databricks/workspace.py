@@ -82,8 +82,9 @@ class PatientApi(ApiClient):
 class StepJobs(JobsExt):
     """The Jobs API, remembering what a Pipes client does with it on behalf of one step."""
 
-    def __init__(self, api_client: ApiClient, on_submit: Callable[[Run], None]) -> None:
+    def __init__(self, api_client: PatientApi, on_submit: Callable[[Run], None]) -> None:
         super().__init__(api_client)  # type: ignore[no-untyped-call]
+        self._api_once = api_client.once
         self._on_submit = on_submit
         self.submitted: int | None = None
         """The run's id, once there is one."""

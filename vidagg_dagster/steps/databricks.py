@@ -59,16 +59,25 @@ class DatabricksSteps(dg.ConfigurableResource):  # type: ignore[type-arg]
         description="How long a workspace that answers with errors is asked again.",
     )
 
+    @property
+    def compute(self) -> Compute:
+        """What the steps run on."""
+        return Compute(
+            kind=self.compute_kind,
+            environment_version=self.environment_version,
+            job_cluster=self.job_cluster,
+            cluster_id=self.cluster_id,
+        )
+
     def run(self, context: dg.AssetExecutionContext, request: StepRequest) -> StepResult:
         """Submit the job, wait for its end and give the result that its task reported."""
         request = request.model_copy(update={"scratch": scratch_folder(self.volume)})
         workspace = self._workspace(context)
         self._require_wheel(workspace)
         jobs = workspace.jobs
-        # An OSError is what the SDK and its HTTP client raise, a DagsterError what Pipes does.
         try:
             messages = self._run(context, request, workspace)
-        except (dg.DagsterError, OSError) as error:
+        except Exception as error:  # of the SDK, its HTTP client or Pipes
             raise _failure(jobs, error) from error
         finally:
             # Nothing to do after a normal end. After any other the job must not write on while the
@@ -107,12 +116,7 @@ class DatabricksSteps(dg.ConfigurableResource):  # type: ignore[type-arg]
     def _run(
         self, context: dg.AssetExecutionContext, request: StepRequest, workspace: StepWorkspace
     ) -> Sequence[Any]:
-        compute = Compute(
-            kind=self.compute_kind,
-            environment_version=self.environment_version,
-            job_cluster=self.job_cluster,
-            cluster_id=self.cluster_id,
-        )
+        compute = self.compute
         volume = pipes_folder(self.volume)
         client = PipesDatabricksServerlessClient(
             client=workspace,

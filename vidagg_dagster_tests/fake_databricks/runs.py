@@ -23,7 +23,7 @@ BLOCKED = (
     "deltalake",
     "pysail",
 )
-"""What a cluster does not have installed."""
+"""What a cluster need not have installed."""
 
 _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "JAVA_HOME", "TMPDIR")
 _GRACE_SECONDS = 5

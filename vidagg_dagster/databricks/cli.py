@@ -1,0 +1,78 @@
+"""The `vidagg databricks` commands."""
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+FAILED = 1
+BAD_INPUT = 2
+
+
+def add_commands(commands: Any) -> None:
+    """Add `databricks deploy` to the subcommands of `vidagg`."""
+    group = commands.add_parser(
+        "databricks",
+        help="put the wheel onto Databricks and check the set-up",
+        description="What VIDAGG_TARGET=databricks needs in the workspace.",
+        allow_abbrev=False,
+    )
+    actions = group.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    deploy = actions.add_parser(
+        "deploy",
+        help="upload the wheel of this version and check what steps will need",
+        description="Build the wheel of this version, upload it to VIDAGG_DATABRICKS_VOLUME, and "
+        "check credentials, volume, schema, privileges and compute. Settings and credentials come "
+        "from where Dagster takes them.",
+        allow_abbrev=False,
+    )
+    deploy.add_argument(
+        "--wheel", type=Path, help="a wheel that is built already; else it is built from here"
+    )
+    deploy.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace a wheel of the same version that has another content",
+    )
+    deploy.set_defaults(run=_deploy)
+
+
+def _deploy(options: argparse.Namespace) -> int:
+    from vidagg_dagster.databricks.wheel import WheelError, build_wheel, require_wheel
+    from vidagg_dagster.settings import SettingsError, load_settings
+    from vidagg_dagster.targets import databricks_steps
+
+    try:
+        settings = load_settings()
+        if settings.target != "databricks":
+            raise SettingsError("VIDAGG_TARGET is not databricks. Set it, here or in .env.")
+        steps = databricks_steps(settings)
+    except SettingsError as error:
+        return _refuse(error)
+
+    from databricks.sdk import WorkspaceClient
+
+    from vidagg_dagster.databricks.deploy import Deployment
+    from vidagg_dagster.databricks.workspace import CredentialsError, usable_config
+
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            client = WorkspaceClient(config=usable_config())
+            wheel = require_wheel(options.wheel) if options.wheel else build_wheel(Path(folder))
+        except (CredentialsError, WheelError) as error:
+            return _refuse(error)
+        deployment = Deployment(
+            client=client,
+            volume=settings.databricks_volume or "",
+            schema=settings.databricks_schema or "",
+            compute=steps.compute,
+            wheel=wheel,
+            overwrite=options.overwrite,
+        )
+        return 0 if deployment.run(print) else FAILED
+
+
+def _refuse(error: Exception) -> int:
+    print(f"vidagg databricks deploy: {error}", file=sys.stderr)
+    return BAD_INPUT

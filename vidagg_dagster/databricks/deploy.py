@@ -1,0 +1,210 @@
+"""`vidagg databricks deploy`: the wheel onto the volume, and whether steps find what they need.
+
+Only the workspace's REST API is used; no warehouse or cluster is started.
+"""
+
+import hashlib
+import io
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from databricks.sdk import WorkspaceClient
+from databricks.sdk.errors import NotFound, PermissionDenied
+
+from vidagg_dagster.databricks.compute import Compute, wheel_path
+from vidagg_dagster.databricks.places import volume_name
+
+NEEDED_PRIVILEGES = ("USE_SCHEMA", "CREATE_TABLE")
+_ALL = "ALL_PRIVILEGES"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check came to. `passed` is None where it cannot be told from outside."""
+
+    subject: str
+    passed: bool | None
+    found: str
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        mark = {True: "ok  ", False: "FAIL", None: "?   "}[self.passed]
+        line = f"{mark} {self.subject}: {self.found}"
+        return f"{line}\n     -> {self.remedy}" if self.remedy else line
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What is to be put where, by whose credentials."""
+
+    client: WorkspaceClient
+    volume: str
+    schema: str
+    compute: Compute
+    wheel: Path
+    overwrite: bool = False
+
+    def run(self, tell: Callable[[Finding], None]) -> bool:
+        """Check and upload, telling each finding; whether steps can run as far as can be known."""
+        good = True
+        for check in (self._who, self._volume, self._upload, self._schema, self._machines):
+            for finding in _answers(check):
+                tell(finding)
+                good = good and finding.passed is not False
+                if finding.passed is False and check is self._who:
+                    return False
+        return good
+
+    def _who(self) -> Iterator[Finding]:
+        try:
+            me = self.client.current_user.me().user_name
+        except OSError as error:  # the SDK's errors are all of this kind
+            yield Finding(
+                "credentials",
+                False,
+                f"{self.client.config.host} does not accept them: {error}",
+                "Set DATABRICKS_HOST with DATABRICKS_CLIENT_ID and DATABRICKS_CLIENT_SECRET, or "
+                "with DATABRICKS_TOKEN, or name a profile in DATABRICKS_CONFIG_PROFILE.",
+            )
+        else:
+            yield Finding("credentials", True, f"{me} at {self.client.config.host}")
+
+    def _volume(self) -> Iterator[Finding]:
+        name = volume_name(self.volume)
+        catalog, schema, volume = name.split(".")
+        try:
+            self.client.volumes.read(name)
+        except NotFound:
+            yield Finding(
+                "volume",
+                False,
+                f"there is no volume {name}, or you may not see it",
+                f"databricks volumes create {catalog} {schema} {volume} MANAGED",
+            )
+            return
+        probe = f"{self.volume}/.vidagg-{uuid.uuid4().hex}"
+        told = uuid.uuid4().bytes
+        try:
+            self.client.files.upload(probe, io.BytesIO(told), overwrite=True)
+            back = self.client.files.download(probe).contents
+            same = back is not None and back.read() == told
+            self.client.files.delete(probe)
+        except PermissionDenied as error:
+            yield Finding(
+                "volume",
+                False,
+                f"{name} cannot be written: {error}",
+                f"GRANT READ VOLUME, WRITE VOLUME ON VOLUME {name} TO `<who runs Dagster>`",
+            )
+            return
+        yield Finding(
+            "volume", same, f"{name} can be written and read back" if same else f"{name} is broken"
+        )
+
+    def _upload(self) -> Iterator[Finding]:
+        target = wheel_path(self.volume)
+        content = self.wheel.read_bytes()
+        there = self._stored(target)
+        if there == _digest(content):
+            yield Finding("wheel", True, f"{target} is there already")
+            return
+        if there is not None and not self.overwrite:
+            yield Finding(
+                "wheel",
+                False,
+                f"{target} has another content under the same version",
+                "Raise the version in pyproject.toml. With --overwrite clusters that run keep the "
+                "old one until they restart.",
+            )
+            return
+        self.client.files.upload(target, io.BytesIO(content), overwrite=True)
+        yield Finding("wheel", True, f"uploaded {target}")
+
+    def _schema(self) -> Iterator[Finding]:
+        catalog, schema = self.schema.split(".")
+        try:
+            self.client.catalogs.get(catalog)
+        except NotFound:
+            yield Finding(
+                "catalog",
+                False,
+                f"there is no catalog {catalog}, or you may not see it",
+                f"GRANT USE CATALOG ON CATALOG {catalog} TO `<who runs Dagster>`, or create it",
+            )
+            return
+        try:
+            owner = self.client.schemas.get(self.schema).owner
+        except NotFound:
+            yield Finding(
+                "schema",
+                False,
+                f"there is no schema {self.schema}, or you may not see it",
+                f"databricks schemas create {schema} {catalog}",
+            )
+            return
+        yield Finding("schema", True, f"{self.schema} is there")
+        yield self._privileges(owner)
+
+    def _privileges(self, owner: str | None) -> Finding:
+        me = self.client.current_user.me().user_name
+        if me is not None and me == owner:
+            return Finding("privileges", True, f"you own {self.schema}")
+        granted = self.client.grants.get_effective("schema", self.schema, principal=me)
+        held = {
+            privilege.privilege.value
+            for assignment in granted.privilege_assignments or []
+            for privilege in assignment.privileges or []
+            if privilege.privilege is not None
+        }
+        lacking = [] if _ALL in held else [name for name in NEEDED_PRIVILEGES if name not in held]
+        if not lacking:
+            return Finding("privileges", True, f"tables can be created in {self.schema}")
+        words = ", ".join(name.replace("_", " ") for name in lacking)
+        return Finding(
+            "privileges",
+            None,
+            f"{words} on {self.schema} is not granted to {me} by name; a group may have it",
+            f"GRANT {words} ON SCHEMA {self.schema} TO `{me}`",
+        )
+
+    def _machines(self) -> Iterator[Finding]:
+        if self.compute.kind == "serverless":
+            yield Finding("compute", None, "serverless: known only once a step runs")
+        elif self.compute.kind == "job_cluster":
+            version = self.compute.cluster()["spark_version"]
+            yield Finding("compute", None, f"a new cluster on {version}: known once a step runs")
+        else:
+            yield self._existing(self.compute.cluster_id or "")
+
+    def _existing(self, cluster: str) -> Finding:
+        try:
+            version = self.client.clusters.get(cluster).spark_version
+        except OSError as error:
+            return Finding(
+                "compute",
+                False,
+                f"cluster {cluster}: {error}",
+                "Correct VIDAGG_DATABRICKS_CLUSTER_ID; it is at the end of the cluster's address.",
+            )
+        return Finding("compute", True, f"cluster {cluster} on {version}")
+
+    def _stored(self, path: str) -> str | None:
+        try:
+            content = self.client.files.download(path).contents
+        except NotFound:
+            return None
+        return None if content is None else _digest(content.read())
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _answers(check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    """The findings of a check; an answer that it did not expect is one."""
+    try:
+        yield from check()
+    except OSError as error:
+        yield Finding(check.__name__.strip("_"), False, f"the workspace refuses: {error}")

@@ -10,12 +10,14 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 START_SECONDS = 120
+BACKFILL_SECONDS = 600
 
 
 def free_port() -> int:
@@ -75,3 +77,131 @@ def ask(address: str, query: str, **variables: Any) -> Any:
         pytest.fail(f"{error}: {error.read().decode()}")
     assert "errors" not in body, body["errors"]
     return body["data"]
+
+
+class Ui:
+    """What the asset pages of one code location can do and show."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+
+    def backfill(self, days: Sequence[date], assets: Sequence[str]) -> list[Any]:
+        """Launches a backfill, waits for its successful end and gives its runs."""
+        found = self.ended(self.launch(days, assets))
+        assert found["status"] == "COMPLETED_SUCCESS", found
+        runs: list[Any] = found["runs"]
+        return runs
+
+    def launch(self, days: Sequence[date], assets: Sequence[str]) -> str:
+        """Launches a backfill and gives its id."""
+        launched = ask(
+            self.address,
+            """mutation($params: LaunchBackfillParams!) {
+                launchPartitionBackfill(backfillParams: $params) {
+                    __typename
+                    ... on LaunchBackfillSuccess { backfillId }
+                    ... on PythonError { message }
+                }
+            }""",
+            params={
+                "assetSelection": [{"path": [name]} for name in assets],
+                "partitionNames": [when.isoformat() for when in days],
+            },
+        )["launchPartitionBackfill"]
+        assert launched["__typename"] == "LaunchBackfillSuccess", launched
+        backfill: str = launched["backfillId"]
+        return backfill
+
+    def state(self, backfill: str) -> Any:
+        """Status, error and runs of a backfill."""
+        return ask(
+            self.address,
+            """query($id: String!) {
+                partitionBackfillOrError(backfillId: $id) {
+                    ... on PartitionBackfill {
+                        status
+                        error { message }
+                        runs { id status assetSelection { path } tags { key value } }
+                    }
+                }
+            }""",
+            id=backfill,
+        )["partitionBackfillOrError"]
+
+    def ended(self, backfill: str) -> Any:
+        """The state of a backfill once it has ended."""
+        deadline = time.monotonic() + BACKFILL_SECONDS
+        while time.monotonic() < deadline:
+            found = self.state(backfill)
+            if found["status"] not in ("REQUESTED", "CANCELING", "COMPLETING", "FAILING"):
+                return found
+            time.sleep(1)
+        pytest.fail(f"the backfill did not end within {BACKFILL_SECONDS} s: {found}")
+
+    def terminate(self, run: str) -> None:
+        """Terminates a run, as the button of its page does."""
+        ended = ask(
+            self.address,
+            """mutation($id: String!) {
+                terminateRun(runId: $id) {
+                    __typename
+                    ... on TerminateRunFailure { message }
+                }
+            }""",
+            id=run,
+        )["terminateRun"]
+        assert ended["__typename"] == "TerminateRunSuccess", ended
+
+    def materialized_days(self, asset: str) -> int:
+        stats = ask(
+            self.address,
+            """query($key: AssetKeyInput!) {
+                assetNodeOrError(assetKey: $key) {
+                    ... on AssetNode { partitionStats { numMaterialized numFailed } }
+                }
+            }""",
+            key={"path": [asset]},
+        )["assetNodeOrError"]["partitionStats"]
+        assert stats["numFailed"] == 0
+        materialized: int = stats["numMaterialized"]
+        return materialized
+
+    def rows_shown(self, asset: str, when: date) -> int:
+        """The row count that the asset's page shows for a day."""
+        found = ask(
+            self.address,
+            """query($key: AssetKeyInput!, $partitions: [String!]) {
+                assetNodeOrError(assetKey: $key) {
+                    ... on AssetNode {
+                        assetMaterializations(partitions: $partitions, limit: 1) {
+                            metadataEntries { label ... on IntMetadataEntry { intValue } }
+                        }
+                    }
+                }
+            }""",
+            key={"path": [asset]},
+            partitions=[when.isoformat()],
+        )["assetNodeOrError"]["assetMaterializations"]
+        entries = {entry["label"]: entry.get("intValue") for entry in found[0]["metadataEntries"]}
+        rows: int = entries["dagster/partition_row_count"]
+        return rows
+
+    def days_of_check(self, asset: str, check: str) -> dict[str, int]:
+        """How many days of a check have which status."""
+        found = ask(
+            self.address,
+            """query($key: AssetKeyInput!, $name: String!) {
+                assetCheckExecutions(assetKey: $key, checkName: $name, limit: 100) {
+                    status
+                    evaluation { partition }
+                }
+            }""",
+            key={"path": [asset]},
+            name=check,
+        )["assetCheckExecutions"]
+        latest: dict[str, str] = {}
+        for execution in found:  # newest first
+            partition = (execution["evaluation"] or {}).get("partition")
+            if partition:
+                latest.setdefault(partition, execution["status"])
+        return {status: list(latest.values()).count(status) for status in set(latest.values())}

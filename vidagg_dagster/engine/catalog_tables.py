@@ -52,8 +52,16 @@ MAX_TRIES: Final = 3
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)?")
 """`schema` or `catalog.schema`. Nothing else: Spark takes other names for files to read."""
 
+_FILE_FORMATS: Final = frozenset(
+    {"avro", "binaryfile", "csv", "delta", "iceberg", "json", "orc", "parquet", "text", "xml"}
+)
+"""No schemas to Spark: `delta.raw_events` would be the folder raw_events."""
+
 _GONE: Final = "vidagg_gone"
 """Tells the keys to delete from the rows to write, in the one source that MERGE takes."""
+
+_STATISTICS: Final = "delta.dataSkippingStatsColumns"
+"""Whose smallest and largest values Delta's log keeps."""
 
 _COMPUTED: Final = "computed_"
 """How names of tables go on that last for one step; what a killed one leaves is waste."""
@@ -90,10 +98,10 @@ class CatalogTables:
     """
 
     def __init__(self, spark: SparkSession, location: str) -> None:
-        if not _NAME.fullmatch(location):
+        if not _NAME.fullmatch(location) or location.lower() in _FILE_FORMATS:
             raise TableError(
                 f"{location!r} names no place for tables: use schema or catalog.schema, "
-                "of letters, digits, _ and -."
+                "of letters, digits, _ and -; no name of a file format."
             )
         self._spark = spark
         self._location = location
@@ -120,7 +128,8 @@ class CatalogTables:
             try:
                 # Delta's replaceWhere. As an option of saveAsTable, Spark 3.5 refuses it.
                 (
-                    frame.writeTo(self._name(table))
+                    _clustered(table, frame)
+                    .writeTo(self._name(table))
                     .option("userMetadata", json.dumps({DAYS_ENTRY: days_to_json(days)}))
                     .overwrite(F.col(EVENT_DATE).isin(list(days)))
                 )
@@ -181,7 +190,8 @@ class CatalogTables:
         """See `Tables.computed`. A table of its own, because serverless compute caches nothing."""
         beside = replace(table, name=f"{table.name}_{_COMPUTED}{uuid.uuid4().hex}")
         try:
-            frame.write.format("delta").saveAsTable(self._name(beside))
+            rows = frame.write.format("delta").option("delta.dataSkippingNumIndexedCols", "0")
+            rows.saveAsTable(self._name(beside))
             yield self._spark.table(self._name(beside))
         finally:
             self._spark.sql(f"DROP TABLE IF EXISTS {self._name(beside)}")
@@ -245,7 +255,8 @@ class CatalogTables:
             try:
                 self._spark.sql(
                     f"CREATE TABLE IF NOT EXISTS {name} ({columns}) USING DELTA {days} "
-                    f"COMMENT {_quoted(table.doc)}"
+                    f"COMMENT {_quoted(table.doc)} "
+                    f"TBLPROPERTIES ('{_STATISTICS}' = {_quoted(','.join(_measured(table)))})"
                 )
             except PySparkException as error:
                 if error_condition(error) == "SCHEMA_NOT_FOUND":
@@ -284,6 +295,26 @@ class CatalogTables:
             ).collect()[0]
         finally:
             self._spark.catalog.dropTempView(view)
+
+
+def _measured(table: Table) -> list[str]:
+    """Numbers and times. No ids: what the log keeps of them would outlive an erased user."""
+    kinds = (T.NumericType, T.DateType, T.TimestampType)
+    return [
+        column.name
+        for column in table.columns
+        if isinstance(column.type, kinds) and column.name != EVENT_DATE
+    ]
+
+
+def _clustered(table: Table, frame: DataFrame) -> DataFrame:
+    """Few files for each day, with all rows of a user in one of them, side by side.
+
+    Liquid clustering is none for these tables: it excludes partitions, by which days are replaced
+    without a conflict, and demands statistics on the column that it clusters by.
+    """
+    keys = [EVENT_DATE, *(name for name in ("userId",) if name in table.column_names)]
+    return frame.repartition(*keys).sortWithinPartitions(*keys)
 
 
 def _quoted(text: str) -> str:

@@ -88,6 +88,8 @@ def classic_spark(folder: Path, conf: Mapping[str, str]) -> dict[str, str]:
         "spark.ui.enabled": "false",
         "spark.sql.shuffle.partitions": "2",
         "spark.sql.catalogImplementation": "hive",
+        # Derby would otherwise write its log into the working directory.
+        "spark.driver.extraJavaOptions": f"-Dderby.system.home={folder}",
         "spark.hadoop.javax.jdo.option.ConnectionURL": (
             f"jdbc:derby:;databaseName={folder}/metastore;create=true"
         ),

@@ -9,7 +9,7 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,8 +36,9 @@ CATALOG_SESSION = "VIDAGG_TEST_CATALOG_SESSION"
 """Set to `classic`, it runs the tests of CatalogTables without Spark Connect."""
 
 _SPARK_LINE = ".".join(pyspark.__version__.split(".")[:2])
+DELTA_FOR_SPARK_35 = ("io.delta:delta-spark_2.12:3.3.2", "io.delta:delta-storage:3.3.2")
 DELTA_ARTIFACTS = (
-    ("io.delta:delta-spark_2.12:3.3.2", "io.delta:delta-storage:3.3.2")
+    DELTA_FOR_SPARK_35
     if _SPARK_LINE == "3.5"
     else (f"io.delta:delta-spark_{_SPARK_LINE}_2.13:4.4.0", "io.delta:delta-storage:4.4.0")
 )
@@ -129,11 +130,14 @@ class ConnectServer:
 @pytest.fixture(scope="session")
 def delta_jars(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Spark's own Delta, from Maven Central or Maven's cache. Skips where it cannot be had."""
+    return jars_from_maven(DELTA_ARTIFACTS, tmp_path_factory.mktemp("delta"))
+
+
+def jars_from_maven(artifacts: Sequence[str], folder: Path) -> list[Path]:
     maven = shutil.which("mvn")
     if maven is None:
         pytest.skip("delta-spark: no Maven here to get its jar with")
-    folder = tmp_path_factory.mktemp("delta")
-    for artifact in DELTA_ARTIFACTS:
+    for artifact in artifacts:
         command = [maven, "--batch-mode", "--quiet", MAVEN_COPY, f"-Dartifact={artifact}"]
         try:
             got = subprocess.run(

@@ -28,7 +28,9 @@ from vidagg_dagster.targets import steps
 from vidagg_dagster_tests.arrow import rows_of
 from vidagg_dagster_tests.conftest import ConnectServer, delta_conf, require
 from vidagg_dagster_tests.dagster_ui import Ui, free_port, serving
+from vidagg_dagster_tests.databricks_day import deploy_and_materialize
 from vidagg_dagster_tests.fake_databricks.site import Databricks, classic_spark, databricks
+from vidagg_dagster_tests.pages import shell_lines
 from vidagg_dagster_tests.small_site import FIRST_DAY, Site, day, peter, write_site
 
 REPO = Path(__file__).parent.parent
@@ -261,3 +263,55 @@ def _a_terminated_run(ui: Ui, site: Site, place: Databricks) -> None:
     assert job.state()["result_state"] == "CANCELED"
     assert len(place.workspace.runs.all) == before + 1  # sessions was not submitted
     assert ui.materialized_days("raw_events") == 2
+
+
+@pytest.mark.slow
+def test_the_live_test_s_story_holds_on_the_loopback_workspace(
+    place: Databricks, schema: str, wheel: Path, tmp_path: Path
+) -> None:
+    deploy_and_materialize(tmp_path, wheel, schema, place.volume)
+    assert place.leftovers() == []
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_page_lead_to_a_first_day(
+    place: Databricks, schema: str, catalog_spark: SparkSession, tmp_path: Path
+) -> None:
+    site = write_site(tmp_path / "site", 1)
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("VIDAGG_", "DAGSTER_", "SPARK_"))
+    }
+    ours = {
+        **place.credentials,
+        "VIDAGG_SOURCE": str(site.events),
+        "VIDAGG_VIDEO_METADATA": str(site.videos),
+        "VIDAGG_DATABRICKS_SCHEMA": schema,
+        "VIDAGG_DATABRICKS_VOLUME": place.volume,
+        "VIDAGG_DATABRICKS_POLL_SECONDS": "0.5",
+        "DAGSTER_HOME": str(tmp_path),
+    }
+    told: dict[str, str] = {}
+    for line in shell_lines(REPO / "docs" / "databricks.md"):
+        if line.startswith("export "):
+            told |= dict(pair.split("=", 1) for pair in line.split()[1:])
+            continue
+        done = subprocess.run(
+            line.replace(".venv/bin", str(Path(sys.executable).parent)),
+            shell=True,
+            cwd=REPO,
+            env={**environment, **told, **ours, "DATABRICKS_CLIENT_ID": ""},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"{line}\n{done.stdout[-3000:]}{done.stderr[-3000:]}"
+    assert set(ours) - set(told) == {
+        *("DATABRICKS_TOKEN", "DATABRICKS_CONFIG_FILE", "DAGSTER_HOME"),
+        "VIDAGG_DATABRICKS_POLL_SECONDS",
+    }  # all else is on the page
+    store = TableStore(kind="catalog", location=schema)
+    assert {name: len(rows) for name, rows in stored(catalog_spark, store).items()}[
+        "aggregated_user_video_engagement"
+    ] == 3

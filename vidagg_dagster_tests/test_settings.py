@@ -13,6 +13,7 @@ from vidagg_dagster.engine.rules import EngagementRules
 from vidagg_dagster.settings import PREFIX, Settings, SettingsError, load_settings, variable_name
 from vidagg_dagster.settings_reference import env_example, settings_reference
 from vidagg_dagster.steps.contract import SourceSpec, TableStore
+from vidagg_dagster.targets import databricks_steps
 
 REPO = Path(__file__).parent.parent
 
@@ -138,8 +139,8 @@ def test_an_unknown_setting_in_the_file_is_found_too(tmp_path: Path) -> None:
         ("START_DATE", "soon", "a day YYYY-MM-DD"),
         ("ENGINE", "sparc", "did you mean spark?"),
         ("ENGINE", "sc://", "sc://host:port"),
-        ("TARGET", "databricks", "allowed: local"),
-        ("SOURCE_FORMAT", "xml", "auto, jsonl, csv, parquet or delta"),
+        ("TARGET", "kubernetes", "allowed: local or databricks"),
+        ("SOURCE_FORMAT", "xml", "auto, jsonl, csv, parquet, delta or table"),
         ("TIMESTAMP_UNIT", "minutes", "s, ms, us or ns"),
         ("COLUMNS", "user", "`ours=theirs,...`"),
         ("COLUMNS", "who=user", "no column of an event: who"),
@@ -216,3 +217,123 @@ def test_importing_the_settings_reads_nothing(tmp_path: Path) -> None:
         cwd=tmp_path,
         env={**os.environ, "VIDAGG_TIMEZONE": "nonsense", "PYTHONPATH": str(REPO)},
     )
+
+
+DATABRICKS = {
+    "VIDAGG_TARGET": "databricks",
+    "VIDAGG_SOURCE": "main.raw.player_events",
+    "VIDAGG_DATABRICKS_SCHEMA": "main.video",
+    "VIDAGG_DATABRICKS_VOLUME": "/Volumes/main/video/vidagg/",
+}
+
+
+def set_databricks(monkeypatch: pytest.MonkeyPatch, **changes: str) -> None:
+    for name, value in {**DATABRICKS, **changes}.items():
+        monkeypatch.setenv(name, value)
+
+
+def test_databricks_needs_few_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_databricks(monkeypatch)
+    settings = load_settings()
+    assert settings.store == TableStore(kind="catalog", location="main.video")
+    assert settings.databricks_volume == "/Volumes/main/video/vidagg"
+    assert settings.databricks_compute == "serverless"
+
+
+def test_everything_that_databricks_lacks_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIDAGG_TARGET", "databricks")
+    monkeypatch.setenv("VIDAGG_DATABRICKS_COMPUTE", "job_cluster")
+    monkeypatch.setenv("VIDAGG_COMPLETION_SHARE_PERCENT", "wrong")
+    told = refusal()
+    for name in ("SOURCE", "DATABRICKS_SCHEMA", "DATABRICKS_VOLUME", "DATABRICKS_JOB_CLUSTER"):
+        assert f"VIDAGG_{name}: VIDAGG_TARGET=databricks needs" in told
+    assert "VIDAGG_COMPLETION_SHARE_PERCENT" in told
+    monkeypatch.setenv("VIDAGG_DATABRICKS_COMPUTE", "existing_cluster")
+    assert "VIDAGG_DATABRICKS_CLUSTER_ID: VIDAGG_TARGET=databricks needs" in refusal()
+
+
+def test_locally_nothing_of_databricks_is_needed() -> None:
+    assert load_settings().databricks_schema is None
+
+
+@pytest.mark.parametrize(
+    "schema", ["video", "a.b.c", "main.video; DROP", "main.`x`", "main.", "../a.b", "m\u00e4.b"]
+)
+def test_a_schema_that_is_more_than_two_names_is_refused(
+    schema: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_databricks(monkeypatch, VIDAGG_DATABRICKS_SCHEMA=schema)
+    assert "not catalog.schema" in refusal()
+
+
+@pytest.mark.parametrize(
+    "volume",
+    [
+        "dbfs:/Volumes/main/video/vidagg",
+        "/Volumes/main/video",
+        "/Volumes/main/video/vidagg/../../other",
+        "/Volumes/main/video/vidagg extra",
+        "/Volumes/main/video/vidagg/a b",
+        "/Volumes/main/video/vidagg//x",
+        "Volumes/main/video/vidagg",
+        "/mnt/data",
+    ],
+)
+def test_a_path_outside_a_volume_is_refused(volume: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    set_databricks(monkeypatch, VIDAGG_DATABRICKS_VOLUME=volume)
+    assert "VIDAGG_DATABRICKS_VOLUME" in refusal()
+
+
+def test_a_folder_in_a_volume_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_databricks(monkeypatch, VIDAGG_DATABRICKS_VOLUME="/Volumes/main/video/files/vidagg-2.x")
+    assert load_settings().databricks_volume == "/Volumes/main/video/files/vidagg-2.x"
+
+
+@pytest.mark.parametrize("source", ["data/events", "../events", "./events.jsonl"])
+def test_a_relative_path_means_nothing_on_a_cluster(
+    source: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_databricks(monkeypatch, VIDAGG_SOURCE=source)
+    assert f"VIDAGG_SOURCE='{source}': a relative path means nothing on a cluster" in refusal()
+    monkeypatch.setenv("VIDAGG_SOURCE", "/Volumes/main/raw/events")
+    load_settings()
+
+
+def test_a_new_cluster_is_a_json_object_of_known_fields(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_databricks(
+        monkeypatch,
+        VIDAGG_DATABRICKS_COMPUTE="job_cluster",
+        VIDAGG_DATABRICKS_JOB_CLUSTER='{"node_type_id": "i3.xlarge", "autoscal": {}}',
+    )
+    with pytest.raises(SettingsError, match="the Clusters API knows no autoscal"):
+        databricks_steps(load_settings())
+    monkeypatch.setenv("VIDAGG_DATABRICKS_JOB_CLUSTER", '{"node_type_id": "i3.xlarge"}')
+    assert databricks_steps(load_settings()).compute.cluster()["node_type_id"] == "i3.xlarge"
+    monkeypatch.setenv("VIDAGG_DATABRICKS_JOB_CLUSTER", "node_type_id=i3")
+    assert "not a JSON object" in refusal()
+
+
+def test_the_code_location_loads_without_credentials_and_names_the_tables(tmp_path: Path) -> None:
+    """In a process of its own, where nothing has imported the parts of Databricks before."""
+    code = (
+        "from vidagg_dagster.definitions import defs\n"
+        "import dagster as dg\n"
+        "loaded = defs()\n"
+        "asset = loaded.resolve_asset_graph().get(dg.AssetKey('sessions'))\n"
+        "print(asset.metadata['dagster/table_name'], asset.pools)\n"
+        "import sys\n"
+        "print('databricks.sdk' in sys.modules)\n"
+    )
+    kept = {n: v for n, v in os.environ.items() if not n.startswith("DATABRICKS_")}
+    for extra, expected in (
+        (DATABRICKS, "main.video.sessions {'databricks'}\nTrue\n"),
+        ({}, "sessions set()\nFalse\n"),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            env={**kept, **extra, "HOME": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.stdout == expected, done.stderr

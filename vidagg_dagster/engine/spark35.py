@@ -1,6 +1,6 @@
 """What Spark 4 has and Spark 3.5 lacks, by the same meaning on both.
 
-Databricks Runtime 14 to 16 brings Spark 3.5. Which one is there is asked of PySpark's functions,
+Databricks Runtime 15 and 16 bring Spark 3.5. Which one is there is asked of PySpark's functions,
 not of its version, because that runtime takes over some of Spark 4 early.
 """
 

@@ -17,7 +17,7 @@ endif
 RUN := $(VENV)/.installed-run
 DEV := $(VENV)/.installed-dev
 
-.PHONY: help demo dev test test-slow lint format types validate docs clean test-jvm test-other
+.PHONY: help demo dev test test-slow lint format types validate docs clean test-jvm test-other test-waits
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -29,17 +29,20 @@ dev: $(RUN) ## Dagster's UI on the demo's tables and history (after `make demo`)
 	$(BIN)/vidagg ui --port $(PORT)
 
 test: lint types validate ## Everything CI runs
-	$(MAKE) --no-print-directory --jobs=2 $(SYNC) test-jvm test-other
+	$(MAKE) --no-print-directory --jobs=3 $(SYNC) test-jvm test-other test-waits
 
-# Side by side, since each of them keeps one core busy. Their output comes when they end, where make
-# can hold it back (GNU make 4).
+# Side by side, since each of the first two keeps one core busy, and the third none. Their output
+# comes when they end, where make can hold it back (GNU make 4).
 SYNC := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
-test-jvm test-other: $(DEV)
+test-jvm test-other test-waits: $(DEV)
 test-jvm: ## The tests that need JVM Spark alone
-	$(BIN)/python -m pytest -q -m "jvm and not slow" --durations=10
+	$(BIN)/python -m pytest -q -m "jvm and not slow and not waits" --durations=10
 
 test-other: ## The tests that do not
-	$(BIN)/python -m pytest -q -m "not jvm and not slow" --durations=10
+	$(BIN)/python -m pytest -q -m "not jvm and not slow and not waits" --durations=10
+
+test-waits: ## The tests that wait for jobs of a workspace most of their time
+	$(BIN)/python -m pytest -q -m "waits and not slow" --durations=10
 
 test-slow: $(DEV) ## Fault injection, backfills through the UI's server, the README's commands
 	$(BIN)/python -m pytest -q -m slow

@@ -68,7 +68,8 @@ def report_days(context: dg.AssetExecutionContext, result: StepResult) -> None:
     belongs to the run: one outside any run could be reported once only for each day, and the second
     backfill of a day would fail for it.
     """
-    if len(result.days) < 2:
+    # A backfill of one day is a range too, from this day to this day.
+    if context.has_partition_key or not result.days:
         return
     rules = _rules(result)
     targets = _materializations(context, [day.day.isoformat() for day in result.days])

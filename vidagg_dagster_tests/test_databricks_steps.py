@@ -36,6 +36,8 @@ from vidagg_dagster_tests.fake_databricks.site import (
 )
 from vidagg_dagster_tests.small_site import FIRST_DAY, day
 
+pytestmark = pytest.mark.waits
+
 PATIENCE = 6.0
 ASSETS = ("raw_events", "sessions")
 SILENT = "pass"

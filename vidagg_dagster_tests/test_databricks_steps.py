@@ -297,8 +297,20 @@ def test_a_terminated_run_cancels_the_job_and_leaves_the_day_undone(project: Pro
     assert "The run was terminated" in failure(result)
 
 
+def test_terminated_while_the_submission_is_unanswered_the_job_is_cancelled(
+    project: Project,
+) -> None:
+    project.deploy(SLEEPING)
+    project.spoil("POST", "/runs/submit", hang=6.0)
+    project.when_running(lambda _: os.kill(os.getpid(), signal.SIGINT))
+    assert not project.run().success
+    (job,) = project.jobs
+    assert job.cancelled
+
+
 def test_a_workspace_that_stumbles_is_asked_again(project: Project) -> None:
     project.deploy(REPORTING, HONEST)
+    project.spoil("HEAD", "/fs/files", status=500)
     project.spoil("PUT", "/fs/directories", status=500)
     project.spoil("PUT", "/fs/files", status=503)
     project.spoil("POST", "/runs/submit", status=500)

@@ -13,6 +13,7 @@ from databricks.sdk.errors import (
     TemporarilyUnavailable,
     TooManyRequests,
 )
+from databricks.sdk.errors.base import DatabricksError
 from databricks.sdk.mixins.jobs import JobsExt
 from databricks.sdk.retries import retried
 from databricks.sdk.service.jobs import Run, RunLifeCycleState, RunResultState
@@ -89,12 +90,18 @@ class StepJobs(JobsExt):
         self.submitted: int | None = None
         """The run's id, once there is one."""
         self._page: str | None = None
+        self._unanswered: dict[str, Any] | None = None
         self.interrupted = False
         """Whether the client has cancelled the run, which it does when it is interrupted only."""
 
     def submit(self, **kwargs: Any) -> Any:
         """See `JobsAPI.submit`."""
-        waiter = super().submit(**kwargs)
+        self._unanswered = kwargs
+        try:
+            waiter = super().submit(**kwargs)
+        except DatabricksError:
+            self._unanswered = None
+            raise
         self.submitted = int(waiter.bind()["run_id"])
         run = self.get_run(self.submitted)
         self._page = run.run_page_url
@@ -116,6 +123,10 @@ class StepJobs(JobsExt):
         Who calls this has waited long enough: it asks once. Without an answer, the run is left to
         itself.
         """
+        if self.submitted is None and self._unanswered is not None:
+            # Interrupted in the midst of it: the same submission gives the run that it led to.
+            with suppress(OSError), self._api_once():
+                self.submitted = int(super().submit(**self._unanswered).bind()["run_id"])
         if self.submitted is None:
             return
         with suppress(OSError), self._api_once():

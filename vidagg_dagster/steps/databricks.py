@@ -16,6 +16,7 @@ from dagster_databricks.pipes import (
     PipesUnityCatalogVolumesMessageReader,
 )
 from databricks.sdk.errors import NotFound
+from databricks.sdk.service.files import FilesAPI
 from databricks.sdk.service.jobs import QueueSettings, Run
 from pydantic import Field, ValidationError
 
@@ -101,7 +102,7 @@ class DatabricksSteps(dg.ConfigurableResource):  # type: ignore[type-arg]
     def _require_wheel(self, workspace: StepWorkspace) -> None:
         path = wheel_path(self.volume)
         try:
-            workspace.files.get_metadata(path)
+            FilesAPI(workspace.api_client).get_metadata(path)  # type: ignore[no-untyped-call]
         except NotFound as error:
             raise dg.Failure(
                 f"There is no {path} in the workspace {workspace.config.host}. Run `vidagg "

@@ -32,6 +32,9 @@ class Fault:
     drop: bool = False
     """Do what is asked, then close the connection without an answer."""
     delay: float = 0.0
+    """Seconds before anything happens."""
+    hang: float = 0.0
+    """Seconds between what is asked and the answer."""
     headers: dict[str, str] = field(default_factory=dict)
 
     def takes(self, method: str, path: str) -> bool:
@@ -138,6 +141,8 @@ class _Handler(BaseHTTPRequestHandler):
             extra = fault.headers if fault else {}
             self._send(error.status, json.dumps(told).encode(), {**extra, **_JSON})
             return
+        if fault:
+            time.sleep(fault.hang)
         if fault and fault.drop:
             self.close_connection = True
             self.connection.close()

@@ -295,13 +295,15 @@ def test_the_commands_of_the_page_lead_to_a_first_day(
     told: dict[str, str] = {}
     for line in shell_lines(REPO / "docs" / "databricks.md"):
         if line.startswith("export "):
-            told |= dict(pair.split("=", 1) for pair in line.split()[1:])
+            pairs = dict(pair.split("=", 1) for pair in line.split()[1:])
+            # The loopback workspace knows tokens only.
+            told |= {name: pairs[name] for name in pairs if "CLIENT" not in name}
             continue
         done = subprocess.run(
             line.replace(".venv/bin", str(Path(sys.executable).parent)),
             shell=True,
             cwd=REPO,
-            env={**environment, **told, **ours, "DATABRICKS_CLIENT_ID": ""},
+            env={**environment, **told, **ours},
             capture_output=True,
             text=True,
             check=False,

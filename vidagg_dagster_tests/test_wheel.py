@@ -113,7 +113,7 @@ def test_on_spark_3_5_the_engine_passes_its_tests_and_stores_the_same_rows(
         done = subprocess.run(
             [str(python), "-m", *arguments],
             cwd=tests,
-            env={**kept, "VIDAGG_TEST_ENGINES": "spark", **more},
+            env={**kept, "VIDAGG_TEST_ENGINES": "spark", "PYSPARK_PYTHON": str(python), **more},
             capture_output=True,
             text=True,
             check=False,

@@ -159,18 +159,12 @@ def test_on_python_3_12_the_wheel_computes_a_day(
     out = tmp_path / "rows.json"
     site = write_site(tmp_path / "site", 1)
     conf = delta_conf(delta_jars, tmp_path / "warehouse")
+    settings = [f"{name}={value}" for name, value in conf.items()]
+    command = [str(interpreter), "-m", "vidagg_dagster_tests.cluster_steps"]
     subprocess.run(
-        [
-            *(
-                str(interpreter),
-                "-m",
-                "vidagg_dagster_tests.cluster_steps",
-                str(site.folder),
-                str(out),
-            ),
-            *(f"{name}={value}" for name, value in conf.items()),
-        ],
+        [*command, str(site.folder), str(out), *settings],
         cwd=work,
+        env={**os.environ, "PYSPARK_PYTHON": str(interpreter)},
         check=True,
     )
     rows = json.loads(out.read_text())["user_video_engagement"]

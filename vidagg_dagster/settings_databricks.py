@@ -35,7 +35,7 @@ class DatabricksSettings(BaseModel):
     )
     databricks_environment_version: str = Field(
         default="4",
-        pattern=r"^[1-9]\d*$",
+        pattern=r"^([2-9]|[1-9]\d+)$",
         description="Version of the serverless environment; 4 brings Python 3.12.",
         json_schema_extra={"allowed": "a whole number from 2 on"},
     )

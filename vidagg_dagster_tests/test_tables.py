@@ -24,6 +24,7 @@ from vidagg_dagster.engine.schemas import (
     INGESTION_COUNTS,
     QUALITY_REPORT,
     RAW_EVENTS,
+    REJECTED_EVENTS,
     SESSIONS,
     TABLES,
     Table,
@@ -553,6 +554,13 @@ def test_a_catalog_table_keeps_a_user_together_and_no_id_in_its_log(
     log = "".join(file.read_text() for file in (folder / "_delta_log").glob("*.json"))
     assert '\\"positionMs\\":69' in log
     assert "user-" not in log
+
+    # A table without a number or time: the payload of a rejected event names users too.
+    bad = [(DAY_1, ["malformed_row"], "user-1", "a.jsonl")]
+    frame = catalog_spark.createDataFrame(bad, REJECTED_EVENTS.struct)
+    tables.replace_days(REJECTED_EVENTS, frame, [DAY_1])
+    logs = (warehouse / f"{schema}.db" / "rejected_events" / "_delta_log").glob("*.json")
+    assert "user-" not in "".join(file.read_text() for file in logs)
     catalog_spark.sql(f"DROP SCHEMA {schema} CASCADE")
 
 

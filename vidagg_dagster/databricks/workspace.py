@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
+from importlib.metadata import version
 from typing import Any, BinaryIO, Final
 
 from databricks.sdk import WorkspaceClient
@@ -187,7 +188,7 @@ def usable_config() -> Config:
         CredentialsError: It finds nothing that can be used.
     """
     try:
-        return Config(product="vidagg", product_version="0")
+        return Config(product="vidagg", product_version=version("vidagg_dagster"))
     except ValueError as error:
         raise CredentialsError(
             f"No usable Databricks credentials: {str(error).splitlines()[0]} Set DATABRICKS_HOST "

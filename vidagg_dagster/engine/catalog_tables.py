@@ -21,6 +21,7 @@ from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
+from vidagg_dagster.engine.names import FILE_FORMATS
 from vidagg_dagster.engine.schemas import EVENT_DATE, Table
 from vidagg_dagster.engine.spark35 import error_condition
 from vidagg_dagster.engine.tables import (
@@ -52,16 +53,11 @@ MAX_TRIES: Final = 3
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)?")
 """`schema` or `catalog.schema`. Nothing else: Spark takes other names for files to read."""
 
-_FILE_FORMATS: Final = frozenset(
-    {"avro", "binaryfile", "csv", "delta", "iceberg", "json", "orc", "parquet", "text", "xml"}
-)
-"""No schemas to Spark: `delta.raw_events` would be the folder raw_events."""
-
 _GONE: Final = "vidagg_gone"
 """Tells the keys to delete from the rows to write, in the one source that MERGE takes."""
 
-_STATISTICS: Final = "delta.dataSkippingStatsColumns"
-"""Whose smallest and largest values Delta's log keeps."""
+_NO_STATISTICS: Final = ("delta.dataSkippingNumIndexedCols", "0")
+"""The table property by which Delta's log keeps no smallest and largest values."""
 
 _COMPUTED: Final = "computed_"
 """How names of tables go on that last for one step; what a killed one leaves is waste."""
@@ -98,7 +94,7 @@ class CatalogTables:
     """
 
     def __init__(self, spark: SparkSession, location: str) -> None:
-        if not _NAME.fullmatch(location) or location.lower() in _FILE_FORMATS:
+        if not _NAME.fullmatch(location) or location.lower() in FILE_FORMATS:
             raise TableError(
                 f"{location!r} names no place for tables: use schema or catalog.schema, "
                 "of letters, digits, _ and -; no name of a file format."
@@ -190,7 +186,7 @@ class CatalogTables:
         """See `Tables.computed`. A table of its own, because serverless compute caches nothing."""
         beside = replace(table, name=f"{table.name}_{_COMPUTED}{uuid.uuid4().hex}")
         try:
-            rows = frame.write.format("delta").option("delta.dataSkippingNumIndexedCols", "0")
+            rows = frame.write.format("delta").option(*_NO_STATISTICS)
             rows.saveAsTable(self._name(beside))
             yield self._spark.table(self._name(beside))
         finally:
@@ -256,7 +252,7 @@ class CatalogTables:
                 self._spark.sql(
                     f"CREATE TABLE IF NOT EXISTS {name} ({columns}) USING DELTA {days} "
                     f"COMMENT {_quoted(table.doc)} "
-                    f"TBLPROPERTIES ('{_STATISTICS}' = {_quoted(','.join(_measured(table)))})"
+                    f"TBLPROPERTIES ({_statistics(table)})"
                 )
             except PySparkException as error:
                 if error_condition(error) == "SCHEMA_NOT_FOUND":
@@ -297,14 +293,16 @@ class CatalogTables:
             self._spark.catalog.dropTempView(view)
 
 
-def _measured(table: Table) -> list[str]:
-    """Numbers and times. No ids: what the log keeps of them would outlive an erased user."""
+def _statistics(table: Table) -> str:
+    """The table property by which Delta's log keeps smallest and largest numbers and times.
+
+    And none of ids: what the log keeps of them would outlive an erased user.
+    """
     kinds = (T.NumericType, T.DateType, T.TimestampType)
-    return [
-        column.name
-        for column in table.columns
-        if isinstance(column.type, kinds) and column.name != EVENT_DATE
-    ]
+    columns = [c.name for c in table.columns if isinstance(c.type, kinds) and c.name != EVENT_DATE]
+    measured = ("delta.dataSkippingStatsColumns", ",".join(columns))
+    name, value = measured if columns else _NO_STATISTICS
+    return f"'{name}' = {_quoted(value)}"
 
 
 def _clustered(table: Table, frame: DataFrame) -> DataFrame:

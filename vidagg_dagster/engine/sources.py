@@ -15,6 +15,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
+from vidagg_dagster.engine.names import FILE_FORMATS
 from vidagg_dagster.engine.source_columns import (
     FILE,
     LINE_NUMBER,
@@ -46,10 +47,6 @@ __all__ = ["SourceError", "read_columns", "read_source"]
 Format = Literal["auto", "jsonl", "csv", "parquet", "delta", "table"]
 
 _TABLE_NAME: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*){0,2}", re.ASCII)
-_FILE_FORMATS: Final = frozenset(
-    {"text", "json", "csv", "parquet", "orc", "avro", "xml", "delta", "binaryfile", "iceberg"}
-)
-"""`spark.table("text.x")` would read the file x."""
 _BEYOND_PARQUET: Final = frozenset({"deletionVectors", "columnMapping"})
 
 
@@ -130,7 +127,7 @@ def _names_table(spark: SparkSession, name: str) -> bool:
 
 def _is_table_name(name: str) -> bool:
     parts = name.lower().split(".")
-    reads_file = len(parts) > 1 and parts[0] in _FILE_FORMATS
+    reads_file = len(parts) > 1 and parts[0] in FILE_FORMATS
     return _TABLE_NAME.fullmatch(name) is not None and not reads_file
 
 

@@ -151,6 +151,30 @@ def ingestion_counts(classified: DataFrame) -> DataFrame:
     return _as_table(per_day.select(EVENT_DATE, F.inline(measures)), INGESTION_COUNTS)
 
 
+def rows_by_file(
+    source: DataFrame,
+    *,
+    spec: SourceSpec,
+    start_date: date | None,
+    timezone: str,
+    run_time: datetime,
+) -> DataFrame:
+    """One row per file and day: sourceFile (null for tables), event_date, rows and checksum.
+
+    Days are told as by `classify`, of all rows. The checksum is a sum over the rows' payloads, so
+    that their order does not matter.
+    """
+    parsed = _parsed(source, spec, run_time)
+    return (
+        parsed.select("sourceFile", "payload", _event_date(start_date, timezone).alias(EVENT_DATE))
+        .groupBy("sourceFile", EVENT_DATE)
+        .agg(
+            F.count(F.lit(1)).alias("rows"),
+            F.sum(F.crc32(F.encode("payload", "UTF-8"))).cast("bigint").alias("checksum"),
+        )
+    )
+
+
 def _as_table(rows: DataFrame, table: Table) -> DataFrame:
     return rows.select(*[F.col(c.name).cast(c.type).alias(c.name) for c in table.columns])
 
@@ -213,19 +237,9 @@ def _judged(rows: DataFrame, start_date: date | None, timezone: str) -> DataFram
             F.array_compact(F.array(*[F.when(rule, F.lit(name)) for name, rule in rules.items()]))
         ),
     ).otherwise(F.array().cast("array<string>"))
-    # Behind an explode no engine moves a filter of days down to the source, where the day would be
-    # spelled out as all of the parsing, several times over: Sail planned that for minutes.
-    usable = ~malformed & F.coalesce(F.col("_in_range"), F.lit(False))
-    instant = F.when(usable, F.timestamp_micros("_us"))
     return rows.select(
-        F.explode(
-            F.array(
-                F.when(usable, F.to_date(F.from_utc_timestamp(instant, timezone))).otherwise(
-                    _day_without_time(F.col("sourceFile"), start_date)
-                )
-            )
-        ).alias(EVENT_DATE),
-        instant.alias("timestamp"),
+        _event_date(start_date, timezone).alias(EVENT_DATE),
+        _instant().alias("timestamp"),
         "userId",
         "sessionId",
         "videoId",
@@ -240,6 +254,25 @@ def _judged(rows: DataFrame, start_date: date | None, timezone: str) -> DataFram
         F.when(broken, F.col("payload")).alias("payload"),
         broken.alias("_broken"),
     )
+
+
+def _usable_time() -> Column:
+    return ~F.col("_malformed") & F.coalesce(F.col("_in_range"), F.lit(False))
+
+
+def _instant() -> Column:
+    return F.when(_usable_time(), F.timestamp_micros("_us"))
+
+
+def _event_date(start_date: date | None, timezone: str) -> Column:
+    """The day of a parsed row. Nothing else may be exploded in the same select.
+
+    Behind an explode no engine moves a filter of days down to the source, where the day would be
+    spelled out as all of the parsing, several times over: Sail planned that for minutes.
+    """
+    by_time = F.to_date(F.from_utc_timestamp(_instant(), timezone))
+    otherwise = _day_without_time(F.col("sourceFile"), start_date)
+    return F.explode(F.array(F.when(_usable_time(), by_time).otherwise(otherwise)))
 
 
 def _canonical_name(name: Column) -> Column:

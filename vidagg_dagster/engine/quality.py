@@ -17,7 +17,7 @@ from pyspark.sql import functions as F
 from vidagg_dagster.engine.columns import milliseconds
 from vidagg_dagster.engine.rules import EngagementRules
 from vidagg_dagster.engine.schemas import EVENT_DATE, INGESTION_COUNTS, Table
-from vidagg_dagster.steps.contract import RuleOutcome, Severity
+from vidagg_dagster.steps.contract import LateReport, RuleOutcome, Severity
 
 if TYPE_CHECKING:
     from vidagg_dagster.engine.lifetime import LifetimeUpdate
@@ -74,7 +74,7 @@ class Facts:
     """What rules can look at: the tables as they are stored, and what was asked for.
 
     `days` is empty for the lifetime table; `videos` has `videoId` and `durationMs`; `update` says
-    what the lifetime table took in.
+    what the lifetime table took in, `late` which days have changed in the source.
     """
 
     tables: "Tables"
@@ -82,6 +82,7 @@ class Facts:
     rules: EngagementRules
     videos: DataFrame
     update: "LifetimeUpdate | None" = None
+    late: LateReport | None = None
 
     @cached_property
     def ingestion(self) -> Mapping[date, Mapping[str, int]]:

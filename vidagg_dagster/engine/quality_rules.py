@@ -40,6 +40,7 @@ MOST_DUPLICATES = 0.05
 MOST_UNKNOWN_DURATIONS = 0.10
 LEAST_VOLUME, MOST_VOLUME = 0.5, 2.0
 VOLUME_DAYS, LEAST_VOLUME_DAYS = 7, 3
+MOST_DAYS_NAMED = 31
 
 Findings = Mapping[date | None, Finding]
 
@@ -174,6 +175,16 @@ def _volume_near_median(facts: Facts) -> Findings:
 def _not_empty(facts: Facts) -> Findings:
     counts = facts.tables.day_counts(RAW_EVENTS, facts.days)
     return {day: Finding(0 if counts.get(day) else 1) for day in facts.days}
+
+
+def _late_within_limit(facts: Facts) -> Findings:
+    """About other days than the step's, so it is filed under the last of these."""
+    beyond = facts.late.beyond_limit if facts.late else ()
+    detail = {"days": ", ".join(str(late.day) for late in beyond[:MOST_DAYS_NAMED]) or "none"}
+    if len(beyond) > MOST_DAYS_NAMED:
+        detail["days"] += f" and {len(beyond) - MOST_DAYS_NAMED} more"
+    rows = {"rows": sum(late.rows for late in beyond)}
+    return {max(facts.days): Finding(len(beyond), {**rows, **detail})}
 
 
 # sessions
@@ -523,6 +534,15 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
             says="The day has events. If it fails, its files have not arrived, or lie elsewhere "
             "than VIDAGG_SOURCE says.",
             judge=_not_empty,
+        ),
+        DayRule(
+            name="late_within_limit",
+            severity=Severity.WARN,
+            says="No events have arrived for days that were read already and lie too far back to "
+            "be run again by themselves (VIDAGG_MAX_LATENESS_DAYS). If it fails, they are kept in "
+            "the source and are in no table yet: backfill the days that it names, each with the "
+            "day after.",
+            judge=_late_within_limit,
         ),
     ),
     SESSIONS.name: (

@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 
 from vidagg_dagster.engine import events, intervals, timeline
 from vidagg_dagster.engine.engagement import duration_estimates, user_video_engagement
+from vidagg_dagster.engine.inventory import record_inventory, take_inventory
 from vidagg_dagster.engine.lifetime import LifetimeUpdate, update_lifetime
 from vidagg_dagster.engine.quality import Facts, countable_ms, evaluate, with_day_before
 from vidagg_dagster.engine.quality_report import measure_days, report_frame
@@ -32,7 +33,14 @@ from vidagg_dagster.engine.schemas import (
 from vidagg_dagster.engine.sources import read_source
 from vidagg_dagster.engine.tables import Tables
 from vidagg_dagster.engine.videos import read_videos
-from vidagg_dagster.steps.contract import DayResult, StepName, StepRequest, StepResult, TableStore
+from vidagg_dagster.steps.contract import (
+    DayResult,
+    LateReport,
+    StepName,
+    StepRequest,
+    StepResult,
+    TableStore,
+)
 
 TOP = 10
 """How many videos a step shows to people."""
@@ -71,7 +79,7 @@ def run_step(spark: SparkSession, request: StepRequest) -> StepResult:
         raise StepError(f"{request.step} needs at least one day")
     _STEPS[request.step](work)
     written = time.monotonic()
-    facts = Facts(work.tables, work.days, request.rules, work.videos, work.update)
+    facts = Facts(work.tables, work.days, request.rules, work.videos, work.update, work.late)
     frame = _within_videos(work) if table is WATCH_INTERVALS else None
     evaluation = evaluate(facts, table, RULES[table.name], frame)
     return StepResult(
@@ -84,6 +92,7 @@ def run_step(spark: SparkSession, request: StepRequest) -> StepResult:
         ),
         outcomes=evaluation.outcomes,
         top=_top_videos(work.tables, request.step, work.days),
+        late=work.late,
         metrics={
             **work.metrics,
             "write_seconds": round(written - started, 1),
@@ -101,6 +110,7 @@ class _Work:
     request: StepRequest
     tables: Tables
     update: LifetimeUpdate | None = None
+    late: LateReport | None = None
     measured: Mapping[date, Mapping[str, float]] = field(default_factory=dict)
     metrics: Metrics = field(default_factory=dict)
 
@@ -120,6 +130,7 @@ def _raw_events(work: _Work) -> None:
     request = work.request
     if request.source is None:
         raise StepError("raw_events needs a source to read: set VIDAGG_SOURCE")
+    inventory = take_inventory(work.spark, work.tables, request)
     classified = events.classify(
         read_source(work.spark, request.source, request.scratch),
         spec=request.source,
@@ -135,6 +146,7 @@ def _raw_events(work: _Work) -> None:
         work.replace(INGESTION_COUNTS, events.ingestion_counts(rows))
         work.replace(REJECTED_EVENTS, events.rejected(rows))
         work.replace(RAW_EVENTS, events.accepted(rows))
+    work.late = record_inventory(work.spark, work.tables, request, inventory)
 
 
 def _sessions(work: _Work) -> None:

@@ -115,6 +115,32 @@ INGESTION_COUNTS = Table(
     key=(EVENT_DATE, "measure"),
 )
 
+SOURCE_INVENTORY = Table(
+    name="source_inventory",
+    doc="One row per source file and day of which it has rows; and one per day that raw_events "
+    "holds, with an empty sourceFile. Tells which days have changed since they were read.",
+    columns=(
+        Column(
+            "sourceFile",
+            STRING,
+            "The file, relative to the source; for a table its location; empty: what raw_events "
+            "has read of the day.",
+        ),
+        Column(EVENT_DATE, DATE, "Day of the rows, as for events and rejected rows."),
+        Column("rows", LONG, "How many rows of the day it has, duplicates included."),
+        Column("checksum", LONG, "Sum over the CRC-32 of the rows, in whatever order."),
+        Column("state", STRING, "Size and time of change of the file, or version of the table."),
+        Column(
+            "inventory",
+            LONG,
+            "Number of the inventory in which the rows last changed; with an empty sourceFile, of "
+            "the inventory up to which the day has been read.",
+        ),
+    ),
+    key=("sourceFile", EVENT_DATE),
+    partitioned=False,
+)
+
 INTERVAL = _struct(
     startMs=LONG,
     endMs=LONG,
@@ -316,6 +342,7 @@ TABLES: dict[str, Table] = {
         RAW_EVENTS,
         REJECTED_EVENTS,
         INGESTION_COUNTS,
+        SOURCE_INVENTORY,
         SESSIONS,
         WATCH_INTERVALS,
         USER_VIDEO_ENGAGEMENT,

@@ -6,6 +6,7 @@ value which does not fit costs a reason and never a row. All engines give the sa
 
 import json
 import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 from urllib.parse import unquote
@@ -42,7 +43,7 @@ from vidagg_dagster.steps.contract import (
 if TYPE_CHECKING:
     from deltalake import DeltaTable
 
-__all__ = ["SourceError", "read_columns", "read_source"]
+__all__ = ["SourceError", "list_source", "read_columns", "read_source"]
 
 Format = Literal["auto", "jsonl", "csv", "parquet", "delta", "table"]
 
@@ -50,7 +51,43 @@ _TABLE_NAME: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*){0,2}", re.ASCII)
 _BEYOND_PARQUET: Final = frozenset({"deletionVectors", "columnMapping"})
 
 
-def read_source(spark: SparkSession, spec: SourceSpec, scratch: str | None = None) -> DataFrame:
+def list_source(spec: SourceSpec) -> dict[str, str] | None:
+    """What a change of is a change of the source: name -> state, without reading any row.
+
+    For files their names relative to the source, with size and time of change; for the folder of a
+    Delta table one entry, with its version. None where only reading tells: tables of a catalog,
+    other file systems.
+
+    Raises:
+        SourceError: The files cannot be listed.
+    """
+    path = None if spec.format == "table" else local_path(spec.location.strip())
+    if path is None or (spec.format == "auto" and not path.exists()):
+        return None
+    if spec.format == "delta" or (spec.format == "auto" and is_delta(path)):
+        commits = sorted(file.name for file in (path / "_delta_log").glob("*.json"))
+        return {spec.location: commits[-1].removesuffix(".json")} if commits else None
+    kind: Kind | None = None if spec.format == "auto" else spec.format  # type: ignore[assignment]
+    return {file.name: _state(file.path) for file in find_files(path, kind)}
+
+
+def _state(path: Path) -> str:
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise SourceError(
+            f"Cannot read {path}: {error.strerror}. Restore the file or take it away."
+        ) from error
+    return f"{status.st_size} bytes, {status.st_mtime_ns} ns"
+
+
+def read_source(
+    spark: SparkSession,
+    spec: SourceSpec,
+    scratch: str | None = None,
+    *,
+    only: Collection[str] | None = None,
+) -> DataFrame:
     """One row per input row of the events source.
 
     Columns, all text: timestamp, userId, sessionId, videoId, eventName, currentTime, playbackRate,
@@ -58,7 +95,8 @@ def read_source(spark: SparkSession, spec: SourceSpec, scratch: str | None = Non
     source's column is a timestamp by type; `timestamp` is null then), payload (the text line, or
     the row as JSON), sourceFile (path relative to the source; null for tables) and malformed
     (boolean). `scratch` is for copies of files that no engine can read as they are: a folder that
-    all machines see; None where there is only this one.
+    all machines see; None where there is only this one. `only` names the files to read, as
+    `list_source` names them; None: all of them.
 
     Raises:
         SourceError: The source is missing or damaged, or lacks a required column.
@@ -73,7 +111,8 @@ def read_source(spark: SparkSession, spec: SourceSpec, scratch: str | None = Non
         instant="timestamp",
         droppable="eventId",
     )
-    return read_columns(spark, spec.location, spec.format, request, scratch).drop(LINE_NUMBER)
+    rows = read_columns(spark, spec.location, spec.format, request, scratch, only=only)
+    return rows.drop(LINE_NUMBER)
 
 
 def read_columns(
@@ -82,10 +121,12 @@ def read_columns(
     form: Format,
     request: ColumnRequest,
     scratch: str | None = None,
+    *,
+    only: Collection[str] | None = None,
 ) -> DataFrame:
     """Read the requested columns of files, of a Delta table's folder or of a table.
 
-    For `scratch` see `read_source`.
+    For `scratch` and `only` see `read_source`.
 
     Raises:
         SourceError: Nothing readable is at `location`, or a required column is missing.
@@ -112,7 +153,7 @@ def read_columns(
     if form == "delta" or (form == "auto" and is_delta(path)):
         return _read_typed(_load_local_delta(spark, path), str(path), request)
     kind: Kind | None = None if form == "auto" else form
-    files = find_files(path, kind)
+    files = [file for file in find_files(path, kind) if only is None or file.name in only]
     return read_files(spark, path if path.is_dir() else path.parent, files, request, scratch)
 
 

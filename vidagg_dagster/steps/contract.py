@@ -111,6 +111,11 @@ class StepRequest(_Model):
     video_metadata: str | None = None
     estimate_missing_durations: bool = False
     rules: EngagementRules = EngagementRules()
+    max_lateness_days: int = Field(
+        default=3,
+        ge=0,
+        description="Days before the last complete one that late events may still change.",
+    )
     scratch: str | None = Field(
         default=None,
         description="Folder that all machines of the engine see, for copies of source files that "
@@ -136,6 +141,32 @@ class DayResult(_Model):
     metrics: dict[str, int | float | str | None] = Field(default_factory=dict)
 
 
+class LateDay(_Model):
+    """A day whose rows in the source have changed since raw_events read them."""
+
+    day: date
+    rows: int = Field(description="Rows more than were read, duplicates included; may be negative.")
+    inventory: int = Field(description="Number of the inventory in which they last changed.")
+    days_late: int = Field(description="How many days it lies before the last complete day.")
+    within_limit: bool = Field(description="Whether it may still be changed by itself.")
+
+
+class LateReport(_Model):
+    """What the source holds that the tables do not; other days than those just read."""
+
+    days: tuple[LateDay, ...] = ()
+    follow_up: tuple[date, ...] = Field(
+        default=(),
+        description="The days to run again: those within the limit, and after each the next day, "
+        "if it was read before, since a day looks back by one.",
+    )
+
+    @property
+    def beyond_limit(self) -> tuple[LateDay, ...]:
+        """The days that are left as they are until someone runs them again."""
+        return tuple(day for day in self.days if not day.within_limit)
+
+
 class StepResult(_Model):
     """What a step did: per-day row counts, check outcomes and tables to show to people."""
 
@@ -148,6 +179,9 @@ class StepResult(_Model):
     )
     metrics: dict[str, int | float | str | None] = Field(default_factory=dict)
     seconds: float = 0.0
+    late: LateReport | None = Field(
+        default=None, description="Of raw_events: days that have changed in the source meanwhile."
+    )
     links: dict[str, str] = Field(
         default_factory=dict, description="Pages about the step's run, by name; set by its runner."
     )

@@ -1,0 +1,277 @@
+"""What the source holds of which day, so that events are noticed that arrive for days already read.
+
+Every run of raw_events reads the files that are new or changed since the last one, counts their
+rows per day, and compares with what was there of each day when it was last read.
+"""
+
+import hashlib
+import json
+import logging
+import random
+import time
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from vidagg_dagster.engine.events import rows_by_file
+from vidagg_dagster.engine.quality import ONE_DAY
+from vidagg_dagster.engine.schemas import EVENT_DATE, SOURCE_INVENTORY
+from vidagg_dagster.engine.sources import list_source, read_source
+from vidagg_dagster.engine.tables import TableConflictError, Tables
+from vidagg_dagster.steps.contract import LateDay, LateReport, SourceSpec, StepRequest
+
+log = logging.getLogger(__name__)
+
+MAX_TRIES: Final = 5
+"""How often an inventory is taken again because another run has written one meanwhile."""
+
+READ: Final = ""
+"""In place of a file's name: what raw_events has read of the day."""
+
+GONE: Final = "gone"
+
+_SETTINGS, _LISTING = "settings", "listing"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A row of `SOURCE_INVENTORY` beside its key."""
+
+    rows: int
+    checksum: int
+    state: str | None
+    inventory: int
+
+
+Entries = Mapping[tuple[str, date], Entry]
+Counts = Mapping[tuple[str, date], tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """What the source holds. `known` is the part of it that is written already."""
+
+    number: int
+    entries: Entries
+    known: Entries
+    note: Mapping[str, str]
+    based_on: int
+
+    @property
+    def known_number(self) -> int:
+        """Number of the latest inventory that is written."""
+        return latest(self.known)
+
+
+def take_inventory(spark: SparkSession, tables: Tables, request: StepRequest) -> Inventory:
+    """Look through the source; reads the rows of new and changed files only, and writes nothing.
+
+    Take it before the events are read: what arrives in between is found late, and never missed.
+
+    Raises:
+        SourceError: The source cannot be read.
+    """
+    spec = _source(request)
+    based_on = tables.version(SOURCE_INVENTORY)
+    known = _stored(tables) if based_on >= 0 else {}
+    note = tables.note(SOURCE_INVENTORY) if based_on >= 0 else {}
+    listing = list_source(spec)
+    present: Mapping[str, str | None] = {spec.location: None} if listing is None else listing
+    settings = _digest(spec.model_dump_json(), str(request.start_date), request.timezone)
+    new_note = {_SETTINGS: settings, _LISTING: _digest(*sorted(f"{n}: {present[n]}" for n in present))}
+    if listing is not None and note == new_note:
+        return Inventory(latest(known), known, known, note, based_on)
+    states = {name: entry.state for (name, _), entry in known.items()}
+    trusted = listing is not None and note.get(_SETTINGS) == settings
+    changed = {n for n, state in present.items() if not trusted or states.get(n) != state}
+    counts = _count(spark, request, changed) if changed else {}
+    log.info(
+        "source: %d new or changed, of %d; %d rows counted",
+        len(changed),
+        len(present),
+        sum(rows for rows, _ in counts.values()),
+    )
+    number = latest(known) + 1
+    entries = updated(known, counts, changed, present, number, request.start_date)
+    return Inventory(number, entries, known, new_note, based_on)
+
+
+def record_inventory(
+    spark: SparkSession, tables: Tables, request: StepRequest, inventory: Inventory
+) -> LateReport:
+    """Write an inventory, and that the requested days hold what it says; tells the late days.
+
+    Raises:
+        TableConflictError: Other runs kept writing theirs.
+    """
+    first, tries = inventory, 1
+    while True:
+        entries = {**inventory.entries, **_marks(request.days, first, inventory)}
+        changed = {key: e for key, e in entries.items() if inventory.known.get(key) != e}
+        try:
+            if changed or inventory.note != tables.note(SOURCE_INVENTORY):
+                rows = [
+                    (name, day, e.rows, e.checksum, e.state, e.inventory)
+                    for (name, day), e in changed.items()
+                ]
+                tables.upsert(
+                    SOURCE_INVENTORY,
+                    spark.createDataFrame(rows, SOURCE_INVENTORY.struct),
+                    None,
+                    inventory.note,
+                    based_on=inventory.based_on,
+                )
+            today = request.run_time.astimezone(ZoneInfo(request.timezone)).date()
+            return late_report(entries, request.days, today, request.max_lateness_days)
+        except TableConflictError:
+            if tries == MAX_TRIES:
+                raise
+            time.sleep(random.uniform(0.1, 1) * tries)
+            tries += 1
+            inventory = take_inventory(spark, tables, request)
+
+
+def latest(entries: Entries) -> int:
+    """Number of the latest inventory among entries; 0 without any."""
+    return max((entry.inventory for entry in entries.values()), default=0)
+
+
+def updated(
+    known: Entries,
+    counts: Counts,
+    read: Collection[str],
+    present: Mapping[str, str | None],
+    number: int,
+    start_date: date,
+) -> dict[tuple[str, date], Entry]:
+    """The entries after an inventory.
+
+    Args:
+        known: Those before it.
+        counts: Rows and checksum per name and day, of the names in `read`.
+        read: New and changed files, or the table.
+        present: The state of all that is there.
+        number: The number of this inventory; goes to what has changed.
+        start_date: Day under which a file without rows is remembered.
+    """
+
+    def entry(key: tuple[str, date], rows: int, checksum: int, state: str | None) -> Entry:
+        before = known.get(key)
+        same = before is not None and (before.rows, before.checksum) == (rows, checksum)
+        # Nothing was there and nothing is there now: no change of the day.
+        same = same or (before is None and rows == 0)
+        return Entry(rows, checksum, state, before.inventory if before and same else number)
+
+    entries = dict(known)
+    for (name, day), before in known.items():
+        if name == READ:
+            continue
+        if name not in present:
+            entries[name, day] = entry((name, day), 0, 0, GONE)
+        elif name in read and (name, day) not in counts:
+            entries[name, day] = entry((name, day), 0, 0, present[name])
+        else:
+            entries[name, day] = before
+    for key, (rows, checksum) in counts.items():
+        entries[key] = entry(key, rows, checksum, present[key[0]])
+    for name in set(read) - {name for name, _ in entries}:
+        entries[name, start_date] = Entry(0, 0, present[name], 0)
+    return entries
+
+
+def late_report(
+    entries: Entries, just_read: Collection[date], today: date, max_lateness_days: int
+) -> LateReport:
+    """The days that were read before and have changed since.
+
+    Lateness counts from the last complete day, the one before `today`: its own events may arrive
+    until then without being late.
+    """
+    marks = {day: entry for (name, day), entry in entries.items() if name == READ}
+    rows = dict.fromkeys(marks, 0)
+    changed = dict.fromkeys(marks, 0)
+    for (name, day), entry in entries.items():
+        if name != READ and day in marks:
+            rows[day] += entry.rows
+            changed[day] = max(changed[day], entry.inventory)
+    late = []
+    for day, mark in sorted(marks.items()):
+        if changed[day] > mark.inventory and day not in just_read:
+            days_late = (today - ONE_DAY - day).days
+            late.append(
+                LateDay(
+                    day=day,
+                    rows=rows[day] - mark.rows,
+                    inventory=changed[day],
+                    days_late=max(days_late, 0),
+                    within_limit=days_late <= max_lateness_days,
+                )
+            )
+    again = {day.day for day in late if day.within_limit}
+    again |= {day + ONE_DAY for day in again if day + ONE_DAY in marks}
+    return LateReport(days=tuple(late), follow_up=tuple(sorted(again)))
+
+
+def _marks(
+    days: Iterable[date], first: Inventory, now: Inventory
+) -> dict[tuple[str, date], Entry]:
+    """That days are read: up to `now`, where it says the same of them as `first`.
+
+    `first` was there before the events were read. Where another run has found more of a day in the
+    meantime, the day counts as read only up to what was known before, and so as late.
+    """
+    marks = {}
+    for day in days:
+        before, after = _of_day(first.entries, day), _of_day(now.entries, day)
+        number = now.number if before == after else first.known_number
+        marks[READ, day] = Entry(sum(rows for rows, _ in before.values()), 0, None, number)
+    return marks
+
+
+def _of_day(entries: Entries, day: date) -> dict[str, tuple[int, int]]:
+    return {
+        name: (entry.rows, entry.checksum)
+        for (name, at), entry in entries.items()
+        if at == day and name != READ and entry.rows
+    }
+
+
+def _stored(tables: Tables) -> dict[tuple[str, date], Entry]:
+    return {
+        (row["sourceFile"], row[EVENT_DATE]): Entry(
+            row["rows"], row["checksum"], row["state"], row["inventory"]
+        )
+        for row in tables.read(SOURCE_INVENTORY).collect()
+    }
+
+
+def _count(spark: SparkSession, request: StepRequest, names: Collection[str]) -> Counts:
+    spec = _source(request)
+    counted = rows_by_file(
+        read_source(spark, spec, request.scratch, only=names),
+        spec=spec,
+        start_date=request.start_date,
+        timezone=request.timezone,
+        run_time=request.run_time,
+    )
+    # Rows of tables have no file.
+    name = F.coalesce("sourceFile", F.lit(spec.location)).alias("sourceFile")
+    return {
+        (row["sourceFile"], row[EVENT_DATE]): (row["rows"], row["checksum"])
+        for row in counted.select(name, EVENT_DATE, "rows", "checksum").collect()
+    }
+
+
+def _source(request: StepRequest) -> SourceSpec:
+    if request.source is None:
+        raise ValueError("an inventory needs a source")
+    return request.source
+
+
+def _digest(*texts: str) -> str:
+    return hashlib.sha256(json.dumps(texts).encode()).hexdigest()

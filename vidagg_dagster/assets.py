@@ -5,13 +5,14 @@ the result. What a step computes is in `engine/`.
 """
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
 
 from vidagg_dagster.checks import check_results, check_specs, report_days
+from vidagg_dagster.engine.lineage import LINEAGE, PLAYER_EVENTS, VIDEO_METADATA
 from vidagg_dagster.engine.schemas import (
     AGGREGATED_ENGAGEMENT,
     QUALITY_REPORT,
@@ -21,16 +22,33 @@ from vidagg_dagster.engine.schemas import (
     WATCH_INTERVALS,
     Table,
 )
-from vidagg_dagster.partitions import LOOK_BACK, backfill_policy, daily_partitions, days_of
+from vidagg_dagster.partitions import (
+    LOOK_BACK,
+    backfill_policy,
+    by_deadline,
+    daily_partitions,
+    days_of,
+)
 from vidagg_dagster.settings import Settings
-from vidagg_dagster.steps.contract import StepName, StepRequest, StepResult, TableStore
+from vidagg_dagster.steps.contract import (
+    EVENT_COLUMNS,
+    LateReport,
+    StepName,
+    StepRequest,
+    StepResult,
+    TableStore,
+)
 from vidagg_dagster.steps.runner import StepRunner
-from vidagg_dagster.targets import StepPolicies, step_policies
+from vidagg_dagster.targets import POOL, StepPolicies, step_policies
 
 GROUP = "video_engagement"
 OWNERS = ["team:data"]
 KINDS = {"pyspark", "deltalake"}
-VIDEO_METADATA = "video_metadata"
+FOLLOW_UP = "follow_up"
+"""Metadata of raw_events: the days that late events make necessary to run again."""
+
+MOST_LATE_DAYS = 100
+"""The newest of them are shown."""
 
 Events = Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]
 
@@ -46,18 +64,28 @@ def build_assets(settings: Settings) -> list[dg.AssetsDefinition | dg.AssetSpec]
 def _build(settings: Settings, policies: StepPolicies) -> list[dg.AssetsDefinition | dg.AssetSpec]:
     daily = daily_partitions(settings)
     backfills = backfill_policy(settings)
+    freshness = by_deadline(settings)
 
-    @dg.asset(
-        group_name=GROUP,
-        owners=OWNERS,
-        kinds=KINDS,
-        pool=policies.pool,
-        retry_policy=policies.retries,
-        partitions_def=daily,
-        backfill_policy=backfills,
-        check_specs=check_specs(RAW_EVENTS.name, daily),
-        metadata=_describe(settings, RAW_EVENTS),
-    )
+    def table_asset(
+        table: Table, deps: Sequence[dg.AssetsDefinition | dg.AssetDep | str]
+    ) -> Callable[[Callable[..., Events]], dg.AssetsDefinition]:
+        """What all assets have in common."""
+        partitions = daily if table.partitioned else None
+        return dg.asset(
+            group_name=GROUP,
+            owners=OWNERS,
+            kinds=KINDS,
+            pool=POOL,
+            retry_policy=policies.retries,
+            partitions_def=partitions,
+            backfill_policy=backfills if partitions else dg.BackfillPolicy.single_run(),
+            freshness_policy=freshness,
+            deps=deps,
+            check_specs=check_specs(table.name, partitions),
+            metadata=_describe(settings, table),
+        )
+
+    @table_asset(RAW_EVENTS, deps=[PLAYER_EVENTS])
     def raw_events(
         context: dg.AssetExecutionContext, steps: dg.ResourceParam[StepRunner]
     ) -> Events:
@@ -65,21 +93,16 @@ def _build(settings: Settings, policies: StepPolicies) -> list[dg.AssetsDefiniti
 
         Rejected rows go to `rejected_events` with their payload and every reason, and the counts
         of both to `ingestion_counts`: input = accepted + duplicates + rejected.
+
+        Each run also looks for events that have arrived for days that were read before. Days that
+        are not too old for it (VIDAGG_MAX_LATENESS_DAYS) run again by themselves, if the sensor
+        `late_events` is on.
         """
         request = _request(context, settings, StepName.RAW_EVENTS)
         yield from _report(context, steps.run(context, request))
 
-    @dg.asset(
-        group_name=GROUP,
-        owners=OWNERS,
-        kinds=KINDS,
-        pool=policies.pool,
-        retry_policy=policies.retries,
-        partitions_def=daily,
-        backfill_policy=backfills,
-        deps=[dg.AssetDep(raw_events, partition_mapping=LOOK_BACK), VIDEO_METADATA],
-        check_specs=check_specs(SESSIONS.name, daily),
-        metadata=_describe(settings, SESSIONS),
+    @table_asset(
+        SESSIONS, deps=[dg.AssetDep(raw_events, partition_mapping=LOOK_BACK), VIDEO_METADATA]
     )
     def sessions(context: dg.AssetExecutionContext, steps: dg.ResourceParam[StepRunner]) -> Events:
         """One row per session and day: a (userId, sessionId), cut wherever it was idle too long.
@@ -90,18 +113,7 @@ def _build(settings: Settings, policies: StepPolicies) -> list[dg.AssetsDefiniti
         request = _request(context, settings, StepName.SESSIONS)
         yield from _report(context, steps.run(context, request))
 
-    @dg.asset(
-        group_name=GROUP,
-        owners=OWNERS,
-        kinds=KINDS,
-        pool=policies.pool,
-        retry_policy=policies.retries,
-        partitions_def=daily,
-        backfill_policy=backfills,
-        deps=[sessions],
-        check_specs=check_specs(WATCH_INTERVALS.name, daily),
-        metadata=_describe(settings, WATCH_INTERVALS),
-    )
+    @table_asset(WATCH_INTERVALS, deps=[sessions])
     def watch_intervals(
         context: dg.AssetExecutionContext, steps: dg.ResourceParam[StepRunner]
     ) -> Events:
@@ -112,18 +124,7 @@ def _build(settings: Settings, policies: StepPolicies) -> list[dg.AssetsDefiniti
         request = _request(context, settings, StepName.WATCH_INTERVALS)
         yield from _report(context, steps.run(context, request))
 
-    @dg.asset(
-        group_name=GROUP,
-        owners=OWNERS,
-        kinds=KINDS,
-        pool=policies.pool,
-        retry_policy=policies.retries,
-        partitions_def=daily,
-        backfill_policy=backfills,
-        deps=[watch_intervals, sessions, VIDEO_METADATA],
-        check_specs=check_specs(USER_VIDEO_ENGAGEMENT.name, daily),
-        metadata=_describe(settings, USER_VIDEO_ENGAGEMENT),
-    )
+    @table_asset(USER_VIDEO_ENGAGEMENT, deps=[watch_intervals, sessions, VIDEO_METADATA])
     def user_video_engagement(
         context: dg.AssetExecutionContext, steps: dg.ResourceParam[StepRunner]
     ) -> Events:
@@ -131,17 +132,7 @@ def _build(settings: Settings, policies: StepPolicies) -> list[dg.AssetsDefiniti
         request = _request(context, settings, StepName.USER_VIDEO_ENGAGEMENT)
         yield from _report(context, steps.run(context, request))
 
-    @dg.asset(
-        group_name=GROUP,
-        owners=OWNERS,
-        kinds=KINDS,
-        pool=policies.pool,
-        retry_policy=policies.retries,
-        backfill_policy=dg.BackfillPolicy.single_run(),
-        deps=[user_video_engagement],
-        check_specs=check_specs(AGGREGATED_ENGAGEMENT.name),
-        metadata=_describe(settings, AGGREGATED_ENGAGEMENT),
-    )
+    @table_asset(AGGREGATED_ENGAGEMENT, deps=[user_video_engagement])
     def aggregated_user_video_engagement(
         context: dg.AssetExecutionContext, steps: dg.ResourceParam[StepRunner]
     ) -> Events:
@@ -153,18 +144,7 @@ def _build(settings: Settings, policies: StepPolicies) -> list[dg.AssetsDefiniti
         request = _request(context, settings, StepName.AGGREGATED_ENGAGEMENT)
         yield from _report(context, steps.run(context, request))
 
-    @dg.asset(
-        group_name=GROUP,
-        owners=OWNERS,
-        kinds=KINDS,
-        pool=policies.pool,
-        retry_policy=policies.retries,
-        partitions_def=daily,
-        backfill_policy=backfills,
-        deps=[raw_events, sessions, user_video_engagement],
-        check_specs=check_specs(QUALITY_REPORT.name, daily),
-        metadata=_describe(settings, QUALITY_REPORT),
-    )
+    @table_asset(QUALITY_REPORT, deps=[raw_events, sessions, user_video_engagement])
     def quality_report(
         context: dg.AssetExecutionContext, steps: dg.ResourceParam[StepRunner]
     ) -> Events:
@@ -172,16 +152,8 @@ def _build(settings: Settings, policies: StepPolicies) -> list[dg.AssetsDefiniti
         request = _request(context, settings, StepName.QUALITY_REPORT)
         yield from _report(context, steps.run(context, request))
 
-    video_metadata = dg.AssetSpec(
-        VIDEO_METADATA,
-        description="One row per video: `videoId`, `duration` in seconds, `title`. Kept elsewhere; "
-        "VIDAGG_VIDEO_METADATA says where.",
-        group_name=GROUP,
-        owners=OWNERS,
-        metadata={"location": settings.video_metadata or "not set"},
-    )
     return [
-        video_metadata,
+        *_inputs(settings),
         raw_events,
         sessions,
         watch_intervals,
@@ -189,6 +161,41 @@ def _build(settings: Settings, policies: StepPolicies) -> list[dg.AssetsDefiniti
         aggregated_user_video_engagement,
         quality_report,
     ]
+
+
+def _inputs(settings: Settings) -> Iterator[dg.AssetSpec]:
+    """What is kept elsewhere; shown for the lineage."""
+    columns = [dg.TableColumn(settings.columns.get(name, name), "any") for name in EVENT_COLUMNS]
+    yield dg.AssetSpec(
+        PLAYER_EVENTS,
+        description="One row per event as players send it. Kept elsewhere; VIDAGG_SOURCE says "
+        "where. Read by raw_events, which notices what is new in it.",
+        group_name=GROUP,
+        owners=OWNERS,
+        kinds={"source"},
+        metadata={
+            "location": settings.source or "not set",
+            "dagster/column_schema": dg.TableSchema(columns),
+        },
+    )
+    yield dg.AssetSpec(
+        VIDEO_METADATA,
+        description="One row per video: `videoId`, `duration` in seconds, `title`. Kept elsewhere; "
+        "VIDAGG_VIDEO_METADATA says where.",
+        group_name=GROUP,
+        owners=OWNERS,
+        kinds={"source"},
+        metadata={
+            "location": settings.video_metadata or "not set",
+            "dagster/column_schema": dg.TableSchema(
+                [
+                    dg.TableColumn("videoId", "string", description="The video."),
+                    dg.TableColumn("duration", "double", description="Its length in seconds."),
+                    dg.TableColumn("title", "string", description="Its title."),
+                ]
+            ),
+        },
+    )
 
 
 def _request(context: dg.AssetExecutionContext, settings: Settings, step: StepName) -> StepRequest:
@@ -204,6 +211,7 @@ def _request(context: dg.AssetExecutionContext, settings: Settings, step: StepNa
         video_metadata=settings.video_metadata,
         estimate_missing_durations=settings.estimate_missing_durations,
         rules=settings.rules,
+        max_lateness_days=settings.max_lateness_days,
     )
 
 
@@ -236,8 +244,33 @@ def _run_metadata(result: StepResult) -> dict[str, Any]:
         shown["top_videos"] = dg.MetadataValue.table(
             [dg.TableRecord(dict(row)) for row in result.top]
         )
+    if result.late is not None and result.late.days:
+        shown |= _late(result.late)
     links = {name: dg.MetadataValue.url(page) for name, page in result.links.items()}
     return {**shown, **result.metrics, "seconds": result.seconds, **links}
+
+
+def _late(late: LateReport) -> dict[str, Any]:
+    records = [
+        dg.TableRecord(
+            {
+                "day": day.day.isoformat(),
+                "rows": day.rows,
+                "days_late": day.days_late,
+                "runs_again": "by itself" if day.within_limit else "only by hand",
+            }
+        )
+        for day in late.days[-MOST_LATE_DAYS:]
+    ]
+    follow_up = {
+        "days": [day.isoformat() for day in late.follow_up],
+        "inventory": max((day.inventory for day in late.days if day.within_limit), default=0),
+    }
+    return {
+        "late_days": dg.MetadataValue.table(records),
+        "late_rows": sum(day.rows for day in late.days),
+        FOLLOW_UP: dg.MetadataValue.json(follow_up),
+    }
 
 
 def _table(name: str, values: dict[str, int | float | str | None]) -> dict[str, Any]:
@@ -253,6 +286,7 @@ _MEASURE_SCHEMA = dg.TableSchema(
 
 
 def _describe(settings: Settings, table: Table) -> dict[str, Any]:
+    theirs = {PLAYER_EVENTS: settings.columns}
     return {
         **_place(settings.store, table),
         "dagster/column_schema": dg.TableSchema(
@@ -261,7 +295,22 @@ def _describe(settings: Settings, table: Table) -> dict[str, Any]:
                 for column in table.columns
             ]
         ),
+        "dagster/column_lineage": dg.TableColumnLineage(
+            {
+                column: [
+                    dg.TableColumnDep(
+                        dg.AssetKey(origin), _named(theirs.get(origin, {}), origin_column)
+                    )
+                    for origin, origin_column in origins
+                ]
+                for column, origins in LINEAGE[table.name].items()
+            }
+        ),
     }
+
+
+def _named(theirs: Mapping[str, str], column: str) -> str:
+    return theirs.get(column, column)
 
 
 def _place(store: TableStore, table: Table) -> dict[str, Any]:

@@ -1,9 +1,10 @@
-"""The code location: settings -> assets with their checks, the job and what runs the steps."""
+"""The code location: settings -> assets with checks, job, schedule, sensors, what runs steps."""
 
 import dagster as dg
 
 from vidagg_dagster.assets import build_assets
-from vidagg_dagster.jobs import daily_engagement
+from vidagg_dagster.jobs import daily_engagement, daily_schedule
+from vidagg_dagster.sensors import alerts, late_events
 from vidagg_dagster.settings import load_settings
 from vidagg_dagster.targets import executor, steps
 
@@ -15,6 +16,8 @@ def defs() -> dg.Definitions:
     return dg.Definitions(
         assets=build_assets(settings),
         jobs=[daily_engagement],
+        schedules=[daily_schedule(settings)],
+        sensors=[late_events(settings), alerts(settings)],
         resources={"steps": steps(settings)},
         executor=executor(settings),
     )

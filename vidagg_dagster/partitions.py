@@ -1,6 +1,6 @@
 """The daily partitions, and how many days a step of one day looks back."""
 
-from datetime import date
+from datetime import date, timedelta
 
 import dagster as dg
 
@@ -25,6 +25,19 @@ def backfill_policy(settings: Settings) -> dg.BackfillPolicy:
     """How a backfill is split into runs. The same on every asset, else Dagster splits by asset."""
     most = settings.max_days_per_run
     return dg.BackfillPolicy.multi_run(most) if most else dg.BackfillPolicy.single_run()
+
+
+def by_deadline(settings: Settings) -> dg.FreshnessPolicy:
+    """Fresh is what was materialized after midnight, once the day's deadline has passed.
+
+    For the badge in the UI. It does not know which partition was materialized; the alert of a
+    missing day does.
+    """
+    return dg.FreshnessPolicy.cron(
+        deadline_cron=f"0 {settings.deadline_hour} * * *",
+        lower_bound_delta=timedelta(hours=settings.deadline_hour),
+        timezone=settings.timezone,
+    )
 
 
 def days_of(context: dg.AssetExecutionContext) -> tuple[date, ...]:

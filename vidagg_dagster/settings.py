@@ -17,12 +17,13 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 from zoneinfo import ZoneInfo, available_timezones
 
 from dotenv import dotenv_values
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from vidagg_dagster.engine.rules import EngagementRules
 from vidagg_dagster.settings_databricks import DatabricksSettings, incomplete, unreachable
+from vidagg_dagster.settings_operations import OperationsSettings
 from vidagg_dagster.steps.contract import (
     EVENT_COLUMNS,
     SourceSpec,
@@ -47,12 +48,12 @@ def _allowed(text: str) -> dict[str, Any]:
     return {"allowed": text}
 
 
-class Settings(BaseSettings, EngagementRules, DatabricksSettings):
+class Settings(BaseSettings, EngagementRules, DatabricksSettings, OperationsSettings):
     """What can be configured. A field `xyz` is the variable `VIDAGG_XYZ`.
 
     The rules of the arithmetic are inherited, so that each is declared once, in
     `EngagementRules`; `settings.rules` gives them back as that model. Those of Databricks are in
-    `DatabricksSettings`.
+    `DatabricksSettings`, those of schedule, late events and alerts in `OperationsSettings`.
     """
 
     model_config = SettingsConfigDict(
@@ -290,16 +291,19 @@ def _impossible(error: ValidationError, given: Mapping[str, str]) -> Iterator[st
         reason = fault["msg"].removeprefix("Value error, ")
         if not fault["loc"]:  # A rule about several settings; its message names them.
             names = [field for field in Settings.model_fields if field in reason]
-            values = ", ".join(
-                f"{variable_name(name)}={given.get(variable_name(name), default_text(name))!r}"
-                for name in names
-            )
+            values = ", ".join(f"{variable_name(name)}={_shown(name, given)}" for name in names)
             yield f"{values}: {reason}"
             continue
         field = str(fault["loc"][0])
-        name = variable_name(field)
-        value = given.get(name, default_text(field))
-        yield f"{name}={value!r}: {reason}; allowed: {allowed_values(field)}"
+        shown = _shown(field, given)
+        yield f"{variable_name(field)}={shown}: {reason}; allowed: {allowed_values(field)}"
+
+
+def _shown(field: str, given: Mapping[str, str]) -> str:
+    """What a setting is set to, for messages: these end in logs, where no secret may be."""
+    value = given.get(variable_name(field), default_text(field))
+    secret = SecretStr in _union(Settings.model_fields[field].annotation)
+    return "(not shown)" if secret and value else repr(value)
 
 
 def _did_you_mean(word: str, known: Any) -> str:
@@ -358,6 +362,6 @@ def _union(annotation: Any) -> tuple[Any, ...]:
 def default_text(field: str) -> str:
     """The default of a field as it would be written; empty where there is none."""
     default = Settings.model_fields[field].get_default(call_default_factory=True)
-    if default is None or default == {}:
+    if default is None or default == {} or default == ():
         return ""
     return str(default).lower() if isinstance(default, bool) else str(default)

@@ -8,14 +8,18 @@ from pathlib import Path
 from vidagg_dagster.engine.rules import EngagementRules
 from vidagg_dagster.settings import Settings, allowed_values, default_text, variable_name
 from vidagg_dagster.settings_databricks import DatabricksSettings
+from vidagg_dagster.settings_operations import OperationsSettings
 
 
 def _sections() -> tuple[tuple[str, list[str]], ...]:
     rules = list(EngagementRules.model_fields)
     databricks = list(DatabricksSettings.model_fields)
-    own = [field for field in Settings.model_fields if field not in {*rules, *databricks}]
+    operations = list(OperationsSettings.model_fields)
+    others = {*rules, *databricks, *operations}
+    own = [field for field in Settings.model_fields if field not in others]
     return (
         ("Where and how", own),
+        ("Every day: schedule, late events, alerts", operations),
         ("On Databricks", databricks),
         ("Rules of the arithmetic", rules),
     )

@@ -15,12 +15,14 @@ from vidagg_dagster.steps.local import LocalSteps
 if TYPE_CHECKING:
     from vidagg_dagster.steps.databricks import DatabricksSteps
 
+POOL = "vidagg_tables"
+"""Of every asset. `dagster.yaml` lets one run of it go at a time, so that runs never interleave."""
+
 
 @dataclass(frozen=True)
 class StepPolicies:
     """How Dagster treats the steps of all assets."""
 
-    pool: str | None = None
     retries: dg.RetryPolicy | None = None
 
 
@@ -72,11 +74,9 @@ def executor(settings: Settings) -> dg.ExecutorDefinition:
 
 
 def step_policies(settings: Settings) -> StepPolicies:
-    """Pool and retries. None locally, where a second try would only hide what is wrong."""
+    """Retries. None locally, where a second try would only hide what is wrong."""
     if settings.target == "local":
         return StepPolicies()
-    from vidagg_dagster.steps.databricks import POOL
-
     retries = settings.databricks_retries
     policy = dg.RetryPolicy(
         max_retries=retries,
@@ -84,7 +84,7 @@ def step_policies(settings: Settings) -> StepPolicies:
         backoff=dg.Backoff.EXPONENTIAL,
         jitter=dg.Jitter.PLUS_MINUS,
     )
-    return StepPolicies(pool=POOL, retries=policy if retries else None)
+    return StepPolicies(retries=policy if retries else None)
 
 
 def _require_databricks() -> None:

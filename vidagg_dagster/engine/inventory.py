@@ -83,7 +83,10 @@ def take_inventory(spark: SparkSession, tables: Tables, request: StepRequest) ->
     listing = list_source(spec)
     present: Mapping[str, str | None] = {spec.location: None} if listing is None else listing
     settings = _digest(spec.model_dump_json(), str(request.start_date), request.timezone)
-    new_note = {_SETTINGS: settings, _LISTING: _digest(*sorted(f"{n}: {present[n]}" for n in present))}
+    new_note = {
+        _SETTINGS: settings,
+        _LISTING: _digest(*sorted(f"{n}: {present[n]}" for n in present)),
+    }
     if listing is not None and note == new_note:
         return Inventory(latest(known), known, known, note, based_on)
     states = {name: entry.state for (name, _), entry in known.items()}
@@ -217,9 +220,7 @@ def late_report(
     return LateReport(days=tuple(late), follow_up=tuple(sorted(again)))
 
 
-def _marks(
-    days: Iterable[date], first: Inventory, now: Inventory
-) -> dict[tuple[str, date], Entry]:
+def _marks(days: Iterable[date], first: Inventory, now: Inventory) -> dict[tuple[str, date], Entry]:
     """That days are read: up to `now`, where it says the same of them as `first`.
 
     `first` was there before the events were read. Where another run has found more of a day in the

@@ -30,9 +30,6 @@ from vidagg_dagster.databricks.workspace import (
 )
 from vidagg_dagster.steps.contract import REQUEST, StepRequest, StepResult
 
-POOL: Final = "databricks"
-"""The pool of every step, so that a deployment can limit how many jobs run at once."""
-
 JOB_PAGE: Final = "databricks_job"
 """Name of the link to the job's page, in the metadata of what a step materialized."""
 

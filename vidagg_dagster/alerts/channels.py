@@ -1,0 +1,223 @@
+"""Where alerts go: log, Slack, Microsoft Teams, e-mail, any webhook.
+
+What a channel raises never carries its address: the addresses of webhooks are secrets, and error
+texts of HTTP clients repeat them.
+"""
+
+import logging
+import smtplib
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
+from email.message import EmailMessage
+from importlib.util import find_spec
+from typing import Final, Literal, Protocol
+
+from vidagg_dagster.alerts.message import Alert
+from vidagg_dagster.settings import Settings, SettingsError
+from vidagg_dagster.steps.contract import Severity
+
+log = logging.getLogger(__name__)
+
+TIMEOUT_S: Final = 10
+"""For one attempt; a channel that hangs must not hold up the others."""
+
+
+class DeliveryError(RuntimeError):
+    """An alert did not get through; the message says why, without address or secret."""
+
+
+class Channel(Protocol):
+    """One way to people."""
+
+    @property
+    def name(self) -> str:
+        """As the command line calls it."""
+        ...
+
+    def send(self, alert: Alert) -> None:
+        """Deliver; returns only if it was taken.
+
+        Raises:
+            DeliveryError: It was not.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class LogChannel:
+    """Python's logging, and so the log of the daemon or of whatever collects it."""
+
+    name: str = "log"
+
+    def send(self, alert: Alert) -> None:
+        """Write one line."""
+        level = logging.ERROR if alert.severity is Severity.ERROR else logging.WARNING
+        log.log(level, "%s", " | ".join(alert.text().splitlines()))
+
+
+@dataclass(frozen=True, repr=False)
+class SlackChannel:
+    """An incoming webhook of Slack."""
+
+    url: str
+    name: str = "slack"
+
+    def send(self, alert: Alert) -> None:
+        """Post the message as text."""
+        from slack_sdk.webhook import WebhookClient
+
+        # Its own second try would double the time that a hanging channel takes.
+        client = WebhookClient(self.url, timeout=TIMEOUT_S, retry_handlers=[])
+        try:
+            response = client.send(text=_slack_text(alert), unfurl_links=False)
+        except Exception as error:
+            raise DeliveryError(_kind(error)) from None
+        if response.status_code != 200:
+            raise DeliveryError(f"HTTP {response.status_code}")
+
+
+@dataclass(frozen=True, repr=False)
+class TeamsChannel:
+    """A webhook of Microsoft Teams, as Workflows make them."""
+
+    url: str
+    name: str = "teams"
+
+    def send(self, alert: Alert) -> None:
+        """Post the message as an adaptive card."""
+        from dagster_msteams import MSTeamsResource
+        from dagster_msteams.adaptive_card import AdaptiveCard
+
+        card = AdaptiveCard()
+        for line in alert.lines():
+            card.add_attachment(line)
+        if alert.link:
+            card.add_attachment(f"[Open in Dagster]({alert.link})")
+        try:
+            MSTeamsResource(hook_url=self.url, timeout=TIMEOUT_S).get_client().post_message(
+                card.payload
+            )
+        except Exception as error:
+            raise DeliveryError(_kind(error)) from None
+
+
+@dataclass(frozen=True, repr=False)
+class WebhookChannel:
+    """Any address that takes a JSON object by POST."""
+
+    url: str
+    name: str = "webhook"
+
+    def send(self, alert: Alert) -> None:
+        """Post `Alert.payload`; any 2xx is a yes."""
+        import requests
+
+        try:
+            response = requests.post(
+                self.url, json=alert.payload(), timeout=TIMEOUT_S, allow_redirects=False
+            )
+        except requests.RequestException as error:
+            raise DeliveryError(_kind(error)) from None
+        if not 200 <= response.status_code < 300:
+            raise DeliveryError(f"HTTP {response.status_code}")
+
+
+@dataclass(frozen=True, repr=False)
+class EmailChannel:
+    """An SMTP server."""
+
+    host: str
+    port: int
+    security: Literal["starttls", "tls", "none"]
+    sender: str
+    receivers: tuple[str, ...]
+    user: str | None = None
+    password: str | None = None
+    name: str = "email"
+
+    def send(self, alert: Alert) -> None:
+        """One message to all receivers."""
+        message = EmailMessage()
+        # A header holds one line.
+        message["Subject"] = " ".join(f"vidagg: {alert.lines()[0]}".split())
+        message["From"] = self.sender
+        message["To"] = ", ".join(self.receivers)
+        message.set_content(alert.text())
+        try:
+            with self._connected() as smtp:
+                refused = smtp.send_message(message)
+        except (OSError, smtplib.SMTPException) as error:
+            code = getattr(error, "smtp_code", None)
+            raise DeliveryError(f"{_kind(error)}{f' {code}' if code else ''}") from None
+        if refused:
+            raise DeliveryError(f"{len(refused)} of {len(self.receivers)} receivers were refused")
+
+    def _connected(self) -> smtplib.SMTP:
+        if self.security == "tls":
+            context = ssl.create_default_context()
+            smtp: smtplib.SMTP = smtplib.SMTP_SSL(
+                self.host, self.port, timeout=TIMEOUT_S, context=context
+            )
+        else:
+            smtp = smtplib.SMTP(self.host, self.port, timeout=TIMEOUT_S)
+        try:
+            if self.security == "starttls":
+                smtp.starttls(context=ssl.create_default_context())
+            if self.user is not None:
+                smtp.login(self.user, self.password or "")
+        except BaseException:
+            smtp.close()
+            raise
+        return smtp
+
+
+def channels(settings: Settings) -> tuple[Channel, ...]:
+    """The log, and every channel that the settings name.
+
+    Raises:
+        SettingsError: A channel needs a package that is not installed.
+    """
+    return tuple(_channels(settings))
+
+
+def _channels(settings: Settings) -> Iterator[Channel]:
+    yield LogChannel()
+    if settings.alert_slack_webhook is not None:
+        _require("slack_sdk", "VIDAGG_ALERT_SLACK_WEBHOOK")
+        yield SlackChannel(settings.alert_slack_webhook.get_secret_value())
+    if settings.alert_teams_webhook is not None:
+        _require("dagster_msteams", "VIDAGG_ALERT_TEAMS_WEBHOOK")
+        yield TeamsChannel(settings.alert_teams_webhook.get_secret_value())
+    if settings.alert_email_to:
+        password = settings.alert_smtp_password
+        yield EmailChannel(
+            host=settings.alert_smtp_host or "",
+            port=settings.alert_smtp_port,
+            security=settings.alert_smtp_security,
+            sender=settings.alert_email_from or "",
+            receivers=settings.alert_email_to,
+            user=settings.alert_smtp_user,
+            password=None if password is None else password.get_secret_value(),
+        )
+    if settings.alert_webhook is not None:
+        yield WebhookChannel(settings.alert_webhook.get_secret_value())
+
+
+def _require(package: str, setting: str) -> None:
+    if find_spec(package) is None:
+        raise SettingsError(
+            f"{setting} needs the Python package {package.replace('_', '-')}: "
+            "pip install 'vidagg_dagster[orchestration,alerts]'"
+        )
+
+
+def _kind(error: BaseException) -> str:
+    """What went wrong, by its class alone."""
+    reason = getattr(error, "reason", None)  # urllib wraps what the socket said
+    return type(reason if isinstance(reason, BaseException) else error).__name__
+
+
+def _slack_text(alert: Alert) -> str:
+    # Slack's only special characters; an asset's or check's name may hold none, an error may.
+    return alert.text().replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

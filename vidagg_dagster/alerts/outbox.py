@@ -1,0 +1,174 @@
+"""Alerts until they are delivered: told once, tried again with growing waits, given up after a day.
+
+A value, not a place: the state goes into the cursor of the sensor and comes back from it.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict
+
+from vidagg_dagster.alerts.channels import Channel, DeliveryError
+from vidagg_dagster.alerts.message import Alert, Cause
+from vidagg_dagster.steps.contract import Severity
+
+log = logging.getLogger(__name__)
+
+FIRST_WAIT_S: Final = 15.0
+LONGEST_WAIT_S: Final = 3600.0
+GIVE_UP_AFTER_S: Final = 86_400.0
+SAY_AGAIN_AFTER_S: Final = 86_400.0
+"""The same cause of the same day, with the same counts, is told again after this."""
+MOST_PENDING: Final = 100
+"""For each channel. What is beyond is told as a number."""
+MOST_SENT: Final = 1000
+TICK_BUDGET_S: Final = 40.0
+"""Dagster ends a sensor's tick after 60 s; what was sent before would be sent once more."""
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Pending(_Model):
+    """An alert that one channel has not taken yet."""
+
+    alert: Alert
+    channel: str
+    since: float
+    tries: int = 0
+    next_try: float = 0.0
+    last_error: str = ""
+
+
+class Told(_Model):
+    """When a cause was last told, and what it said."""
+
+    fingerprint: str
+    at: float
+
+
+class Outbox(_Model):
+    """What has been looked at, told, and is still to be told."""
+
+    seen_until: float
+    """Runs that ended before were looked at; seconds since 1970."""
+    seen_runs: tuple[str, ...] = ()
+    """Those that ended shortly before it."""
+    day_due: date | None = None
+    """The last day whose deadline was looked at."""
+    told: Mapping[str, Told] = {}
+    pending: tuple[Pending, ...] = ()
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What came of one round."""
+
+    outbox: Outbox
+    sent: int
+    failed: tuple[str, ...]
+    """A line for each channel that did not take an alert."""
+
+
+def accept(
+    outbox: Outbox, alerts: Iterable[Alert], channels: Sequence[Channel], now: float
+) -> Outbox:
+    """Put new alerts into the outbox, for each channel, unless the same was told lately."""
+    told = {key: entry for key, entry in outbox.told.items() if now - entry.at < SAY_AGAIN_AFTER_S}
+    pending = list(outbox.pending)
+    for alert in alerts:
+        entry = told.get(alert.key)
+        if entry is not None and entry.fingerprint == alert.fingerprint:
+            continue
+        told[alert.key] = Told(fingerprint=alert.fingerprint, at=now)
+        pending += [Pending(alert=alert, channel=c.name, since=now) for c in channels]
+    newest = dict(sorted(told.items(), key=lambda item: item[1].at)[-MOST_SENT:])
+    return outbox.model_copy(
+        update={"told": newest, "pending": tuple(_bounded(pending, channels, now))}
+    )
+
+
+def deliver(
+    outbox: Outbox, channels: Sequence[Channel], now: float, clock: Callable[[], float]
+) -> Delivery:
+    """Try what is due. A channel that fails is left alone until its next turn.
+
+    Args:
+        outbox: What is waiting.
+        channels: Those that are configured; what waits for others is dropped.
+        now: The time of the round, seconds since 1970.
+        clock: Tells the seconds that pass, for the budget of the round.
+    """
+    by_name = {channel.name: channel for channel in channels}
+    started = clock()
+    waits: dict[str, Pending] = {}
+    left: list[Pending] = []
+    sent = 0
+    for item in outbox.pending:
+        channel = by_name.get(item.channel)
+        if channel is None:
+            log.warning("alert dropped, no channel %s any more: %s", item.channel, item.alert.title)
+            continue
+        late = clock() - started > TICK_BUDGET_S
+        if item.channel in waits or item.next_try > now or late:
+            left.append(item)
+            continue
+        try:
+            channel.send(item.alert)
+        except DeliveryError as error:
+            tries = item.tries + 1
+            wait = min(FIRST_WAIT_S * 2 ** (tries - 1), LONGEST_WAIT_S)
+            waits[item.channel] = item.model_copy(
+                update={"tries": tries, "next_try": now + wait, "last_error": str(error)}
+            )
+            left.append(waits[item.channel])
+        else:
+            sent += 1
+    kept = tuple(item for item in left if not _given_up(item, now))
+    failed = tuple(
+        f"{name}: {item.last_error}, try {item.tries}, next in {item.next_try - now:.0f} s"
+        for name, item in waits.items()
+    )
+    for line in failed:
+        log.warning("alert not delivered to %s", line)
+    return Delivery(outbox.model_copy(update={"pending": kept}), sent, failed)
+
+
+def _given_up(item: Pending, now: float) -> bool:
+    if item.tries == 0 or now - item.since < GIVE_UP_AFTER_S:
+        return False
+    log.error(
+        "alert given up after %d tries, %s never took it (%s): %s",
+        item.tries,
+        item.channel,
+        item.last_error,
+        " | ".join(item.alert.lines()),
+    )
+    return True
+
+
+def _bounded(
+    pending: Sequence[Pending], channels: Sequence[Channel], now: float
+) -> Iterable[Pending]:
+    for channel in channels:
+        mine = [item for item in pending if item.channel == channel.name]
+        yield from mine[:MOST_PENDING]
+        beyond = [item for item in mine[MOST_PENDING:] if item.alert.cause is not Cause.TOO_MANY]
+        if beyond:
+            earlier = [i for i in mine[MOST_PENDING:] if i.alert.cause is Cause.TOO_MANY]
+            count = len(beyond) + sum(int(i.alert.counts["alerts"]) for i in earlier)
+            yield Pending(alert=_too_many(count), channel=channel.name, since=now)
+
+
+def _too_many(count: int) -> Alert:
+    return Alert(
+        cause=Cause.TOO_MANY,
+        severity=Severity.ERROR,
+        title="More alerts than could be delivered one by one",
+        counts={"alerts": count},
+        what_to_do="Look at the failed runs and checks in Dagster's UI.",
+    )

@@ -1,0 +1,169 @@
+"""Which columns each column is computed from, one step back; for Dagster's column lineage.
+
+A row is also shaped by what it is grouped and ordered by; named here is what enters its value.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
+
+from vidagg_dagster.engine.engagement import EVIDENCE
+from vidagg_dagster.engine.schemas import (
+    AGGREGATED_ENGAGEMENT,
+    EVENT_DATE,
+    QUALITY_REPORT,
+    RAW_EVENTS,
+    SESSIONS,
+    USER_VIDEO_ENGAGEMENT,
+    WATCH_INTERVALS,
+)
+
+PLAYER_EVENTS: Final = "player_events"
+"""The events as the source holds them."""
+VIDEO_METADATA: Final = "video_metadata"
+
+Origin = tuple[str, str]
+"""A table and one of its columns."""
+Origins = Mapping[str, tuple[Origin, ...]]
+
+
+def _of(table: str, *columns: str) -> tuple[Origin, ...]:
+    return tuple((table, column) for column in columns)
+
+
+def _same(table: str, columns: Iterable[str]) -> dict[str, tuple[Origin, ...]]:
+    return {column: _of(table, column) for column in columns}
+
+
+_DURATION = _of(VIDEO_METADATA, "duration")
+_PLAYED = _of(RAW_EVENTS.name, "timestamp", "eventName", "positionMs", "playbackRate")
+_VISITS = _of(SESSIONS.name, "visits")
+
+_RAW_EVENTS: Origins = {
+    EVENT_DATE: _of(PLAYER_EVENTS, "timestamp"),
+    **_same(
+        PLAYER_EVENTS,
+        ("timestamp", "userId", "sessionId", "videoId", "eventName", "playbackRate", "eventId"),
+    ),
+    "positionMs": _of(PLAYER_EVENTS, "currentTime"),
+    "sourceFile": (),
+}
+
+_SESSIONS: Origins = {
+    **_same(RAW_EVENTS.name, (EVENT_DATE, "userId", "sessionId")),
+    **{
+        column: _of(RAW_EVENTS.name, "timestamp")
+        for column in ("firstEventTime", "lastEventTime", "eventCount")
+    },
+    # Watched time is not idle: what is credited decides where a session is cut.
+    **dict.fromkeys(("sessionStart", "continuesFromPreviousDay", "durationMs"), _PLAYED),
+    "videoCount": (*_of(RAW_EVENTS.name, "videoId", "positionMs"), *_DURATION),
+    "visits": (*_of(RAW_EVENTS.name, "videoId"), *_PLAYED, *_DURATION),
+}
+
+_WATCH_INTERVALS: Origins = {
+    **dict.fromkeys(WATCH_INTERVALS.column_names, _VISITS),
+    **_same(SESSIONS.name, (EVENT_DATE, "userId", "sessionId", "sessionStart")),
+}
+
+_NEEDS_DURATION: Final = (
+    "watchPercentage",
+    "uniqueWatchPercentage",
+    "completionPercentage",
+    "engagementScore",
+    "engagementTier",
+    "qualityFlags",
+    "dataQualityFlag",
+)
+
+_USER_VIDEO_ENGAGEMENT: Origins = {
+    **dict.fromkeys(USER_VIDEO_ENGAGEMENT.column_names, _VISITS),
+    **dict.fromkeys(_NEEDS_DURATION, (*_VISITS, *_DURATION)),
+    # The second where durations may be estimated.
+    **dict.fromkeys(("videoDuration", "videoDurationSource"), (*_DURATION, *_VISITS)),
+    **_same(SESSIONS.name, (EVENT_DATE, "userId")),
+    "videoTitle": _of(VIDEO_METADATA, "title"),
+    "processedAt": (),
+}
+
+_DERIVED: Final[Mapping[str, tuple[str, ...]]] = {
+    "totalUniqueSecondsWatched": ("watchedIntervals",),
+    "watchPercentage": ("totalWatchTime",),
+    "uniqueWatchPercentage": ("watchedIntervals",),
+    "completionPercentage": ("maxPositionReached",),
+    "isReplay": ("sessionCount",),
+    "avgWatchTimePerSession": ("totalWatchTime", "sessionCount"),
+    "avgSessionDuration": ("totalSessionDuration", "sessionCount"),
+    "avgPausesPerSession": ("pauseCount", "sessionCount"),
+    "isCompletedAtLeastOnce": ("completionCount",),
+    "rewatchedSeconds": ("totalWatchTime", "watchedIntervals"),
+    "engagementScore": (
+        "totalWatchTime",
+        "watchedIntervals",
+        "completionCount",
+        "totalForwardSkips",
+        "totalBackwardSkips",
+    ),
+    "qualityFlags": (
+        "totalWatchTime",
+        "watchedIntervals",
+        "sessionCount",
+        "completionCount",
+        "clippedSeconds",
+        "openEndedCount",
+        "exceedingPositionCount",
+    ),
+    "activeDays": (EVENT_DATE,),
+}
+"""Lifetime columns that are computed anew from merged ones, rather than merged themselves."""
+
+
+def _lifetime() -> Iterator[tuple[str, tuple[Origin, ...]]]:
+    daily = USER_VIDEO_ENGAGEMENT.name
+    derived = {
+        **_DERIVED,
+        "engagementTier": _DERIVED["engagementScore"],
+        "dataQualityFlag": _DERIVED["qualityFlags"],
+    }
+    for column in AGGREGATED_ENGAGEMENT.column_names:
+        origins = _of(daily, *derived.get(column, (column,)))
+        yield column, (*origins, *_DURATION) if column in _NEEDS_DURATION else origins
+
+
+_AGGREGATED: Origins = {
+    **dict(_lifetime()),
+    "videoDuration": (*_DURATION, *_of(USER_VIDEO_ENGAGEMENT.name, "maxPositionReached")),
+    "videoDurationSource": (*_DURATION, *_of(USER_VIDEO_ENGAGEMENT.name, "maxPositionReached")),
+    "videoTitle": _of(VIDEO_METADATA, "title"),
+    "processedAt": (),
+}
+
+_QUALITY_REPORT: Origins = {
+    EVENT_DATE: _of(RAW_EVENTS.name, EVENT_DATE),
+    "measure": (),
+    "unit": (),
+    "value": (
+        *_of(RAW_EVENTS.name, EVENT_DATE),
+        *_of(SESSIONS.name, "continuesFromPreviousDay", "eventCount", "visits"),
+        *_of(
+            USER_VIDEO_ENGAGEMENT.name,
+            "totalWatchTime",
+            *(f"{evidence}Seconds" for evidence in EVIDENCE),
+            "completionCount",
+            "totalForwardSkips",
+            "totalBackwardSkips",
+            "qualityFlags",
+            "engagementTier",
+            "videoDuration",
+        ),
+    ),
+}
+
+LINEAGE: Final[Mapping[str, Origins]] = {
+    RAW_EVENTS.name: _RAW_EVENTS,
+    SESSIONS.name: _SESSIONS,
+    WATCH_INTERVALS.name: _WATCH_INTERVALS,
+    USER_VIDEO_ENGAGEMENT.name: _USER_VIDEO_ENGAGEMENT,
+    AGGREGATED_ENGAGEMENT.name: _AGGREGATED,
+    QUALITY_REPORT.name: _QUALITY_REPORT,
+}
+"""Table -> column -> origins. A column without any is told by the file or the run itself."""

@@ -82,5 +82,5 @@ $(RUN): pyproject.toml constraints.txt | $(VENV)/bin/python
 
 $(DEV): pyproject.toml constraints.txt | $(RUN)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-		--constraint constraints.txt --editable '.[local,orchestration,databricks,dev]'
+		--constraint constraints.txt --editable '.[local,orchestration,databricks,alerts,postgres,dev]'
 	@touch $@

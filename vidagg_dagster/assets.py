@@ -165,7 +165,10 @@ def _build(settings: Settings, policies: StepPolicies) -> list[dg.AssetsDefiniti
 
 def _inputs(settings: Settings) -> Iterator[dg.AssetSpec]:
     """What is kept elsewhere; shown for the lineage."""
-    columns = [dg.TableColumn(settings.columns.get(name, name), "any") for name in EVENT_COLUMNS]
+    columns = [
+        dg.TableColumn(settings.columns.get(name, name), "any", description=f"Our {name}.")
+        for name in EVENT_COLUMNS
+    ]
     yield dg.AssetSpec(
         PLAYER_EVENTS,
         description="One row per event as players send it. Kept elsewhere; VIDAGG_SOURCE says "
@@ -212,6 +215,7 @@ def _request(context: dg.AssetExecutionContext, settings: Settings, step: StepNa
         estimate_missing_durations=settings.estimate_missing_durations,
         rules=settings.rules,
         max_lateness_days=settings.max_lateness_days,
+        events_at_once=settings.events_at_once,
     )
 
 

@@ -1,4 +1,4 @@
-"""The command line: `vidagg demo`, `vidagg ui`, `vidagg aggregate` and `vidagg databricks`."""
+"""The command line `vidagg`: demo, ui, aggregate, alert, databricks."""
 
 import argparse
 import logging
@@ -11,7 +11,8 @@ from zoneinfo import available_timezones
 
 from pydantic import ValidationError
 
-from vidagg_dagster.databricks.cli import add_commands
+from vidagg_dagster.alerts import cli as alert_commands
+from vidagg_dagster.databricks import cli as databricks_commands
 from vidagg_dagster.engine.rules import EngagementRules
 from vidagg_dagster.steps.contract import SourceSpec, parse_columns
 
@@ -73,7 +74,8 @@ def _parser() -> argparse.ArgumentParser:
             allow_abbrev=False,
         )
     )
-    add_commands(commands)
+    alert_commands.add_commands(commands)
+    databricks_commands.add_commands(commands)
     return parser
 
 

@@ -141,6 +141,12 @@ class Settings(BaseSettings, EngagementRules, DatabricksSettings, OperationsSett
         description="Most days of a backfill in one run; more are split into several runs. 0 = "
         "never split, which `dagster asset materialize --partition-range` insists on.",
     )
+    events_at_once: int = Field(
+        default=5_000_000,
+        gt=0,
+        description="Days of a backfill are computed together up to so many events, which spares "
+        "the fixed cost of each; a day with more is computed by itself. Bounds memory.",
+    )
     estimate_missing_durations: bool = Field(
         default=False,
         description="Take the largest position ever seen for the duration of a video that has "

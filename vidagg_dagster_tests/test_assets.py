@@ -1,18 +1,21 @@
 """The assets, run by a real Dagster instance on a real engine, over real tables."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.freshness import CronFreshnessPolicy
 from pyspark.sql import SparkSession
 
-from vidagg_dagster.assets import GROUP, OWNERS, VIDEO_METADATA, build_assets
+from vidagg_dagster.assets import GROUP, OWNERS, build_assets
+from vidagg_dagster.engine.lineage import PLAYER_EVENTS, VIDEO_METADATA
 from vidagg_dagster.engine.quality_rules import RULES
 from vidagg_dagster.engine.run import open_tables
 from vidagg_dagster.engine.schemas import (
@@ -31,7 +34,7 @@ from vidagg_dagster.engine.tables import Tables
 from vidagg_dagster.settings import PREFIX, Settings
 from vidagg_dagster.steps.contract import DayResult, StepName, StepResult
 from vidagg_dagster.steps.local import LocalSteps
-from vidagg_dagster.steps.progress import progress
+from vidagg_dagster.steps.progress import day_line, summary_line
 from vidagg_dagster_tests.small_site import FIRST_DAY, Site, anna, day, event, peter, write_site
 
 REPO = Path(__file__).parent.parent
@@ -358,13 +361,23 @@ def test_the_rules_of_the_settings_reach_the_engine(project: Project) -> None:
     assert row["totalBackwardSkips"] == 0
 
 
-def test_the_log_has_a_line_for_each_day() -> None:
-    days = tuple(DayResult(day=day(0) + timedelta(days=n), rows=41_210) for n in range(12))
-    result = StepResult(step=StepName.RAW_EVENTS, rows=494_520, days=days, seconds=25.04)
-    lines = progress(result)
-    assert lines[0] == " 1/12 2026-01-05 41 210 events"
-    assert lines[11] == "12/12 2026-01-16 41 210 events"
-    assert lines[12] == "raw_events: 494 520 events in 25.0 s"
+def test_the_lines_of_a_step_are_for_people() -> None:
+    done = DayResult(day=day(7), rows=41_210, seconds=2.06)
+    assert day_line(StepName.RAW_EVENTS, 8, 30, done) == " 8/30 2026-01-12 41 210 events 2.1 s"
+    result = StepResult(step=StepName.SESSIONS, rows=494_520, days=(done,), seconds=25.04)
+    assert summary_line(result) == "sessions: 494 520 sessions in 25.0 s"
+
+
+def test_the_log_has_a_line_for_each_day_of_a_range_in_each_step(project: Project) -> None:
+    result = project.run(day(0), day(2))
+    assert result.success
+    entries = project.instance.all_logs(result.run_id)
+    said = "\n".join(entry.user_message for entry in entries)
+    for unit in ("events", "sessions", "intervals", "rows"):
+        lines = re.findall(rf"^(\d)/3 (\S+) [1-9]\d* {unit} \d+\.\d s$", said, re.MULTILINE)
+        times = 2 if unit == "rows" else 1
+        assert lines == times * [(str(n + 1), day(n).isoformat()) for n in range(3)]
+    assert said.count("engine: sail") == 6, "every step says its engine"
 
 
 def test_every_asset_and_column_is_described(project: Project) -> None:
@@ -373,18 +386,62 @@ def test_every_asset_and_column_is_described(project: Project) -> None:
         for asset in build_assets(project.settings)
         for spec in ([asset] if isinstance(asset, dg.AssetSpec) else asset.specs)
     }
-    assert set(specs) == {*StepName, VIDEO_METADATA}
+    assert set(specs) == {*StepName, VIDEO_METADATA, PLAYER_EVENTS}
     for name, spec in specs.items():
-        assert spec.description, name
-        assert (spec.group_name, spec.owners) == (GROUP, OWNERS)
-        if name == VIDEO_METADATA:
-            continue
         assert spec.description.startswith("One row per ")
+        assert (spec.group_name, spec.owners) == (GROUP, OWNERS)
+        assert spec.kinds
+        columns = spec.metadata["dagster/column_schema"].columns
+        assert all(column.description and column.type for column in columns)
+        if name in (VIDEO_METADATA, PLAYER_EVENTS):
+            continue
         assert {"pyspark", "deltalake"} <= spec.kinds
         assert spec.metadata["dagster/table_name"] == name
-        columns = spec.metadata["dagster/column_schema"].columns
         assert [column.name for column in columns] == TABLES[name].column_names
-        assert all(column.description and column.type for column in columns)
+        assert isinstance(spec.freshness_policy, CronFreshnessPolicy)
+
+
+def test_the_lineage_names_columns_that_exist_for_every_column(project: Project) -> None:
+    project.changed["columns"] = {"userId": "uid"}
+    specs = {
+        spec.key.to_user_string(): spec
+        for asset in build_assets(project.settings)
+        for spec in ([asset] if isinstance(asset, dg.AssetSpec) else asset.specs)
+    }
+    columns = {
+        name: {column.name for column in spec.metadata["dagster/column_schema"].columns}
+        for name, spec in specs.items()
+    }
+    without: set[str] = set()
+    for name in StepName:
+        lineage = specs[name].metadata["dagster/column_lineage"].deps_by_column
+        assert set(lineage) == columns[name]
+        upstream = {dep.asset_key.to_user_string() for dep in specs[name].deps}
+        for column, origins in lineage.items():
+            without |= set() if origins else {f"{name}.{column}"}
+            for origin in origins:
+                table = origin.asset_key.to_user_string()
+                assert origin.column_name in columns[table], f"{name}.{column}"
+                # video_metadata reaches the lifetime table through the daily one.
+                assert table in upstream | {VIDEO_METADATA}, f"{name}.{column} <- {table}"
+    assert without == {
+        "raw_events.sourceFile",
+        "user_video_engagement.processedAt",
+        "aggregated_user_video_engagement.processedAt",
+        "quality_report.measure",
+        "quality_report.unit",
+    }
+    origin = specs["raw_events"].metadata["dagster/column_lineage"].deps_by_column["userId"][0]
+    assert origin.column_name == "uid"
+
+
+def test_every_check_says_why_and_what_to_do() -> None:
+    for rules in RULES.values():
+        for rule in rules:
+            why, found, what_to_do = re.split("([Ii]f it fails)", rule.says, maxsplit=1)
+            assert len(why) > 30, rule.name
+            assert found, rule.name
+            assert len(what_to_do) > 20, rule.name
 
 
 @pytest.fixture

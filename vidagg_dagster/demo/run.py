@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from datetime import date
+from importlib import resources
 from pathlib import Path
 
 import dagster as dg
@@ -25,14 +26,6 @@ from vidagg_dagster.readable import spaced
 PREFIX = "VIDAGG_"
 KEPT = ("VIDAGG_ENGINE", "VIDAGG_DRIVER_MEMORY")
 """Settings of the machine, not of somebody's data: the demo takes them over."""
-
-DAGSTER_YAML = """\
-# The demo's own Dagster: nothing is reported to anyone, no sign-up dialog.
-telemetry:
-  enabled: false
-nux:
-  enabled: false
-"""
 
 
 def demo_environment(folder: Path) -> dict[str, str]:
@@ -77,7 +70,8 @@ def run_demo(
     _enter(folder)
     home = Path(os.environ["DAGSTER_HOME"])
     home.mkdir(parents=True, exist_ok=True)
-    (home / "dagster.yaml").write_text(DAGSTER_YAML, encoding="utf-8")
+    shipped = resources.files("vidagg_dagster") / "dagster.yaml"
+    (home / "dagster.yaml").write_text(shipped.read_text(encoding="utf-8"), encoding="utf-8")
     try:
         checks = _materialize(files.days)
     except DayFailedError as error:

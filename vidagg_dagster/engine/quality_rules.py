@@ -41,6 +41,7 @@ MOST_UNKNOWN_DURATIONS = 0.10
 LEAST_VOLUME, MOST_VOLUME = 0.5, 2.0
 VOLUME_DAYS, LEAST_VOLUME_DAYS = 7, 3
 MOST_DAYS_NAMED = 31
+MOST_REASONS = 3
 
 Findings = Mapping[date | None, Finding]
 
@@ -144,11 +145,23 @@ def _share_of_input(measure: str, limit: float) -> Callable[[Facts], Findings]:
             share = rows / read if read else 0.0
             findings[day] = Finding(
                 rows if share > limit else 0,
-                {measure: rows, "input": read, "share": round(share, 6), "limit": limit},
+                {
+                    measure: rows,
+                    "input": read,
+                    "share": round(share, 6),
+                    "limit": limit,
+                    **_most(counted, f"{measure}:"),
+                },
             )
         return findings
 
     return judge
+
+
+def _most(counted: Mapping[str, int], prefix: str) -> dict[str, int]:
+    """The largest of the counts whose names begin so."""
+    found = {name: rows for name, rows in counted.items() if name.startswith(prefix) and rows}
+    return dict(sorted(found.items(), key=lambda item: (-item[1], item[0]))[:MOST_REASONS])
 
 
 def _volume_near_median(facts: Facts) -> Findings:
@@ -531,7 +544,7 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
         DayRule(
             name="day_not_empty",
             severity=Severity.WARN,
-            says="The day has events. If it fails, its files have not arrived, or lie elsewhere "
+            says="The day has events: a site without a single viewer is rare. If it fails, its files have not arrived, or lie elsewhere "
             "than VIDAGG_SOURCE says.",
             judge=_not_empty,
         ),

@@ -1,7 +1,7 @@
 """One step over whole days: read, compute, replace the days, validate what was stored."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
@@ -36,6 +36,7 @@ from vidagg_dagster.engine.videos import read_videos
 from vidagg_dagster.steps.contract import (
     DayResult,
     LateReport,
+    RuleOutcome,
     StepName,
     StepRequest,
     StepResult,
@@ -46,6 +47,7 @@ TOP = 10
 """How many videos a step shows to people."""
 
 Metrics = dict[str, int | float | str | None]
+DayDone = Callable[[int, int, DayResult], None]
 
 
 class StepError(ValueError):
@@ -63,10 +65,16 @@ def open_tables(spark: SparkSession, store: TableStore) -> Tables:
     return LocalTables(spark, store.location)
 
 
-def run_step(spark: SparkSession, request: StepRequest) -> StepResult:
+def run_step(spark: SparkSession, request: StepRequest, done: DayDone | None = None) -> StepResult:
     """Replaces the requested days of the step's table and validates them.
 
-    A violated rule is an outcome, not an exception: the rows are there to be looked at.
+    Days are computed together up to `request.events_at_once`; each such part is one commit. A
+    violated rule is an outcome, not an exception: the rows are there to be looked at.
+
+    Args:
+        spark: The engine.
+        request: What to do.
+        done: Called after each day with its number from 1 on, how many there are, and its result.
 
     Raises:
         StepError: The request lacks something that the step needs.
@@ -77,29 +85,101 @@ def run_step(spark: SparkSession, request: StepRequest) -> StepResult:
     table = TABLES[request.step]
     if table.partitioned and not request.days:
         raise StepError(f"{request.step} needs at least one day")
-    _STEPS[request.step](work)
-    written = time.monotonic()
-    facts = Facts(work.tables, work.days, request.rules, work.videos, work.update, work.late)
-    frame = _within_videos(work) if table is WATCH_INTERVALS else None
-    evaluation = evaluate(facts, table, RULES[table.name], frame)
+    parts: list[_Part] = []
+    finished = 0
+    for days, weights in _parts(work, table):
+        part = _run_part(work.of(days), table, weights)
+        parts.append(part)
+        for day in part.days:
+            finished += 1
+            if done is not None:
+                done(finished, len(work.days), day)
     return StepResult(
         step=request.step,
+        rows=sum(part.rows for part in parts),
+        days=tuple(day for part in parts for day in part.days),
+        outcomes=tuple(
+            outcome
+            for rule in RULES[table.name]
+            for part in parts
+            for outcome in part.outcomes
+            if outcome.rule == rule.name
+        ),
+        top=_top_videos(work.tables, request.step, work.days),
+        late=parts[-1].late,
+        metrics={
+            **parts[-1].metrics,
+            "write_seconds": round(sum(part.write_seconds for part in parts), 1),
+            "validate_seconds": round(sum(part.validate_seconds for part in parts), 1),
+        },
+        seconds=round(time.monotonic() - started, 3),
+    )
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What came of the days that were computed together."""
+
+    rows: int
+    days: tuple[DayResult, ...]
+    outcomes: tuple[RuleOutcome, ...]
+    late: LateReport | None
+    metrics: "Metrics"
+    write_seconds: float
+    validate_seconds: float
+
+
+def _run_part(work: "_Work", table: Table, weights: Mapping[date, int]) -> _Part:
+    started = time.monotonic()
+    _STEPS[work.request.step](work)
+    written = time.monotonic()
+    facts = Facts(work.tables, work.days, work.request.rules, work.videos, work.update, work.late)
+    frame = _within_videos(work) if table is WATCH_INTERVALS else None
+    evaluation = evaluate(facts, table, RULES[table.name], frame)
+    ended = time.monotonic()
+    whole = sum(weights.values())
+    return _Part(
         rows=sum(evaluation.rows.values()),
         days=tuple(
-            DayResult(day=day, rows=rows, metrics=_day_metrics(work, facts, day))
+            DayResult(
+                day=day,
+                rows=rows,
+                seconds=round((ended - started) * weights[day] / whole, 3),
+                metrics=_day_metrics(work, facts, day),
+            )
             for day, rows in evaluation.rows.items()
             if day is not None
         ),
         outcomes=evaluation.outcomes,
-        top=_top_videos(work.tables, request.step, work.days),
         late=work.late,
-        metrics={
-            **work.metrics,
-            "write_seconds": round(written - started, 1),
-            "validate_seconds": round(time.monotonic() - written, 1),
-        },
-        seconds=round(time.monotonic() - started, 3),
+        metrics=work.metrics,
+        write_seconds=written - started,
+        validate_seconds=ended - written,
     )
+
+
+def _parts(work: "_Work", table: Table) -> Iterator[tuple[tuple[date, ...], Mapping[date, int]]]:
+    """The days to compute together, each with its weight in events (and 1, so that none has 0)."""
+    step, days = work.request.step, work.days
+    if not table.partitioned or len(days) == 1:
+        yield days, dict.fromkeys(days, 1)
+        return
+    if step is StepName.RAW_EVENTS:
+        # The source is read once for all days, whose events are not counted before.
+        yield days, dict.fromkeys(days, 1)
+        return
+    # An estimated duration is the largest position of all the days at once.
+    together = work.request.estimate_missing_durations
+    events = work.tables.day_counts(RAW_EVENTS, days)
+    part: dict[date, int] = {}
+    for day in days:
+        weight = events.get(day, 0) + 1
+        beyond = sum(part.values()) + weight > work.request.events_at_once
+        if part and beyond and not together:
+            yield tuple(part), part
+            part = {}
+        part[day] = weight
+    yield tuple(part), part
 
 
 @dataclass
@@ -121,6 +201,12 @@ class _Work:
     @cached_property
     def videos(self) -> DataFrame:
         return read_videos(self.spark, self.request.video_metadata, self.request.scratch)
+
+    def of(self, days: tuple[date, ...]) -> "_Work":
+        """The same for some of the days."""
+        part = _Work(self.spark, self.request.model_copy(update={"days": days}), self.tables)
+        part.videos = self.videos
+        return part
 
     def replace(self, table: Table, frame: DataFrame) -> None:
         self.tables.replace_days(table, frame, self.days)

@@ -116,6 +116,11 @@ class StepRequest(_Model):
         ge=0,
         description="Days before the last complete one that late events may still change.",
     )
+    events_at_once: int = Field(
+        default=5_000_000,
+        gt=0,
+        description="Days are computed together up to so many events; a day beyond it by itself.",
+    )
     scratch: str | None = Field(
         default=None,
         description="Folder that all machines of the engine see, for copies of source files that "
@@ -138,6 +143,10 @@ class DayResult(_Model):
 
     day: date
     rows: int
+    seconds: float = Field(
+        default=0.0,
+        description="Time it took; of days that were computed together the share of its events.",
+    )
     metrics: dict[str, int | float | str | None] = Field(default_factory=dict)
 
 

@@ -16,7 +16,7 @@ from dagster_pipes import (
 )
 
 from vidagg_dagster.steps.contract import REQUEST, StepRequest
-from vidagg_dagster.steps.progress import progress
+from vidagg_dagster.steps.progress import day_line, summary_line
 
 MESSAGE_SECONDS = 5.0
 """Wait between two files of messages while the step runs."""
@@ -53,9 +53,12 @@ def main() -> None:
         request = StepRequest.model_validate(pipes.get_extra(REQUEST))
         spark = cluster_session()
         pipes.log.info(f"{request.step} on Spark {spark.version}")
-        result = run_step(spark, request)
-        for line in progress(result):
-            pipes.log.info(line)
+        result = run_step(
+            spark,
+            request,
+            lambda number, total, day: pipes.log.info(day_line(request.step, number, total, day)),
+        )
+        pipes.log.info(summary_line(result))
         pipes.report_custom_message(result.model_dump(mode="json"))
 
 

@@ -13,8 +13,8 @@ from vidagg_dagster.engine.session import (
 )
 from vidagg_dagster.engine.sources import SourceError
 from vidagg_dagster.engine.tables import TableConflictError, TableError
-from vidagg_dagster.steps.contract import StepRequest, StepResult
-from vidagg_dagster.steps.progress import progress
+from vidagg_dagster.steps.contract import DayResult, StepRequest, StepResult
+from vidagg_dagster.steps.progress import day_line, summary_line
 
 
 class LocalSteps(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -28,14 +28,17 @@ class LocalSteps(dg.ConfigurableResource):  # type: ignore[type-arg]
         if self.driver_memory:
             # The engine takes it from the environment; here it may come from `.env`.
             os.environ.setdefault(MEMORY_SETTING, self.driver_memory)
+
+        def say(number: int, total: int, day: DayResult) -> None:
+            context.log.info(day_line(request.step, number, total, day))
+
         try:
             choice = resolve_engine(self.engine)
             context.log.info(f"engine: {choice.engine} ({choice.reason})")
-            result = run_step(engine_session(self.engine), request)
+            result = run_step(engine_session(self.engine), request, say)
         except TableConflictError as error:
             raise dg.Failure(str(error)) from error
         except (EngineError, SourceError, StepError, TableError) as error:
             raise dg.Failure(str(error), allow_retries=False) from error
-        for line in progress(result):
-            context.log.info(line)
+        context.log.info(summary_line(result))
         return result

@@ -1,6 +1,7 @@
-"""What a step did, as lines for people."""
+"""What a step does, as lines for people."""
 
-from vidagg_dagster.steps.contract import StepName, StepResult
+from vidagg_dagster.readable import spaced
+from vidagg_dagster.steps.contract import DayResult, StepName, StepResult
 
 _UNIT = {
     StepName.RAW_EVENTS: "events",
@@ -9,16 +10,17 @@ _UNIT = {
 }
 
 
-def progress(result: StepResult) -> list[str]:
-    """A line for each day, such as `12/30 2026-01-12 41 210 events`, and one for the whole."""
-    unit = _UNIT.get(result.step, "rows")
-    width = len(str(len(result.days)))
-    days = [
-        f"{number:>{width}}/{len(result.days)} {day.day} {_spaced(day.rows)} {unit}"
-        for number, day in enumerate(result.days, start=1)
-    ]
-    return [*days, f"{result.step}: {_spaced(result.rows)} {unit} in {result.seconds:.1f} s"]
+def day_line(step: StepName, number: int, total: int, day: DayResult) -> str:
+    """Such as `12/30 2026-01-12 41 210 events 2.1 s`."""
+    width = len(str(total))
+    counted = f"{spaced(day.rows)} {_unit(step)}"
+    return f"{number:>{width}}/{total} {day.day} {counted} {day.seconds:.1f} s"
 
 
-def _spaced(number: int) -> str:
-    return f"{number:,}".replace(",", " ")
+def summary_line(result: StepResult) -> str:
+    """Such as `sessions: 9 120 sessions in 14.2 s`."""
+    return f"{result.step}: {spaced(result.rows)} {_unit(result.step)} in {result.seconds:.1f} s"
+
+
+def _unit(step: StepName) -> str:
+    return _UNIT.get(step, "rows")

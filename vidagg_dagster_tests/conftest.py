@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyspark
 import pytest
@@ -29,6 +30,10 @@ from vidagg_dagster.engine.session import (
     use,
     using,
 )
+from vidagg_dagster_tests.postgres import Postgres, running
+
+if TYPE_CHECKING:  # tests of the engine run where no Dagster is
+    import dagster as dg
 
 ENGINES = os.environ.get("VIDAGG_TEST_ENGINES", f"{SPARK},{SAIL}").split(",")
 
@@ -235,3 +240,28 @@ def catalog_spark(request: pytest.FixtureRequest, warehouse: Path) -> Iterator[S
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The package as it would be deployed."""
     return build_wheel(tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL server for the whole run; tests use schemas of Dagster's own in it."""
+    with running() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def instance(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator["dg.DagsterInstance"]:
+    """A Dagster instance with nothing in it, on each storage that deployments use."""
+    import dagster as dg
+
+    home = tmp_path / "instance"
+    home.mkdir()
+    if request.param == "sqlite":
+        with dg.DagsterInstance.local_temp(str(home)) as instance:
+            yield instance
+        return
+    server: Postgres = request.getfixturevalue("postgres")
+    (home / "dagster.yaml").write_text(server.storage_yaml(), encoding="utf-8")
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        instance.wipe()
+        yield instance

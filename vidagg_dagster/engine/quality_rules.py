@@ -544,8 +544,8 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
         DayRule(
             name="day_not_empty",
             severity=Severity.WARN,
-            says="The day has events: a site without a single viewer is rare. If it fails, its files have not arrived, or lie elsewhere "
-            "than VIDAGG_SOURCE says.",
+            says="The day has events: a site without a single viewer is rare. If it fails, its "
+            "files have not arrived, or lie elsewhere than VIDAGG_SOURCE says.",
             judge=_not_empty,
         ),
         DayRule(

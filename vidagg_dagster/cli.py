@@ -1,4 +1,4 @@
-"""The command line `vidagg`: demo, ui, aggregate, alert, databricks."""
+"""The command line `vidagg`: demo, ui, aggregate, maintain, alert, databricks."""
 
 import argparse
 import logging
@@ -74,6 +74,16 @@ def _parser() -> argparse.ArgumentParser:
             allow_abbrev=False,
         )
     )
+    _maintain_options(
+        commands.add_parser(
+            "maintain",
+            help="compact the tables and remove files that nothing refers to",
+            description="Compact days of many small files, remove files that no version within the "
+            "retention refers to (replaced rows, and what killed steps have left), and shorten the "
+            "logs. Rows stay as they are; runs may go on meanwhile.",
+            allow_abbrev=False,
+        )
+    )
     alert_commands.add_commands(commands)
     databricks_commands.add_commands(commands)
     return parser
@@ -116,6 +126,56 @@ def _ui(options: argparse.Namespace) -> int:
     from vidagg_dagster.demo.run import open_ui
 
     return open_ui(options.folder, port=options.port)
+
+
+def _maintain_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--retention-hours",
+        type=_hours,
+        default=168,
+        help="keep files for so long after nothing refers to them any more (%(default)s)",
+    )
+    parser.add_argument(
+        "--accept-risk",
+        action="store_true",
+        help="allow a retention under a week: steps and readers that run now may fail",
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="say what would be done, and do nothing"
+    )
+    parser.set_defaults(run=_maintain)
+
+
+def _maintain(options: argparse.Namespace) -> int:
+    from vidagg_dagster.engine.retention import require_safe_retention
+    from vidagg_dagster.engine.tables import TableError
+    from vidagg_dagster.settings import SettingsError, load_settings
+
+    hours, dry_run = options.retention_hours, options.dry_run
+    try:
+        settings = load_settings()
+        require_safe_retention(hours, accept_risk=options.accept_risk)
+        if settings.target == "databricks":
+            return databricks_commands.remove_leftovers(settings, hours, dry_run=dry_run)
+        # deltalake is an extra, and not there where steps run on Databricks.
+        from vidagg_dagster.engine.maintenance import maintain
+
+        count = 0
+        for done in maintain(settings.data_root, retention_hours=hours, dry_run=dry_run):
+            count += 1
+            print(done.line(dry_run=dry_run), flush=True)
+    except (SettingsError, TableError) as error:
+        print(f"vidagg maintain: {error}", file=sys.stderr)
+        return BAD_INPUT
+    if not count:
+        print(f"There are no tables in {settings.data_root} (VIDAGG_DATA_ROOT).")
+    return 0
+
+
+def _hours(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of hours from 0 on")
+    return int(text)
 
 
 def _aggregate_options(parser: argparse.ArgumentParser) -> None:

@@ -4,7 +4,10 @@ import argparse
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vidagg_dagster.settings import Settings
 
 FAILED = 1
 BAD_INPUT = 2
@@ -73,6 +76,53 @@ def _deploy(options: argparse.Namespace) -> int:
         return 0 if deployment.run(print) else FAILED
 
 
-def _refuse(error: Exception) -> int:
-    print(f"vidagg databricks deploy: {error}", file=sys.stderr)
+def remove_leftovers(settings: "Settings", retention_hours: int, *, dry_run: bool) -> int:
+    """`vidagg maintain` where the tables are on Databricks."""
+    import time
+
+    from vidagg_dagster.databricks.leftovers import Leftovers
+    from vidagg_dagster.settings import SettingsError
+    from vidagg_dagster.targets import databricks_steps
+
+    try:
+        databricks_steps(settings)
+    except SettingsError as error:
+        return _refuse(error, "maintain")
+
+    from databricks.sdk import WorkspaceClient
+    from databricks.sdk.errors import DatabricksError
+
+    from vidagg_dagster.databricks.workspace import CredentialsError, usable_config
+
+    would = "would be " if dry_run else ""
+    try:
+        left = Leftovers(
+            client=WorkspaceClient(config=usable_config()),
+            schema=settings.databricks_schema or "",
+            volume=settings.databricks_volume or "",
+            before_ms=round(time.time() * 1000) - retention_hours * 3_600_000,
+        )
+        tables, files = list(left.tables()), list(left.files())
+        for name in tables:
+            if not dry_run:
+                left.remove_table(name)
+            print(f"{name}: {would}dropped, left by a step that was killed", flush=True)
+        if not dry_run:
+            for path in files:
+                left.remove_file(path)
+        print(f"{settings.databricks_volume}: {len(files)} old files {would}removed")
+    except CredentialsError as error:
+        return _refuse(error, "maintain")
+    except DatabricksError as error:
+        print(f"vidagg maintain: {error}", file=sys.stderr)
+        return FAILED
+    print(
+        "Compaction and vacuum of the tables are Databricks' own: switch predictive optimization "
+        f"on for {settings.databricks_schema}."
+    )
+    return 0
+
+
+def _refuse(error: Exception, command: str = "databricks deploy") -> int:
+    print(f"vidagg {command}: {error}", file=sys.stderr)
     return BAD_INPUT

@@ -71,7 +71,9 @@ _STAGING: Final = "staging-"
 
 
 @dataclass(frozen=True)
-class _File:
+class StoredFile:
+    """A Parquet file of a table, the day of its rows (None without one), and their number."""
+
     path: Path
     day: date | None
     rows: int
@@ -81,7 +83,7 @@ class _File:
 class _Staged:
     """Files that an engine has written and no commit refers to yet."""
 
-    files: list[_File] = field(default_factory=list)
+    files: list[StoredFile] = field(default_factory=list)
 
     @property
     def rows(self) -> int:
@@ -246,12 +248,12 @@ class LocalTables:
 
     def _files(
         self, snapshot: DeltaTable, table: Table, days: Sequence[date] | None = None
-    ) -> "list[_File]":
-        files = _live_files(snapshot, self._folder(table))
+    ) -> "list[StoredFile]":
+        files = live_files(snapshot, self._folder(table))
         wanted = None if days is None else set(days)
         return [file for file in files if wanted is None or file.day in wanted]
 
-    def _read_files(self, table: Table, files: "Sequence[_File]") -> DataFrame:
+    def _read_files(self, table: Table, files: "Sequence[StoredFile]") -> DataFrame:
         """Exactly these files, so that no later commit changes what the frame gives."""
         groups: dict[date | None, list[str]] = {}
         for file in files:
@@ -329,7 +331,7 @@ class LocalTables:
         except BaseException:
             snapshot = self._open(table)
             folder = self._folder(table)
-            committed = [] if snapshot is None else [f.path for f in _live_files(snapshot, folder)]
+            committed = [] if snapshot is None else [f.path for f in live_files(snapshot, folder)]
             for path in {folder / add.path for add in adds}.difference(committed):
                 path.unlink(missing_ok=True)
             raise
@@ -414,7 +416,7 @@ def day_counts(root: str | Path, table: Table, days: Sequence[date]) -> dict[dat
     counts = dict.fromkeys(days, 0)
     usable = _usable_root(root)
     snapshot = _open(usable, table)
-    for file in [] if snapshot is None else _live_files(snapshot, usable / table.name):
+    for file in [] if snapshot is None else live_files(snapshot, usable / table.name):
         if file.day in counts:
             counts[file.day] += file.rows
     return counts
@@ -455,25 +457,26 @@ def _open(root: Path, table: Table) -> DeltaTable | None:
     return snapshot
 
 
-def _live_files(snapshot: DeltaTable, folder: Path) -> list[_File]:
+def live_files(snapshot: DeltaTable, folder: Path) -> list[StoredFile]:
+    """The files that make up a version of the table in `folder`, sorted by path."""
     files = []
     for action in pa.table(snapshot.get_add_actions()).to_pylist():
         path = folder / action["path"]
         rows = action.get("num_records")
         if rows is None:  # other programs may leave it out
             rows = pq.read_metadata(path).num_rows
-        files.append(_File(path, (action.get("partition") or {}).get(EVENT_DATE), rows))
+        files.append(StoredFile(path, (action.get("partition") or {}).get(EVENT_DATE), rows))
     return sorted(files, key=lambda file: file.path)
 
 
-def _parquet_files(folder: Path) -> list[_File]:
+def _parquet_files(folder: Path) -> list[StoredFile]:
     files = []
     for path in sorted(folder.glob("**/[!._]*.parquet")):
         day = None
         if path.parent != folder:
             value = path.parent.name.removeprefix(f"{_HELPER}=")
             day = None if value == _NO_DAY else date.fromisoformat(value)
-        files.append(_File(path, day, pq.read_metadata(path).num_rows))
+        files.append(StoredFile(path, day, pq.read_metadata(path).num_rows))
     return files
 
 

@@ -15,6 +15,8 @@ class Catalog:
     catalogs: list[str] = field(default_factory=list)
     schemas: list[str] = field(default_factory=list)
     volumes: list[str] = field(default_factory=list)
+    tables: dict[str, int] = field(default_factory=dict)
+    """Full name -> when it was made, milliseconds since 1970."""
     clusters: dict[str, dict[str, Any]] = field(default_factory=dict)
     privileges: list[str] = field(default_factory=lambda: ["ALL_PRIVILEGES"])
     owner: str = "someone@example.com"
@@ -30,6 +32,24 @@ class Catalog:
 
     def volume(self, name: str) -> Answer:
         return self._one(self.volumes, name, "Volume")
+
+    def list_tables(self, catalog: str, schema: str) -> Answer:
+        place = f"{catalog}.{schema}"
+        self.schema(place)
+        return Answer(
+            {
+                "tables": [
+                    {"name": name.split(".")[-1], "full_name": name, "created_at": created}
+                    for name, created in self.tables.items()
+                    if name.rpartition(".")[0] == place
+                ]
+            }
+        )
+
+    def drop_table(self, name: str) -> Answer:
+        if self.tables.pop(name, None) is None:
+            raise not_found(f"Table '{name}'")
+        return Answer()
 
     def effective(self, kind: str, name: str) -> Answer:
         if kind.lower() != "schema" or name not in self.schemas:

@@ -109,6 +109,12 @@ class Workspace:
         yield "GET", rf"{unity}/volumes/([^/]+)", lambda _, name: catalog.volume(name)
         yield (
             "GET",
+            rf"{unity}/tables",
+            lambda r: catalog.list_tables(r.query["catalog_name"], r.query["schema_name"]),
+        )
+        yield "DELETE", rf"{unity}/tables/([^/]+)", lambda _, name: catalog.drop_table(name)
+        yield (
+            "GET",
             rf"{unity}/effective-permissions/([^/]+)/([^/]+)",
             lambda _, kind, name: catalog.effective(kind, name),
         )

@@ -22,7 +22,12 @@ class Volumes:
         return Answer(
             {
                 "contents": [
-                    {"path": str(f), "name": f.name, "is_directory": f.is_dir()}
+                    {
+                        "path": str(f),
+                        "name": f.name,
+                        "is_directory": f.is_dir(),
+                        "last_modified": round(f.stat().st_mtime * 1000),
+                    }
                     for f in sorted(folder.iterdir())
                 ]
             }

@@ -90,7 +90,7 @@ def remove_leftovers(settings: "Settings", retention_hours: int, *, dry_run: boo
         return _refuse(error, "maintain")
 
     from databricks.sdk import WorkspaceClient
-    from databricks.sdk.errors import DatabricksError
+    from databricks.sdk.errors.base import DatabricksError
 
     from vidagg_dagster.databricks.workspace import CredentialsError, usable_config
 

@@ -46,7 +46,7 @@ class Leftovers:
 
     def remove_file(self, path: str) -> None:
         """Delete a file of `files`, and its folder if it was the last one there."""
-        from databricks.sdk.errors import DatabricksError
+        from databricks.sdk.errors.base import DatabricksError
 
         self.client.files.delete(path)
         folder = path.rpartition("/")[0]

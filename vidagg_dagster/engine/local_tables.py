@@ -422,6 +422,47 @@ def day_counts(root: str | Path, table: Table, days: Sequence[date]) -> dict[dat
     return counts
 
 
+def require_writable(root: str | Path) -> None:
+    """Make sure that tables can be written below `root`, before anything is computed.
+
+    Raises:
+        TableError: They cannot; says why.
+    """
+    folder = _usable_root(root)
+    probe = folder / f".vidagg-{uuid.uuid4().hex}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"x" * 4096)
+        probe.unlink()
+    except OSError as error:
+        probe.unlink(missing_ok=True)
+        raise storage_fault(root, error) or _unwritable(folder, error) from error
+
+
+def storage_fault(root: str | Path, error: BaseException) -> TableError | None:
+    """The plain words for an error that says that the disk of `root` is full or read-only.
+
+    Engines hide what the operating system said in errors of their own. None: it is another error.
+    """
+    said = str(error)
+    if "No space left on device" in said or "Disk quota exceeded" in said:
+        return TableError(
+            f"There is no space left in {Path(root).absolute()} (VIDAGG_DATA_ROOT). The tables "
+            "hold what they held before. Make room (`vidagg maintain` removes what no version "
+            "needs), then run the days again."
+        )
+    if "Read-only file system" in said or "Permission denied" in said:
+        return _unwritable(Path(root).absolute(), said.splitlines()[0][:300])
+    return None
+
+
+def _unwritable(folder: Path, reason: object) -> TableError:
+    return TableError(
+        f"The folder {folder} (VIDAGG_DATA_ROOT) cannot be written: {reason}. Allow it, or choose "
+        "another folder."
+    )
+
+
 def delta_schema(table: Table) -> Schema:
     """The Delta schema of a table, with every column's meaning as its comment."""
     declared = json.loads(table.struct.json())

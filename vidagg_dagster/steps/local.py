@@ -4,6 +4,7 @@ import os
 
 import dagster as dg
 
+from vidagg_dagster.engine.local_tables import require_writable, storage_fault
 from vidagg_dagster.engine.run import StepError, run_step
 from vidagg_dagster.engine.session import (
     MEMORY_SETTING,
@@ -33,6 +34,8 @@ class LocalSteps(dg.ConfigurableResource):  # type: ignore[type-arg]
             context.log.info(day_line(request.step, number, total, day))
 
         try:
+            if request.store.kind == "local":
+                require_writable(request.store.location)
             choice = resolve_engine(self.engine)
             context.log.info(f"engine: {choice.engine} ({choice.reason})")
             result = run_step(engine_session(self.engine), request, say)
@@ -40,5 +43,10 @@ class LocalSteps(dg.ConfigurableResource):  # type: ignore[type-arg]
             raise dg.Failure(str(error)) from error
         except (EngineError, SourceError, StepError, TableError) as error:
             raise dg.Failure(str(error), allow_retries=False) from error
+        except Exception as error:
+            fault = storage_fault(request.store.location, error)
+            if fault is None:
+                raise
+            raise dg.Failure(str(fault), allow_retries=False) from error
         context.log.info(summary_line(result))
         return result

@@ -9,7 +9,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -28,17 +28,34 @@ def free_port() -> int:
 
 
 @contextmanager
+def process(
+    command: Sequence[str], *, cwd: Path, env: Mapping[str, str]
+) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
+    """A command in the background, with where it logs; interrupted when the block ends."""
+    log = cwd / f"{Path(command[0]).name}-{free_port()}.log"
+    with log.open("w") as out:
+        started = subprocess.Popen(
+            command, cwd=cwd, env=env, stdout=out, stderr=out, start_new_session=True
+        )
+    try:
+        yield started, log
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(started.pid, signal.SIGINT)
+        try:
+            started.wait(timeout=60)
+        except subprocess.TimeoutExpired:
+            os.killpg(started.pid, signal.SIGKILL)
+            started.wait()
+
+
+@contextmanager
 def serving(
     command: Sequence[str], port: int, *, cwd: Path, env: Mapping[str, str]
 ) -> Iterator[str]:
     """Runs a command that serves Dagster's UI at `port`; gives the address once it answers."""
-    log = cwd / f"ui-{port}.log"
-    with log.open("w") as out:
-        server = subprocess.Popen(
-            command, cwd=cwd, env=env, stdout=out, stderr=out, start_new_session=True
-        )
     address = f"http://127.0.0.1:{port}"
-    try:
+    with process(command, cwd=cwd, env=env) as (server, log):
         deadline = time.monotonic() + START_SECONDS
         while not _answers(address):
             assert server.poll() is None, f"{command} ended:\n{log.read_text()[-3000:]}"
@@ -46,13 +63,6 @@ def serving(
                 pytest.fail(f"no UI after {START_SECONDS} s:\n{log.read_text()[-3000:]}")
             time.sleep(1)
         yield address
-    finally:
-        os.killpg(server.pid, signal.SIGINT)
-        try:
-            server.wait(timeout=60)
-        except subprocess.TimeoutExpired:
-            os.killpg(server.pid, signal.SIGKILL)
-            server.wait()
 
 
 def _answers(address: str) -> bool:

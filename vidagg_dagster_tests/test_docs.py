@@ -4,13 +4,18 @@ import os
 import re
 import shutil
 import subprocess
+import sys
+import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 
 from vidagg_dagster.cli import main
+from vidagg_dagster.engine.quality_rules import RULES
 from vidagg_dagster.engine.schemas import TABLES
 from vidagg_dagster.metrics_page import PAGE, with_generated_parts
+from vidagg_dagster.steps.contract import Severity
 from vidagg_dagster_tests import peter
 from vidagg_dagster_tests.dagster_ui import free_port, serving
 from vidagg_dagster_tests.pages import shell_lines
@@ -93,6 +98,49 @@ def test_constraints_are_plain_versions() -> None:
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
     assert lines
     assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.]+", line) for line in lines)
+
+
+def test_the_compose_file_is_valid_and_its_image_has_what_it_needs() -> None:
+    """By the Compose specification; that its commands run is tested in test_operations."""
+    deploy = ROOT / "deploy"
+    checked = subprocess.run(
+        [
+            *(sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec"),
+            deploy / "docker-compose.yml",
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    services = yaml.safe_load((deploy / "docker-compose.yml").read_text())["services"]
+    assert set(services) == {"postgres", "code", "webserver", "daemon"}
+    for service in services.values():
+        assert set(service.get("depends_on", {})) <= set(services)
+    recipe = (deploy / "Dockerfile").read_text().replace("\\\n", " ")
+    known = ("FROM", "WORKDIR", "COPY", "RUN", "ENV", "USER")
+    lines = [line for line in recipe.splitlines() if line.strip() and not line.startswith("#")]
+    assert all(line.split()[0] in known for line in lines), lines
+    for line in lines:
+        if line.startswith("COPY"):
+            assert all((ROOT / source).exists() for source in line.split()[1:-1]), line
+    [extras] = re.findall(r"'\.\[(.*?)\]'", recipe)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert set(extras.split(",")) <= set(project["optional-dependencies"])
+    given = set(services["daemon"]["environment"])
+    storage = (deploy / "postgres-storage.yaml").read_text()
+    assert set(re.findall(r"env: (\w+)", storage)) == given
+
+
+def test_the_runbook_names_every_warning_and_every_alert() -> None:
+    page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    warnings = [
+        rule.name for rules in RULES.values() for rule in rules if rule.severity is Severity.WARN
+    ]
+    assert len(warnings) > 4
+    assert [name for name in warnings if f"`{name}`" not in page] == []
+    for heading in ("### Check failed", "### Run failed", "### Day missing"):
+        assert heading in page
 
 
 @pytest.fixture

@@ -285,15 +285,12 @@ def test_a_week_in_the_life_of_a_deployment(deployment: Deployment) -> None:
 
     # Two runs that want the same day: one after the other.
     pair = [deployment.launch(ago(2)) for _ in range(2)]
-    both = wait(
-        "both runs of one day",
-        lambda: (
-            found
-            if all(ended(run) for run in (found := [deployment.run(r) for r in pair]))
-            else None
-        ),
-        seconds=300,
-    )
+
+    def both_ended() -> list[Any] | None:
+        found = [deployment.run(launched) for launched in pair]
+        return found if all(ended(run) for run in found) else None
+
+    both = wait("the end of both runs of one day", both_ended, seconds=300)
     assert [run["status"] for run in both] == ["SUCCESS", "SUCCESS"]
     first, second = sorted(both, key=lambda run: run["startTime"])
     assert first["endTime"] <= second["startTime"]

@@ -185,6 +185,7 @@ def as_delta(site: Site, rows: Sequence[Mapping[str, Any]], mode: str) -> None:
     write_deltalake(str(site.folder / "delta"), pa.Table.from_pylist(list(rows)), mode=mode)
 
 
+@pytest.mark.long_on_jvm
 def test_a_new_version_of_a_delta_table_is_counted_by_day(
     spark: SparkSession, tmp_path: Path
 ) -> None:

@@ -299,6 +299,7 @@ def test_maintain_removes_what_is_old_and_refuses_what_may_be_needed(
     assert rows(sail, site, RAW_EVENTS) == before
 
 
+@pytest.mark.long_on_jvm
 def test_maintain_compacts_a_day_of_many_small_files_and_changes_no_row(
     spark: SparkSession, tmp_path: Path
 ) -> None:

@@ -17,7 +17,8 @@ endif
 RUN := $(VENV)/.installed-run
 DEV := $(VENV)/.installed-dev
 
-.PHONY: help demo dev test test-slow lint format types validate docs clean test-jvm test-other test-waits
+.PHONY: help demo dev test test-slow lint format types validate docs clean test-jvm test-other \
+	test-waits postgresql
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -35,6 +36,7 @@ test: lint types validate ## Everything CI runs
 # comes when they end, where make can hold it back (GNU make 4).
 SYNC := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 test-jvm test-other test-waits: $(DEV)
+test-waits test-slow: postgresql
 test-jvm: ## The tests that need JVM Spark alone
 	$(BIN)/python -m pytest -q -m "jvm and not slow and not waits" --durations=10
 
@@ -46,6 +48,12 @@ test-waits: ## The tests that wait for jobs of a workspace most of their time
 
 test-slow: $(DEV) ## Fault injection, backfills through the UI's server, the README's commands
 	$(BIN)/python -m pytest -q -m slow
+
+# Some tests want PostgreSQL from the system's package; where it cannot be installed they are skipped.
+postgresql:
+	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || { \
+		apt-get update -qq && apt-get install -y -qq --no-install-recommends postgresql; \
+	} >/dev/null 2>&1 || echo "PostgreSQL could not be installed: its tests are skipped"
 
 lint: $(DEV) ## Style
 	$(BIN)/ruff check .

@@ -1,7 +1,6 @@
 """`vidagg databricks deploy` and the strictness of the workspace that the tests run against."""
 
 import json
-import os
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -16,24 +15,12 @@ from vidagg_dagster.cli import main
 from vidagg_dagster.databricks.wheel import wheel_name
 from vidagg_dagster_tests.fake_databricks.catalog import USER
 from vidagg_dagster_tests.fake_databricks.server import TOKEN
-from vidagg_dagster_tests.fake_databricks.site import CLUSTER, Databricks, databricks, fake_wheel
+from vidagg_dagster_tests.fake_databricks.site import CLUSTER, Databricks, configured, fake_wheel
 
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Databricks]:
-    for name in [n for n in os.environ if n.startswith(("DATABRICKS_", "VIDAGG_"))]:
-        monkeypatch.delenv(name)
-    with databricks(tmp_path / "workspace") as running:
-        settings = {
-            **running.credentials,
-            "VIDAGG_TARGET": "databricks",
-            "VIDAGG_SOURCE": "main.video.events",
-            "VIDAGG_DATABRICKS_SCHEMA": "main.video",
-            "VIDAGG_DATABRICKS_VOLUME": running.volume,
-        }
-        for name, value in settings.items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.chdir(tmp_path)
+    with configured(tmp_path, monkeypatch) as running:
         yield running
 
 

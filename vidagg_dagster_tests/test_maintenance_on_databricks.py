@@ -8,26 +8,14 @@ from pathlib import Path
 import pytest
 
 from vidagg_dagster.cli import main
-from vidagg_dagster_tests.fake_databricks.site import Databricks, databricks
+from vidagg_dagster_tests.fake_databricks.site import Databricks, configured
 
 WEEK = 7 * 24 * 3600
 
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Databricks]:
-    for name in [n for n in os.environ if n.startswith(("DATABRICKS_", "VIDAGG_"))]:
-        monkeypatch.delenv(name)
-    with databricks(tmp_path / "workspace") as running:
-        settings = {
-            **running.credentials,
-            "VIDAGG_TARGET": "databricks",
-            "VIDAGG_SOURCE": "main.video.events",
-            "VIDAGG_DATABRICKS_SCHEMA": "main.video",
-            "VIDAGG_DATABRICKS_VOLUME": running.volume,
-        }
-        for name, value in settings.items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.chdir(tmp_path)
+    with configured(tmp_path, monkeypatch) as running:
         yield running
 
 

@@ -7,6 +7,7 @@ PostgreSQL. One story each, because a start costs half a minute.
 import os
 import re
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -173,13 +174,22 @@ def composed(
     )
     services = yaml.safe_load((REPO / "deploy" / "docker-compose.yml").read_text())["services"]
 
-    def command(service: str) -> list[str]:
+    def here(words: list[str]) -> list[str]:
         given = {"0.0.0.0": "127.0.0.1", "4000": str(code_port), "3000": str(ui_port)}
-        program, *arguments = services[service]["command"]
+        program, *arguments = words
         return [str(BIN / program), *(given.get(part, part) for part in arguments)]
+
+    def command(service: str) -> list[str]:
+        return here(services[service]["command"])
+
+    def healthy() -> bool:
+        kind, *words = services["code"]["healthcheck"]["test"]
+        assert kind == "CMD"
+        return subprocess.run(here(words), capture_output=True, check=False).returncode == 0
 
     with ExitStack() as stack:
         stack.enter_context(process(command("code"), cwd=site.folder, env=environment))
+        wait("the code location", healthy)
         address = stack.enter_context(
             serving(command("webserver"), ui_port, cwd=site.folder, env=environment)
         )

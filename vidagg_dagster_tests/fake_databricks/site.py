@@ -1,5 +1,6 @@
 """A workspace with its volume, its wheel and a Spark behind it: what a test needs of Databricks."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -7,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+import pytest
 
 from vidagg_dagster.databricks.places import wheel_folder
 from vidagg_dagster_tests.fake_databricks.catalog import Catalog
@@ -123,3 +126,22 @@ def fake_wheel(folder: Path, name: str, code: str) -> Path:
         [sys.executable, "-m", "zipfile", "-c", str(archive), str(package), str(info)], check=True
     )
     return archive
+
+
+@contextmanager
+def configured(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Databricks]:
+    """A workspace, and this process's settings and credentials for it and nothing else."""
+    for name in [n for n in os.environ if n.startswith(("DATABRICKS_", "VIDAGG_"))]:
+        monkeypatch.delenv(name)
+    with databricks(folder / "workspace") as running:
+        settings = {
+            **running.credentials,
+            "VIDAGG_TARGET": "databricks",
+            "VIDAGG_SOURCE": "main.video.events",
+            "VIDAGG_DATABRICKS_SCHEMA": "main.video",
+            "VIDAGG_DATABRICKS_VOLUME": running.volume,
+        }
+        for name, value in settings.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.chdir(folder)
+        yield running

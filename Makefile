@@ -32,7 +32,7 @@ dev: $(RUN) ## Dagster's UI on the demo's tables and history (after `make demo`)
 test: lint types validate ## Everything CI runs
 	$(MAKE) --no-print-directory --jobs=3 $(SYNC) test-jvm test-other test-waits
 
-# Side by side, since each of the first two keeps one core busy, and the third none. Their output
+# Side by side: each of the first two keeps a core busy, the third waits half of its time. Their output
 # comes when they end, where make can hold it back (GNU make 4).
 SYNC := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 test-jvm test-other test-waits: $(DEV)
@@ -43,7 +43,7 @@ test-jvm: ## The tests that need JVM Spark alone
 test-other: ## The tests that do not
 	$(BIN)/python -m pytest -q -m "not jvm and not slow and not waits" --durations=10
 
-test-waits: ## The tests that wait for jobs of a workspace most of their time
+test-waits: ## The tests that wait for other processes much of their time
 	$(BIN)/python -m pytest -q -m "waits and not slow" --durations=10
 
 test-slow: $(DEV) ## Fault injection, backfills through the UI's server, the README's commands

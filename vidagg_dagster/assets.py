@@ -261,7 +261,7 @@ def _late(late: LateReport) -> dict[str, Any]:
                 "day": day.day.isoformat(),
                 "rows": day.rows,
                 "days_late": day.days_late,
-                "runs_again": "by itself" if day.within_limit else "only by hand",
+                "runs_again": "by sensor late_events" if day.within_limit else "by hand",
             }
         )
         for day in late.days[-MOST_LATE_DAYS:]

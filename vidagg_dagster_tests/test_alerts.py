@@ -37,6 +37,8 @@ from vidagg_dagster.settings import Settings, SettingsError
 from vidagg_dagster.steps.contract import Severity, StepName
 from vidagg_dagster_tests.receivers import HANG, http_receiver, mail_receiver
 
+pytestmark = pytest.mark.waits
+
 UI = "http://ui.example:3000"
 DAILY = dg.DailyPartitionsDefinition("2026-01-01")
 ASSETS = [step.value for step in StepName]
@@ -177,6 +179,20 @@ def test_runs_of_other_assets_are_not_ours(instance: dg.DagsterInstance) -> None
     result = dg.materialize([other], instance=instance)
     ended = instance.get_run_by_id(result.run_id)
     assert ended is not None
+    assert told(instance, ended) == []
+
+    @dg.op
+    def fails() -> None:
+        raise RuntimeError
+
+    @dg.job
+    def theirs() -> None:
+        fails()
+
+    failed = theirs.execute_in_process(instance=instance, raise_on_error=False)
+    ended = instance.get_run_by_id(failed.run_id)
+    assert ended is not None
+    assert ended.status is dg.DagsterRunStatus.FAILURE
     assert told(instance, ended) == []
 
 

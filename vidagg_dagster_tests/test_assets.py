@@ -37,6 +37,8 @@ from vidagg_dagster.steps.local import LocalSteps
 from vidagg_dagster.steps.progress import day_line, summary_line
 from vidagg_dagster_tests.small_site import FIRST_DAY, Site, anna, day, event, peter, write_site
 
+pytestmark = pytest.mark.waits
+
 REPO = Path(__file__).parent.parent
 DAILY = [
     table.name for table in TABLES.values() if table.partitioned and table.name in set(StepName)

@@ -59,7 +59,9 @@ def printed(folder: Path) -> str:
 
 def table(folder: Path, name: str) -> pa.Table:
     rows = DeltaTable(str(folder / "tables" / name)).to_pyarrow_table()
-    return rows.drop_columns(["processedAt"] if "processedAt" in rows.column_names else [])
+    # When a row was written, or its file.
+    changing = {"processedAt", "state"} & set(rows.column_names)
+    return rows.drop_columns(sorted(changing))
 
 
 def test_there_is_a_progress_line_for_every_day(printed: str) -> None:

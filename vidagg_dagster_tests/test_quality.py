@@ -427,6 +427,17 @@ def test_a_share_at_its_limit_passes(lab: Lab, numbers: dict[str, int], rule: st
     assert lab.evaluate(RAW_EVENTS)[rule, BROKEN].passed
 
 
+def test_a_share_of_rejected_rows_names_the_most_frequent_reasons(lab: Lab) -> None:
+    reasons = {"missing_user": 2, "unknown_event": 9, "malformed_row": 1, "invalid_position": 3}
+    counted(input=1000, rejected=15, **{f"rejected:{name}": n for name, n in reasons.items()})(lab)
+    detail = lab.evaluate(RAW_EVENTS)["rejected_share", BROKEN].detail
+    assert [(name, rows) for name, rows in detail.items() if ":" in name] == [
+        ("rejected:unknown_event", 9),
+        ("rejected:invalid_position", 3),
+        ("rejected:missing_user", 2),
+    ]
+
+
 def test_a_declared_playback_rate_widens_the_clock_of_its_session(lab: Lab) -> None:
     """anna's trailer: 60 s in 30 s would be 2 x; here the clock shows 15 s, so 4 x."""
     trailer = F.col("videoId") == "video_002"

@@ -326,8 +326,8 @@ def test_the_code_location_loads_without_credentials_and_names_the_tables(tmp_pa
     )
     kept = {n: v for n, v in os.environ.items() if not n.startswith("DATABRICKS_")}
     for extra, expected in (
-        (DATABRICKS, "main.video.sessions {'databricks'}\nTrue\n"),
-        ({}, "sessions set()\nFalse\n"),
+        (DATABRICKS, "main.video.sessions {'vidagg_tables'}\nTrue\n"),
+        ({}, "sessions {'vidagg_tables'}\nFalse\n"),
     ):
         done = subprocess.run(
             [sys.executable, "-c", code],

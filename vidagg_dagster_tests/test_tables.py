@@ -163,10 +163,10 @@ def awkward_rows(table: Table, days: Sequence[date]) -> Rows:
         rows.append(row)
         rows.append(dict.fromkeys(row))  # every column may be null but the key
     for number, row in enumerate(rows):
-        if table.partitioned:
+        if EVENT_DATE in table.column_names:
             row[EVENT_DATE] = days[number % len(days)]
         for name in table.key:
-            if name in ("userId", "videoId"):
+            if name in ("userId", "videoId", "sourceFile"):
                 row[name] = f"{name} {number} ü"
     return rows
 

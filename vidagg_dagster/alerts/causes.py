@@ -48,14 +48,20 @@ def of_run(
         and check.asset_key.to_user_string() in assets
     ]
     alerts = list(_of_checks(failed, run, link))
-    if run.status is dg.DagsterRunStatus.FAILURE and _is_ours(run, assets):
+    if run.status is dg.DagsterRunStatus.FAILURE and _is_ours(instance, run, assets):
         alerts += _of_failure(instance, run, link, bool(failed))
     return alerts
 
 
-def _is_ours(run: dg.DagsterRun, assets: Collection[str]) -> bool:
-    selected = run.asset_selection or set()
-    return not selected or any(key.to_user_string() in assets for key in selected)
+def _is_ours(instance: dg.DagsterInstance, run: dg.DagsterRun, assets: Collection[str]) -> bool:
+    """Whether the run was to materialize one of `assets`; other projects may share the instance."""
+    if run.asset_selection:
+        return any(key.to_user_string() in assets for key in run.asset_selection)
+    planned = instance.all_logs(
+        run.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED
+    )
+    keys = [entry.dagster_event.asset_key for entry in planned if entry.dagster_event]
+    return any(key is not None and key.to_user_string() in assets for key in keys)
 
 
 def _of_checks(
@@ -266,7 +272,12 @@ def ended_runs(
         limit=most + len(seen),
     )
     return [
-        (record.dagster_run, record.update_timestamp.replace(tzinfo=UTC).timestamp())
+        (record.dagster_run, _seconds(record.update_timestamp))
         for record in records
         if record.dagster_run.run_id not in seen
     ][:most]
+
+
+def _seconds(instant: datetime) -> float:
+    """Storages give UTC, most of them without saying so."""
+    return (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).timestamp()

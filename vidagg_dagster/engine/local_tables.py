@@ -10,7 +10,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date
 from functools import reduce
@@ -429,14 +429,18 @@ def require_writable(root: str | Path) -> None:
         TableError: They cannot; says why.
     """
     folder = _usable_root(root)
+    there = folder.exists()
     probe = folder / f".vidagg-{uuid.uuid4().hex}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe.write_bytes(b"x" * 4096)
-        probe.unlink()
     except OSError as error:
-        probe.unlink(missing_ok=True)
         raise storage_fault(root, error) or _unwritable(folder, error) from error
+    finally:
+        with suppress(OSError):
+            probe.unlink(missing_ok=True)
+            if not there:  # No tables, no folder: a run that fails later leaves nothing behind.
+                folder.rmdir()
 
 
 def storage_fault(root: str | Path, error: BaseException) -> TableError | None:

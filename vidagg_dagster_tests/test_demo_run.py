@@ -59,9 +59,7 @@ def printed(folder: Path) -> str:
 
 def table(folder: Path, name: str) -> pa.Table:
     rows = DeltaTable(str(folder / "tables" / name)).to_pyarrow_table()
-    # When a row was written, or its file.
-    changing = {"processedAt", "state"} & set(rows.column_names)
-    return rows.drop_columns(sorted(changing))
+    return rows.drop_columns(["processedAt"] if "processedAt" in rows.column_names else [])
 
 
 def test_there_is_a_progress_line_for_every_day(printed: str) -> None:
@@ -147,7 +145,8 @@ def test_the_published_queries_run_unchanged(
 
 def test_running_it_again_gives_the_same_rows(folder: Path, printed: str) -> None:
     assert printed
-    names = sorted(path.name for path in (folder / "tables").iterdir())
+    names = {path.name for path in (folder / "tables").iterdir()}
+    names.remove("source_inventory")  # of which it says when files were written and looked at
     before = {name: sorted(map(repr, table(folder, name).to_pylist())) for name in names}
     demo(folder)
     after = {name: sorted(map(repr, table(folder, name).to_pylist())) for name in names}

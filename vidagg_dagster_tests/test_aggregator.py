@@ -137,6 +137,7 @@ def test_the_published_quick_start_gives_peter_his_row(spark: SparkSession, tmp_
         assert table.columns == AGGREGATED_ENGAGEMENT.column_names
 
 
+@pytest.mark.long_on_jvm
 def test_the_published_daily_job_gives_the_same_rows_as_one_run(
     spark: SparkSession, events: Path, videos: Path, tmp_path: Path
 ) -> None:

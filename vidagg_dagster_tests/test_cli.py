@@ -50,6 +50,7 @@ def videos(tmp_path: Path) -> Path:
     return peter.write_videos(tmp_path / "videos.jsonl")
 
 
+@pytest.mark.long_on_jvm
 @pytest.mark.parametrize("engine", ["spark", "sail"])
 def test_aggregate_writes_peter_s_row_as_json(
     engine: str, events: Path, videos: Path, tmp_path: Path

@@ -46,13 +46,13 @@ def demo(folder: Path) -> str:
     return result.stdout
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     require(SAIL)
     return tmp_path_factory.mktemp("demo")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def printed(folder: Path) -> str:
     return demo(folder)
 
@@ -143,6 +143,7 @@ def test_the_published_queries_run_unchanged(
     assert sorted(map(rounded, from_spark)) == sorted(map(rounded, from_duckdb))
 
 
+@pytest.mark.slow
 def test_running_it_again_gives_the_same_rows(folder: Path, printed: str) -> None:
     assert printed
     names = {path.name for path in (folder / "tables").iterdir()}

@@ -219,6 +219,7 @@ def test_a_table_without_versions_is_counted_anew(sail: SparkSession, tmp_path: 
     sail.catalog.dropTempView("late_events_view")
 
 
+@pytest.mark.slow
 def test_running_the_days_that_are_told_gives_the_tables_of_a_clean_run(
     sail: SparkSession, tmp_path: Path
 ) -> None:

@@ -139,13 +139,6 @@ def check_kill(sail: SparkSession, stages: Stages, folder: Path, point: str, tab
         assert rows(sail, site, TABLES[name]) in (stages.old[name], stages.new[name])
 
 
-@pytest.mark.parametrize("point", ["after_stage", "mid_move", "after_commit"])
-def test_a_step_that_is_killed_leaves_the_old_or_the_new_rows(
-    sail: SparkSession, stages: Stages, tmp_path: Path, point: str
-) -> None:
-    check_kill(sail, stages, tmp_path / "site", point, RAW_EVENTS)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("point", POINTS)
 @pytest.mark.parametrize("table", RUN_OF, ids=lambda table: table.name)

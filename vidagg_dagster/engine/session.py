@@ -259,6 +259,7 @@ def _require_sail() -> None:
 
 
 def _start_jvm(extra: Mapping[str, str]) -> "SparkSession":
+    from pyspark.errors import PySparkException
     from pyspark.sql import SparkSession
 
     cores = os.cpu_count() or 1
@@ -287,7 +288,14 @@ def _start_jvm(extra: Mapping[str, str]) -> "SparkSession":
     for key, value in conf.items():
         builder = builder.config(key, value)
     try:
-        return builder.getOrCreate()
+        try:
+            return builder.getOrCreate()
+        except PySparkException as error:
+            if "JAVA_GATEWAY_EXITED" not in str(error):
+                raise
+            # The child that becomes the JVM now and then dies where gRPC's threads run in this
+            # process, as Sail's do.
+            return builder.getOrCreate()
     except Exception as error:
         raise EngineError(
             f"Spark's JVM did not start ({type(error).__name__}: {error}). Check the Java of "

@@ -18,7 +18,7 @@ RUN := $(VENV)/.installed-run
 DEV := $(VENV)/.installed-dev
 
 .PHONY: help demo dev test test-slow lint format types validate docs clean test-jvm test-other \
-	test-waits postgresql
+	test-runs test-waits postgresql
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -30,20 +30,23 @@ dev: $(RUN) ## Dagster's UI on the demo's tables and history (after `make demo`)
 	$(BIN)/vidagg ui --port $(PORT)
 
 test: lint types validate ## Everything CI runs
-	$(MAKE) --no-print-directory --jobs=3 $(SYNC) test-jvm test-other test-waits
+	$(MAKE) --no-print-directory --jobs=4 $(SYNC) test-jvm test-other test-runs test-waits
 
-# Side by side: each of the first two keeps a core busy, the third waits half of its time. Their output
+# Side by side: the last two wait much of their time, and use what the others leave. Their output
 # comes when they end, where make can hold it back (GNU make 4).
 SYNC := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
-test-jvm test-other test-waits: $(DEV)
+test-jvm test-other test-runs test-waits: $(DEV)
 test-waits test-slow: postgresql
 test-jvm: ## The tests that need JVM Spark alone
-	$(BIN)/python -m pytest -q -m "jvm and not slow and not waits" --durations=10
+	$(BIN)/python -m pytest -q -m "jvm and not slow and not waits and not runs" --durations=10
 
 test-other: ## The tests that do not
-	$(BIN)/python -m pytest -q -m "not jvm and not slow and not waits" --durations=10
+	$(BIN)/python -m pytest -q -m "not jvm and not slow and not waits and not runs" --durations=10
 
-test-waits: ## The tests that wait for other processes much of their time
+test-runs: ## The tests of whole runs through Dagster, and of what watches them
+	$(BIN)/python -m pytest -q -m "runs and not slow and not waits" --durations=10
+
+test-waits: ## The tests that wait for jobs of a workspace, and those on PostgreSQL
 	$(BIN)/python -m pytest -q -m "waits and not slow" --durations=10
 
 test-slow: $(DEV) ## Fault injection, backfills through the UI's server, the README's commands

@@ -37,7 +37,7 @@ from vidagg_dagster.settings import Settings, SettingsError
 from vidagg_dagster.steps.contract import Severity, StepName
 from vidagg_dagster_tests.receivers import HANG, http_receiver, mail_receiver
 
-pytestmark = pytest.mark.waits
+pytestmark = pytest.mark.runs
 
 UI = "http://ui.example:3000"
 DAILY = dg.DailyPartitionsDefinition("2026-01-01")

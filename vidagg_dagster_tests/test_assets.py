@@ -37,7 +37,7 @@ from vidagg_dagster.steps.local import LocalSteps
 from vidagg_dagster.steps.progress import day_line, summary_line
 from vidagg_dagster_tests.small_site import FIRST_DAY, Site, anna, day, event, peter, write_site
 
-pytestmark = pytest.mark.waits
+pytestmark = pytest.mark.runs
 
 REPO = Path(__file__).parent.parent
 DAILY = [

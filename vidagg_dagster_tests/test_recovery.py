@@ -39,7 +39,7 @@ from vidagg_dagster_tests.conftest import require
 from vidagg_dagster_tests.killed_step import POINTS
 from vidagg_dagster_tests.small_site import Site, anna, day, event, peter, write_site
 
-pytestmark = pytest.mark.waits
+pytestmark = pytest.mark.runs
 
 REPO = Path(__file__).parent.parent
 DAYS = [day(0), day(1)]

@@ -15,7 +15,7 @@ from vidagg_dagster.jobs import daily_engagement, daily_schedule
 from vidagg_dagster.sensors import alerts, late_events, late_runs, stretches
 from vidagg_dagster.settings import Settings
 
-pytestmark = pytest.mark.waits
+pytestmark = pytest.mark.runs
 
 ZONE = "Europe/Berlin"
 

@@ -39,7 +39,7 @@ from vidagg_dagster.steps.contract import (
     TableStore,
 )
 from vidagg_dagster.steps.runner import StepRunner
-from vidagg_dagster.targets import POOL, StepPolicies, step_policies
+from vidagg_dagster.targets import POOL, retry_policy
 
 GROUP = "video_engagement"
 OWNERS = ["team:data"]
@@ -58,13 +58,14 @@ def build_assets(settings: Settings) -> list[dg.AssetsDefinition | dg.AssetSpec]
     with warnings.catch_warnings():
         # Beta since years; without it a backfill would be a run, and an engine, per day.
         warnings.filterwarnings("ignore", ".*`backfill_policy`", dg.BetaWarning)
-        return _build(settings, step_policies(settings))
+        return _build(settings)
 
 
-def _build(settings: Settings, policies: StepPolicies) -> list[dg.AssetsDefinition | dg.AssetSpec]:
+def _build(settings: Settings) -> list[dg.AssetsDefinition | dg.AssetSpec]:
     daily = daily_partitions(settings)
     backfills = backfill_policy(settings)
     freshness = by_deadline(settings)
+    retries = retry_policy(settings)
 
     def table_asset(
         table: Table, deps: Sequence[dg.AssetsDefinition | dg.AssetDep | str]
@@ -76,7 +77,7 @@ def _build(settings: Settings, policies: StepPolicies) -> list[dg.AssetsDefiniti
             owners=OWNERS,
             kinds=KINDS,
             pool=POOL,
-            retry_policy=policies.retries,
+            retry_policy=retries,
             partitions_def=partitions,
             backfill_policy=backfills if partitions else dg.BackfillPolicy.single_run(),
             freshness_policy=freshness,

@@ -4,7 +4,6 @@ The parts for Databricks are imported where they are used only: they take second
 installed everywhere.
 """
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -17,13 +16,6 @@ if TYPE_CHECKING:
 
 POOL = "vidagg_tables"
 """Of every asset. `dagster.yaml` lets one run of it go at a time, so that runs never interleave."""
-
-
-@dataclass(frozen=True)
-class StepPolicies:
-    """How Dagster treats the steps of all assets."""
-
-    retries: dg.RetryPolicy | None = None
 
 
 def steps(settings: Settings) -> dg.ConfigurableResource:  # type: ignore[type-arg]
@@ -73,18 +65,16 @@ def executor(settings: Settings) -> dg.ExecutorDefinition:
     return dg.multiprocess_executor.configured({"max_concurrent": settings.databricks_max_steps})
 
 
-def step_policies(settings: Settings) -> StepPolicies:
-    """Retries. None locally, where a second try would only hide what is wrong."""
-    if settings.target == "local":
-        return StepPolicies()
-    retries = settings.databricks_retries
-    policy = dg.RetryPolicy(
-        max_retries=retries,
+def retry_policy(settings: Settings) -> dg.RetryPolicy | None:
+    """How a failed step is tried again. Not locally, where that would only hide what is wrong."""
+    if settings.target == "local" or not settings.databricks_retries:
+        return None
+    return dg.RetryPolicy(
+        max_retries=settings.databricks_retries,
         delay=settings.databricks_retry_seconds,
         backoff=dg.Backoff.EXPONENTIAL,
         jitter=dg.Jitter.PLUS_MINUS,
     )
-    return StepPolicies(retries=policy if retries else None)
 
 
 def _require_databricks() -> None:

@@ -25,7 +25,8 @@ MOST_DAYS_ONE_BY_ONE: Final = 10
 LOOK_BACK_DAYS: Final = 7
 """How many missed deadlines are made up for, e.g. after the daemon was down."""
 
-_PLANNED: Final = ("day", "days", "failed_days")
+_DAYS_NAMED: Final = ("days", "failed_days")
+"""The only texts of a check that are told."""
 _WILL_RETRY: Final = "dagster/will_retry"
 _DAY_TAG: Final = "dagster/partition"
 _RANGE_TAGS: Final = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
@@ -134,7 +135,7 @@ def _numbers(metadata: Mapping[str, dg.MetadataValue[Any]]) -> dict[str, int | f
 
 
 def _named_days(metadata: Mapping[str, dg.MetadataValue[Any]]) -> list[str]:
-    named = [metadata[name].value for name in _PLANNED if name in metadata]
+    named = [metadata[name].value for name in _DAYS_NAMED if name in metadata]
     return [shortened(str(days), MAX_LINE) for days in named if days and str(days) != "none"]
 
 

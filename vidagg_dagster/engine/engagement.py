@@ -6,12 +6,13 @@ from decimal import Decimal
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from vidagg_dagster.engine.arrow.apply import Kernels
 from vidagg_dagster.engine.columns import floor_div, half_up_hundredths, milliseconds, seconds
 from vidagg_dagster.engine.intervals import merge_with_union
+from vidagg_dagster.engine.player import EVIDENCE
 from vidagg_dagster.engine.rules import EngagementRules
 from vidagg_dagster.engine.schemas import EVENT_DATE, USER_VIDEO_ENGAGEMENT, Table
 
-EVIDENCE = ("observed", "heartbeat", "bridged", "clipped")
 QUALITY_FLAGS = (
     "position_exceeds_duration",
     "excessive_watch_time",
@@ -49,6 +50,7 @@ def user_video_engagement(
     run_time: datetime,
     estimates: DataFrame | None = None,
     unique: bool = True,
+    kernels: Kernels | None = None,
 ) -> DataFrame:
     """One row per user, video and day of the given `sessions` rows, in the columns of the table.
 
@@ -59,7 +61,6 @@ def user_video_engagement(
     visits = sessions.select(EVENT_DATE, "userId", F.explode("visits").alias("visit")).select(
         EVENT_DATE, "userId", "visit.*"
     )
-    length = F.col("span.endMs") - F.col("span.startMs")
     merged = merge_with_union(
         visits,
         [EVENT_DATE, "userId", "videoId"],
@@ -76,18 +77,12 @@ def user_video_engagement(
             "openEndedCount": F.col("openEndedCount"),
             "exceedingCount": F.col("exceedingCount"),
         },
-        span_sums={
-            "watchMs": length,
-            "clockMs": F.col("span.clockMs"),
-            **{
-                f"{evidence}Ms": F.when(F.col("span.evidence") == evidence, length)
-                for evidence in EVIDENCE
-            },
-        },
         least={"firstWatchDate": F.col("firstEventTime")},
         greatest={"lastWatchDate": F.col("lastEventTime"), "maxPositionMs": F.col("maxPositionMs")},
         lists={},
+        evidence=True,
         unite=unique,
+        kernels=kernels,
     ).where((F.col("eventCount") > 0) | (F.col("openEndedCount") > 0))
     described = _with_durations(merged, videos, estimates)
     return publish(described, USER_VIDEO_ENGAGEMENT, rules=rules, run_time=run_time)

@@ -6,7 +6,15 @@ from typing import Final
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
+from pyspark.sql import types as T
 
+from vidagg_dagster.engine.arrow.apply import Kernels
+from vidagg_dagster.engine.arrow.duplicates import (
+    AGAIN,
+    SAME_ID,
+    DuplicatesKernel,
+    SameIdKernel,
+)
 from vidagg_dagster.engine.parsing import (
     epoch_us,
     filled,
@@ -83,6 +91,7 @@ def classify(
     start_date: date | None,
     timezone: str,
     run_time: datetime,
+    kernels: Kernels | None = None,
 ) -> DataFrame:
     """Judge every row of `source` (see `sources.read_source`).
 
@@ -98,10 +107,11 @@ def classify(
             file's path names none. None: they then have no day (null).
         timezone: The zone whose calendar days `event_date` counts.
         run_time: Ingestion time; later timestamps than a day after it are out of range.
+        kernels: Find duplicates by `arrow/duplicates.py` instead of windows: the same ones.
     """
     rows = _judged(_parsed(source, spec, run_time), start_date, timezone)
     has_ids = "eventId" in source.columns
-    return _without_duplicates(rows, has_ids).select(
+    return _without_duplicates(rows, has_ids, kernels).select(
         EVENT_DATE,
         "timestamp",
         "userId",
@@ -290,20 +300,50 @@ def _day_without_time(path: Column, start_date: date | None) -> Column:
     return day if start_date is None else F.greatest(day, F.lit(start_date))
 
 
-def _without_duplicates(rows: DataFrame, has_ids: bool) -> DataFrame:
+def _without_duplicates(rows: DataFrame, has_ids: bool, kernels: Kernels | None) -> DataFrame:
     """`outcome` for all rows. Of equal events the first stays.
 
     The order of rows is the key, then eventId, playbackRate and sourceFile. Rows that are equal in
     all of this are interchangeable, so nothing depends on which of them is taken.
     """
-    # Rejected rows get partitions of their own, lest all of them meet in that of the nulls.
-    apart = F.when(F.col("_broken"), F.xxhash64("payload"))
     rank = reduce(
         lambda chain, at: chain.when(F.col("eventName") == EVENT_NAMES[at], F.lit(at)),
         range(1, len(EVENT_NAMES)),
         F.when(F.col("eventName") == EVENT_NAMES[0], F.lit(0)),
     )
     rows = rows.withColumn("_rank", rank)
+    if kernels is None:
+        again = _again(has_ids)
+    else:
+        rows, again = _again_by_kernels(rows, has_ids, kernels)
+    return rows.withColumn(
+        OUTCOME,
+        F.when(F.col("_broken"), F.lit(REJECTED)).when(again, F.lit(DUPLICATE)).otherwise(ACCEPTED),
+    )
+
+
+def _again_by_kernels(rows: DataFrame, has_ids: bool, kernels: Kernels) -> tuple[DataFrame, Column]:
+    # Rejected rows are spread, lest all of them meet in one partition.
+    apart = F.xxhash64("payload")
+    player = F.xxhash64("userId", "sessionId", "videoId")
+    again = F.col(AGAIN)
+    if has_ids:
+        alone = F.col("_broken") | F.col("eventId").isNull()
+        by_id = F.when(alone, player).otherwise(F.xxhash64("eventId"))
+        rows = kernels.apply(rows, SameIdKernel(), _with(rows, SAME_ID), by=by_id)
+        again = again | F.col(SAME_ID)
+    by_player = F.when(F.col("_broken"), apart).otherwise(player)
+    rows = kernels.apply(rows, DuplicatesKernel(), _with(rows, AGAIN), by=by_player)
+    return rows, again
+
+
+def _with(rows: DataFrame, flag: str) -> T.StructType:
+    return T.StructType([*rows.schema.fields, T.StructField(flag, T.BooleanType())])
+
+
+def _again(has_ids: bool) -> Column:
+    # Rejected rows get partitions of their own, lest all of them meet in that of the nulls.
+    apart = F.when(F.col("_broken"), F.xxhash64("payload"))
     same_event = Window.partitionBy(EVENT_DATE, *_KEY, apart).orderBy(
         F.col("eventId").asc_nulls_last(),
         F.col("playbackRate").asc_nulls_last(),
@@ -319,10 +359,7 @@ def _without_duplicates(rows: DataFrame, has_ids: bool) -> DataFrame:
         same_id = Window.partitionBy(EVENT_DATE, "eventId", alone)
         key = F.struct(*_KEY)
         again = again | (F.col("eventId").isNotNull() & (F.min(key).over(same_id) != key))
-    return rows.withColumn(
-        OUTCOME,
-        F.when(F.col("_broken"), F.lit(REJECTED)).when(again, F.lit(DUPLICATE)).otherwise(ACCEPTED),
-    )
+    return again
 
 
 def _us(instant: datetime) -> int:

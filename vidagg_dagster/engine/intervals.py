@@ -6,6 +6,9 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
+from vidagg_dagster.engine.arrow.apply import Kernels
+from vidagg_dagster.engine.arrow.union import MergeKernel
+from vidagg_dagster.engine.player import EVIDENCE
 from vidagg_dagster.engine.schemas import EVENT_DATE, SPAN, WATCH_INTERVALS
 
 
@@ -47,20 +50,38 @@ def merge_with_union(
     least: Mapping[str, Column],
     greatest: Mapping[str, Column],
     lists: Mapping[str, Column],
-    span_sums: Mapping[str, Column],
+    evidence: bool = False,
     unite: bool = True,
+    kernels: Kernels | None = None,
 ) -> DataFrame:
     """Merges rows that share `keys` and unites their `spans` (array of structs startMs, endMs).
 
-    Returns the keys, one column per aggregate (`sums`, `least`, `greatest` and `lists` are over
-    rows, `span_sums` over the single spans, in whose terms it is written as `span.<field>`),
-    `watchedIntervals` (the union: sorted, disjoint, not touching) and `uniqueMs`, its length.
+    Returns the keys, one column per aggregate over rows (`lists` are arrays, which are chained; of
+    structs in `greatest` no two of a key share the first field), `watchedIntervals` (the union:
+    sorted, disjoint, not touching) and `uniqueMs`, its length. With `evidence` the spans also have
+    clockMs and evidence, and are added up: watchMs, clockMs, and watchMs by evidence. `keys`
+    contain userId. With `kernels` all this is computed by `arrow/union.py`, to the same rows.
 
     With `unite=False` neither is computed and both are null.
 
     Spans are united by sorting them and starting a new island wherever one begins after all
     earlier ones have ended: linear after the sort, whatever their number.
     """
+    if kernels is not None:
+        named = {**sums, **least, **greatest, **lists}
+        kernel = MergeKernel(
+            keys=tuple(keys),
+            spans=spans,
+            sums=tuple(sums),
+            least=tuple(least),
+            greatest=tuple(greatest),
+            lists=tuple(lists),
+            evidence=evidence,
+            unite=unite,
+        )
+        chosen = rows.select(*keys, spans, *[column.alias(name) for name, column in named.items()])
+        return kernels.apply(chosen, kernel, _merged_schema(chosen, kernel))
+    span_sums = _sums_by_evidence() if evidence else {}
     laid = rows.select("*", F.posexplode_outer(spans).alias("position", "span"))
     # A row with n spans is laid n times; what belongs to the row counts once.
     once = F.coalesce(F.col("position"), F.lit(0)) == 0
@@ -80,6 +101,7 @@ def merge_with_union(
                 F.lit(None).cast("bigint").alias("uniqueMs"),
             )
             .na.fill(0, [*sums, *span_sums])
+            .withColumns({name: F.flatten(name) for name in lists})
         )
     by_start = Window.partitionBy(*keys).orderBy(F.col("span.startMs").asc_nulls_first())
     reached = F.max("span.endMs").over(by_start.rowsBetween(Window.unboundedPreceding, -1))
@@ -110,5 +132,31 @@ def merge_with_union(
         *[F.coalesce(F.sum(name), F.lit(0)).alias(name) for name in (*sums, *span_sums)],
         *[F.min(name).alias(name) for name in least],
         *[F.max(name).alias(name) for name in greatest],
-        *[F.flatten(F.collect_list(name)).alias(name) for name in lists],
+        *[F.flatten(F.flatten(F.collect_list(name))).alias(name) for name in lists],
+    )
+
+
+def _sums_by_evidence() -> dict[str, Column]:
+    length = F.col("span.endMs") - F.col("span.startMs")
+    return {
+        "watchMs": length,
+        "clockMs": F.col("span.clockMs"),
+        **{f"{name}Ms": F.when(F.col("span.evidence") == name, length) for name in EVIDENCE},
+    }
+
+
+def _merged_schema(rows: DataFrame, kernel: MergeKernel) -> T.StructType:
+    types = {field.name: field.dataType for field in rows.schema}
+    sums = [*kernel.sums, *(_sums_by_evidence() if kernel.evidence else ())]
+    return T.StructType(
+        [
+            *[T.StructField(name, types[name]) for name in kernel.keys],
+            *[T.StructField(name, T.LongType()) for name in sums],
+            *[
+                T.StructField(name, types[name])
+                for name in (*kernel.least, *kernel.greatest, *kernel.lists)
+            ],
+            T.StructField("watchedIntervals", T.ArrayType(SPAN)),
+            T.StructField("uniqueMs", T.LongType()),
+        ]
     )

@@ -10,9 +10,11 @@ from functools import reduce
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from vidagg_dagster.engine.arrow.apply import Kernels
 from vidagg_dagster.engine.columns import milliseconds
-from vidagg_dagster.engine.engagement import EVIDENCE, duration_estimates, publish, with_estimates
+from vidagg_dagster.engine.engagement import duration_estimates, publish, with_estimates
 from vidagg_dagster.engine.intervals import merge_with_union
+from vidagg_dagster.engine.player import EVIDENCE
 from vidagg_dagster.engine.rules import EngagementRules
 from vidagg_dagster.engine.schemas import (
     AGGREGATED_ENGAGEMENT,
@@ -42,6 +44,7 @@ def merge_days(
     run_time: datetime,
     estimate: bool = False,
     unique: bool = True,
+    kernels: Kernels | None = None,
 ) -> DataFrame:
     """Daily rows -> one row per user and video, in the columns of the lifetime table.
 
@@ -54,6 +57,7 @@ def merge_days(
         run_time=run_time,
         estimates=duration_estimates(daily) if estimate else None,
         unique=unique,
+        kernels=kernels,
     )
 
 
@@ -156,6 +160,7 @@ def _merge(
     run_time: datetime,
     estimates: DataFrame | None = None,
     unique: bool = True,
+    kernels: Kernels | None = None,
 ) -> DataFrame:
     """Rows with `activeDays`, of which no two of a pair share a day -> one row per pair."""
     described = F.struct(
@@ -169,19 +174,19 @@ def _merge(
         _KEY,
         "watchedIntervals",
         sums=_published_sums(),
-        span_sums={},
         least={"firstWatchDate": F.col("firstWatchDate")},
         greatest={
             "lastWatchDate": F.col("lastWatchDate"),
             "maxPositionMs": milliseconds(F.col("maxPositionReached")),
             "described": described,
         },
-        lists={"dayLists": F.col("activeDays")},
+        lists={"days": F.col("activeDays")},
         unite=unique,
+        kernels=kernels,
     )
     pairs = merged.select(
         "*",
-        F.array_sort(F.flatten("dayLists")).alias("activeDays"),
+        F.array_sort("days").alias("activeDays"),
         F.col("described.videoTitle").alias("videoTitle"),
         milliseconds(F.col("described.videoDuration")).alias("durationMs"),
         F.col("described.durationSource").alias("durationSource"),

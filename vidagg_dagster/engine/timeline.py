@@ -12,26 +12,12 @@ from datetime import date
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from vidagg_dagster.engine.arrow.apply import Kernels
+from vidagg_dagster.engine.arrow.timeline import SessionsKernel
 from vidagg_dagster.engine.columns import calendar_day, whole_ms
+from vidagg_dagster.engine.player import ENDED, KIND_AND_RANK, NEUTRAL, PAUSE, SEEK, START, STOP
 from vidagg_dagster.engine.rules import EngagementRules
 from vidagg_dagster.engine.schemas import EVENT_DATE, SESSIONS
-
-START, NEUTRAL, STOP = 1, 0, -1
-"""What an event does to the player. As numbers, so that `kind * state` sorts a tie."""
-
-KIND_AND_RANK: dict[str, tuple[int, int]] = {
-    "video_play": (START, 0),
-    "video_resume": (START, 1),
-    "video_progress": (NEUTRAL, 2),
-    "video_seek": (NEUTRAL, 3),
-    "video_pause": (STOP, 4),
-    "video_ended": (STOP, 5),
-}
-"""Canonical event name -> its kind, and its place among events of one instant and kind."""
-
-_SEEK = KIND_AND_RANK["video_seek"][1]
-_PAUSE = KIND_AND_RANK["video_pause"][1]
-_ENDED = KIND_AND_RANK["video_ended"][1]
 
 _SESSION = ["workDay", "userId", "sessionId"]
 # Events beyond the video take no part in the player's story, but must stay on the session's
@@ -47,31 +33,41 @@ def sessions(
     days: Sequence[date] | None,
     rules: EngagementRules,
     timezone: str,
+    kernels: Kernels | None = None,
 ) -> DataFrame:
     """One row per session and day, with everything that happened to each of its videos.
 
     `events` are `raw_events` rows of the `days` and of the day before each (`days=None`: every
     day there is), `videos` has `videoId` and `durationMs`. Returns the columns of `sessions`.
+    With `kernels` they are computed by `arrow/timeline.py`, to the same rows.
     """
-    on_work_days = _lay_on_work_days(_prepare(events, videos, rules), days, rules, timezone)
+    prepared = _prepare(events, videos, rules, timezone)
+    if kernels is not None:
+        kernel = SessionsKernel(None if days is None else tuple(days), rules)
+        return kernels.apply(prepared, kernel, SESSIONS.struct)
+    on_work_days = _lay_on_work_days(prepared, days)
     credited = _credit_pairs(_with_neighbours(_in_player_order(on_work_days)), rules)
     visits = _count_visits(_cut_sessions(credited, rules), rules, timezone)
     return _roll_up(visits)
 
 
-def _prepare(events: DataFrame, videos: DataFrame, rules: EngagementRules) -> DataFrame:
+def _prepare(
+    events: DataFrame, videos: DataFrame, rules: EngagementRules, timezone: str
+) -> DataFrame:
     """Numbers instead of names and times; positions held against the video's duration."""
     kind = _lookup(F.col("eventName"), {name: kind for name, (kind, _) in KIND_AND_RANK.items()})
     rank = _lookup(F.col("eventName"), {name: rank for name, (_, rank) in KIND_AND_RANK.items()})
     sent, duration = F.col("positionMs"), F.col("durationMs")
     beyond = F.coalesce(sent * 100 > duration * rules.position_limit_percent, F.lit(False))
+    us = F.unix_micros("timestamp")
+    times_out = calendar_day(us + rules.session_timeout_ms * 1000, timezone)
     durations = videos.select("videoId", "durationMs")
     return events.join(F.broadcast(durations), on="videoId", how="left").select(
         EVENT_DATE,
         "userId",
         "sessionId",
         "videoId",
-        F.unix_micros("timestamp").alias("us"),
+        us.alias("us"),
         kind.alias("kind"),
         rank.alias("nameRank"),
         sent.alias("sentPositionMs"),
@@ -79,6 +75,7 @@ def _prepare(events: DataFrame, videos: DataFrame, rules: EngagementRules) -> Da
         "durationMs",
         "playbackRate",
         beyond.alias("beyondVideo"),
+        F.when(kind == START, times_out).otherwise(F.col(EVENT_DATE)).alias("timesOutDay"),
     )
 
 
@@ -89,17 +86,14 @@ def _lookup(name: Column, values: dict[str, int]) -> Column:
     return chosen
 
 
-def _lay_on_work_days(
-    events: DataFrame, days: Sequence[date] | None, rules: EngagementRules, timezone: str
-) -> DataFrame:
+def _lay_on_work_days(events: DataFrame, days: Sequence[date] | None) -> DataFrame:
     """Each event on its own day and, as context, on the next; context no fact needs is dropped."""
     laid = events.repartition("userId").withColumn(
         "workDay", F.explode(F.array(F.col(EVENT_DATE), F.date_add(EVENT_DATE, 1)))
     )
     if days is not None:
         laid = laid.where(F.col("workDay").isin([F.lit(day) for day in days]))
-    times_out = calendar_day(F.col("us") + rules.session_timeout_ms * 1000, timezone)
-    tail_may_settle = (F.col("kind") == START) & (times_out == F.col("workDay"))
+    tail_may_settle = (F.col("kind") == START) & (F.col("timesOutDay") == F.col("workDay"))
     own = F.col("workDay") == F.col(EVENT_DATE)
     needed = F.max(own | tail_may_settle).over(Window.partitionBy(_SESSION))
     return laid.withColumns({"own": own, "needed": needed}).where("needed").drop("needed")
@@ -169,7 +163,7 @@ def _credit_pairs(events: DataFrame, rules: EngagementRules) -> DataFrame:
         repairable
         & stops
         & F.coalesce(
-            (F.col("nextRank") == _SEEK)
+            (F.col("nextRank") == SEEK)
             & (F.col("nextDay") == F.col(EVENT_DATE))
             & (whole_ms(F.col("nextUs") - F.col("us")) <= rules.drag_window_ms)
             & (F.abs(F.col("nextPositionMs") - position) <= rules.drag_window_ms),
@@ -238,7 +232,7 @@ def _count_visits(events: DataFrame, rules: EngagementRules, timezone: str) -> D
         .rangeBetween(1, Window.unboundedFollowing)
     )
     is_start, is_stop = F.col("kind") == START, F.col("kind") == STOP
-    is_ended = F.col("nameRank") == _ENDED
+    is_ended = F.col("nameRank") == ENDED
     stopped_at = F.when(
         is_stop,
         F.when(F.col("evidence") == "clipped", F.col("creditEndMs")).otherwise(F.col("positionMs")),
@@ -309,7 +303,7 @@ def _count_visits(events: DataFrame, rules: EngagementRules, timezone: str) -> D
         F.max(F.when(here, F.col("positionMs"))).alias("maxPositionMs"),
         _count(
             here
-            & (F.col("nameRank") == _PAUSE)
+            & (F.col("nameRank") == PAUSE)
             & F.coalesce(F.col("kindBefore") != STOP, F.lit(True))
         ).alias("pauseCount"),
         _count(

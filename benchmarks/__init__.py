@@ -1,0 +1,1 @@
+"""How fast vidagg is, against what a user would pick instead, on generated events."""

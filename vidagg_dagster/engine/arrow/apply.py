@@ -1,0 +1,54 @@
+"""How an engine runs a kernel: whole users to one partition, each partition to one call."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import pyarrow as pa
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import types as T
+
+ColumnOrName = Column | str
+
+Kernel = Callable[[pa.Table], pa.Table]
+"""A table -> a table. It is sent to other processes, so it must be picklable."""
+
+ROWS_AT_ONCE: Final = 500_000
+"""Rows that one call of a kernel gets, about, where their number is known."""
+
+_BATCH_ROWS: Final = 50_000
+
+
+@dataclass(frozen=True)
+class Kernels:
+    """Compute with kernels, for about `rows` input rows (None: unknown; the engine decides)."""
+
+    rows: int | None = None
+
+    def apply(
+        self,
+        frame: DataFrame,
+        kernel: Kernel,
+        schema: T.StructType,
+        *,
+        by: ColumnOrName = "userId",
+    ) -> DataFrame:
+        """What `kernel` makes of `frame`, of whose rows it sees all those equal in `by` at once."""
+        if self.rows is None:
+            parted = frame.repartition(by)
+        else:
+            parted = frame.repartition(max(2, -(-self.rows // ROWS_AT_ONCE)), by)
+        return parted.mapInArrow(_OnPartition(kernel, tuple(schema.names)), schema)
+
+
+@dataclass(frozen=True)
+class _OnPartition:
+    kernel: Kernel
+    columns: tuple[str, ...]
+
+    def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        held = [batch for batch in batches if batch.num_rows]
+        if held:
+            result = self.kernel(pa.Table.from_batches(held))
+            # Engines take columns by their place.
+            yield from result.select(self.columns).to_batches(max_chunksize=_BATCH_ROWS)

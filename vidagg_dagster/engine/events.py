@@ -30,6 +30,7 @@ from vidagg_dagster.engine.schemas import (
     REJECTED_EVENTS,
     Table,
 )
+from vidagg_dagster.engine.source_columns import payload_hash, payload_text
 from vidagg_dagster.engine.spark35 import try_cast
 from vidagg_dagster.steps.contract import SourceSpec
 
@@ -109,7 +110,8 @@ def classify(
         run_time: Ingestion time; later timestamps than a day after it are out of range.
         kernels: Find duplicates by `arrow/duplicates.py` instead of windows: the same ones.
     """
-    rows = _judged(_parsed(source, spec, run_time), start_date, timezone)
+    payload = payload_text(source.schema)
+    rows = _judged(_parsed(source, spec, run_time), payload, start_date, timezone)
     has_ids = "eventId" in source.columns
     return _without_duplicates(rows, has_ids, kernels).select(
         EVENT_DATE,
@@ -171,16 +173,17 @@ def rows_by_file(
 ) -> DataFrame:
     """One row per file and day: sourceFile (null for tables), event_date, rows and checksum.
 
-    Days are told as by `classify`, of all rows. The checksum is a sum over the rows' payloads, so
+    Days are told as by `classify`, of all rows. The checksum is a sum over hashes of the rows, so
     that their order does not matter.
     """
     parsed = _parsed(source, spec, run_time)
     return (
-        parsed.select("sourceFile", "payload", _event_date(start_date, timezone).alias(EVENT_DATE))
+        parsed.select("sourceFile", "_hash", _event_date(start_date, timezone).alias(EVENT_DATE))
         .groupBy("sourceFile", EVENT_DATE)
         .agg(
             F.count(F.lit(1)).alias("rows"),
-            F.sum(F.crc32(F.encode("payload", "UTF-8"))).cast("bigint").alias("checksum"),
+            # Halves of hashes, whose sum cannot overflow.
+            F.sum(F.col("_hash").bitwiseAND(F.lit(0xFFFFFFFF))).alias("checksum"),
         )
     )
 
@@ -195,7 +198,13 @@ def _parsed(source: DataFrame, spec: SourceSpec, run_time: datetime) -> DataFram
     event_id = F.col("eventId") if "eventId" in columns else F.lit(None).cast("string")
     texts = source.select(
         "typedTimestamp",
+        *[
+            _finite(F.col(typed)).alias(typed)
+            for typed in ("typedCurrentTime", "typedPlaybackRate")
+        ],
+        F.col("typedCurrentTime").isNotNull().alias("_hasNumber"),
         "payload",
+        payload_hash(source.schema).alias("_hash"),
         "sourceFile",
         F.coalesce(F.col("malformed"), F.lit(False)).alias("_malformed"),
         filled(F.col("timestamp")).alias("_time"),
@@ -211,11 +220,12 @@ def _parsed(source: DataFrame, spec: SourceSpec, run_time: datetime) -> DataFram
     us = instant_us(time, spec.timezone)
     if spec.timestamp_unit is not None:
         us = F.coalesce(us, epoch_us(time, spec.timestamp_unit))
-    rate = finite_number(F.col("_rate"))
+    rate = F.coalesce("typedPlaybackRate", finite_number(F.col("_rate")))
     return texts.select(
         "*",
         F.coalesce(F.unix_micros("typedTimestamp"), us).alias("_us"),
-        number(F.col("_position")).alias("_seconds"),
+        F.coalesce("typedCurrentTime", number(F.col("_position"))).alias("_seconds"),
+        (F.col("_hasNumber") | F.col("_position").isNotNull()).alias("_hasPosition"),
         F.when((rate > 0) & (rate <= MAX_PLAYBACK_RATE), rate).alias("playbackRate"),
         _canonical_name(F.col("_name")).alias("eventName"),
     ).select(
@@ -224,7 +234,11 @@ def _parsed(source: DataFrame, spec: SourceSpec, run_time: datetime) -> DataFram
     )
 
 
-def _judged(rows: DataFrame, start_date: date | None, timezone: str) -> DataFrame:
+def _finite(value: Column) -> Column:
+    return F.when(F.abs(value) < F.lit(float("inf")), value)
+
+
+def _judged(rows: DataFrame, payload: Column, start_date: date | None, timezone: str) -> DataFrame:
     has_time = F.col("_time").isNotNull() | F.col("typedTimestamp").isNotNull()
     position_ok = (F.col("_seconds") >= 0) & (F.col("_seconds") <= MAX_POSITION_S)
     rules = {
@@ -235,8 +249,8 @@ def _judged(rows: DataFrame, start_date: date | None, timezone: str) -> DataFram
         "missing_session": F.col("sessionId").isNull(),
         "missing_video": F.col("videoId").isNull(),
         "unknown_event": F.col("eventName").isNull(),
-        "missing_position": F.col("_position").isNull(),
-        "invalid_position": F.col("_position").isNotNull() & ~F.coalesce(position_ok, F.lit(False)),
+        "missing_position": ~F.col("_hasPosition"),
+        "invalid_position": F.col("_hasPosition") & ~F.coalesce(position_ok, F.lit(False)),
     }
     malformed = F.col("_malformed")
     broken = reduce(lambda left, right: left | right, rules.values(), malformed)
@@ -261,8 +275,9 @@ def _judged(rows: DataFrame, start_date: date | None, timezone: str) -> DataFram
         "eventId",
         "sourceFile",
         reasons.alias("reasons"),
-        F.when(broken, F.col("payload")).alias("payload"),
+        F.when(broken, payload).alias("payload"),
         broken.alias("_broken"),
+        "_hash",
     )
 
 
@@ -324,7 +339,6 @@ def _without_duplicates(rows: DataFrame, has_ids: bool, kernels: Kernels | None)
 
 def _again_by_kernels(rows: DataFrame, has_ids: bool, kernels: Kernels) -> tuple[DataFrame, Column]:
     # Rejected rows are spread, lest all of them meet in one partition.
-    apart = F.xxhash64("payload")
     player = F.xxhash64("userId", "sessionId", "videoId")
     again = F.col(AGAIN)
     if has_ids:
@@ -332,7 +346,7 @@ def _again_by_kernels(rows: DataFrame, has_ids: bool, kernels: Kernels) -> tuple
         by_id = F.when(alone, player).otherwise(F.xxhash64("eventId"))
         rows = kernels.apply(rows, SameIdKernel(), _with(rows, SAME_ID), by=by_id)
         again = again | F.col(SAME_ID)
-    by_player = F.when(F.col("_broken"), apart).otherwise(player)
+    by_player = F.when(F.col("_broken"), F.col("_hash")).otherwise(player)
     rows = kernels.apply(rows, DuplicatesKernel(), _with(rows, AGAIN), by=by_player)
     return rows, again
 
@@ -343,7 +357,7 @@ def _with(rows: DataFrame, flag: str) -> T.StructType:
 
 def _again(has_ids: bool) -> Column:
     # Rejected rows get partitions of their own, lest all of them meet in that of the nulls.
-    apart = F.when(F.col("_broken"), F.xxhash64("payload"))
+    apart = F.when(F.col("_broken"), F.col("_hash"))
     same_event = Window.partitionBy(EVENT_DATE, *_KEY, apart).orderBy(
         F.col("eventId").asc_nulls_last(),
         F.col("playbackRate").asc_nulls_last(),
@@ -354,7 +368,7 @@ def _again(has_ids: bool) -> Column:
         # The first row of an id is the least by the key. A row with that same key is left to the
         # comparison above: of rows that are equal in everything both must spare the same one.
         alone = F.when(
-            F.col("_broken") | F.col("eventId").isNull(), F.xxhash64(*_KEY, F.col("payload"))
+            F.col("_broken") | F.col("eventId").isNull(), F.xxhash64(*_KEY, F.col("_hash"))
         )
         same_id = Window.partitionBy(EVENT_DATE, "eventId", alone)
         key = F.struct(*_KEY)

@@ -33,6 +33,8 @@ class ColumnRequest:
     """Our names of the columns without which there is no reading."""
     instant: str | None = None
     """The column that may be a timestamp by its type; it then arrives as `typedTimestamp`."""
+    numbers: tuple[str, ...] = ()
+    """Columns that may be doubles by their type; they then arrive under their `typed_name`."""
     droppable: str | None = None
     """Our name of a column to leave out of the result where the source certainly has none."""
     numbered: bool = False
@@ -64,6 +66,40 @@ class ColumnRequest:
         }
 
 
+def typed_name(ours: str) -> str:
+    """The name of the column for values of `ours` that are no text in the source."""
+    return f"typed{ours[0].upper()}{ours[1:]}"
+
+
+def payload_text(source: T.StructType) -> Column:
+    """The row as it was read: the text line, or the row as JSON.
+
+    Typed sources carry their columns as they are, because to spell out every row for the few whose
+    payload is kept takes longer than all the rest of reading.
+    """
+    kind = source[PAYLOAD].dataType
+    if not isinstance(kind, T.StructType):
+        return F.col(PAYLOAD)
+    return F.to_json(
+        F.struct(*[_as_json(_field(f.name), f.dataType).alias(f.name) for f in kind.fields])
+    )
+
+
+def payload_hash(source: T.StructType) -> Column:
+    """A hash of all of a row's values, the same on every engine."""
+    kind = source[PAYLOAD].dataType
+    if not isinstance(kind, T.StructType):
+        return F.xxhash64(PAYLOAD)
+    values = [
+        F.to_json(_field(f.name)) if is_nested(f.dataType) else _field(f.name) for f in kind.fields
+    ]
+    return F.xxhash64(*values)
+
+
+def _field(name: str) -> Column:
+    return F.col(PAYLOAD).getField(name)
+
+
 def column_names(schema: T.StructType, prefix: str = "") -> Iterator[str]:
     """Names of columns and, with dots, of the fields of their structs."""
     for field in schema:
@@ -83,34 +119,57 @@ def path_value(theirs: str) -> Column:
 
 
 def typed_frame(
-    rows: DataFrame, columns: Mapping[str, str], instant: str | None, in_path: Set[str]
+    rows: DataFrame,
+    columns: Mapping[str, str],
+    request: ColumnRequest,
+    in_path: Set[str],
+    *,
+    alone: bool,
 ) -> DataFrame:
-    """Typed columns as text. `rows` has its file names in `FILE`."""
+    """Typed columns as text. `rows` has its file names in `FILE`.
+
+    The payload is the row itself (see `payload_text`) if it is `alone`: no frames of other types
+    have to go with it.
+    """
     schema = T.StructType([field for field in rows.schema if field.name != FILE])
     values: list[Column] = []
     typed = F.lit(None).cast("timestamp")
+    doubles: dict[str, Column] = {}
     for ours, theirs in columns.items():
         found = _find(schema, theirs)
         if found is None:
             value = path_value(theirs) if theirs in in_path else F.lit(None).cast("string")
-        elif ours == instant and isinstance(found[1], T.TimestampType):
+        elif ours in request.numbers and isinstance(found[1], T.DoubleType):
+            doubles[ours] = found[0]
+            value = F.lit(None).cast("string")
+        elif ours == request.instant and isinstance(found[1], T.TimestampType):
             # Sail keeps the zone and unit of each file's type, and loses its way in unions of them.
             typed = F.timestamp_micros(F.unix_micros(found[0]))
             value = F.lit(None).cast("string")
         else:
             value = _as_text(*found)
         values.append(value.alias(ours))
-    payload = F.to_json(
-        F.struct(*[_as_json(_column(f.name), f.dataType).alias(f.name) for f in schema])
-    )
+    if not len(schema):
+        payload = F.lit("{}")
+    elif alone:
+        payload = F.struct(*[_column(f.name).alias(f.name) for f in schema])
+    else:
+        payload = F.to_json(
+            F.struct(*[_as_json(_column(f.name), f.dataType).alias(f.name) for f in schema])
+        )
     return rows.select(
         *values,
         typed.alias(TYPED_TIMESTAMP),
-        (payload if len(schema) else F.lit("{}")).alias(PAYLOAD),
+        *[doubles.get(ours, _no_double()).alias(typed_name(ours)) for ours in request.numbers],
+        payload.alias(PAYLOAD),
         F.col(FILE).alias(SOURCE_FILE),
         F.lit(False).alias(MALFORMED),
         F.lit(None).cast("bigint").alias(LINE_NUMBER),
     )
+
+
+def _no_double() -> Column:
+    return F.lit(None).cast("double")
 
 
 def text_frame(
@@ -118,6 +177,7 @@ def text_frame(
     values: Mapping[str, Column],
     malformed: Column,
     columns: Mapping[str, str],
+    request: ColumnRequest,
     in_path: Set[str],
 ) -> DataFrame:
     """Fields of text lines. `rows` has line, lineNumber and its file names in `FILE`."""
@@ -140,6 +200,7 @@ def text_frame(
             for ours, theirs in columns.items()
         ],
         F.lit(None).cast("timestamp").alias(TYPED_TIMESTAMP),
+        *[_no_double().alias(typed_name(ours)) for ours in request.numbers],
         PAYLOAD,
         F.col(FILE).alias(SOURCE_FILE),
         MALFORMED,
@@ -152,6 +213,7 @@ def empty_frame(spark: SparkSession, request: ColumnRequest) -> DataFrame:
     fields = [T.StructField(ours, T.StringType()) for ours in request.wanted(set())]
     fields += [
         T.StructField(TYPED_TIMESTAMP, T.TimestampType()),
+        *[T.StructField(typed_name(ours), T.DoubleType()) for ours in request.numbers],
         T.StructField(PAYLOAD, T.StringType()),
         T.StructField(SOURCE_FILE, T.StringType()),
         T.StructField(MALFORMED, T.BooleanType()),

@@ -99,7 +99,7 @@ class _Reader:
         }
         rows = text.with_json_fields(self._lines(checked), "line", list(paths.values()))
         values = {ours: text.json_field(path) for ours, path in paths.items()}
-        return text_frame(rows, values, text.json_malformed(), columns, in_path)
+        return text_frame(rows, values, text.json_malformed(), columns, self.request, in_path)
 
     def csv(self) -> DataFrame:
         groups: dict[CsvHeader, list[InputFile]] = {}
@@ -128,7 +128,9 @@ class _Reader:
         columns = self.request.wanted(names)
         return union(
             [
-                typed_frame(rows, columns, self.request.instant, self._columns_in_path)
+                typed_frame(
+                    rows, columns, self.request, self._columns_in_path, alone=len(groups) == 1
+                )
                 for group in groups.values()
                 for rows in self._read([p.file for p in group], self._read_parquet)
             ]
@@ -151,7 +153,7 @@ class _Reader:
             for ours, theirs in columns.items()
             if theirs in header.names
         }
-        return text_frame(rows, values, malformed, columns, self._columns_in_path)
+        return text_frame(rows, values, malformed, columns, self.request, self._columns_in_path)
 
     def _lines(self, files: Sequence[InputFile]) -> DataFrame:
         """line, lineNumber, `FILE`; without blank lines, byte order marks and CRs."""

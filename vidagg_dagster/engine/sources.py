@@ -92,8 +92,8 @@ def read_source(
 
     Columns, all text: timestamp, userId, sessionId, videoId, eventName, currentTime, playbackRate,
     eventId (left out where the source has none); further typedTimestamp (the time where the
-    source's column is a timestamp by type; `timestamp` is null then), payload (the text line, or
-    the row as JSON), sourceFile (path relative to the source; null for tables) and malformed
+    source's column is a timestamp by type; `timestamp` is null then), likewise typedCurrentTime and
+    typedPlaybackRate for doubles, payload (see `source_columns.payload_text`), sourceFile (path relative to the source; null for tables) and malformed
     (boolean). `scratch` is for copies of files that no engine can read as they are: a folder that
     all machines see; None where there is only this one. `only` names the files to read, as
     `list_source` names them; None: all of them.
@@ -109,6 +109,7 @@ def read_source(
         columns={name: spec.columns.get(name, name) for name in EVENT_COLUMNS},
         required=REQUIRED_COLUMNS,
         instant="timestamp",
+        numbers=("currentTime", "playbackRate"),
         droppable="eventId",
     )
     rows = read_columns(spark, spec.location, spec.format, request, scratch, only=only)
@@ -192,7 +193,7 @@ def _read_typed(rows: DataFrame, where: str, request: ColumnRequest) -> DataFram
     names = set(column_names(rows.schema))
     request.require(names, where)
     rows = rows.withColumn(FILE, F.lit(None).cast("string"))
-    return typed_frame(rows, request.wanted(names), request.instant, set())
+    return typed_frame(rows, request.wanted(names), request, set(), alone=True)
 
 
 def _load_local_delta(spark: SparkSession, path: Path) -> DataFrame:

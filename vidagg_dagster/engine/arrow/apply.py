@@ -1,7 +1,10 @@
 """How an engine runs a kernel: whole users to one partition, each partition to one call."""
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
+from threading import BoundedSemaphore
 from typing import Final
 
 import pyarrow as pa
@@ -49,6 +52,15 @@ class _OnPartition:
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         held = [batch for batch in batches if batch.num_rows]
         if held:
-            result = self.kernel(pa.Table.from_batches(held))
+            with _slots():
+                result = self.kernel(pa.Table.from_batches(held))
             # Engines take columns by their place.
             yield from result.select(self.columns).to_batches(max_chunksize=_BATCH_ROWS)
+
+
+@cache
+def _slots() -> BoundedSemaphore:
+    """One per core. An engine that runs all partitions as threads of one process, as Sail does,
+    would else have every kernel wait for Python's lock between its steps: three times as long.
+    """
+    return BoundedSemaphore(os.cpu_count() or 1)

@@ -8,28 +8,23 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
+from vidagg_dagster.engine.arrow.apply import Kernels
+from vidagg_dagster.engine.arrow.from_events import ACCEPTED
 from vidagg_dagster.engine.engagement import user_video_engagement
-from vidagg_dagster.engine.events import OUTCOME, accepted, classify, ingestion_counts
-from vidagg_dagster.engine.lifetime import merge_days
+from vidagg_dagster.engine.events import REASONS, judge
+from vidagg_dagster.engine.lifetime import lifetime_from_events, publish_lifetime
 from vidagg_dagster.engine.rules import EngagementRules
-from vidagg_dagster.engine.schemas import AGGREGATED_ENGAGEMENT, RAW_EVENTS
+from vidagg_dagster.engine.schemas import AGGREGATED_ENGAGEMENT
 from vidagg_dagster.engine.sources import read_source
 from vidagg_dagster.engine.timeline import sessions
 from vidagg_dagster.engine.videos import read_videos
 from vidagg_dagster.readable import spaced
 from vidagg_dagster.steps.contract import SourceSpec
-
-_STAGED = T.StructType(
-    [
-        *RAW_EVENTS.struct.fields,
-        T.StructField("reasons", T.ArrayType(T.StringType())),
-        T.StructField(OUTCOME, T.StringType()),
-    ]
-)
-"""What the counts and the rows need of a classified row: all but its payload."""
 
 REJECTED_BY = "rejected:"
 """Prefix of the counts of single rejection reasons."""
@@ -107,32 +102,68 @@ def aggregate_files(
     """
     chosen = rules or EngagementRules()
     videos = read_videos(spark, video_metadata)
-    classified = classify(
-        read_source(spark, source),
-        spec=source,
-        start_date=None,
-        timezone=timezone,
-        run_time=run_time,
+    events = read_source(spark, source)
+    judged = judge(events, spec=source, start_date=None, timezone=timezone, run_time=run_time).drop(
+        "payload", "sourceFile", "_hash"
     )
+    if "eventId" not in events.columns:
+        judged = judged.drop("eventId")
     with tempfile.TemporaryDirectory(prefix="vidagg-") as folder:
         # Kept on disk, because both the counts and the rows are made from it, and no engine has
         # to hold it in memory. The schema is said, because there may be no row to take it from.
-        classified.select(*_STAGED.names).write.parquet(f"{folder}/classified")
-        staged = spark.read.schema(_STAGED).parquet(f"{folder}/classified")
-        daily = daily_engagement(
-            accepted(staged), videos, rules=chosen, timezone=timezone, run_time=run_time
+        judged.write.parquet(f"{folder}/judged")
+        staged = spark.read.schema(_written(judged)).parquet(f"{folder}/judged")
+        count = sum(pq.read_metadata(file).num_rows for file in _files(folder, "judged"))
+        facts = lifetime_from_events(
+            staged, videos, rules=chosen, timezone=timezone, kernels=Kernels(count)
         )
-        rows = merge_days(
-            daily, rules=chosen, run_time=run_time, estimate=estimate_missing_durations
+        facts.write.parquet(f"{folder}/facts")
+        kept = spark.read.schema(_written(facts)).parquet(f"{folder}/facts")
+        rows = publish_lifetime(
+            kept, videos, rules=chosen, run_time=run_time, estimate=estimate_missing_durations
         )
         rows.write.parquet(f"{folder}/rows")
-        counts: dict[str, int] = dict.fromkeys(("input", "accepted", "duplicates", "rejected"), 0)
-        for row in ingestion_counts(staged).groupBy("measure").sum("value").collect():
-            counts[row[0]] = row[1]
-        files = sorted(str(file) for file in Path(folder, "rows").rglob("*.parquet"))
+        files = _files(folder, "rows")
         # Where there are no rows, some engines write no file.
         table = _read_sorted(files) if files else rows.limit(0).toArrow()
-        return Aggregation(rows=table, counts=counts)
+        accepted = _accepted(_files(folder, "facts"))
+        return Aggregation(rows=table, counts=_counts(staged, accepted))
+
+
+def _written(frame: DataFrame) -> T.StructType:
+    """The schema of a frame's files, in which texts of an array may be null to every engine."""
+    return T.StructType(
+        [
+            T.StructField(
+                field.name,
+                T.ArrayType(T.StringType()) if field.name == "reasons" else field.dataType,
+            )
+            for field in frame.schema.fields
+        ]
+    )
+
+
+def _counts(judged: DataFrame, accepted: int) -> dict[str, int]:
+    reasons = {f"{REJECTED_BY}{name}": F.array_contains("reasons", name) for name in REASONS}
+    measures = {"input": F.lit(True), "rejected": F.col("_broken"), **reasons}
+    rows = judged.agg(*[F.count_if(rule).alias(name) for name, rule in measures.items()])
+    row = rows.collect()[0]
+    counts = {name: int(row[name]) for name in measures}
+    return {
+        "input": counts["input"],
+        "accepted": accepted,
+        "duplicates": counts["input"] - counts["rejected"] - accepted,
+        "rejected": counts["rejected"],
+        **{name: counts[name] for name in reasons},
+    }
+
+
+def _accepted(files: Sequence[str]) -> int:
+    return sum(pq.read_table(file, columns=[ACCEPTED])[ACCEPTED].to_numpy().sum() for file in files)
+
+
+def _files(folder: str, name: str) -> list[str]:
+    return sorted(str(file) for file in Path(folder, name).rglob("*.parquet"))
 
 
 def _read_sorted(files: Sequence[str]) -> pa.Table:

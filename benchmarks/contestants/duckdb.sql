@@ -142,8 +142,7 @@ WITH placed AS (
     FROM counted
 )
 SELECT player, session_us, beyond,
-       count(*) AS events,
-       list_distinct(list(day)) AS days,
+       CASE WHEN beyond THEN list(day) ELSE list_distinct(list(day)) END AS days,
        list_distinct(list(settled_day) FILTER (open_end)) AS tail_days,
        min(us) AS first_us, max(us) AS last_us, max(pos) AS max_ms,
        count(*) FILTER (rank = 4 AND coalesce(kind0 <> -1, true)) AS pauses,
@@ -163,8 +162,8 @@ WITH named AS (
     SELECT v.*, p.userId, p.videoId, p.duration_ms, p.title
     FROM visits v JOIN players p USING (player)
 ), exceeding AS (
-    SELECT userId, videoId, sum(n)::BIGINT AS n
-    FROM (SELECT userId, videoId, unnest(days) AS day, events AS n FROM named WHERE beyond)
+    SELECT userId, videoId, count(*) AS n
+    FROM (SELECT userId, videoId, unnest(days) AS day FROM named WHERE beyond)
     SEMI JOIN (SELECT userId, videoId, unnest(list_concat(days, tail_days)) AS day
                FROM named WHERE NOT beyond) USING (userId, videoId, day)
     GROUP BY ALL
@@ -207,9 +206,9 @@ WITH named AS (
     FROM pairs p LEFT JOIN watched w USING (userId, videoId)
     LEFT JOIN exceeding x USING (userId, videoId)
 ), scored AS (
-    SELECT *, least(10000, (greatest(0, least(u, d) * 8000 + least(t - u, d) * 1000
+    SELECT *, CASE WHEN d IS NOT NULL THEN least(10000, (greatest(0, least(u, d) * 8000 + least(t - u, d) * 1000
                + CASE WHEN completions > 0 AND u * 100 >= d * 75 THEN d * 1000 ELSE 0 END
-               - d * least(10, forward + backward) * 100) * 2 + d) // (d * 2)) / 100.0 AS score,
+               - d * least(10, forward + backward) * 100) * 2 + d) // (d * 2)) / 100.0 END AS score,
            list_filter([
                CASE WHEN exceeding > 0 THEN 'position_exceeds_duration' END,
                CASE WHEN t * 100 > d * 120 * greatest(1, sessions) THEN 'excessive_watch_time' END,

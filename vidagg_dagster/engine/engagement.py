@@ -8,8 +8,8 @@ from pyspark.sql import functions as F
 
 from vidagg_dagster.engine.arrow.apply import Kernels
 from vidagg_dagster.engine.columns import floor_div, half_up_hundredths, milliseconds, seconds
+from vidagg_dagster.engine.facts import EVIDENCE, VISIT_SUMS
 from vidagg_dagster.engine.intervals import merge_with_union
-from vidagg_dagster.engine.player import EVIDENCE
 from vidagg_dagster.engine.rules import EngagementRules
 from vidagg_dagster.engine.schemas import EVENT_DATE, USER_VIDEO_ENGAGEMENT, Table
 
@@ -24,22 +24,6 @@ QUALITY_FLAGS = (
 )
 """In the order in which a row lists them; the first four can become `dataQualityFlag`."""
 TIERS = ("High", "Medium", "Low", "Minimal")
-
-SUMS = (
-    "watchMs",
-    "clockMs",
-    *(f"{evidence}Ms" for evidence in EVIDENCE),
-    "tailMs",
-    "sessionMs",
-    "sessionCount",
-    "pauseCount",
-    "forwardSkips",
-    "backwardSkips",
-    "completionCount",
-    "openEndedCount",
-    "exceedingCount",
-)
-"""The additive facts of a user and video, in milliseconds and counts, before publishing."""
 
 
 def user_video_engagement(
@@ -65,18 +49,7 @@ def user_video_engagement(
         visits,
         [EVENT_DATE, "userId", "videoId"],
         "intervals",
-        sums={
-            "eventCount": F.col("eventCount"),
-            "tailMs": F.col("tailMs"),
-            "sessionMs": F.col("durationMs"),
-            "sessionCount": F.col("startsHere").cast("bigint"),
-            "pauseCount": F.col("pauseCount"),
-            "forwardSkips": F.col("forwardSkipCount"),
-            "backwardSkips": F.col("backwardSkipCount"),
-            "completionCount": F.col("completionCount"),
-            "openEndedCount": F.col("openEndedCount"),
-            "exceedingCount": F.col("exceedingCount"),
-        },
+        sums={name: F.col(field).cast("bigint") for name, field in VISIT_SUMS.items()},
         least={"firstWatchDate": F.col("firstEventTime")},
         greatest={"lastWatchDate": F.col("lastEventTime"), "maxPositionMs": F.col("maxPositionMs")},
         lists={},
@@ -84,19 +57,25 @@ def user_video_engagement(
         unite=unique,
         kernels=kernels,
     ).where((F.col("eventCount") > 0) | (F.col("openEndedCount") > 0))
-    described = _with_durations(merged, videos, estimates)
+    described = with_durations(merged, videos)
+    if estimates is not None:
+        described = with_estimates(described, estimates.unionByName(_own_estimates(merged)))
     return publish(described, USER_VIDEO_ENGAGEMENT, rules=rules, run_time=run_time)
 
 
-def _with_durations(merged: DataFrame, videos: DataFrame, estimates: DataFrame | None) -> DataFrame:
-    """Adds `durationMs`, `durationSource` and `videoTitle`."""
+def with_durations(merged: DataFrame, videos: DataFrame, *, estimate: bool = False) -> DataFrame:
+    """Adds `durationMs`, `durationSource` and `videoTitle`.
+
+    With `estimate` durations that no metadata gives are the largest position in `merged`.
+    """
     described = merged.join(
         F.broadcast(videos.select("videoId", "durationMs", "videoTitle")), on="videoId", how="left"
     ).withColumn("durationSource", F.when(F.col("durationMs").isNotNull(), F.lit("metadata")))
-    if estimates is None:
-        return described
-    own = _largest(merged.withColumn("maxPositionMs", _furthest()))
-    return with_estimates(described, own.unionByName(estimates))
+    return with_estimates(described, _own_estimates(merged)) if estimate else described
+
+
+def _own_estimates(merged: DataFrame) -> DataFrame:
+    return _largest(merged.withColumn("maxPositionMs", _furthest()))
 
 
 def with_estimates(described: DataFrame, estimates: DataFrame) -> DataFrame:
@@ -153,9 +132,9 @@ def publish(
 ) -> DataFrame:
     """Facts in milliseconds -> the published columns of `table`, derived ones included.
 
-    `merged` has the keys, `SUMS`, `uniqueMs`, `maxPositionMs`, `watchedIntervals`, `durationMs`,
-    `durationSource`, `videoTitle`, `firstWatchDate`, `lastWatchDate` and what else `table` needs
-    under its own name. Where `uniqueMs` is null, so is all that follows from it.
+    `merged` has the keys, `facts.SUMS`, `uniqueMs`, `maxPositionMs`, `watchedIntervals`,
+    `durationMs`, `durationSource`, `videoTitle`, `firstWatchDate`, `lastWatchDate` and what else
+    `table` needs under its own name. Where `uniqueMs` is null, so is all that follows from it.
     """
     unique, total, duration = F.col("uniqueMs"), F.col("watchMs"), F.col("durationMs")
     reached = F.coalesce(F.col("maxPositionMs"), F.lit(0))

@@ -110,8 +110,7 @@ def classify(
         run_time: Ingestion time; later timestamps than a day after it are out of range.
         kernels: Find duplicates by `arrow/duplicates.py` instead of windows: the same ones.
     """
-    payload = payload_text(source.schema)
-    rows = _judged(_parsed(source, spec, run_time), payload, start_date, timezone)
+    rows = judge(source, spec=spec, start_date=start_date, timezone=timezone, run_time=run_time)
     has_ids = "eventId" in source.columns
     return _without_duplicates(rows, has_ids, kernels).select(
         EVENT_DATE,
@@ -128,6 +127,37 @@ def classify(
         "payload",
         OUTCOME,
     )
+
+
+def judge(
+    source: DataFrame,
+    *,
+    spec: SourceSpec,
+    start_date: date | None,
+    timezone: str,
+    run_time: datetime,
+) -> DataFrame:
+    """As `classify`, but without looking for duplicates.
+
+    Instead of `outcome` rows have `_broken` (whether rejected), `_rank` (of the event's name, null
+    without one) and `_hash` (of all that was read).
+    """
+    payload = payload_text(source.schema)
+    rows = _judged(_parsed(source, spec, run_time), payload, start_date, timezone)
+    rank = reduce(
+        lambda chain, at: chain.when(F.col("eventName") == EVENT_NAMES[at], F.lit(at)),
+        range(1, len(EVENT_NAMES)),
+        F.when(F.col("eventName") == EVENT_NAMES[0], F.lit(0)),
+    )
+    return rows.withColumn("_rank", rank)
+
+
+def with_same_id(judged: DataFrame, kernels: Kernels) -> DataFrame:
+    """Adds `_sameId`: another event has the eventId already, computed by kernels."""
+    player = F.xxhash64("userId", "sessionId", "videoId")
+    alone = F.col("_broken") | F.col("eventId").isNull()
+    by_id = F.when(alone, player).otherwise(F.xxhash64("eventId"))
+    return kernels.apply(judged, SameIdKernel(), _with(judged, SAME_ID), by=by_id)
 
 
 def accepted(classified: DataFrame) -> DataFrame:
@@ -321,12 +351,6 @@ def _without_duplicates(rows: DataFrame, has_ids: bool, kernels: Kernels | None)
     The order of rows is the key, then eventId, playbackRate and sourceFile. Rows that are equal in
     all of this are interchangeable, so nothing depends on which of them is taken.
     """
-    rank = reduce(
-        lambda chain, at: chain.when(F.col("eventName") == EVENT_NAMES[at], F.lit(at)),
-        range(1, len(EVENT_NAMES)),
-        F.when(F.col("eventName") == EVENT_NAMES[0], F.lit(0)),
-    )
-    rows = rows.withColumn("_rank", rank)
     if kernels is None:
         again = _again(has_ids)
     else:
@@ -338,14 +362,12 @@ def _without_duplicates(rows: DataFrame, has_ids: bool, kernels: Kernels | None)
 
 
 def _again_by_kernels(rows: DataFrame, has_ids: bool, kernels: Kernels) -> tuple[DataFrame, Column]:
-    # Rejected rows are spread, lest all of them meet in one partition.
-    player = F.xxhash64("userId", "sessionId", "videoId")
     again = F.col(AGAIN)
     if has_ids:
-        alone = F.col("_broken") | F.col("eventId").isNull()
-        by_id = F.when(alone, player).otherwise(F.xxhash64("eventId"))
-        rows = kernels.apply(rows, SameIdKernel(), _with(rows, SAME_ID), by=by_id)
+        rows = with_same_id(rows, kernels)
         again = again | F.col(SAME_ID)
+    # Rejected rows are spread, lest all of them meet in one partition.
+    player = F.xxhash64("userId", "sessionId", "videoId")
     by_player = F.when(F.col("_broken"), F.col("_hash")).otherwise(player)
     rows = kernels.apply(rows, DuplicatesKernel(), _with(rows, AGAIN), by=by_player)
     return rows, again

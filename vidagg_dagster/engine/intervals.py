@@ -8,7 +8,7 @@ from pyspark.sql import types as T
 
 from vidagg_dagster.engine.arrow.apply import Kernels
 from vidagg_dagster.engine.arrow.union import MergeKernel
-from vidagg_dagster.engine.player import EVIDENCE
+from vidagg_dagster.engine.facts import EVIDENCE
 from vidagg_dagster.engine.schemas import EVENT_DATE, SPAN, WATCH_INTERVALS
 
 

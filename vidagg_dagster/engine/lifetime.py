@@ -9,19 +9,29 @@ from functools import reduce
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql import types as T
 
 from vidagg_dagster.engine.arrow.apply import Kernels
+from vidagg_dagster.engine.arrow.from_events import ACCEPTED, FromEvents
 from vidagg_dagster.engine.columns import milliseconds
-from vidagg_dagster.engine.engagement import duration_estimates, publish, with_estimates
+from vidagg_dagster.engine.engagement import (
+    duration_estimates,
+    publish,
+    with_durations,
+    with_estimates,
+)
+from vidagg_dagster.engine.events import with_same_id
+from vidagg_dagster.engine.facts import EVIDENCE, SUMS
 from vidagg_dagster.engine.intervals import merge_with_union
-from vidagg_dagster.engine.player import EVIDENCE
 from vidagg_dagster.engine.rules import EngagementRules
 from vidagg_dagster.engine.schemas import (
     AGGREGATED_ENGAGEMENT,
     EVENT_DATE,
+    SPAN,
     USER_VIDEO_ENGAGEMENT,
 )
 from vidagg_dagster.engine.tables import TableConflictError, Tables
+from vidagg_dagster.engine.timeline import prepared
 
 _log = logging.getLogger(__name__)
 _KEY = list(AGGREGATED_ENGAGEMENT.key)
@@ -59,6 +69,60 @@ def merge_days(
         unique=unique,
         kernels=kernels,
     )
+
+
+def lifetime_from_events(
+    judged: DataFrame,
+    videos: DataFrame,
+    *,
+    rules: EngagementRules,
+    timezone: str,
+    kernels: Kernels,
+) -> DataFrame:
+    """Judged rows of all days (`events.judge`) -> one row per user and video, not yet published.
+
+    Rows are as `arrow.from_events.FromEvents` gives them; `publish_lifetime` makes the table's.
+    """
+    valid = judged.where(~F.col("_broken"))
+    if "eventId" in valid.columns:
+        valid = with_same_id(valid, kernels)
+    by_number = prepared(valid, videos, rules, timezone)
+    return kernels.apply(by_number, FromEvents(rules), _FACTS)
+
+
+def publish_lifetime(
+    facts: DataFrame,
+    videos: DataFrame,
+    *,
+    rules: EngagementRules,
+    run_time: datetime,
+    estimate: bool = False,
+) -> DataFrame:
+    """What `lifetime_from_events` gives -> the columns of the lifetime table."""
+    pairs = facts.where(F.col("userId").isNotNull())
+    described = with_durations(pairs, videos, estimate=estimate)
+    return publish(
+        described.withColumn("activeDays", F.array_sort("activeDays")),
+        AGGREGATED_ENGAGEMENT,
+        rules=rules,
+        run_time=run_time,
+    )
+
+
+_FACTS = T.StructType(
+    [
+        T.StructField("userId", T.StringType()),
+        T.StructField("videoId", T.StringType()),
+        *[T.StructField(name, T.LongType()) for name in SUMS],
+        T.StructField("firstWatchDate", T.TimestampType()),
+        T.StructField("lastWatchDate", T.TimestampType()),
+        T.StructField("maxPositionMs", T.LongType()),
+        T.StructField("activeDays", T.ArrayType(T.DateType())),
+        T.StructField("watchedIntervals", T.ArrayType(SPAN)),
+        T.StructField("uniqueMs", T.LongType()),
+        T.StructField(ACCEPTED, T.LongType()),
+    ]
+)
 
 
 def update_lifetime(

@@ -6,7 +6,7 @@ A row is also shaped by what it is grouped and ordered by; named here is what en
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
-from vidagg_dagster.engine.player import EVIDENCE
+from vidagg_dagster.engine.facts import EVIDENCE
 from vidagg_dagster.engine.schemas import (
     AGGREGATED_ENGAGEMENT,
     EVENT_DATE,

@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 
 from vidagg_dagster.engine.engagement import QUALITY_FLAGS, TIERS
 from vidagg_dagster.engine.events import REASONS
-from vidagg_dagster.engine.player import EVIDENCE
+from vidagg_dagster.engine.facts import EVIDENCE
 from vidagg_dagster.engine.quality import countable_ms
 from vidagg_dagster.engine.schemas import (
     EVENT_DATE,

@@ -10,7 +10,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from vidagg_dagster.engine.player import EVIDENCE
+from vidagg_dagster.engine.facts import EVIDENCE
 from vidagg_dagster.engine.quality import (
     ONE_DAY,
     DayRule,

@@ -91,12 +91,12 @@ def read_source(
     """One row per input row of the events source.
 
     Columns, all text: timestamp, userId, sessionId, videoId, eventName, currentTime, playbackRate,
-    eventId (left out where the source has none); further typedTimestamp (the time where the
-    source's column is a timestamp by type; `timestamp` is null then), likewise typedCurrentTime and
-    typedPlaybackRate for doubles, payload (see `source_columns.payload_text`), sourceFile (path relative to the source; null for tables) and malformed
-    (boolean). `scratch` is for copies of files that no engine can read as they are: a folder that
-    all machines see; None where there is only this one. `only` names the files to read, as
-    `list_source` names them; None: all of them.
+    eventId (left out where the source has none). Further typedTimestamp (the time where the
+    source's column is a timestamp by type; `timestamp` is null then), typedCurrentTime and
+    typedPlaybackRate (likewise of doubles), payload (see `source_columns.payload_text`), sourceFile
+    (path relative to the source; null for tables) and malformed (boolean). `scratch` is for copies
+    of files that no engine can read as they are: a folder that all machines see; None where there
+    is only this one. `only` names the files to read, as `list_source` names them; None: all.
 
     Raises:
         SourceError: The source is missing or damaged, or lacks a required column.

@@ -13,9 +13,10 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from vidagg_dagster.engine.arrow.apply import Kernels
+from vidagg_dagster.engine.arrow.duplicates import SAME_ID
 from vidagg_dagster.engine.arrow.timeline import SessionsKernel
 from vidagg_dagster.engine.columns import calendar_day, whole_ms
-from vidagg_dagster.engine.player import ENDED, KIND_AND_RANK, NEUTRAL, PAUSE, SEEK, START, STOP
+from vidagg_dagster.engine.facts import ENDED, KIND_AND_RANK, NEUTRAL, PAUSE, SEEK, START, STOP
 from vidagg_dagster.engine.rules import EngagementRules
 from vidagg_dagster.engine.schemas import EVENT_DATE, SESSIONS
 
@@ -41,20 +42,25 @@ def sessions(
     day there is), `videos` has `videoId` and `durationMs`. Returns the columns of `sessions`.
     With `kernels` they are computed by `arrow/timeline.py`, to the same rows.
     """
-    prepared = _prepare(events, videos, rules, timezone)
+    by_number = prepared(events.drop("eventId"), videos, rules, timezone)
     if kernels is not None:
         kernel = SessionsKernel(None if days is None else tuple(days), rules)
-        return kernels.apply(prepared, kernel, SESSIONS.struct)
-    on_work_days = _lay_on_work_days(prepared, days)
+        return kernels.apply(by_number, kernel, SESSIONS.struct)
+    on_work_days = _lay_on_work_days(by_number, days)
     credited = _credit_pairs(_with_neighbours(_in_player_order(on_work_days)), rules)
     visits = _count_visits(_cut_sessions(credited, rules), rules, timezone)
     return _roll_up(visits)
 
 
-def _prepare(
+def prepared(
     events: DataFrame, videos: DataFrame, rules: EngagementRules, timezone: str
 ) -> DataFrame:
-    """Numbers instead of names and times; positions held against the video's duration."""
+    """Numbers instead of names and times; positions held against the video's duration.
+
+    One row per event: event_date, userId, sessionId, videoId, us, kind, nameRank, sentPositionMs,
+    positionMs, durationMs, playbackRate, beyondVideo, timesOutDay, and of eventId and _sameId what
+    there is.
+    """
     kind = _lookup(F.col("eventName"), {name: kind for name, (kind, _) in KIND_AND_RANK.items()})
     rank = _lookup(F.col("eventName"), {name: rank for name, (_, rank) in KIND_AND_RANK.items()})
     sent, duration = F.col("positionMs"), F.col("durationMs")
@@ -76,6 +82,7 @@ def _prepare(
         "playbackRate",
         beyond.alias("beyondVideo"),
         F.when(kind == START, times_out).otherwise(F.col(EVENT_DATE)).alias("timesOutDay"),
+        *[name for name in ("eventId", SAME_ID) if name in events.columns],
     )
 
 

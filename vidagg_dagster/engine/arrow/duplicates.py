@@ -29,15 +29,42 @@ class DuplicatesKernel:
     """Judged rows of whole users -> the same rows with `_again`: an earlier row is the same event.
 
     The order that decides which one is the first is the key, then eventId, playbackRate and
-    sourceFile, nulls last.
+    sourceFile (what there is of them), nulls last.
+
+    Attributes:
+        us, rank, position: Names of the columns with the time and the other two parts of the key.
     """
+
+    us: str = "timestamp"
+    rank: str = "_rank"
+    position: str = "positionMs"
 
     def __call__(self, rows: pa.Table) -> pa.Table:
         """The rows in their order. Of broken rows none is the same as another."""
         again = np.zeros(rows.num_rows, bool)
-        valid = np.flatnonzero(~bools(rows["_broken"]))
-        again[valid] = _again(rows, valid)
+        broken = bools(rows["_broken"]) if "_broken" in rows.column_names else again
+        valid = np.flatnonzero(~broken)
+        if len(valid):
+            chosen = rows if len(valid) == rows.num_rows else rows.take(pa.array(valid))
+            again[valid] = self._again(chosen)
         return rows.append_column(AGAIN, pa.array(again))
+
+    def _again(self, rows: pa.Table) -> Bools:
+        user, _ = codes(rows["userId"])
+        session, sessions = codes(rows["sessionId"])
+        video, videos = codes(rows["videoId"])
+        player = dense(combined(combined(user, session, len(sessions)), video, len(videos)))
+        names = (self.us, self.rank, self.position)
+        us, rank, position = (integers(rows[name]) for name in names)
+        sorted_ = order(player, us, rank, position)
+        same = Segments(changes(*(values[sorted_] for values in (player, us, rank, position))))
+        tied = np.flatnonzero(~(same.first & same.last))
+        again = np.zeros(rows.num_rows, bool)
+        if len(tied):
+            ties, group = sorted_[tied], same.number[tied]
+            by_all = _by_the_rest(rows.take(pa.array(ties)), group)
+            again[ties[by_all]] = ~changes(group[by_all])
+        return again
 
 
 @dataclass(frozen=True)
@@ -57,30 +84,12 @@ class SameIdKernel:
         return rows.append_column(SAME_ID, pa.array(same))
 
 
-def _again(rows: pa.Table, valid: Ints) -> Bools:
-    if not len(valid):
-        return np.zeros(0, bool)
-    chosen = rows if len(valid) == rows.num_rows else rows.take(pa.array(valid))
-    user, _ = codes(chosen["userId"])
-    session, sessions = codes(chosen["sessionId"])
-    video, videos = codes(chosen["videoId"])
-    player = combined(combined(user, session, len(sessions)), video, len(videos))
-    us, rank, position = (integers(chosen[name]) for name in ("timestamp", "_rank", "positionMs"))
-    sorted_ = order(dense(player), us, rank, position)
-    same = Segments(changes(*(values[sorted_] for values in (player, us, rank, position))))
-    tied = np.flatnonzero(~(same.first & same.last))
-    again = np.zeros(len(player), bool)
-    if len(tied):
-        ties = sorted_[tied]
-        by_all = _by_the_rest(chosen.take(pa.array(ties)), same.number[tied])
-        again[ties[by_all]] = ~changes(same.number[tied][by_all])
-    return again
-
-
 def _by_the_rest(rows: pa.Table, group: Ints) -> Ints:
     """The rows by group, then by what decides between rows of the same event."""
     keys: list[Ints] = []
     for name in ("sourceFile", "playbackRate", "eventId"):
+        if name not in rows.column_names:
+            continue
         column, known = rows[name], np.asarray(rows[name].is_valid().to_numpy(), bool)
         if pa.types.is_floating(column.type):
             keys.append(column.fill_null(0.0).to_numpy())

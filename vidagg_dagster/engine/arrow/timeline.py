@@ -31,7 +31,7 @@ from vidagg_dagster.engine.arrow.segments import (
     order,
     ordered_codes,
 )
-from vidagg_dagster.engine.player import ENDED, NEUTRAL, PAUSE, SEEK, START, STOP
+from vidagg_dagster.engine.facts import ENDED, NEUTRAL, PAUSE, SEEK, START, STOP
 from vidagg_dagster.engine.rules import EngagementRules
 
 _NONE, _BRIDGED, _CLIPPED, _HEARTBEAT, _OBSERVED = range(5)

@@ -19,7 +19,7 @@ from vidagg_dagster.engine.arrow.segments import (
     nullable,
     order,
 )
-from vidagg_dagster.engine.player import EVIDENCE
+from vidagg_dagster.engine.facts import EVIDENCE
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,43 @@
+"""What events do to the player, and what is counted of a visit: shared by all ways to compute."""
+
+START, NEUTRAL, STOP = 1, 0, -1
+"""As numbers, so that `kind * state` sorts a tie."""
+
+KIND_AND_RANK: dict[str, tuple[int, int]] = {
+    "video_play": (START, 0),
+    "video_resume": (START, 1),
+    "video_progress": (NEUTRAL, 2),
+    "video_seek": (NEUTRAL, 3),
+    "video_pause": (STOP, 4),
+    "video_ended": (STOP, 5),
+}
+"""Canonical event name -> its kind, and its place among events of one instant and kind."""
+
+SEEK = KIND_AND_RANK["video_seek"][1]
+PAUSE = KIND_AND_RANK["video_pause"][1]
+ENDED = KIND_AND_RANK["video_ended"][1]
+
+EVIDENCE = ("observed", "heartbeat", "bridged", "clipped")
+"""How a watched interval is known, in the order in which rows show it."""
+
+VISIT_SUMS: dict[str, str] = {
+    "eventCount": "eventCount",
+    "tailMs": "tailMs",
+    "sessionMs": "durationMs",
+    "sessionCount": "startsHere",
+    "pauseCount": "pauseCount",
+    "forwardSkips": "forwardSkipCount",
+    "backwardSkips": "backwardSkipCount",
+    "completionCount": "completionCount",
+    "openEndedCount": "openEndedCount",
+    "exceedingCount": "exceedingCount",
+}
+"""Additive fact of a user and video -> the field of a visit that is added up."""
+
+SUMS = (
+    "watchMs",
+    "clockMs",
+    *(f"{evidence}Ms" for evidence in EVIDENCE),
+    *(name for name in VISIT_SUMS if name != "eventCount"),
+)
+"""The additive facts of a user and video, in milliseconds and counts, before publishing."""

@@ -10,17 +10,15 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
-from pyspark.sql import types as T
 
 from vidagg_dagster.engine.arrow.apply import Kernels
-from vidagg_dagster.engine.arrow.from_events import ACCEPTED
+from vidagg_dagster.engine.arrow.from_events import COUNTS
 from vidagg_dagster.engine.engagement import user_video_engagement
 from vidagg_dagster.engine.events import REASONS, judge
 from vidagg_dagster.engine.lifetime import lifetime_from_events, publish_lifetime
 from vidagg_dagster.engine.rules import EngagementRules
 from vidagg_dagster.engine.schemas import AGGREGATED_ENGAGEMENT
-from vidagg_dagster.engine.sources import read_source
+from vidagg_dagster.engine.sources import estimated_rows, read_source
 from vidagg_dagster.engine.timeline import sessions
 from vidagg_dagster.engine.videos import read_videos
 from vidagg_dagster.readable import spaced
@@ -108,58 +106,41 @@ def aggregate_files(
     )
     if "eventId" not in events.columns:
         judged = judged.drop("eventId")
+    facts = lifetime_from_events(
+        judged, videos, rules=chosen, timezone=timezone, kernels=Kernels(estimated_rows(source))
+    )
     with tempfile.TemporaryDirectory(prefix="vidagg-") as folder:
-        # Kept on disk, because both the counts and the rows are made from it, and no engine has
-        # to hold it in memory. The schema is said, because there may be no row to take it from.
-        judged.write.parquet(f"{folder}/judged")
-        staged = spark.read.schema(_written(judged)).parquet(f"{folder}/judged")
-        count = sum(pq.read_metadata(file).num_rows for file in _files(folder, "judged"))
-        facts = lifetime_from_events(
-            staged, videos, rules=chosen, timezone=timezone, kernels=Kernels(count)
-        )
+        # Kept on disk, because the counts, the rows and estimated durations are made from it. The
+        # schema is said, because there may be no row to take it from.
         facts.write.parquet(f"{folder}/facts")
-        kept = spark.read.schema(_written(facts)).parquet(f"{folder}/facts")
         rows = publish_lifetime(
-            kept, videos, rules=chosen, run_time=run_time, estimate=estimate_missing_durations
+            spark.read.schema(facts.schema).parquet(f"{folder}/facts"),
+            videos,
+            rules=chosen,
+            run_time=run_time,
+            estimate=estimate_missing_durations,
         )
         rows.write.parquet(f"{folder}/rows")
         files = _files(folder, "rows")
         # Where there are no rows, some engines write no file.
         table = _read_sorted(files) if files else rows.limit(0).toArrow()
-        accepted = _accepted(_files(folder, "facts"))
-        return Aggregation(rows=table, counts=_counts(staged, accepted))
+        return Aggregation(rows=table, counts=_counts(_files(folder, "facts")))
 
 
-def _written(frame: DataFrame) -> T.StructType:
-    """The schema of a frame's files, in which texts of an array may be null to every engine."""
-    return T.StructType(
-        [
-            T.StructField(
-                field.name,
-                T.ArrayType(T.StringType()) if field.name == "reasons" else field.dataType,
-            )
-            for field in frame.schema.fields
-        ]
-    )
-
-
-def _counts(judged: DataFrame, accepted: int) -> dict[str, int]:
-    reasons = {f"{REJECTED_BY}{name}": F.array_contains("reasons", name) for name in REASONS}
-    measures = {"input": F.lit(True), "rejected": F.col("_broken"), **reasons}
-    rows = judged.agg(*[F.count_if(rule).alias(name) for name, rule in measures.items()])
-    row = rows.collect()[0]
-    counts = {name: int(row[name]) for name in measures}
+def _counts(files: Sequence[str]) -> dict[str, int]:
+    """The counts of all calls of the kernel together; where there were none, there was no row."""
+    total = [0] * (3 + len(REASONS))
+    for file in files:
+        for part in pq.read_table(file, columns=[COUNTS])[COUNTS].drop_null().to_pylist():
+            total = [so_far + more for so_far, more in zip(total, part, strict=False)]
+    read, accepted, rejected, *by_reason = total
     return {
-        "input": counts["input"],
+        "input": read,
         "accepted": accepted,
-        "duplicates": counts["input"] - counts["rejected"] - accepted,
-        "rejected": counts["rejected"],
-        **{name: counts[name] for name in reasons},
+        "duplicates": read - accepted - rejected,
+        "rejected": rejected,
+        **{f"{REJECTED_BY}{n}": rows for n, rows in zip(REASONS, by_reason, strict=True)},
     }
-
-
-def _accepted(files: Sequence[str]) -> int:
-    return sum(pq.read_table(file, columns=[ACCEPTED])[ACCEPTED].to_numpy().sum() for file in files)
 
 
 def _files(folder: str, name: str) -> list[str]:

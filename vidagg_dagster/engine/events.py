@@ -1,5 +1,6 @@
 """Input rows -> events: every row ends as accepted, as duplicate or as rejected with reasons."""
 
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from functools import reduce
 from typing import Final
@@ -139,8 +140,8 @@ def judge(
 ) -> DataFrame:
     """As `classify`, but without looking for duplicates.
 
-    Instead of `outcome` rows have `_broken` (whether rejected), `_rank` (of the event's name, null
-    without one) and `_hash` (of all that was read).
+    Instead of `outcome` rows have `_broken` (whether rejected), `_reasonBits` (bit n for reason n
+    of `REASONS`), `_rank` (of the event's name, null without one) and `_hash` (of what was read).
     """
     payload = payload_text(source.schema)
     rows = _judged(_parsed(source, spec, run_time), payload, start_date, timezone)
@@ -307,8 +308,17 @@ def _judged(rows: DataFrame, payload: Column, start_date: date | None, timezone:
         reasons.alias("reasons"),
         F.when(broken, payload).alias("payload"),
         broken.alias("_broken"),
+        _reason_bits(malformed, rules).alias("_reasonBits"),
         "_hash",
     )
+
+
+def _reason_bits(malformed: Column, rules: Mapping[str, Column]) -> Column:
+    """Bit n for reason n of `REASONS`: what takes least to carry along and count."""
+    bits = F.lit(0)
+    for name, rule in rules.items():
+        bits = bits + F.when(rule, F.lit(1 << REASONS.index(name))).otherwise(F.lit(0))
+    return F.when(malformed, F.lit(1 << REASONS.index("malformed_row"))).otherwise(bits)
 
 
 def _usable_time() -> Column:

@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from vidagg_dagster.engine.arrow.apply import Kernels
-from vidagg_dagster.engine.arrow.from_events import ACCEPTED, FromEvents
+from vidagg_dagster.engine.arrow.from_events import COUNTS, REASON_BITS, FromEvents
 from vidagg_dagster.engine.columns import milliseconds
 from vidagg_dagster.engine.engagement import (
     duration_estimates,
@@ -83,11 +83,14 @@ def lifetime_from_events(
 
     Rows are as `arrow.from_events.FromEvents` gives them; `publish_lifetime` makes the table's.
     """
-    valid = judged.where(~F.col("_broken"))
-    if "eventId" in valid.columns:
-        valid = with_same_id(valid, kernels)
-    by_number = prepared(valid, videos, rules, timezone)
-    return kernels.apply(by_number, FromEvents(rules), _FACTS)
+    if "eventId" in judged.columns:
+        judged = with_same_id(judged, kernels)
+    by_number = prepared(judged, videos, rules, timezone)
+    # Rejected rows are spread, lest all of them meet in one partition.
+    by_user = F.when(F.col(REASON_BITS) == 0, F.xxhash64("userId")).otherwise(
+        F.xxhash64("userId", "sessionId", "videoId", "us", "sentPositionMs")
+    )
+    return kernels.apply(by_number, FromEvents(rules), _FACTS, by=by_user)
 
 
 def publish_lifetime(
@@ -120,7 +123,7 @@ _FACTS = T.StructType(
         T.StructField("activeDays", T.ArrayType(T.DateType())),
         T.StructField("watchedIntervals", T.ArrayType(SPAN)),
         T.StructField("uniqueMs", T.LongType()),
-        T.StructField(ACCEPTED, T.LongType()),
+        T.StructField(COUNTS, T.ArrayType(T.LongType())),
     ]
 )
 

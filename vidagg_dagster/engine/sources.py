@@ -26,6 +26,7 @@ from vidagg_dagster.engine.source_columns import (
     union,
 )
 from vidagg_dagster.engine.source_files import (
+    InputFile,
     Kind,
     SourceError,
     find_files,
@@ -43,11 +44,13 @@ from vidagg_dagster.steps.contract import (
 if TYPE_CHECKING:
     from deltalake import DeltaTable
 
-__all__ = ["SourceError", "list_source", "read_columns", "read_source"]
+__all__ = ["SourceError", "estimated_rows", "list_source", "read_columns", "read_source"]
 
 Format = Literal["auto", "jsonl", "csv", "parquet", "delta", "table"]
 
 _TABLE_NAME: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*){0,2}", re.ASCII)
+_PACKED_BYTES, _TEXT_BYTES = 15, 150
+"""What an event takes in a file, about: as Parquet or compressed, and as a line of text."""
 _BEYOND_PARQUET: Final = frozenset({"deletionVectors", "columnMapping"})
 
 
@@ -69,6 +72,25 @@ def list_source(spec: SourceSpec) -> dict[str, str] | None:
         return {spec.location: commits[-1].removesuffix(".json")} if commits else None
     kind: Kind | None = None if spec.format == "auto" else spec.format  # type: ignore[assignment]
     return {file.name: _state(file.path) for file in find_files(path, kind)}
+
+
+def estimated_rows(spec: SourceSpec) -> int | None:
+    """About how many rows the files of a source have; None where no file tells.
+
+    Raises:
+        SourceError: The files cannot be listed.
+    """
+    path = None if spec.format == "table" else local_path(spec.location.strip())
+    if path is None or not path.exists() or spec.format == "delta" or is_delta(path):
+        return None
+    kind: Kind | None = None if spec.format == "auto" else spec.format  # type: ignore[assignment]
+    return sum(_estimated_rows(file) for file in find_files(path, kind))
+
+
+def _estimated_rows(file: InputFile) -> int:
+    size = file.path.stat().st_size if file.path.exists() else 0
+    packed = file.kind == "parquet" or file.path.suffix in (".gz", ".bz2", ".zst")
+    return size // (_PACKED_BYTES if packed else _TEXT_BYTES)
 
 
 def _state(path: Path) -> str:

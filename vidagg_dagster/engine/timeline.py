@@ -13,7 +13,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from vidagg_dagster.engine.arrow.apply import Kernels
-from vidagg_dagster.engine.arrow.duplicates import SAME_ID
+from vidagg_dagster.engine.arrow.from_events import CARRIED
 from vidagg_dagster.engine.arrow.timeline import SessionsKernel
 from vidagg_dagster.engine.columns import calendar_day, whole_ms
 from vidagg_dagster.engine.facts import ENDED, KIND_AND_RANK, NEUTRAL, PAUSE, SEEK, START, STOP
@@ -46,7 +46,7 @@ def sessions(
     if kernels is not None:
         kernel = SessionsKernel(None if days is None else tuple(days), rules)
         return kernels.apply(by_number, kernel, SESSIONS.struct)
-    on_work_days = _lay_on_work_days(by_number, days)
+    on_work_days = _lay_on_work_days(_with_kinds(by_number, rules), days)
     credited = _credit_pairs(_with_neighbours(_in_player_order(on_work_days)), rules)
     visits = _count_visits(_cut_sessions(credited, rules), rules, timezone)
     return _roll_up(visits)
@@ -55,34 +55,44 @@ def sessions(
 def prepared(
     events: DataFrame, videos: DataFrame, rules: EngagementRules, timezone: str
 ) -> DataFrame:
-    """Numbers instead of names and times; positions held against the video's duration.
+    """What the arithmetic needs of events, in numbers instead of names and times.
 
-    One row per event: event_date, userId, sessionId, videoId, us, kind, nameRank, sentPositionMs,
-    positionMs, durationMs, playbackRate, beyondVideo, timesOutDay, and of eventId and _sameId what
-    there is.
+    One row per event: event_date, userId, sessionId, videoId, us, nameRank, sentPositionMs,
+    durationMs, playbackRate, and timesOutDay: of starts the day on which a tail would time out.
     """
-    kind = _lookup(F.col("eventName"), {name: kind for name, (kind, _) in KIND_AND_RANK.items()})
     rank = _lookup(F.col("eventName"), {name: rank for name, (_, rank) in KIND_AND_RANK.items()})
-    sent, duration = F.col("positionMs"), F.col("durationMs")
-    beyond = F.coalesce(sent * 100 > duration * rules.position_limit_percent, F.lit(False))
     us = F.unix_micros("timestamp")
     times_out = calendar_day(us + rules.session_timeout_ms * 1000, timezone)
-    durations = videos.select("videoId", "durationMs")
-    return events.join(F.broadcast(durations), on="videoId", how="left").select(
+    starts = rank.isin([rank for kind, rank in KIND_AND_RANK.values() if kind == START])
+    durations = F.broadcast(videos.select("videoId", "durationMs"))
+    carried = [name for name in ("eventId", *CARRIED) if name in events.columns]
+    return events.join(durations, on="videoId", how="left").select(
         EVENT_DATE,
         "userId",
         "sessionId",
         "videoId",
         us.alias("us"),
-        kind.alias("kind"),
         rank.alias("nameRank"),
-        sent.alias("sentPositionMs"),
-        F.when(sent > duration, duration).otherwise(sent).alias("positionMs"),
+        F.col("positionMs").alias("sentPositionMs"),
         "durationMs",
         "playbackRate",
+        F.when(starts, times_out).otherwise(F.col(EVENT_DATE)).alias("timesOutDay"),
+        *carried,
+    )
+
+
+def _with_kinds(events: DataFrame, rules: EngagementRules) -> DataFrame:
+    """Adds what an event does to the player, and its position held against the duration."""
+    kind = F.lit(None).cast("int")
+    for of_event, rank in KIND_AND_RANK.values():
+        kind = F.when(F.col("nameRank") == rank, F.lit(of_event)).otherwise(kind)
+    sent, duration = F.col("sentPositionMs"), F.col("durationMs")
+    beyond = F.coalesce(sent * 100 > duration * rules.position_limit_percent, F.lit(False))
+    return events.select(
+        "*",
+        kind.alias("kind"),
+        F.when(sent > duration, duration).otherwise(sent).alias("positionMs"),
         beyond.alias("beyondVideo"),
-        F.when(kind == START, times_out).otherwise(F.col(EVENT_DATE)).alias("timesOutDay"),
-        *[name for name in ("eventId", SAME_ID) if name in events.columns],
     )
 
 

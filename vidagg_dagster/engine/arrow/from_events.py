@@ -8,15 +8,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vidagg_dagster.engine.arrow.duplicates import AGAIN, SAME_ID, DuplicatesKernel
-from vidagg_dagster.engine.arrow.segments import bools
+from vidagg_dagster.engine.arrow.segments import Ints, bools, integers
 from vidagg_dagster.engine.arrow.timeline import SessionsKernel
 from vidagg_dagster.engine.arrow.union import MergeKernel
 from vidagg_dagster.engine.facts import SUMS, VISIT_SUMS
 from vidagg_dagster.engine.rules import EngagementRules
 
-ACCEPTED: Final = "acceptedEvents"
-"""How many events a call of the kernel accepted; on the last row of its result, which has no user,
-and 0 on all others."""
+COUNTS: Final = "counts"
+"""On the last row of a call's result, which has no user: rows that came in, accepted events,
+rejected rows, and these by bit of `REASON_BITS`. Null on all other rows."""
+
+REASON_BITS: Final = "_reasonBits"
+CARRIED: Final = (SAME_ID, REASON_BITS)
+"""Columns beside those of prepared events."""
+
+_BITS: Final = 16
 
 _DAY: Final = "event_date"
 _EXTREMES: Final = {
@@ -27,18 +33,20 @@ _EXTREMES: Final = {
 
 @dataclass(frozen=True)
 class FromEvents:
-    """Prepared events (`timeline.prepared`), duplicates included -> one row per user and video.
+    """Judged and prepared rows (`timeline.prepared`) -> one row per user and video.
 
-    The rows have the facts that `engagement.publish` needs, `activeDays` and `ACCEPTED`. That is
-    the same as duplicates, sessions, daily rows and their merging one after the other; but an
-    engine moves each event once instead of four times.
+    They come with duplicates and with rejected rows, which are only counted. The result has the
+    facts that `engagement.publish` needs, `activeDays` and `COUNTS`. That is the same as
+    duplicates, sessions, daily rows and their merging one after the other; but an engine moves
+    each event once instead of four times.
     """
 
     rules: EngagementRules
 
     def __call__(self, events: pa.Table) -> pa.Table:
-        """One row per user and video, and one that counts the accepted events."""
-        unique = _unique(events)
+        """One row per user and video, and one that counts."""
+        bits = integers(events[REASON_BITS])
+        unique = _unique(events.filter(pa.array(bits == 0)))
         visits = visits_of(SessionsKernel(None, self.rules)(unique))
         daily = _merge((_DAY, "userId", "videoId"), "intervals", evidence=True)(
             visits.rename_columns([_FACT_OF.get(name, name) for name in visits.column_names])
@@ -52,7 +60,7 @@ class FromEvents:
         )
         merge = _merge(("userId", "videoId"), "watchedIntervals", lists=("activeDays",))
         pairs = merge(kept.append_column("activeDays", days))
-        return _with_count(pairs, unique.num_rows)
+        return _with_counts(pairs, _counts(bits, unique.num_rows))
 
 
 def visits_of(sessions: pa.Table) -> pa.Table:
@@ -99,7 +107,11 @@ def _merge(
     )
 
 
-def _with_count(pairs: pa.Table, accepted: int) -> pa.Table:
-    counted = pairs.append_column(ACCEPTED, pa.array(np.zeros(pairs.num_rows, np.int64)))
-    last = pa.Table.from_pylist([{ACCEPTED: accepted}], schema=counted.schema)
-    return pa.concat_tables([counted, last])
+def _counts(bits: Ints, accepted: int) -> list[int]:
+    by_bit = [int(np.count_nonzero(bits & (1 << bit))) for bit in range(_BITS)]
+    return [len(bits), accepted, int(np.count_nonzero(bits)), *by_bit]
+
+
+def _with_counts(pairs: pa.Table, counts: list[int]) -> pa.Table:
+    counted = pairs.append_column(COUNTS, pa.nulls(pairs.num_rows, pa.list_(pa.int64())))
+    return pa.concat_tables([counted, pa.Table.from_pylist([{COUNTS: counts}], counted.schema)])

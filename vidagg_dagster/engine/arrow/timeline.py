@@ -18,7 +18,6 @@ from vidagg_dagster.engine.arrow.segments import (
     Floats,
     Ints,
     Segments,
-    bools,
     changes,
     codes,
     combined,
@@ -31,7 +30,7 @@ from vidagg_dagster.engine.arrow.segments import (
     order,
     ordered_codes,
 )
-from vidagg_dagster.engine.facts import ENDED, NEUTRAL, PAUSE, SEEK, START, STOP
+from vidagg_dagster.engine.facts import ENDED, KIND_AND_RANK, NEUTRAL, PAUSE, SEEK, START, STOP
 from vidagg_dagster.engine.rules import EngagementRules
 
 _NONE, _BRIDGED, _CLIPPED, _HEARTBEAT, _OBSERVED = range(5)
@@ -40,6 +39,8 @@ _EVIDENCE = pa.array(["", "bridged", "clipped", "heartbeat", "observed"])
 
 _UNKNOWN = -1
 """Stands for a null duration; real ones are positive."""
+
+_KIND_OF_RANK = np.array([kind for kind, _ in sorted(KIND_AND_RANK.values(), key=lambda k: k[1])])
 
 _EPOCH = date(1970, 1, 1)
 
@@ -58,7 +59,7 @@ class SessionsKernel:
 
     def __call__(self, events: pa.Table) -> pa.Table:
         """One row per session and day. Rows come in no particular order."""
-        laid = _needed(_lay_on_work_days(events, self.days))
+        laid = _needed(_lay_on_work_days(events, self.days, self.rules))
         by_player = _in_player_order(laid)
         credited = _credit_pairs(by_player, self.rules)
         cut = _cut_sessions(laid, by_player, credited, self.rules)
@@ -99,7 +100,9 @@ class _Events:
         return _Events(**taken)
 
 
-def _lay_on_work_days(events: pa.Table, days: Sequence[date] | None) -> _Events:
+def _lay_on_work_days(
+    events: pa.Table, days: Sequence[date] | None, rules: EngagementRules
+) -> _Events:
     """Each event on its own day and, as context, on the next."""
     day = integers(events["event_date"])
     if days is None:
@@ -122,6 +125,11 @@ def _lay_on_work_days(events: pa.Table, days: Sequence[date] | None) -> _Events:
     session = combined(within_user, work_day - first_day, spread)
     by_time = order(dense(session), us)
     row, work_day, us, session = (values[by_time] for values in (row, work_day, us, session))
+    rank = integers(events["nameRank"])[row]
+    sent, duration = integers(events["sentPositionMs"]), integers_or(events["durationMs"], _UNKNOWN)
+    limited = duration != _UNKNOWN
+    beyond = limited & (sent * 100 > duration * rules.position_limit_percent)
+    position = np.where(limited & (sent > duration), duration, sent)
     return _Events(
         users=users,
         session_ids=session_ids,
@@ -132,13 +140,13 @@ def _lay_on_work_days(events: pa.Table, days: Sequence[date] | None) -> _Events:
         us=us,
         day=day[row],
         own=by_time < len(own),
-        kind=integers(events["kind"])[row],
-        rank=integers(events["nameRank"])[row],
-        sent=integers(events["sentPositionMs"])[row],
-        position=integers(events["positionMs"])[row],
-        duration=integers_or(events["durationMs"], _UNKNOWN)[row],
+        kind=_KIND_OF_RANK[rank],
+        rank=rank,
+        sent=sent[row],
+        position=position[row],
+        duration=duration[row],
         rate=events["playbackRate"].fill_null(np.nan).to_numpy()[row],
-        beyond=bools(events["beyondVideo"])[row],
+        beyond=beyond[row],
         times_out_day=integers(events["timesOutDay"])[row],
         user_of=user[row],
         session_id_of=session_id[row],

@@ -10,19 +10,40 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import types as T
 
 from vidagg_dagster.engine.arrow.apply import Kernels
 from vidagg_dagster.engine.arrow.from_events import COUNTS
 from vidagg_dagster.engine.engagement import user_video_engagement
-from vidagg_dagster.engine.events import REASONS, judge
-from vidagg_dagster.engine.lifetime import lifetime_from_events, publish_lifetime
+from vidagg_dagster.engine.events import (
+    OUTCOME,
+    REASONS,
+    accepted,
+    find_duplicates,
+    ingestion_counts,
+    judge,
+)
+from vidagg_dagster.engine.lifetime import (
+    lifetime_from_events,
+    merge_days,
+    publish_lifetime,
+)
 from vidagg_dagster.engine.rules import EngagementRules
-from vidagg_dagster.engine.schemas import AGGREGATED_ENGAGEMENT
+from vidagg_dagster.engine.schemas import AGGREGATED_ENGAGEMENT, RAW_EVENTS
 from vidagg_dagster.engine.sources import estimated_rows, read_source
 from vidagg_dagster.engine.timeline import sessions
 from vidagg_dagster.engine.videos import read_videos
 from vidagg_dagster.readable import spaced
 from vidagg_dagster.steps.contract import SourceSpec
+
+_STAGED = T.StructType(
+    [
+        *RAW_EVENTS.struct.fields,
+        T.StructField("reasons", T.ArrayType(T.StringType())),
+        T.StructField(OUTCOME, T.StringType()),
+    ]
+)
+"""What the counts and the rows need of a classified row: all but its payload."""
 
 REJECTED_BY = "rejected:"
 """Prefix of the counts of single rejection reasons."""
@@ -83,6 +104,7 @@ def aggregate_files(
     timezone: str = "UTC",
     run_time: datetime,
     estimate_missing_durations: bool = False,
+    kernels: bool = True,
 ) -> Aggregation:
     """Every event of `source`, of all its days, to one row per user and video.
 
@@ -94,37 +116,86 @@ def aggregate_files(
         timezone: the zone whose calendar days are the days.
         run_time: becomes `processedAt`; an event may not be later by more than a day.
         estimate_missing_durations: take the largest position seen where the metadata has none.
+        kernels: compute by numpy kernels; False for engines whose Python lacks this package.
 
     Raises:
         SourceError: the events or the metadata cannot be read, or lack a column.
     """
-    chosen = rules or EngagementRules()
-    videos = read_videos(spark, video_metadata)
-    events = read_source(spark, source)
-    judged = judge(events, spec=source, start_date=None, timezone=timezone, run_time=run_time).drop(
-        "payload", "sourceFile", "_hash"
-    )
-    if "eventId" not in events.columns:
-        judged = judged.drop("eventId")
-    facts = lifetime_from_events(
-        judged, videos, rules=chosen, timezone=timezone, kernels=Kernels(estimated_rows(source))
+    work = _Work(
+        spark, source, rules or EngagementRules(), timezone, run_time, estimate_missing_durations
     )
     with tempfile.TemporaryDirectory(prefix="vidagg-") as folder:
-        # Kept on disk, because the counts, the rows and estimated durations are made from it. The
-        # schema is said, because there may be no row to take it from.
-        facts.write.parquet(f"{folder}/facts")
-        rows = publish_lifetime(
-            spark.read.schema(facts.schema).parquet(f"{folder}/facts"),
-            videos,
-            rules=chosen,
-            run_time=run_time,
-            estimate=estimate_missing_durations,
-        )
+        by = work.by_kernels if kernels else work.by_windows
+        rows, counts = by(read_videos(spark, video_metadata), folder)
         rows.write.parquet(f"{folder}/rows")
         files = _files(folder, "rows")
         # Where there are no rows, some engines write no file.
         table = _read_sorted(files) if files else rows.limit(0).toArrow()
-        return Aggregation(rows=table, counts=_counts(_files(folder, "facts")))
+        return Aggregation(rows=table, counts=counts)
+
+
+@dataclass(frozen=True)
+class _Work:
+    spark: SparkSession
+    source: SourceSpec
+    rules: EngagementRules
+    timezone: str
+    run_time: datetime
+    estimate: bool
+
+    def by_kernels(self, videos: DataFrame, folder: str) -> tuple[DataFrame, dict[str, int]]:
+        """The rows, and the counts, which come from the same pass over the events."""
+        judged, has_ids = self._judged()
+        unused = ["payload", "sourceFile", "_hash", *([] if has_ids else ["eventId"])]
+        facts = lifetime_from_events(
+            judged.drop(*unused),
+            videos,
+            rules=self.rules,
+            timezone=self.timezone,
+            kernels=Kernels(estimated_rows(self.source)),
+        )
+        # Kept on disk, because the counts, the rows and estimated durations are made from it. The
+        # schema is said, because there may be no row to take it from.
+        facts.write.parquet(f"{folder}/facts")
+        rows = publish_lifetime(
+            self.spark.read.schema(facts.schema).parquet(f"{folder}/facts"),
+            videos,
+            rules=self.rules,
+            run_time=self.run_time,
+            estimate=self.estimate,
+        )
+        return rows, _counts(_files(folder, "facts"))
+
+    def by_windows(self, videos: DataFrame, folder: str) -> tuple[DataFrame, dict[str, int]]:
+        """The same by window expressions alone, which any Spark computes."""
+        judged, has_ids = self._judged()
+        classified = find_duplicates(judged, has_ids=has_ids)
+        classified.select(*_STAGED.names).write.parquet(f"{folder}/classified")
+        staged = self.spark.read.schema(_STAGED).parquet(f"{folder}/classified")
+        daily = daily_engagement(
+            accepted(staged),
+            videos,
+            rules=self.rules,
+            timezone=self.timezone,
+            run_time=self.run_time,
+        )
+        rows = merge_days(daily, rules=self.rules, run_time=self.run_time, estimate=self.estimate)
+        counts = dict.fromkeys(("input", "accepted", "duplicates", "rejected"), 0)
+        for row in ingestion_counts(staged).groupBy("measure").sum("value").collect():
+            counts[row[0]] = row[1]
+        return rows, counts
+
+    def _judged(self) -> tuple[DataFrame, bool]:
+        """The judged rows, and whether they have ids."""
+        events = read_source(self.spark, self.source)
+        rows = judge(
+            events,
+            spec=self.source,
+            start_date=None,
+            timezone=self.timezone,
+            run_time=self.run_time,
+        )
+        return rows, "eventId" in events.columns
 
 
 def _counts(files: Sequence[str]) -> dict[str, int]:

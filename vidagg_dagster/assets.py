@@ -217,6 +217,7 @@ def _request(context: dg.AssetExecutionContext, settings: Settings, step: StepNa
         rules=settings.rules,
         max_lateness_days=settings.max_lateness_days,
         events_at_once=settings.events_at_once,
+        kernels=settings.uses_kernels,
     )
 
 

@@ -293,7 +293,12 @@ def _aggregate(options: argparse.Namespace) -> int:
         return _refuse(error)
 
     from vidagg_dagster.aggregate import aggregate_files
-    from vidagg_dagster.engine.session import EngineError, engine_session, stop_sessions
+    from vidagg_dagster.engine.session import (
+        CONNECT_PREFIX,
+        EngineError,
+        engine_session,
+        stop_sessions,
+    )
     from vidagg_dagster.engine.sources import SourceError
 
     source = SourceSpec(
@@ -312,6 +317,8 @@ def _aggregate(options: argparse.Namespace) -> int:
             timezone=options.timezone,
             run_time=datetime.now(UTC),
             estimate_missing_durations=options.estimate_missing_durations,
+            # The Python of a server elsewhere may lack this package.
+            kernels=not options.engine.startswith(CONNECT_PREFIX),
         )
         write_output(result.rows, options.output)
     except (SourceError, EngineError, OSError) as error:

@@ -142,10 +142,18 @@ class Settings(BaseSettings, EngagementRules, DatabricksSettings, OperationsSett
         "never split, which `dagster asset materialize --partition-range` insists on.",
     )
     events_at_once: int = Field(
-        default=5_000_000,
+        default=10_000_000,
         gt=0,
         description="Days of a backfill are computed together up to so many events, which spares "
-        "the fixed cost of each; a day with more is computed by itself. Bounds memory.",
+        "the fixed cost of each; a day with more is computed by itself, on Sail in slices of its "
+        "users. Bounds memory, at about half a gigabyte per million events.",
+    )
+    kernels: Literal["auto", "on", "off"] = Field(
+        default="auto",
+        description="How duplicates, sessions and unions of intervals are found: by numpy on Arrow "
+        "batches (on) or by Spark's window expressions (off). Rows are the same. auto is on where "
+        "Dagster's process computes, and off on Databricks and Spark Connect servers, whose Python "
+        "may lack this package.",
     )
     estimate_missing_durations: bool = Field(
         default=False,
@@ -201,6 +209,13 @@ class Settings(BaseSettings, EngagementRules, DatabricksSettings, OperationsSett
         if value.exists() and not value.is_dir():
             raise ValueError("this is a file, not a folder")
         return value.expanduser().absolute()
+
+    @property
+    def uses_kernels(self) -> bool:
+        """Whether steps compute with kernels; `auto` resolved."""
+        if self.kernels == "auto":
+            return self.target == "local" and not self.engine.startswith("sc://")
+        return self.kernels == "on"
 
     @property
     def rules(self) -> EngagementRules:

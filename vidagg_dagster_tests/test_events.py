@@ -36,11 +36,18 @@ GOOD: dict[str, Any] = {
     "playbackRate": None,
     "eventId": None,
     "typedTimestamp": None,
+    "typedCurrentTime": None,
+    "typedPlaybackRate": None,
     "payload": "the row",
     "sourceFile": "events.jsonl",
     "malformed": False,
 }
-_TYPES = {"typedTimestamp": T.TimestampType(), "malformed": T.BooleanType()}
+_TYPES = {
+    "typedTimestamp": T.TimestampType(),
+    "typedCurrentTime": T.DoubleType(),
+    "typedPlaybackRate": T.DoubleType(),
+    "malformed": T.BooleanType(),
+}
 SCHEMA = T.StructType([T.StructField(n, _TYPES.get(n, T.StringType())) for n in GOOD])
 
 

@@ -17,6 +17,7 @@ from deltalake import write_deltalake
 from pyspark.sql import DataFrame, Row, SparkSession
 
 from vidagg_dagster.engine.events import classify
+from vidagg_dagster.engine.source_columns import payload_text
 from vidagg_dagster.engine.sources import SourceError, read_source
 from vidagg_dagster.steps.contract import (
     EVENT_COLUMNS,
@@ -38,7 +39,8 @@ GOOD: dict[str, Any] = {
 
 
 def read(spark: SparkSession, location: Path | str, **spec: Any) -> DataFrame:
-    return read_source(spark, SourceSpec(location=str(location), **spec))
+    rows = read_source(spark, SourceSpec(location=str(location), **spec))
+    return rows.withColumn("payload", payload_text(rows.schema))
 
 
 def values(spark: SparkSession, location: Path | str, *columns: str, **spec: Any) -> list[Any]:
@@ -398,9 +400,9 @@ def test_numbers_of_any_parquet_type_come_as_plain_text(
         float("-inf"): "-Infinity",
         86400.000001: "86400.000001",
     }
-    parquet(tmp_path / "double.parquet", typed(len(doubles), currentTime=list(doubles)))
-    rows = read(spark, tmp_path).select("currentTime").collect()
-    found = sorted(row.currentTime for row in rows)
+    parquet(tmp_path / "double.parquet", typed(len(doubles), eventId=list(doubles)))
+    rows = read(spark, tmp_path).select("eventId").collect()
+    found = sorted(row.eventId for row in rows)
     del doubles[9007199254740993.0]
     assert [text for text in found if not text.startswith("9")] == sorted(doubles.values())
     assert float(next(text for text in found if text.startswith("9"))) == 9007199254740992.0
@@ -410,8 +412,8 @@ def test_a_double_keeps_its_value_whatever_its_size(spark: SparkSession, tmp_pat
     dice = random.Random(5)
     numbers = [dice.uniform(0, 1) * 10 ** dice.randrange(-9, 25) for _ in range(300)]
     numbers += [1e-7, 1e7, 1e15, 1e16, 1e22, 2e23, 5e-324, 1.7976931348623157e308, 0.1 + 0.2]
-    parquet(tmp_path / "a.parquet", typed(len(numbers), currentTime=numbers))
-    assert sorted(float(text) for text in values(spark, tmp_path, "currentTime")) == sorted(numbers)
+    parquet(tmp_path / "a.parquet", typed(len(numbers), eventId=numbers))
+    assert sorted(float(text) for text in values(spark, tmp_path, "eventId")) == sorted(numbers)
 
 
 PARQUET_TYPES: dict[str, tuple[Any, str | None]] = {
@@ -540,10 +542,11 @@ def test_parquet_files_whose_types_changed_are_read_together(
     parquet(tmp_path / "a.parquet", typed(userId=[1], currentTime=[1]))
     parquet(tmp_path / "b.parquet", typed(userId=["2"], currentTime=[1.5], new=["x"]))
     parquet(tmp_path / "c.parquet", typed(userId=["3"], playbackRate=None, eventId=None))
-    assert values(spark, tmp_path, "userId", "currentTime", "eventId") == [
-        ("1", "1", "e"),
-        ("2", "1.5", "e"),
-        ("3", "1.5", None),
+    columns = ("userId", "currentTime", "typedCurrentTime", "eventId")
+    assert values(spark, tmp_path, *columns) == [
+        ("1", "1", None, "e"),
+        ("2", None, 1.5, "e"),
+        ("3", None, 1.5, None),
     ]
 
 
@@ -900,6 +903,8 @@ def test_frames_have_the_documented_columns(spark: SparkSession, tmp_path: Path)
     expected = {
         **dict.fromkeys(EVENT_COLUMNS, "string"),
         "typedTimestamp": "timestamp",
+        "typedCurrentTime": "double",
+        "typedPlaybackRate": "double",
         "payload": "string",
         "sourceFile": "string",
         "malformed": "boolean",
@@ -910,6 +915,8 @@ def test_frames_have_the_documented_columns(spark: SparkSession, tmp_path: Path)
         Row(
             **{name: str(value) for name, value in GOOD.items()},
             typedTimestamp=None,
+            typedCurrentTime=None,
+            typedPlaybackRate=None,
             payload=event(),
             sourceFile="a.jsonl",
             malformed=False,

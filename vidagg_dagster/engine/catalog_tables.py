@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
+from functools import reduce
 from typing import Final
 
 from pyspark.errors import PySparkException
@@ -27,6 +28,7 @@ from vidagg_dagster.engine.spark35 import error_condition
 from vidagg_dagster.engine.tables import (
     DAYS_ENTRY,
     NOTE_ENTRY,
+    Frames,
     Replaced,
     TableError,
     bad_keys,
@@ -36,6 +38,7 @@ from vidagg_dagster.engine.tables import (
     days_to_json,
     differing_columns,
     distinct_days,
+    each,
     key_error,
     lost_days_error,
     other_columns_error,
@@ -114,10 +117,10 @@ class CatalogTables:
             frame = frame.where(F.col(EVENT_DATE).isin(list(days)))
         return frame.select(*table.column_names)
 
-    def replace_days(self, table: Table, frame: DataFrame, days: Sequence[date]) -> None:
+    def replace_days(self, table: Table, frames: Frames, days: Sequence[date]) -> None:
         """See `Tables.replace_days`."""
         days = distinct_days(table, days)
-        frame = conform(table, frame)
+        frame = conform(table, reduce(DataFrame.unionByName, each(frames)))
         self._require_table(table)
         lost = 0
         while True:
@@ -182,10 +185,11 @@ class CatalogTables:
         return changed, removed
 
     @contextmanager
-    def computed(self, table: Table, frame: DataFrame) -> Iterator[DataFrame]:
+    def computed(self, table: Table, frames: Frames) -> Iterator[DataFrame]:
         """See `Tables.computed`. A table of its own, because serverless compute caches nothing."""
         beside = replace(table, name=f"{table.name}_{_COMPUTED}{uuid.uuid4().hex}")
         try:
+            frame = reduce(DataFrame.unionByName, each(frames))
             rows = frame.write.format("delta").option(*_NO_STATISTICS)
             rows.saveAsTable(self._name(beside))
             yield self._spark.table(self._name(beside))

@@ -112,8 +112,14 @@ def classify(
         kernels: Find duplicates by `arrow/duplicates.py` instead of windows: the same ones.
     """
     rows = judge(source, spec=spec, start_date=start_date, timezone=timezone, run_time=run_time)
-    has_ids = "eventId" in source.columns
-    return _without_duplicates(rows, has_ids, kernels).select(
+    return find_duplicates(rows, has_ids="eventId" in source.columns, kernels=kernels)
+
+
+def find_duplicates(
+    judged: DataFrame, *, has_ids: bool, kernels: Kernels | None = None
+) -> DataFrame:
+    """What `judge` gives -> what `classify` gives. Without `has_ids` eventId is not looked at."""
+    return _without_duplicates(judged, has_ids, kernels).select(
         EVENT_DATE,
         "timestamp",
         "userId",
@@ -153,8 +159,9 @@ def judge(
     return rows.withColumn("_rank", rank)
 
 
-def with_same_id(judged: DataFrame, kernels: Kernels) -> DataFrame:
-    """Adds `_sameId`: another event has the eventId already, computed by kernels."""
+def with_same_id(judged: DataFrame, kernels: Kernels | None) -> DataFrame:
+    """Adds `_sameId`: another event has the eventId already, always computed by kernels."""
+    kernels = kernels or Kernels()
     player = F.xxhash64("userId", "sessionId", "videoId")
     alone = F.col("_broken") | F.col("eventId").isNull()
     by_id = F.when(alone, player).otherwise(F.xxhash64("eventId"))
@@ -374,7 +381,8 @@ def _without_duplicates(rows: DataFrame, has_ids: bool, kernels: Kernels | None)
 def _again_by_kernels(rows: DataFrame, has_ids: bool, kernels: Kernels) -> tuple[DataFrame, Column]:
     again = F.col(AGAIN)
     if has_ids:
-        rows = with_same_id(rows, kernels)
+        if SAME_ID not in rows.columns:
+            rows = with_same_id(rows, kernels)
         again = again | F.col(SAME_ID)
     # Rejected rows are spread, lest all of them meet in one partition.
     player = F.xxhash64("userId", "sessionId", "videoId")

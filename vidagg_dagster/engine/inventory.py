@@ -61,6 +61,24 @@ class Inventory:
     known: Entries
     note: Mapping[str, str]
     based_on: int
+    names: frozenset[str] | None
+    """The files that are there; None where the source is read as a whole."""
+
+    def names_of(self, days: Collection[date]) -> frozenset[str] | None:
+        """The files that have rows of `days`; None where the source is read as a whole."""
+        if self.names is None:
+            return None
+        return self.names & {
+            name for (name, day), e in self.entries.items() if day in days and e.rows
+        }
+
+    def rows_of(self, days: Collection[date]) -> int:
+        """How many rows the source has of `days`, duplicates included."""
+        return sum(
+            entry.rows
+            for (name, day), entry in self.entries.items()
+            if day in days and name != READ
+        )
 
     @property
     def known_number(self) -> int:
@@ -88,7 +106,7 @@ def take_inventory(spark: SparkSession, tables: Tables, request: StepRequest) ->
         _LISTING: _digest(*sorted(f"{n}: {present[n]}" for n in present)),
     }
     if listing is not None and note == new_note:
-        return Inventory(latest(known), known, known, note, based_on)
+        return Inventory(latest(known), known, known, note, based_on, frozenset(present))
     states = {name: entry.state for (name, _), entry in known.items()}
     trusted = listing is not None and note.get(_SETTINGS) == settings
     changed = {n for n, state in present.items() if not trusted or states.get(n) != state}
@@ -101,7 +119,8 @@ def take_inventory(spark: SparkSession, tables: Tables, request: StepRequest) ->
     )
     number = latest(known) + 1
     entries = updated(known, counts, changed, present, number, request.start_date)
-    return Inventory(number, entries, known, new_note, based_on)
+    names = None if listing is None else frozenset(listing)
+    return Inventory(number, entries, known, new_note, based_on, names)
 
 
 def record_inventory(

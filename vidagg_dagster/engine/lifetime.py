@@ -134,6 +134,7 @@ def update_lifetime(
     rules: EngagementRules,
     run_time: datetime,
     estimate: bool = False,
+    kernels: bool = False,
 ) -> LifetimeUpdate:
     """Brings the lifetime table up to date with the days replaced since it last ran.
 
@@ -146,14 +147,14 @@ def update_lifetime(
     """
     for _ in range(_ATTEMPTS - 1):
         try:
-            return _update(tables, rules, run_time, estimate)
+            return _update(tables, rules, run_time, estimate, kernels)
         except TableConflictError as error:
             _log.warning("another run updated the lifetime table, computing again: %s", error)
-    return _update(tables, rules, run_time, estimate)
+    return _update(tables, rules, run_time, estimate, kernels)
 
 
 def _update(
-    tables: Tables, rules: EngagementRules, run_time: datetime, estimate: bool
+    tables: Tables, rules: EngagementRules, run_time: datetime, estimate: bool, kernels: bool
 ) -> LifetimeUpdate:
     based_on = tables.version(AGGREGATED_ENGAGEMENT)
     note = tables.note(AGGREGATED_ENGAGEMENT)
@@ -170,12 +171,16 @@ def _update(
     if since is None or replaced.days is None:
         days = None
         rows = merge_days(
-            tables.read(USER_VIDEO_ENGAGEMENT), rules=rules, run_time=run_time, estimate=estimate
+            tables.read(USER_VIDEO_ENGAGEMENT),
+            rules=rules,
+            run_time=run_time,
+            estimate=estimate,
+            kernels=Kernels() if kernels else None,
         )
         gone = lifetime.select(*_KEY).join(rows.select(*_KEY), on=_KEY, how="left_anti")
     else:
         days = tuple(sorted(replaced.days))
-        rows, gone = _increment(tables, lifetime, days, rules, run_time)
+        rows, gone = _increment(tables, lifetime, days, rules, run_time, kernels)
     changed, deleted = tables.upsert(
         AGGREGATED_ENGAGEMENT,
         rows,
@@ -193,6 +198,7 @@ def _increment(
     days: Sequence[date],
     rules: EngagementRules,
     run_time: datetime,
+    kernels: bool,
 ) -> tuple[DataFrame, DataFrame]:
     """The lifetime rows that the replaced `days` change, and the keys of those that they end."""
     contains = F.arrays_overlap("activeDays", F.array(*[F.lit(day) for day in days]))
@@ -211,7 +217,10 @@ def _increment(
     grows = lifetime.where(~contains).join(new.select(*_KEY).distinct(), on=_KEY, how="left_semi")
     parts.append(grows.select(*new.columns))
     together = reduce(DataFrame.unionByName, parts)
-    rows = _merge(together, rules=rules, run_time=run_time)
+    counted = sum(tables.day_counts(USER_VIDEO_ENGAGEMENT, days).values())
+    rows = _merge(
+        together, rules=rules, run_time=run_time, kernels=Kernels(2 * counted) if kernels else None
+    )
     gone = stale.select(*_KEY).join(together.select(*_KEY).distinct(), on=_KEY, how="left_anti")
     return rows, gone
 

@@ -30,6 +30,7 @@ from vidagg_dagster.engine.schemas import EVENT_DATE, Table
 from vidagg_dagster.engine.tables import (
     DAYS_ENTRY,
     NOTE_ENTRY,
+    Frames,
     Replaced,
     TableError,
     bad_keys,
@@ -39,6 +40,7 @@ from vidagg_dagster.engine.tables import (
     days_to_json,
     differing_columns,
     distinct_days,
+    each,
     key_error,
     lost_days_error,
     other_columns_error,
@@ -114,13 +116,13 @@ class LocalTables:
             table, [] if snapshot is None else self._files(snapshot, table, days)
         )
 
-    def replace_days(self, table: Table, frame: DataFrame, days: Sequence[date]) -> None:
+    def replace_days(self, table: Table, frames: Frames, days: Sequence[date]) -> None:
         """See `Tables.replace_days`."""
         days = distinct_days(table, days)
-        frame = conform(table, frame)
+        frames = [conform(table, frame) for frame in each(frames)]
         self._open_or_create(table)  # other columns are said before anything is computed
         with self._staging(table) as staging:
-            staged = self._stage(table, frame, staging / "rows", days)
+            staged = self._stage(table, frames, staging / "rows", days)
             stray = _rows_by_day(staged, without=days)
             if stray:
                 raise stray_days_error(table, days, stray)
@@ -150,7 +152,7 @@ class LocalTables:
         current = self._read_files(table, self._files(snapshot, table))
         with self._staging(table) as staging:
             # Written first, so that what they are computed from is computed once.
-            changed = self._stage(table, rows, staging / "rows")
+            changed = self._stage(table, [rows], staging / "rows")
             new = self._read_files(table, changed.files)
             for bad in bad_keys(table, new).limit(1).collect():
                 raise key_error(table, bad.asDict())
@@ -168,22 +170,23 @@ class LocalTables:
                 self._commit_upsert(table, snapshot, [], "append", note)
                 return 0, 0
             kept = current.join(touched, on=key, how="left_anti").select(*table.column_names)
-            untouched = self._stage(table, kept, staging / "kept")
+            untouched = self._stage(table, [kept], staging / "kept")
             with self._moved_in(table, changed, untouched) as adds:
                 self._commit_upsert(table, snapshot, adds, "overwrite", note)
         log.info("%s: %d rows upserted, %d deleted", table.name, changed.rows, removed)
         return changed.rows, removed
 
     @contextmanager
-    def computed(self, table: Table, frame: DataFrame) -> Iterator[DataFrame]:
+    def computed(self, table: Table, frames: Frames) -> Iterator[DataFrame]:
         """See `Tables.computed`."""
         with self._staging(table) as staging:
-            frame.write.parquet(str(staging))
+            for frame in each(frames):
+                frame.write.mode("append").parquet(str(staging))
             files = [str(file.path) for file in _parquet_files(staging) if file.rows]
             if files:
                 yield self._spark.read.parquet(*files)
             else:
-                yield self._spark.createDataFrame([], frame.schema)
+                yield self._spark.createDataFrame([], each(frames)[0].schema)
 
     def version(self, table: Table) -> int:
         """See `Tables.version`."""
@@ -280,18 +283,19 @@ class LocalTables:
             shutil.rmtree(staging, ignore_errors=True)
 
     def _stage(
-        self, table: Table, frame: DataFrame, folder: Path, days: Sequence[date] = ()
+        self, table: Table, frames: Sequence[DataFrame], folder: Path, days: Sequence[date] = ()
     ) -> _Staged:
-        if table.partitioned:
-            # Text, because Sail files a null date under 1970-01-01.
-            day = F.coalesce(F.col(EVENT_DATE).cast("string"), F.lit(_NO_DAY))
-            frame = frame.withColumn(_HELPER, day)
-            if len(days) > 1:
-                # Else every task writes a file for every day.
-                frame = frame.hint("rebalance", _HELPER)
-            frame.write.partitionBy(_HELPER).parquet(str(folder))
-        else:
-            frame.write.parquet(str(folder))
+        for frame in frames:
+            if table.partitioned:
+                # Text, because Sail files a null date under 1970-01-01.
+                day = F.coalesce(F.col(EVENT_DATE).cast("string"), F.lit(_NO_DAY))
+                frame = frame.withColumn(_HELPER, day)
+                if len(days) > 1:
+                    # Else every task writes a file for every day.
+                    frame = frame.hint("rebalance", _HELPER)
+                frame.write.mode("append").partitionBy(_HELPER).parquet(str(folder))
+            else:
+                frame.write.mode("append").parquet(str(folder))
         staged = _Staged([file for file in _parquet_files(folder) if file.rows])
         for file in staged.files[:1]:
             _require_utc_microseconds(table, file.path)

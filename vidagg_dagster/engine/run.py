@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
 from typing import Any
@@ -11,6 +12,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from vidagg_dagster.engine import events, intervals, timeline
+from vidagg_dagster.engine.arrow.apply import Kernels
 from vidagg_dagster.engine.engagement import duration_estimates, user_video_engagement
 from vidagg_dagster.engine.inventory import record_inventory, take_inventory
 from vidagg_dagster.engine.lifetime import LifetimeUpdate, update_lifetime
@@ -30,8 +32,10 @@ from vidagg_dagster.engine.schemas import (
     WATCH_INTERVALS,
     Table,
 )
+from vidagg_dagster.engine.session import spills
+from vidagg_dagster.engine.slices import Slicing
 from vidagg_dagster.engine.sources import read_source
-from vidagg_dagster.engine.tables import Tables
+from vidagg_dagster.engine.tables import Frames, Tables
 from vidagg_dagster.engine.videos import read_videos
 from vidagg_dagster.steps.contract import (
     DayResult,
@@ -208,8 +212,15 @@ class _Work:
         part.videos = self.videos
         return part
 
-    def replace(self, table: Table, frame: DataFrame) -> None:
-        self.tables.replace_days(table, frame, self.days)
+    def replace(self, table: Table, frames: Frames) -> None:
+        self.tables.replace_days(table, frames, self.days)
+
+    def slicing(self, events: int | None) -> Slicing:
+        """How to compute so many events: at once where the engine spills or they fit."""
+        slices = 1
+        if events is not None and not spills(self.spark):
+            slices = max(1, -(-events // self.request.events_at_once))
+        return Slicing(events, slices, self.request.kernels)
 
 
 def _raw_events(work: _Work) -> None:
@@ -217,16 +228,38 @@ def _raw_events(work: _Work) -> None:
     if request.source is None:
         raise StepError("raw_events needs a source to read: set VIDAGG_SOURCE")
     inventory = take_inventory(work.spark, work.tables, request)
-    classified = events.classify(
-        read_source(work.spark, request.source, request.scratch),
+    source = read_source(
+        work.spark, request.source, request.scratch, only=inventory.names_of(work.days)
+    )
+    judged = events.judge(
+        source,
         spec=request.source,
         start_date=request.start_date,
         timezone=request.timezone,
         run_time=request.run_time,
     ).where(F.col(EVENT_DATE).isin([F.lit(day) for day in work.days]))
-    # Computed once also because Sail, asked for the rejected rows alone, plans for a minute: it
-    # spells out every rule of rejection where it reads the source, each with all of the parsing.
-    with work.tables.computed(RAW_EVENTS, classified) as rows:
+    has_ids = "eventId" in source.columns
+    slicing = work.slicing(inventory.rows_of(work.days))
+    with ExitStack() as stack:
+
+        def computed(frames: Frames) -> DataFrame:
+            return stack.enter_context(work.tables.computed(RAW_EVENTS, frames))
+
+        if slicing.slices > 1:
+            # Read once, and not once for each slice.
+            judged = computed(judged)
+            if has_ids and slicing.use_kernels:
+                judged = computed(slicing.each(judged, events.with_same_id, by="eventId"))
+        # Computed once also because Sail, asked for the rejected rows alone, plans for a minute: it
+        # spells out every rule of rejection where it reads the source, each with all of parsing.
+        rows = computed(
+            slicing.each(
+                judged,
+                lambda part, kernels: events.find_duplicates(
+                    part, has_ids=has_ids, kernels=kernels
+                ),
+            )
+        )
         # What is built on reads raw_events only, so that changes last. Killed before, the counts
         # and the stored rows disagree: `input_reconciles` says so until the day is run again.
         work.replace(INGESTION_COUNTS, events.ingestion_counts(rows))
@@ -237,14 +270,20 @@ def _raw_events(work: _Work) -> None:
 
 def _sessions(work: _Work) -> None:
     request = work.request
-    frame = timeline.sessions(
-        work.tables.read(RAW_EVENTS, with_day_before(work.days)),
-        work.videos,
-        days=work.days,
-        rules=request.rules,
-        timezone=request.timezone,
-    )
-    work.replace(SESSIONS, frame)
+    days = with_day_before(work.days)
+
+    def of_slice(events_: DataFrame, kernels: Kernels | None) -> DataFrame:
+        return timeline.sessions(
+            events_,
+            work.videos,
+            days=work.days,
+            rules=request.rules,
+            timezone=request.timezone,
+            kernels=kernels,
+        )
+
+    slicing = work.slicing(sum(work.tables.day_counts(RAW_EVENTS, days).values()))
+    work.replace(SESSIONS, slicing.each(work.tables.read(RAW_EVENTS, days), of_slice))
 
 
 def _watch_intervals(work: _Work) -> None:
@@ -258,14 +297,23 @@ def _user_video_engagement(work: _Work) -> None:
     if request.estimate_missing_durations:
         other_days = ~F.col(EVENT_DATE).isin([F.lit(day) for day in work.days])
         estimates = duration_estimates(work.tables.read(USER_VIDEO_ENGAGEMENT).where(other_days))
-    frame = user_video_engagement(
-        work.tables.read(SESSIONS, work.days),
-        work.videos,
-        rules=request.rules,
-        run_time=request.run_time,
-        estimates=estimates,
-    )
-    work.replace(USER_VIDEO_ENGAGEMENT, frame)
+
+    def of_slice(sessions: DataFrame, kernels: Kernels | None) -> DataFrame:
+        return user_video_engagement(
+            sessions,
+            work.videos,
+            rules=request.rules,
+            run_time=request.run_time,
+            estimates=estimates,
+            kernels=kernels,
+        )
+
+    slicing = work.slicing(sum(work.tables.day_counts(RAW_EVENTS, work.days).values()))
+    if estimates is not None:
+        # An estimate is the largest position over all users.
+        slicing = replace(slicing, slices=1)
+    frames = slicing.each(work.tables.read(SESSIONS, work.days), of_slice)
+    work.replace(USER_VIDEO_ENGAGEMENT, frames)
 
 
 def _aggregated(work: _Work) -> None:
@@ -275,6 +323,7 @@ def _aggregated(work: _Work) -> None:
         rules=request.rules,
         run_time=request.run_time,
         estimate=request.estimate_missing_durations,
+        kernels=request.kernels,
     )
     days = work.update.days
     work.metrics.update(

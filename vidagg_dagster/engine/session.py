@@ -178,6 +178,14 @@ def using(engine: str) -> Iterator[None]:
             os.environ[_CONNECT_SWITCH] = before
 
 
+def spills(session: "SparkSession") -> bool:
+    """Whether the engine puts on disk what does not fit into memory. Sail does not.
+
+    Of other Spark Connect servers it is not known, so they are taken for one that does not.
+    """
+    return not type(session).__module__.startswith("pyspark.sql.connect")
+
+
 def stop_session(engine: str) -> None:
     """Stop the session of `engine` in this process, if it has one."""
     running = _running.pop(engine, None)

@@ -24,6 +24,10 @@ NOTE_ENTRY: Final = "vidagg.note"
 """Entry of a commit's metadata: the note of an upsert, as a JSON object of strings."""
 
 
+Frames = DataFrame | Sequence[DataFrame]
+"""What is written at once: a frame, or several that are not to be in memory together."""
+
+
 class TableError(RuntimeError):
     """A table cannot be read or written. The message says what, where and what to do."""
 
@@ -54,10 +58,10 @@ class Tables(Protocol):
         """
         ...
 
-    def replace_days(self, table: Table, frame: DataFrame, days: Sequence[date]) -> None:
-        """Make the rows of exactly these days the rows of `frame`, in one commit.
+    def replace_days(self, table: Table, frames: Frames, days: Sequence[date]) -> None:
+        """Make the rows of exactly these days the rows of `frames`, in one commit.
 
-        Without rows the days become empty.
+        Several frames are computed one after the other. Without rows the days become empty.
 
         Raises:
             TableError: A row belongs to another day, or the columns are not the declared ones.
@@ -93,8 +97,8 @@ class Tables(Protocol):
         """
         ...
 
-    def computed(self, table: Table, frame: DataFrame) -> AbstractContextManager[DataFrame]:
-        """The rows of `frame`, computed once and kept beside `table` until the block ends.
+    def computed(self, table: Table, frames: Frames) -> AbstractContextManager[DataFrame]:
+        """The rows of `frames`, computed once and kept beside `table` until the block ends.
 
         For what several writes are made from: they see the same rows, even if the source changes
         meanwhile, and the work is done once. Nothing that reads `table` sees them.
@@ -151,6 +155,11 @@ def conform(table: Table, frame: DataFrame) -> DataFrame:
             for c in table.columns
         ]
     )
+
+
+def each(frames: Frames) -> list[DataFrame]:
+    """The frames, also of a single one."""
+    return list(frames) if isinstance(frames, Sequence) else [frames]
 
 
 def distinct_days(table: Table, days: Sequence[date]) -> list[date]:

@@ -110,7 +110,8 @@ def _key(rows: pa.Table, names: Sequence[str]) -> Ints:
         column = rows[name]
         if pa.types.is_date(column.type):
             days = integers_or(column, 0)
-            numbers, size = days - days.min(), int(days.max() - days.min()) + 1
+            first = int(days.min(initial=LARGEST))
+            numbers, size = days - first, int(days.max(initial=first)) - first + 1
         else:
             numbers, texts = codes(column)
             size = len(texts)

@@ -142,8 +142,9 @@ def _chunk(
         kind, [np.where(at == 0, _PLAY, _RESUME), np.full(len(kind), _PAUSE), _PROGRESS, _JUMP]
     )
     at_end = position_ms >= durations[video][visit]
-    name = np.where((kind == _STOP) & (at_end | (last & (random.random(len(kind)) < 0.05))),
-                    _ENDED, name)
+    name = np.where(
+        (kind == _STOP) & (at_end | (last & (random.random(len(kind)) < 0.05))), _ENDED, name
+    )
     midnight = (FIRST_DAY - date(1970, 1, 1)).days + day
     return _table(
         random,

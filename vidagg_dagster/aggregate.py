@@ -30,6 +30,7 @@ from vidagg_dagster.engine.lifetime import (
 )
 from vidagg_dagster.engine.rules import EngagementRules
 from vidagg_dagster.engine.schemas import AGGREGATED_ENGAGEMENT, RAW_EVENTS
+from vidagg_dagster.engine.slices import Slicing
 from vidagg_dagster.engine.sources import estimated_rows, read_source
 from vidagg_dagster.engine.timeline import sessions
 from vidagg_dagster.engine.videos import read_videos
@@ -44,6 +45,9 @@ _STAGED = T.StructType(
     ]
 )
 """What the counts and the rows need of a classified row: all but its payload."""
+
+EVENTS_AT_ONCE = 10_000_000
+"""An engine that does not spill computes so many events together; about 5 GB."""
 
 REJECTED_BY = "rejected:"
 """Prefix of the counts of single rejection reasons."""
@@ -147,18 +151,24 @@ class _Work:
         """The rows, and the counts, which come from the same pass over the events."""
         judged, has_ids = self._judged()
         unused = ["payload", "sourceFile", "_hash", *([] if has_ids else ["eventId"])]
-        facts = lifetime_from_events(
-            judged.drop(*unused),
-            videos,
-            rules=self.rules,
-            timezone=self.timezone,
-            kernels=Kernels(estimated_rows(self.source)),
+        slicing = Slicing.of(
+            self.spark, estimated_rows(self.source), at_once=EVENTS_AT_ONCE, use_kernels=True
+        )
+
+        def of_slice(rows: DataFrame, kernels: Kernels | None) -> DataFrame:
+            return lifetime_from_events(
+                rows, videos, rules=self.rules, timezone=self.timezone, kernels=kernels or Kernels()
+            )
+
+        frames = slicing.each_from_disk(
+            self.spark, judged.drop(*unused), of_slice, Path(folder, "judged")
         )
         # Kept on disk, because the counts, the rows and estimated durations are made from it. The
         # schema is said, because there may be no row to take it from.
-        facts.write.parquet(f"{folder}/facts")
+        for facts in frames:
+            facts.write.mode("append").parquet(f"{folder}/facts")
         rows = publish_lifetime(
-            self.spark.read.schema(facts.schema).parquet(f"{folder}/facts"),
+            self.spark.read.schema(frames[0].schema).parquet(f"{folder}/facts"),
             videos,
             rules=self.rules,
             run_time=self.run_time,

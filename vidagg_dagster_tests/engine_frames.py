@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 
+from vidagg_dagster.engine.arrow.apply import Kernels
 from vidagg_dagster.engine.engagement import user_video_engagement
 from vidagg_dagster.engine.rules import EngagementRules
 from vidagg_dagster.engine.schemas import RAW_EVENTS
@@ -98,6 +99,7 @@ class Computed:
         rules: EngagementRules | None = None,
         timezone: str = "UTC",
         days: Sequence[date] | None = None,
+        kernels: Kernels | None = None,
     ) -> None:
         self.rules = rules or EngagementRules()
         self.videos = videos_frame(spark, durations)
@@ -107,9 +109,10 @@ class Computed:
             days=days,
             rules=self.rules,
             timezone=timezone,
+            kernels=kernels,
         )
         self.daily = user_video_engagement(
-            self.sessions, self.videos, rules=self.rules, run_time=RUN_TIME
+            self.sessions, self.videos, rules=self.rules, run_time=RUN_TIME, kernels=kernels
         )
 
 

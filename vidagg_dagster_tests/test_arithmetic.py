@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 
+from vidagg_dagster.engine.arrow.apply import Kernels
 from vidagg_dagster.engine.engagement import duration_estimates, user_video_engagement
 from vidagg_dagster.engine.intervals import watch_intervals
 from vidagg_dagster.engine.lifetime import merge_days
@@ -43,6 +44,10 @@ from vidagg_dagster_tests.test_scenarios_reference import rules_of
 DAILY_KEY = ("userId", "videoId", "event_date")
 PAIR_KEY = ("userId", "videoId")
 
+both_ways = pytest.mark.parametrize(
+    "kernels", [None, Kernels(), Kernels(1_500_000)], ids=["windows", "kernels", "in three parts"]
+)
+
 
 def batches() -> dict[str, list[Scenario]]:
     """Scenarios that share rules and zone, to be computed in one go."""
@@ -53,17 +58,19 @@ def batches() -> dict[str, list[Scenario]]:
     return together
 
 
+@both_ways
 @pytest.mark.parametrize("batch", batches().values(), ids=batches().keys())
 def test_the_engine_gives_the_numbers_worked_out_by_hand(
-    spark: SparkSession, batch: list[Scenario]
+    spark: SparkSession, batch: list[Scenario], kernels: Kernels | None
 ) -> None:
     timezone = batch[0].timezone
     events = [e for s in batch for e in deduplicate(s.parsed(), timezone)[0]]
     random.Random(11).shuffle(events)
     durations = {video: ms for s in batch for video, ms in s.durations_ms().items()}
     rules = EngagementRules(**batch[0].rules)
-    computed = Computed(spark, events, durations, rules=rules, timezone=timezone)
-    lifetime = keyed(rows_of(merge_days(computed.daily, rules=rules, run_time=RUN_TIME)), PAIR_KEY)
+    computed = Computed(spark, events, durations, rules=rules, timezone=timezone, kernels=kernels)
+    merged = merge_days(computed.daily, rules=rules, run_time=RUN_TIME, kernels=kernels)
+    lifetime = keyed(rows_of(merged), PAIR_KEY)
     daily = keyed(rows_of(computed.daily), DAILY_KEY)
     sessions = session_rows(computed.sessions)
 
@@ -113,12 +120,18 @@ def assert_equals_reference(
     *,
     rules: dict[str, Any] | None = None,
     timezone: str = "UTC",
+    kernels: Kernels | None = None,
 ) -> None:
     expected_rules = replace(DEFAULT_RULES, **(rules or {}))
     kept, _ = deduplicate(events, timezone)
     settled = settle(kept, durations, expected_rules, timezone)
     computed = Computed(
-        spark, kept, durations, rules=EngagementRules(**(rules or {})), timezone=timezone
+        spark,
+        kept,
+        durations,
+        rules=EngagementRules(**(rules or {})),
+        timezone=timezone,
+        kernels=kernels,
     )
     assert session_rows(computed.sessions) == sorted(settled.sessions)
     assert interval_rows(watch_intervals(computed.sessions)) == sorted(settled.intervals)
@@ -126,7 +139,7 @@ def assert_equals_reference(
     columns = list(next(iter(expected.values()), {}))
     assert keyed(rows_of(computed.daily), DAILY_KEY, columns) == expected
 
-    merged = merge_days(computed.daily, rules=computed.rules, run_time=RUN_TIME)
+    merged = merge_days(computed.daily, rules=computed.rules, run_time=RUN_TIME, kernels=kernels)
     lifetime = {
         pair: published(row, durations.get(pair[1]), None, expected_rules)
         for pair, row in lifetime_rows(settled.daily).items()
@@ -135,14 +148,20 @@ def assert_equals_reference(
     assert {pair: plain(row) for pair, row in found.items()} == lifetime
 
 
+@both_ways
 @pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
-def test_many_users_equal_the_reference_to_the_last_digit(spark: SparkSession, seed: int) -> None:
-    assert_equals_reference(spark, random_events(seed, n_users=600), DURATIONS)
+def test_many_users_equal_the_reference_to_the_last_digit(
+    spark: SparkSession, seed: int, kernels: Kernels | None
+) -> None:
+    assert_equals_reference(spark, random_events(seed, n_users=600), DURATIONS, kernels=kernels)
 
 
 @pytest.mark.long_on_jvm
-def test_every_rule_can_be_changed_and_the_reference_still_agrees(spark: SparkSession) -> None:
-    rules = {
+@both_ways
+def test_every_rule_can_be_changed_and_the_reference_still_agrees(
+    spark: SparkSession, kernels: Kernels | None
+) -> None:
+    rules: dict[str, Any] = {
         "session_timeout_ms": 600_000,
         "max_playback_rate": 1.25,
         "tolerance_ms": 250,
@@ -164,8 +183,10 @@ def test_every_rule_can_be_changed_and_the_reference_still_agrees(spark: SparkSe
         "position_limit_percent": 100,
     }
     events = random_events(3, n_users=300)
-    assert_equals_reference(spark, events, DURATIONS, rules=rules, timezone="Europe/Berlin")
-    assert_equals_reference(spark, events, DURATIONS, rules={**rules, "repair_seeks": True})
+    zone = "Europe/Berlin"
+    assert_equals_reference(spark, events, DURATIONS, rules=rules, timezone=zone, kernels=kernels)
+    rules["repair_seeks"] = True
+    assert_equals_reference(spark, events, DURATIONS, rules=rules, kernels=kernels)
 
 
 def renamed(events: Sequence[Event], number: int) -> list[Event]:
@@ -263,7 +284,10 @@ def test_metadata_durations_are_never_replaced_by_estimates(spark: SparkSession)
     assert {source for video, source in sources if video not in known} == {"estimated"}
 
 
-def test_without_the_union_everything_that_follows_from_it_is_null(spark: SparkSession) -> None:
+@both_ways
+def test_without_the_union_everything_that_follows_from_it_is_null(
+    spark: SparkSession, kernels: Kernels | None
+) -> None:
     kept, _ = deduplicate(random_events(8, n_users=60), "UTC")
     computed = Computed(spark, kept, DURATIONS)
     quick = user_video_engagement(
@@ -272,6 +296,7 @@ def test_without_the_union_everything_that_follows_from_it_is_null(spark: SparkS
         rules=computed.rules,
         run_time=RUN_TIME,
         unique=False,
+        kernels=kernels,
     )
     follows = (
         "totalUniqueSecondsWatched",

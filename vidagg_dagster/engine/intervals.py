@@ -93,7 +93,7 @@ def merge_with_union(
         *[F.collect_list(F.when(once, value)).alias(name) for name, value in lists.items()],
     ]
     if not unite:
-        return (
+        merged = (
             laid.groupBy(*keys)
             .agg(
                 *aggregates,
@@ -101,8 +101,8 @@ def merge_with_union(
                 F.lit(None).cast("bigint").alias("uniqueMs"),
             )
             .na.fill(0, [*sums, *span_sums])
-            .withColumns({name: F.flatten(name) for name in lists})
         )
+        return merged.withColumns({n: F.flatten(n) for n in lists}) if lists else merged
     by_start = Window.partitionBy(*keys).orderBy(F.col("span.startMs").asc_nulls_first())
     reached = F.max("span.endMs").over(by_start.rowsBetween(Window.unboundedPreceding, -1))
     starts_island = F.coalesce(

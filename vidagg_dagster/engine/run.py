@@ -32,7 +32,6 @@ from vidagg_dagster.engine.schemas import (
     WATCH_INTERVALS,
     Table,
 )
-from vidagg_dagster.engine.session import spills
 from vidagg_dagster.engine.slices import Slicing
 from vidagg_dagster.engine.sources import read_source
 from vidagg_dagster.engine.tables import Frames, Tables
@@ -217,10 +216,12 @@ class _Work:
 
     def slicing(self, events: int | None) -> Slicing:
         """How to compute so many events: at once where the engine spills or they fit."""
-        slices = 1
-        if events is not None and not spills(self.spark):
-            slices = max(1, -(-events // self.request.events_at_once))
-        return Slicing(events, slices, self.request.kernels)
+        return Slicing.of(
+            self.spark,
+            events,
+            at_once=self.request.events_at_once,
+            use_kernels=self.request.kernels,
+        )
 
 
 def _raw_events(work: _Work) -> None:

@@ -2,11 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from vidagg_dagster.engine.arrow.apply import Kernels
+from vidagg_dagster.engine.session import spills
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,16 @@ class Slicing:
     rows: int | None
     slices: int
     use_kernels: bool
+
+    @classmethod
+    def of(
+        cls, spark: SparkSession, rows: int | None, *, at_once: int, use_kernels: bool
+    ) -> "Slicing":
+        """All at once where the engine spills, or the rows fit."""
+        slices = 1
+        if rows is not None and not spills(spark):
+            slices = max(1, -(-rows // at_once))
+        return cls(rows, slices, use_kernels)
 
     @property
     def kernels(self) -> Kernels | None:
@@ -39,5 +52,33 @@ class Slicing:
         """What `compute` makes of each slice: of the rows equal in `by`, all are in one."""
         if self.slices == 1:
             return [compute(frame, self.kernels)]
-        slice_ = F.pmod(F.xxhash64(by), F.lit(self.slices))
+        slice_ = _slice(by, self.slices)
         return [compute(frame.where(slice_ == at), self.kernels) for at in range(self.slices)]
+
+    def each_from_disk(
+        self,
+        spark: SparkSession,
+        frame: DataFrame,
+        compute: Callable[[DataFrame, Kernels | None], DataFrame],
+        folder: Path,
+        by: str = "userId",
+    ) -> list[DataFrame]:
+        """As `each`, for a frame that is dear to compute: it is once, and laid out by slices."""
+        if self.slices == 1:
+            return [compute(frame, self.kernels)]
+        frame.withColumn(_SLICE, _slice(by, self.slices)).write.partitionBy(_SLICE).parquet(
+            str(folder)
+        )
+        parts = [folder / f"{_SLICE}={at}" for at in range(self.slices)]
+        return [
+            compute(spark.read.schema(frame.schema).parquet(str(part)), self.kernels)
+            for part in parts
+            if part.exists()
+        ]
+
+
+_SLICE: Final = "slice"
+
+
+def _slice(by: str, slices: int) -> Column:
+    return F.pmod(F.xxhash64(by), F.lit(slices))

@@ -1,0 +1,66 @@
+"""What is measured: each goal of the project is a case."""
+
+from benchmarks.generate import Site
+from benchmarks.measure import Case
+
+ALL = ("DuckDB", "vidagg on Sail", "vidagg on JVM Spark", "Polars")
+MILLION = 1_000_000
+
+
+def _uneven(name: str, **changes: float) -> Case:
+    site = Site(10 * MILLION, **changes)  # type: ignore[arg-type]
+    return Case(name, site, ("vidagg on Sail", "vidagg on JVM Spark"), repeat=2)
+
+
+CASES: dict[str, tuple[Case, ...]] = {
+    "lifetime": (
+        Case("1 M events", Site(MILLION), (*ALL, "naive Spark"), ALL),
+        Case("10 M events", Site(10 * MILLION), (*ALL, "naive Spark"), ALL),
+        Case(
+            "10 M events with heartbeats", Site(10 * MILLION, heartbeats=True), ALL, ALL, repeat=1
+        ),
+    ),
+    "daily": (
+        Case(
+            "whole daily run, 10 M events",
+            Site(10 * MILLION),
+            ("DuckDB", "daily run on Sail", "daily run on JVM Spark"),
+            repeat=2,
+        ),
+    ),
+    "small": (
+        Case(
+            "day of 1 000 events",
+            Site(1_000, days=2),
+            (
+                "daily run on Sail",
+                "daily run on Sail, warm",
+                "daily run on JVM Spark",
+                "daily run on JVM Spark, warm",
+            ),
+        ),
+    ),
+    "uneven": (
+        _uneven("even"),
+        _uneven("one bot sends all", bot_share=1.0),
+        _uneven("one video has 90 %", top_video_share=0.9),
+    ),
+    "history": (
+        Case(
+            "a new day of 20 000 events",
+            Site(20_000, days=366),
+            ("new day after 1", "new day after 365"),
+            repeat=1,
+        ),
+    ),
+    "large": (
+        Case(
+            "100 M events",
+            Site(100 * MILLION),
+            ("DuckDB", "vidagg on Sail", "vidagg on JVM Spark"),
+            ("DuckDB", "vidagg on Sail", "vidagg on JVM Spark"),
+            repeat=1,
+        ),
+    ),
+}
+"""By the name under which `make bench` selects them."""

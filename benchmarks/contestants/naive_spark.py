@@ -1,0 +1,52 @@
+"""What most write first: window functions on local Spark, one shuffle by player and one by pair.
+
+Only totals, unique seconds and the largest position, of starts and stops: no validation, no
+duplicates, no days, no sessions, no skips, no heartbeats. It is the floor, not the same rows.
+"""
+
+from datetime import datetime
+from pathlib import Path
+
+from pyspark.sql import Window
+from pyspark.sql import functions as F
+
+from vidagg_dagster.engine.session import engine_session
+
+
+def aggregate(events: Path, videos: Path, run_time: datetime, output: Path) -> int:
+    """Writes rows of user, video and four metrics as Parquet; returns how many there are."""
+    del videos, run_time
+    spark = engine_session("spark")
+    player = Window.partitionBy("userId", "sessionId", "videoId").orderBy("timestamp")
+    pairs = (
+        spark.read.parquet(str(events))
+        .where(F.col("userId").isNotNull() & F.col("timestamp").isNotNull())
+        .withColumn("before", F.lag("eventName").over(player))
+        .withColumn("start", F.lag("currentTime").over(player))
+    )
+    watched = pairs.where(
+        F.col("before").isin("video_play", "video_resume")
+        & F.col("eventName").isin("video_pause", "video_ended")
+        & (F.col("currentTime") > F.col("start"))
+    )
+    by_start = (
+        Window.partitionBy("userId", "videoId")
+        .orderBy("start")
+        .rowsBetween(Window.unboundedPreceding, -1)
+    )
+    reached = F.coalesce(F.max("currentTime").over(by_start), F.lit(0.0))
+    rows = (
+        watched.withColumn(
+            "new",
+            F.greatest(F.lit(0.0), F.col("currentTime") - F.greatest(F.col("start"), reached)),
+        )
+        .groupBy("userId", "videoId")
+        .agg(
+            F.sum(F.col("currentTime") - F.col("start")).alias("totalWatchTime"),
+            F.sum("new").alias("totalUniqueSecondsWatched"),
+            F.max("currentTime").alias("maxPositionReached"),
+            F.count_distinct("sessionId").alias("sessionCount"),
+        )
+    )
+    rows.write.mode("overwrite").parquet(str(output))
+    return int(spark.read.parquet(str(output)).count())

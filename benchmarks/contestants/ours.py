@@ -1,0 +1,81 @@
+"""vidagg: `aggregate` on files, and the daily run through Dagster."""
+
+import os
+import shutil
+import time
+from datetime import date, datetime
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from vidagg_dagster.aggregate import aggregate_files
+from vidagg_dagster.engine.session import engine_session
+from vidagg_dagster.steps.contract import SourceSpec
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+def aggregate(engine: str, events: Path, videos: Path, run_time: datetime, output: Path) -> int:
+    """Writes the rows as Parquet and returns how many there are."""
+    result = aggregate_files(
+        engine_session(engine),
+        SourceSpec(location=str(events), format="parquet"),
+        video_metadata=str(videos),
+        run_time=run_time,
+    )
+    pq.write_table(result.rows, output)
+    return int(result.rows.num_rows)
+
+
+class DailyRun:
+    """The job `daily_engagement` in this process, as the schedule would run it."""
+
+    def __init__(self, engine: str, site: Path, root: Path, *, start: date) -> None:
+        home = root / "home"
+        home.mkdir(parents=True, exist_ok=True)
+        shutil.copy(REPOSITORY / "dagster.yaml", home)
+        os.environ.update(
+            DAGSTER_HOME=str(home),
+            VIDAGG_SOURCE=str(site / "events"),
+            VIDAGG_SOURCE_FORMAT="parquet",
+            VIDAGG_VIDEO_METADATA=str(site / "videos.parquet"),
+            VIDAGG_DATA_ROOT=str(root / "tables"),
+            VIDAGG_START_DATE=start.isoformat(),
+            VIDAGG_MAX_DAYS_PER_RUN="0",
+            VIDAGG_ENGINE=engine,
+        )
+
+    def run(self, first: date, last: date | None = None) -> float:
+        """Materializes the days in one run; returns the seconds it took.
+
+        Raises:
+            RuntimeError: The run failed, or a check that blocks did.
+        """
+        import dagster as dg
+
+        from vidagg_dagster.definitions import defs
+        from vidagg_dagster.jobs import daily_engagement
+
+        job = defs().resolve_job_def(daily_engagement.name)
+        name = first.isoformat()
+        chosen = (
+            {"partition_key": name}
+            if last is None
+            else {
+                "tags": {
+                    "dagster/asset_partition_range_start": name,
+                    "dagster/asset_partition_range_end": last.isoformat(),
+                }
+            }
+        )
+        with dg.DagsterInstance.get() as instance:
+            started = time.monotonic()
+            result = job.execute_in_process(
+                instance=instance,
+                run_config={"loggers": {"console": {"config": {"log_level": "ERROR"}}}},
+                **chosen,
+            )
+            seconds = time.monotonic() - started
+        if not result.success:
+            raise RuntimeError(f"the run of {name} failed")
+        return seconds

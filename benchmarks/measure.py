@@ -1,0 +1,145 @@
+"""Contestants by turns, each run in a process of its own: time, peak memory, and the same rows."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import psutil
+
+from benchmarks.generate import Site, generate
+
+REPOSITORY = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True)
+class Case:
+    """Contestants on one site. The first one is what the others are compared with.
+
+    Attributes:
+        name: What it is called in the report.
+        site: The events.
+        contestants: Names out of `contestant.CONTESTANTS`.
+        same_rows: Those whose rows must be equal.
+        repeat: How many rounds.
+    """
+
+    name: str
+    site: Site
+    contestants: tuple[str, ...]
+    same_rows: tuple[str, ...] = ()
+    repeat: int = 3
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One run. `peak_mb` is resident memory of all of its processes at once."""
+
+    case: str
+    contestant: str
+    seconds: float
+    start_seconds: float
+    peak_mb: int
+    rows: int
+    extra: dict[str, float]
+
+
+def measure(
+    cases: Sequence[Case], folder: Path, *, repeat: int | None = None
+) -> Iterator[Measurement]:
+    """Runs every round of every case, contestants by turns.
+
+    Raises:
+        RuntimeError: A contestant failed, or its rows differ.
+    """
+    for case in cases:
+        site = folder / _site_name(case.site)
+        if not (site / "videos.parquet").exists():
+            shutil.rmtree(site, ignore_errors=True)
+            generate(case.site, site)
+        for number in range(repeat or case.repeat):
+            with tempfile.TemporaryDirectory(dir=folder) as made:
+                outputs = {}
+                for at, name in enumerate(case.contestants):
+                    outputs[name] = Path(made, str(at), "rows.parquet")
+                    outputs[name].parent.mkdir()
+                    yield _run(case.name, name, site, outputs[name])
+                if number == 0:
+                    _require_same_rows([outputs[name] for name in case.same_rows])
+
+
+def _site_name(site: Site) -> str:
+    return "-".join(f"{name}_{value}" for name, value in asdict(site).items() if value)
+
+
+def _run(case: str, name: str, site: Path, output: Path) -> Measurement:
+    command = [sys.executable, "-m", "benchmarks.contestant", name, str(site), str(output)]
+    log = output.parent / "log"
+    with log.open("wb") as errors:
+        process = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            cwd=REPOSITORY,
+            env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        )
+        peak = _peak_bytes(process)
+        told = process.stdout.read().decode() if process.stdout else ""
+    if process.returncode != 0:
+        raise RuntimeError(f"{name} failed on {site}: {log.read_text(errors='replace')[-2000:]}")
+    found: dict[str, Any] = json.loads(told.strip().splitlines()[-1])
+    known = ("seconds", "start_seconds", "rows")
+    return Measurement(
+        case=case,
+        contestant=name,
+        seconds=round(found["seconds"], 2),
+        start_seconds=round(found["start_seconds"], 2),
+        peak_mb=peak >> 20,
+        rows=found["rows"],
+        extra={key: round(value, 2) for key, value in found.items() if key not in known},
+    )
+
+
+def _peak_bytes(process: subprocess.Popen[bytes]) -> int:
+    """Waits for the end of a process, and looks at its memory and its children's meanwhile."""
+    peak = 0
+    family = psutil.Process(process.pid)
+    while process.poll() is None:
+        total = 0
+        try:
+            for member in (family, *family.children(recursive=True)):
+                try:
+                    total += member.memory_info().rss
+                except psutil.NoSuchProcess:
+                    continue
+        except psutil.NoSuchProcess:
+            break
+        peak = max(peak, total)
+        time.sleep(0.2)
+    process.wait()
+    return peak
+
+
+def _require_same_rows(outputs: Sequence[Path]) -> None:
+    with duckdb.connect() as connection:
+        for other in outputs[1:]:
+            pair = [f"read_parquet('{path}')" for path in (outputs[0], other)]
+            columns = [row[0] for row in connection.execute(f"DESCRIBE FROM {pair[1]}").fetchall()]
+            # The time of the run is nobody else's.
+            listed = ", ".join(name for name in columns if name != "processedAt")
+            for one, two in (pair, pair[::-1]):
+                query = (
+                    f"SELECT count(*) FROM (SELECT {listed} FROM {one} "
+                    f"EXCEPT ALL SELECT {listed} FROM {two})"
+                )
+                differing = connection.execute(query).fetchall()[0][0]
+                if differing:
+                    raise RuntimeError(f"{differing} rows of {one} are not in {two}")

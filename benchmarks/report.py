@@ -1,0 +1,108 @@
+"""Measurements -> `docs/benchmarks.md` and its plot. Ratios first: seconds are one machine's."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from statistics import median
+from typing import Any
+
+from benchmarks.measure import REPOSITORY, Measurement
+
+RESULTS = REPOSITORY / "benchmarks" / "results.json"
+PAGE = REPOSITORY / "docs" / "benchmarks.md"
+PLOT = REPOSITORY / "docs" / "images" / "benchmarks.png"
+TEXT = REPOSITORY / "benchmarks" / "page.md"
+
+Results = dict[str, Any]
+
+
+def load() -> Results:
+    """What was measured so far: `machine`, and `measurements` by the name of their group."""
+    if not RESULTS.exists():
+        return {"machine": {}, "measurements": {}}
+    found: Results = json.loads(RESULTS.read_text(encoding="utf-8"))
+    return found
+
+
+def keep(
+    results: Results, machine: Mapping[str, str], group: str, measured: Iterable[Measurement]
+) -> None:
+    """Puts the measurements of a group in place of its earlier ones, and writes all down."""
+    results["machine"] = dict(machine)
+    results["measurements"][group] = [asdict(one) for one in measured]
+    RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+
+
+def write_page(results: Results) -> None:
+    """Writes the page from its text, in which `{{group}}` stands for the group's tables."""
+    text = TEXT.read_text(encoding="utf-8")
+    for group, measured in results["measurements"].items():
+        text = text.replace("{{" + group + "}}", _tables(measured))
+    text = text.replace("{{machine}}", _machine(results["machine"]))
+    PAGE.write_text(text, encoding="utf-8")
+
+
+def _machine(machine: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in machine.items())
+
+
+def _by_case(measured: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, list[Any]]]:
+    cases: dict[str, dict[str, list[Any]]] = {}
+    for one in measured:
+        cases.setdefault(one["case"], {}).setdefault(one["contestant"], []).append(one)
+    return cases
+
+
+def _tables(measured: Sequence[Mapping[str, Any]]) -> str:
+    lines = [
+        "| case | contestant | ratio | seconds (median) | peak memory |",
+        "| --- | --- | ---: | ---: | ---: |",
+    ]
+    for case, contestants in _by_case(measured).items():
+        base = None
+        for name, runs in contestants.items():
+            seconds = median(run["seconds"] for run in runs)
+            base = base or seconds
+            peak = max(run["peak_mb"] for run in runs) / 1024
+            lines.append(
+                f"| {case} | {name} | {seconds / base:.2f} | {seconds:.1f} | {peak:.1f} GB |"
+            )
+    return "\n".join(lines)
+
+
+def draw(results: Results) -> None:
+    """Draws the ratios of the lifetime and daily cases to DuckDB."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+
+    cases = {
+        case: contestants
+        for group in ("lifetime", "daily", "large")
+        for case, contestants in _by_case(results["measurements"].get(group, [])).items()
+    }
+    figure, axes = plt.subplots(
+        len(cases),
+        1,
+        figsize=(8, 1.1 + 0.36 * sum(len(case) + 1.6 for case in cases.values())),
+        gridspec_kw={"height_ratios": [len(case) for case in cases.values()]},
+        layout="constrained",
+    )
+    for axis, (case, contestants) in zip(axes, cases.items(), strict=True):
+        seconds = {n: median(r["seconds"] for r in runs) for n, runs in contestants.items()}
+        base = seconds["DuckDB"]
+        names = list(seconds)[::-1]
+        ratios = [seconds[name] / base for name in names]
+        ours = ["vidagg" in name or "daily" in name for name in names]
+        bars = axis.barh(names, ratios, color=["#1b6ca8" if own else "#b8bec4" for own in ours])
+        axis.bar_label(bars, [f"{ratio:.2f}x" for ratio in ratios], padding=4, fontsize=9)
+        axis.axvline(1, color="#444444", linewidth=0.8, linestyle=":")
+        axis.set_title(case, loc="left", fontsize=10, fontweight="bold")
+        axis.set_xlim(0, max(*ratios, 1) * 1.15)
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.tick_params(labelsize=9)
+    axes[-1].set_xlabel("time as a multiple of DuckDB computing the same rows (less is better)")
+    PLOT.parent.mkdir(exist_ok=True)
+    figure.savefig(PLOT, dpi=130)
+    plt.close(figure)

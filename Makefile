@@ -17,7 +17,7 @@ endif
 RUN := $(VENV)/.installed-run
 DEV := $(VENV)/.installed-dev
 
-.PHONY: help demo dev test test-slow lint format types validate docs clean test-jvm test-other \
+.PHONY: help demo dev test test-slow bench lint format types validate docs clean test-jvm test-other \
 	test-runs test-waits postgresql
 
 help: ## This list
@@ -58,6 +58,9 @@ postgresql:
 		apt-get update -qq && apt-get install -y -qq --no-install-recommends postgresql; \
 	} >/dev/null 2>&1 || echo "PostgreSQL could not be installed: its tests are skipped"
 
+bench: $(DEV) ## Measure against DuckDB, Polars and others, and write docs/benchmarks.md (an hour)
+	$(BIN)/python -m benchmarks $(GROUPS)
+
 lint: $(DEV) ## Style
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -77,7 +80,7 @@ docs: $(DEV) ## Write the generated pages anew
 	$(BIN)/python -m vidagg_dagster.metrics_page
 
 clean: ## Remove everything that the targets above made
-	rm -rf $(VENV) demo_data build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf $(VENV) demo_data benchmark_data build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:
@@ -93,5 +96,5 @@ $(RUN): pyproject.toml constraints.txt | $(VENV)/bin/python
 
 $(DEV): pyproject.toml constraints.txt | $(RUN)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-		--constraint constraints.txt --editable '.[local,orchestration,databricks,alerts,postgres,dev]'
+		--constraint constraints.txt --editable '.[local,orchestration,databricks,alerts,postgres,dev,bench]'
 	@touch $@

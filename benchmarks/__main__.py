@@ -6,7 +6,7 @@ from pathlib import Path
 from benchmarks.cases import CASES
 from benchmarks.machine import machine
 from benchmarks.measure import measure
-from benchmarks.report import draw, keep, load, write_page
+from benchmarks.report import PAGE, draw, keep, load, page
 
 
 def main() -> None:
@@ -33,7 +33,7 @@ def main() -> None:
                 flush=True,
             )
         keep(results, machine(), group, measured)
-    write_page(results)
+    PAGE.write_text(page(results), encoding="utf-8")
     draw(results)
 
 

@@ -73,7 +73,7 @@ def measure(
                     outputs[name].parent.mkdir()
                     yield _run(case.name, name, site, outputs[name])
                 if number == 0:
-                    _require_same_rows([outputs[name] for name in case.same_rows])
+                    require_same_rows([outputs[name] for name in case.same_rows])
 
 
 def _site_name(site: Site) -> str:
@@ -128,7 +128,12 @@ def _peak_bytes(process: subprocess.Popen[bytes]) -> int:
     return peak
 
 
-def _require_same_rows(outputs: Sequence[Path]) -> None:
+def require_same_rows(outputs: Sequence[Path]) -> None:
+    """Compares the rows of Parquet files, in any order.
+
+    Raises:
+        RuntimeError: They differ.
+    """
     with duckdb.connect() as connection:
         for other in outputs[1:]:
             pair = [f"read_parquet('{path}')" for path in (outputs[0], other)]

@@ -33,13 +33,12 @@ def keep(
     RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 
 
-def write_page(results: Results) -> None:
-    """Writes the page from its text, in which `{{group}}` stands for the group's tables."""
+def page(results: Results) -> str:
+    """The page: its text, in which `{{group}}` stands for the table of a group."""
     text = TEXT.read_text(encoding="utf-8")
     for group, measured in results["measurements"].items():
         text = text.replace("{{" + group + "}}", _tables(measured))
-    text = text.replace("{{machine}}", _machine(results["machine"]))
-    PAGE.write_text(text, encoding="utf-8")
+    return text.replace("{{machine}}", _machine(results["machine"]))
 
 
 def _machine(machine: Mapping[str, str]) -> str:

@@ -1,5 +1,6 @@
 """The steps as a whole, on both kinds of tables."""
 
+import os
 import uuid
 from collections.abc import Mapping
 from datetime import date
@@ -14,7 +15,7 @@ from vidagg_dagster.engine.schemas import TABLES
 from vidagg_dagster.engine.session import SAIL, engine_session, using
 from vidagg_dagster.steps.contract import DayResult, StepName, StepResult, TableStore
 from vidagg_dagster_tests.arrow import rows_of
-from vidagg_dagster_tests.small_site import Site, day, peter, write_site
+from vidagg_dagster_tests.small_site import Site, anna, day, peter, write_site
 
 DAYS = [day(0), day(1)]
 
@@ -100,6 +101,50 @@ def test_days_computed_one_by_one_come_out_as_those_computed_together(
         for result in results.values():
             assert all(done.seconds >= 0 for done in result.days)
     assert found[28] == found[1000]
+
+
+def test_kernels_and_slices_of_users_change_no_table(sail: SparkSession, tmp_path: Path) -> None:
+    site = write_site(tmp_path, 2)
+    # The same id twice, the same event twice, and rows that are none.
+    twice = [*anna(DAYS[1]), *anna(DAYS[1])[:2], "no event at all", '{"userId": "nobody"}']
+    numbered = [
+        row if isinstance(row, str) else {**row, "eventId": f"e{at % 9}"}
+        for at, row in enumerate([*peter(DAYS[1]), *twice])
+    ]
+    site.write_day(DAYS[1], numbered)
+    found = []
+    for kernels, at_once in ((False, 10_000), (True, 10_000), (True, 4)):
+        store = TableStore(kind="local", location=str(tmp_path / f"tables-{kernels}-{at_once}"))
+        changes = {"store": store, "events_at_once": at_once, "kernels": kernels}
+        results = [
+            run_step(sail, site.request(step, DAYS).model_copy(update=changes)) for step in StepName
+        ]
+        found.append((stored(sail, store), [result.outcomes for result in results]))
+    rows = found[0][0]
+    assert {len(rows[name]) > 0 for name in ("raw_events", "rejected_events")} == {True}
+    assert {row["value"] for row in rows["ingestion_counts"] if row["measure"] == "duplicates"} > {
+        0
+    }
+    for tables, outcomes in found[1:]:
+        for name, expected in rows.items():
+            assert tables[name] == expected, name
+        assert outcomes == found[0][1]
+
+
+def test_only_files_that_hold_the_days_are_read(sail: SparkSession, tmp_path: Path) -> None:
+    site = write_site(tmp_path, 3)
+    days = [day(n) for n in range(3)]
+    run_step(sail, site.request(StepName.RAW_EVENTS, days))
+    expected = stored(sail, TableStore(kind="local", location=str(site.tables)))["raw_events"]
+    # Damaged since, but known and unchanged by size and time: another day does not touch it.
+    broken = site.events / f"{days[0]}.jsonl"
+    times = broken.stat()
+    broken.write_bytes(b"\0" * times.st_size)
+    os.utime(broken, ns=(times.st_atime_ns, times.st_mtime_ns))
+    result = run_step(sail, site.request(StepName.RAW_EVENTS, days[2:]))
+    assert result.rows == len([*peter(days[2]), *anna(days[2])])
+    store = TableStore(kind="local", location=str(site.tables))
+    assert stored(sail, store)["raw_events"] == expected
 
 
 def test_a_step_without_days_is_refused(sail: SparkSession, tmp_path: Path) -> None:

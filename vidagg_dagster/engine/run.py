@@ -241,6 +241,9 @@ def _raw_events(work: _Work) -> None:
     ).where(F.col(EVENT_DATE).isin([F.lit(day) for day in work.days]))
     has_ids = "eventId" in source.columns
     slicing = work.slicing(inventory.rows_of(work.days))
+    if has_ids and not slicing.use_kernels:
+        # An id may come from two users, whom a slice would keep apart.
+        slicing = replace(slicing, slices=1)
     with ExitStack() as stack:
 
         def computed(frames: Frames) -> DataFrame:
@@ -249,7 +252,7 @@ def _raw_events(work: _Work) -> None:
         if slicing.slices > 1:
             # Read once, and not once for each slice.
             judged = computed(judged)
-            if has_ids and slicing.use_kernels:
+            if has_ids:
                 judged = computed(slicing.each(judged, events.with_same_id, by="eventId"))
         # Computed once also because Sail, asked for the rejected rows alone, plans for a minute: it
         # spells out every rule of rejection where it reads the source, each with all of parsing.

@@ -30,6 +30,11 @@ def keep(
     """Puts the measurements of a group in place of its earlier ones, and writes all down."""
     results["machine"] = dict(machine)
     results["measurements"][group] = [asdict(one) for one in measured]
+    save(results)
+
+
+def save(results: Results) -> None:
+    """Writes the results down."""
     RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 
 

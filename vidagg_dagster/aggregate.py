@@ -13,7 +13,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import types as T
 
 from vidagg_dagster.engine.arrow.apply import Kernels
-from vidagg_dagster.engine.arrow.from_events import COUNTS
+from vidagg_dagster.engine.arrow.names import COUNTS
 from vidagg_dagster.engine.engagement import user_video_engagement
 from vidagg_dagster.engine.events import (
     OUTCOME,

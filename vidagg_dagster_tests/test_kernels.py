@@ -12,7 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from vidagg_dagster.engine.arrow.from_events import COUNTS, REASON_BITS, FromEvents
+from vidagg_dagster.engine.arrow.from_events import FromEvents
+from vidagg_dagster.engine.arrow.names import COUNTS, REASON_BITS
 from vidagg_dagster.engine.arrow.segments import Segments, changes, combined, dense, order
 from vidagg_dagster.engine.arrow.timeline import SessionsKernel
 from vidagg_dagster.engine.facts import KIND_AND_RANK, START

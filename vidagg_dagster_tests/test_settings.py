@@ -120,8 +120,8 @@ def test_an_unknown_setting_is_named_with_the_one_that_was_meant(
 def test_an_unknown_setting_like_no_other_leads_to_the_reference(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("VIDAGG_XQZJK", "5")
-    assert "VIDAGG_XQZJK='5': there is no such setting; see docs/settings.md" in refusal()
+    monkeypatch.setenv("VIDAGG_XQZJXQZJXQZJ", "5")
+    assert "VIDAGG_XQZJXQZJXQZJ='5': there is no such setting; see docs/settings.md" in refusal()
 
 
 def test_an_unknown_setting_in_the_file_is_found_too(tmp_path: Path) -> None:

@@ -10,12 +10,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from vidagg_dagster.engine.arrow.apply import Kernels
-from vidagg_dagster.engine.arrow.duplicates import (
-    AGAIN,
-    SAME_ID,
-    DuplicatesKernel,
-    SameIdKernel,
-)
+from vidagg_dagster.engine.arrow.names import AGAIN, SAME_ID
 from vidagg_dagster.engine.parsing import (
     epoch_us,
     filled,
@@ -161,6 +156,8 @@ def judge(
 
 def with_same_id(judged: DataFrame, kernels: Kernels | None) -> DataFrame:
     """Adds `_sameId`: another event has the eventId already, always computed by kernels."""
+    from vidagg_dagster.engine.arrow.duplicates import SameIdKernel
+
     kernels = kernels or Kernels()
     player = F.xxhash64("userId", "sessionId", "videoId")
     alone = F.col("_broken") | F.col("eventId").isNull()
@@ -379,6 +376,8 @@ def _without_duplicates(rows: DataFrame, has_ids: bool, kernels: Kernels | None)
 
 
 def _again_by_kernels(rows: DataFrame, has_ids: bool, kernels: Kernels) -> tuple[DataFrame, Column]:
+    from vidagg_dagster.engine.arrow.duplicates import DuplicatesKernel
+
     again = F.col(AGAIN)
     if has_ids:
         if SAME_ID not in rows.columns:

@@ -1,15 +1,18 @@
 """Watched intervals: one row each, and their union per user and video."""
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from vidagg_dagster.engine.arrow.apply import Kernels
-from vidagg_dagster.engine.arrow.union import MergeKernel
 from vidagg_dagster.engine.facts import EVIDENCE
 from vidagg_dagster.engine.schemas import EVENT_DATE, SPAN, WATCH_INTERVALS
+
+if TYPE_CHECKING:
+    from vidagg_dagster.engine.arrow.union import MergeKernel
 
 
 def watch_intervals(sessions: DataFrame) -> DataFrame:
@@ -68,6 +71,8 @@ def merge_with_union(
     earlier ones have ended: linear after the sort, whatever their number.
     """
     if kernels is not None:
+        from vidagg_dagster.engine.arrow.union import MergeKernel
+
         named = {**sums, **least, **greatest, **lists}
         kernel = MergeKernel(
             keys=tuple(keys),
@@ -145,7 +150,7 @@ def _sums_by_evidence() -> dict[str, Column]:
     }
 
 
-def _merged_schema(rows: DataFrame, kernel: MergeKernel) -> T.StructType:
+def _merged_schema(rows: DataFrame, kernel: "MergeKernel") -> T.StructType:
     types = {field.name: field.dataType for field in rows.schema}
     sums = [*kernel.sums, *(_sums_by_evidence() if kernel.evidence else ())]
     return T.StructType(

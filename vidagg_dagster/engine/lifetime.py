@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from vidagg_dagster.engine.arrow.apply import Kernels
-from vidagg_dagster.engine.arrow.from_events import COUNTS, REASON_BITS, FromEvents
+from vidagg_dagster.engine.arrow.names import COUNTS, REASON_BITS
 from vidagg_dagster.engine.columns import milliseconds
 from vidagg_dagster.engine.engagement import (
     duration_estimates,
@@ -83,6 +83,8 @@ def lifetime_from_events(
 
     Rows are as `arrow.from_events.FromEvents` gives them; `publish_lifetime` makes the table's.
     """
+    from vidagg_dagster.engine.arrow.from_events import FromEvents
+
     if "eventId" in judged.columns:
         judged = with_same_id(judged, kernels)
     by_number = prepared(judged, videos, rules, timezone)

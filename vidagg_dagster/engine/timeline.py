@@ -13,8 +13,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from vidagg_dagster.engine.arrow.apply import Kernels
-from vidagg_dagster.engine.arrow.from_events import CARRIED
-from vidagg_dagster.engine.arrow.timeline import SessionsKernel
+from vidagg_dagster.engine.arrow.names import CARRIED
 from vidagg_dagster.engine.columns import calendar_day, whole_ms
 from vidagg_dagster.engine.facts import ENDED, KIND_AND_RANK, NEUTRAL, PAUSE, SEEK, START, STOP
 from vidagg_dagster.engine.rules import EngagementRules
@@ -44,6 +43,8 @@ def sessions(
     """
     by_number = prepared(events.drop("eventId"), videos, rules, timezone)
     if kernels is not None:
+        from vidagg_dagster.engine.arrow.timeline import SessionsKernel
+
         kernel = SessionsKernel(None if days is None else tuple(days), rules)
         return kernels.apply(by_number, kernel, SESSIONS.struct)
     on_work_days = _lay_on_work_days(_with_kinds(by_number, rules), days)

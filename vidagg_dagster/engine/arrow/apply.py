@@ -5,15 +5,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from threading import BoundedSemaphore
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import pyarrow as pa
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import types as T
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 ColumnOrName = Column | str
 
-Kernel = Callable[[pa.Table], pa.Table]
+Kernel = Callable[["pa.Table"], "pa.Table"]
 """A table -> a table. It is sent to other processes, so it must be picklable."""
 
 ROWS_AT_ONCE: Final = 500_000
@@ -49,7 +51,9 @@ class _OnPartition:
     kernel: Kernel
     columns: tuple[str, ...]
 
-    def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def __call__(self, batches: "Iterator[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":
+        import pyarrow as pa
+
         held = [batch for batch in batches if batch.num_rows]
         if held:
             with _slots():

@@ -1,11 +1,11 @@
 """Which rows are an event again: the windows of `events._without_duplicates`, on sorted arrays."""
 
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 import pyarrow as pa
 
+from vidagg_dagster.engine.arrow.names import AGAIN, SAME_ID
 from vidagg_dagster.engine.arrow.segments import (
     Bools,
     Ints,
@@ -19,9 +19,6 @@ from vidagg_dagster.engine.arrow.segments import (
     order,
     ordered_codes,
 )
-
-AGAIN: Final = "_again"
-SAME_ID: Final = "_sameId"
 
 
 @dataclass(frozen=True)

@@ -7,22 +7,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from vidagg_dagster.engine.arrow.duplicates import AGAIN, SAME_ID, DuplicatesKernel
+from vidagg_dagster.engine.arrow.duplicates import DuplicatesKernel
+from vidagg_dagster.engine.arrow.names import AGAIN, COUNTS, REASON_BITS, SAME_ID
 from vidagg_dagster.engine.arrow.segments import Ints, bools, integers
 from vidagg_dagster.engine.arrow.timeline import SessionsKernel
 from vidagg_dagster.engine.arrow.union import MergeKernel
 from vidagg_dagster.engine.facts import SUMS, VISIT_SUMS
 from vidagg_dagster.engine.rules import EngagementRules
 
-COUNTS: Final = "counts"
-"""On the last row of a call's result, which has no user: rows that came in, accepted events,
-rejected rows, and these by bit of `REASON_BITS`. Null on all other rows."""
-
-REASON_BITS: Final = "_reasonBits"
-CARRIED: Final = (SAME_ID, REASON_BITS)
-"""Columns beside those of prepared events."""
-
 _BITS: Final = 16
+"""How many bits are counted."""
 
 _DAY: Final = "event_date"
 _EXTREMES: Final = {

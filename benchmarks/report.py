@@ -43,6 +43,10 @@ def page(results: Results) -> str:
     text = TEXT.read_text(encoding="utf-8")
     for group, measured in results["measurements"].items():
         text = text.replace("{{" + group + "}}", _tables(measured))
+    if "cluster" in results:
+        text = text.replace("{{cluster}}", _cluster(results["cluster"]))
+        text = text.replace("{{estimate}}", _estimate(results["cluster"]))
+        text = text.replace("{{busy}}", f"{BUSY:.0%}")
     return text.replace("{{machine}}", _machine(results["machine"]))
 
 
@@ -71,6 +75,45 @@ def _tables(measured: Sequence[Mapping[str, Any]]) -> str:
             lines.append(
                 f"| {case} | {name} | {seconds / base:.2f} | {seconds:.1f} | {peak:.1f} GB |"
             )
+    return "\n".join(lines)
+
+
+def _cluster(cluster: Mapping[str, Any]) -> str:
+    events = cluster["events"]
+    lines = [
+        "| step | tasks | task time per event | shuffled per event | longest task |",
+        "| --- | ---: | ---: | ---: | ---: |",
+    ]
+    for cost in cluster["steps"]:
+        lines.append(
+            f"| {cost['step']} | {cost['tasks']} | {cost['task_seconds'] / events * 1e6:.1f} us "
+            f"| {cost['shuffle_bytes'] / events:.0f} B | {cost['largest_task_seconds']:.1f} s |"
+        )
+    total = sum(cost["task_seconds"] for cost in cluster["steps"]) / events * 1e6
+    shuffled = sum(cost["shuffle_bytes"] for cost in cluster["steps"]) / events
+    lines.append(f"| **together** | | **{total:.1f} us** | **{shuffled:.0f} B** | |")
+    return "\n".join(lines)
+
+
+BUSY = 0.6
+"""Share of the time that cores of a cluster work: the rest is waiting for the last task, the
+network and planning. Assumed, not measured."""
+
+
+def _estimate(cluster: Mapping[str, Any]) -> str:
+    """Time on clusters: task time per event x events / cores / `BUSY`."""
+    per_event = sum(cost["task_seconds"] for cost in cluster["steps"]) / cluster["events"]
+    shuffled = sum(cost["shuffle_bytes"] for cost in cluster["steps"]) / cluster["events"]
+    lines = [
+        "| events a day | core hours | shuffled | 32 cores | 128 cores | 512 cores |",
+        "| --- | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for name, events in (("1 G", 1e9), ("10 G", 1e10)):
+        hours = per_event * events / 3600
+        times = (f"{hours / cores / BUSY * 60:.0f} min" for cores in (32, 128, 512))
+        lines.append(
+            f"| {name} | {hours:.0f} | {shuffled * events / 1e9:.0f} GB | {' | '.join(times)} |"
+        )
     return "\n".join(lines)
 
 

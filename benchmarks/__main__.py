@@ -32,7 +32,8 @@ def main() -> None:
                 f"{one.case}: {one.contestant} {one.seconds:.1f} s, {one.peak_mb} MB {one.extra}",
                 flush=True,
             )
-        keep(results, machine(), group, measured)
+            # At once, because what is large may be cut off.
+            keep(results, machine(), group, measured)
     PAGE.write_text(page(results), encoding="utf-8")
     draw(results)
 

@@ -135,11 +135,22 @@ def require_same_rows(outputs: Sequence[Path]) -> None:
         RuntimeError: They differ.
     """
     with duckdb.connect() as connection:
+        connection.execute(f"SET temp_directory = '{outputs[0].parent}/compare'")
+        connection.execute("SET memory_limit = '8GB'")
         for other in outputs[1:]:
             pair = [f"read_parquet('{path}')" for path in (outputs[0], other)]
             columns = [row[0] for row in connection.execute(f"DESCRIBE FROM {pair[1]}").fetchall()]
             # The time of the run is nobody else's.
-            listed = ", ".join(name for name in columns if name != "processedAt")
+            listed = ", ".join(f'"{name}"' for name in columns if name != "processedAt")
+            digests = {
+                connection.execute(
+                    f"SELECT count(*), sum(hash({listed})::HUGEINT) FROM {one}"
+                ).fetchall()[0]
+                for one in pair
+            }
+            if len(digests) == 1:
+                continue
+            # Equal numbers of other types hash differently, so this alone decides.
             for one, two in (pair, pair[::-1]):
                 query = (
                     f"SELECT count(*) FROM (SELECT {listed} FROM {one} "

@@ -128,6 +128,7 @@ def draw(results: Results) -> None:
         case: contestants
         for group in ("lifetime", "daily", "large")
         for case, contestants in _by_case(results["measurements"].get(group, [])).items()
+        if "DuckDB" in contestants
     }
     figure, axes = plt.subplots(
         len(cases),

@@ -24,7 +24,7 @@ CASES: dict[str, tuple[Case, ...]] = {
         Case(
             "whole daily run, 10 M events",
             Site(10 * MILLION),
-            ("DuckDB", "daily run on Sail", "daily run on JVM Spark"),
+            ("DuckDB", "daily run on Sail"),
             repeat=2,
         ),
     ),

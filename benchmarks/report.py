@@ -1,6 +1,7 @@
 """Measurements -> `docs/benchmarks.md` and its plot. Ratios first: seconds are one machine's."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from statistics import median
@@ -47,7 +48,8 @@ def page(results: Results) -> str:
         text = text.replace("{{cluster}}", _cluster(results["cluster"]))
         text = text.replace("{{estimate}}", _estimate(results["cluster"]))
         text = text.replace("{{busy}}", f"{BUSY:.0%}")
-    return text.replace("{{machine}}", _machine(results["machine"]))
+    text = text.replace("{{machine}}", _machine(results["machine"]))
+    return re.sub(r"{{\w+}}", "Not measured yet.", text)
 
 
 def _machine(machine: Mapping[str, str]) -> str:

@@ -109,6 +109,7 @@ def aggregate_files(
     run_time: datetime,
     estimate_missing_durations: bool = False,
     kernels: bool = True,
+    events_at_once: int = EVENTS_AT_ONCE,
 ) -> Aggregation:
     """Every event of `source`, of all its days, to one row per user and video.
 
@@ -121,12 +122,20 @@ def aggregate_files(
         run_time: becomes `processedAt`; an event may not be later by more than a day.
         estimate_missing_durations: take the largest position seen where the metadata has none.
         kernels: compute by numpy kernels; False for engines whose Python lacks this package.
+        events_at_once: with kernels on an engine that does not spill, more are computed in slices
+            of their users, of so many events each, about.
 
     Raises:
         SourceError: the events or the metadata cannot be read, or lack a column.
     """
     work = _Work(
-        spark, source, rules or EngagementRules(), timezone, run_time, estimate_missing_durations
+        spark,
+        source,
+        rules or EngagementRules(),
+        timezone,
+        run_time,
+        estimate_missing_durations,
+        events_at_once,
     )
     with tempfile.TemporaryDirectory(prefix="vidagg-") as folder:
         by = work.by_kernels if kernels else work.by_windows
@@ -146,13 +155,19 @@ class _Work:
     timezone: str
     run_time: datetime
     estimate: bool
+    events_at_once: int
 
     def by_kernels(self, videos: DataFrame, folder: str) -> tuple[DataFrame, dict[str, int]]:
         """The rows, and the counts, which come from the same pass over the events."""
         judged, has_ids = self._judged()
-        unused = ["payload", "sourceFile", "_hash", *([] if has_ids else ["eventId"])]
+        unused = ["payload", "sourceFile", "_hash", "reasons"]
+        if not has_ids:
+            unused += ["eventId", "_broken", "_rank"]
         slicing = Slicing.of(
-            self.spark, estimated_rows(self.source), at_once=EVENTS_AT_ONCE, use_kernels=True
+            self.spark,
+            estimated_rows(self.source),
+            at_once=self.events_at_once,
+            use_kernels=True,
         )
 
         def of_slice(rows: DataFrame, kernels: Kernels | None) -> DataFrame:

@@ -58,6 +58,22 @@ def test_peter_gets_his_row(spark: SparkSession, tmp_path: Path) -> None:
     assert row["activeDays"] == [date(2026, 1, 5)]
 
 
+def test_windows_and_slices_of_users_give_the_same_rows_and_counts(
+    sail: SparkSession, demo: DemoFiles
+) -> None:
+    source = SourceSpec(location=str(demo.events))
+    videos = str(demo.videos)
+    whole, sliced, by_windows = (
+        aggregate_files(sail, source, video_metadata=videos, run_time=RUN_TIME, **way)
+        for way in ({}, {"events_at_once": 500}, {"kernels": False})
+    )
+    rows = whole.rows.to_pylist()
+    assert sliced.rows.to_pylist() == rows
+    assert by_windows.rows.to_pylist() == rows
+    assert sliced.counts == whole.counts
+    assert {**dict.fromkeys(whole.counts, 0), **by_windows.counts} == whole.counts
+
+
 def test_the_rows_have_every_declared_column_in_order(of_demo: Aggregation) -> None:
     assert of_demo.rows.column_names == AGGREGATED_ENGAGEMENT.column_names
 

@@ -128,7 +128,11 @@ SOURCE_INVENTORY = Table(
         ),
         Column(EVENT_DATE, DATE, "Day of the rows, as for events and rejected rows."),
         Column("rows", LONG, "How many rows of the day it has, duplicates included."),
-        Column("checksum", LONG, "Sum over hashes (xxHash64, lower half) of the rows, in whatever order."),
+        Column(
+            "checksum",
+            LONG,
+            "Sum over hashes (xxHash64, lower half) of the rows, in whatever order.",
+        ),
         Column("state", STRING, "Size and time of change of the file, or version of the table."),
         Column(
             "inventory",

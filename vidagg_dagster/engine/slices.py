@@ -70,11 +70,10 @@ class Slicing:
             str(folder)
         )
         parts = [folder / f"{_SLICE}={at}" for at in range(self.slices)]
+        reader = spark.read.schema(frame.schema)
         return [
-            compute(spark.read.schema(frame.schema).parquet(str(part)), self.kernels)
-            for part in parts
-            if part.exists()
-        ]
+            compute(reader.parquet(str(part)), self.kernels) for part in parts if part.exists()
+        ] or [compute(frame.limit(0), self.kernels)]
 
 
 _SLICE: Final = "slice"

@@ -21,6 +21,8 @@ Kernel = Callable[["pa.Table"], "pa.Table"]
 ROWS_AT_ONCE: Final = 500_000
 """Rows that one call of a kernel gets, about, where their number is known."""
 
+_WORTH_TWO: Final = 50_000
+
 _BATCH_ROWS: Final = 50_000
 
 
@@ -42,7 +44,9 @@ class Kernels:
         if self.rows is None:
             parted = frame.repartition(by)
         else:
-            parted = frame.repartition(max(2, -(-self.rows // ROWS_AT_ONCE)), by)
+            # What is small is not worth the start of a second worker.
+            least = 1 if self.rows < _WORTH_TWO else 2
+            parted = frame.repartition(max(least, -(-self.rows // ROWS_AT_ONCE)), by)
         return parted.mapInArrow(_OnPartition(kernel, tuple(schema.names)), schema)
 
 

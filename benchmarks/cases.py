@@ -57,8 +57,8 @@ CASES: dict[str, tuple[Case, ...]] = {
         Case(
             "100 M events",
             Site(100 * MILLION),
-            ("DuckDB", "vidagg on Sail", "vidagg on JVM Spark"),
-            ("DuckDB", "vidagg on Sail", "vidagg on JVM Spark"),
+            ("vidagg on Sail", "vidagg on JVM Spark"),
+            ("vidagg on Sail", "vidagg on JVM Spark"),
             repeat=1,
         ),
     ),

@@ -120,9 +120,10 @@ def _costs(log: Path) -> Iterator[StepCost]:
     step_of_stage: dict[int, str] = {}
     tasks: dict[str, list[dict[str, Any]]] = {step.value: [] for step in StepName}
     for file in log.rglob("*"):
-        if not file.is_file():
+        if not file.is_file() or file.suffix == ".crc":
             continue
-        for line in file.read_text(encoding="utf-8").splitlines():
+        # Not splitlines: plans contain every white space that Unicode knows.
+        for line in filter(None, file.read_text(encoding="utf-8").split("\n")):
             event = json.loads(line)
             if event["Event"] == "SparkListenerJobStart":
                 group = event["Properties"].get("spark.jobGroup.id", "")

@@ -130,6 +130,10 @@ def _chunk(
     video[random.random(visits) < site.top_video_share] = 0
     begins = (np.clip(random.normal(0.68, 0.22, visits), 0, 0.9999) * _DAY_MS).astype(np.int64)
     begins[keeps] = begins[keeps - 1] + random.integers(0, 600_000, len(keeps))
+    if day:
+        # Some come a day late: in the file of this day, but of the day before.
+        late = np.random.default_rng([site.seed, 3, day, number]).random(visits) < 0.002
+        begins[late] -= _DAY_MS
 
     first = np.concatenate(([0], np.cumsum(per_visit)[:-1]))
     visit = np.repeat(np.arange(visits), per_visit)

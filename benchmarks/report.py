@@ -43,7 +43,7 @@ def page(results: Results) -> str:
     """The page: its text, in which `{{group}}` stands for the table of a group."""
     text = TEXT.read_text(encoding="utf-8")
     for group, measured in results["measurements"].items():
-        text = text.replace("{{" + group + "}}", _tables(measured))
+        text = text.replace("{{" + group + "}}", _tables(measured, across=group in ACROSS))
     if "cluster" in results:
         text = text.replace("{{cluster}}", _cluster(results["cluster"]))
         text = text.replace("{{estimate}}", _estimate(results["cluster"]))
@@ -63,19 +63,23 @@ def _by_case(measured: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, list[
     return cases
 
 
-def _tables(measured: Sequence[Mapping[str, Any]]) -> str:
+ACROSS = ("uneven",)
+"""Groups whose ratios are to the same contestant in the first case, not to the first one."""
+
+
+def _tables(measured: Sequence[Mapping[str, Any]], *, across: bool) -> str:
     lines = [
         "| case | contestant | ratio | seconds (median) | peak memory |",
         "| --- | --- | ---: | ---: | ---: |",
     ]
-    for case, contestants in _by_case(measured).items():
-        base = None
+    cases = _by_case(measured)
+    for case, contestants in cases.items():
         for name, runs in contestants.items():
-            seconds = median(run["seconds"] for run in runs)
-            base = base or seconds
+            base = next(iter(cases.values()))[name] if across else next(iter(contestants.values()))
+            seconds, whole = (median(run["seconds"] for run in some) for some in (runs, base))
             peak = max(run["peak_mb"] for run in runs) / 1024
             lines.append(
-                f"| {case} | {name} | {seconds / base:.2f} | {seconds:.1f} | {peak:.1f} GB |"
+                f"| {case} | {name} | {seconds / whole:.2f} | {seconds:.1f} | {peak:.1f} GB |"
             )
     return "\n".join(lines)
 

@@ -50,6 +50,9 @@ def test_a_site_has_what_makes_events_hard(tmp_path: Path) -> None:
     assert with_user < rows
     assert bad > 0
     assert days == 3, "sessions go on after the last midnight"
+    second = f"read_parquet('{tmp_path}/events/events-2024-01-02-*.parquet')"
+    late = f"""SELECT count(*) FROM {second} WHERE "timestamp" < '2024-01-02'"""
+    assert duckdb.sql(late).fetchall()[0][0] > 0, "some come a day late"
 
 
 @pytest.mark.parametrize("site", SITES.values(), ids=SITES.keys())

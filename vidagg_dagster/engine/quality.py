@@ -164,19 +164,34 @@ def _count(
     frame: DataFrame, table: Table, rules: Sequence[RowRule]
 ) -> dict[date | None, dict[str, int]]:
     """Per day: rows, rows that repeat a key, and violations of each row rule, in one query."""
+    if not table.key:
+        return _per_day(frame, table, rules, None)
+    # By a hash of the key: a hundred million keys of text would not fit into memory. Equal hashes
+    # of different keys are rare, and looked at anew.
+    counted = _per_day(frame, table, rules, [F.xxhash64(*table.key).alias("_key")])
+    if any(counts[_REPEATED] for counts in counted.values()):
+        counted = _per_day(frame, table, rules, [F.col(name) for name in table.key])
+    return counted
+
+
+def _per_day(
+    frame: DataFrame, table: Table, rules: Sequence[RowRule], key: Sequence[Column] | None
+) -> dict[date | None, dict[str, int]]:
     by_day = [EVENT_DATE] if table.partitioned else []
     violations = [F.count(F.when(rule.broken(), F.lit(1))).alias(rule.name) for rule in rules]
     names = [rule.name for rule in rules]
-    if table.key:
-        per_key = frame.groupBy(*table.key).agg(F.count(F.lit(1)).alias(_ROWS), *violations)
+    if key is None:
+        per_day = frame.groupBy(*by_day).agg(
+            F.count(F.lit(1)).alias(_ROWS), F.lit(0).alias(_REPEATED), *violations
+        )
+    else:
+        # The day may be part of the key already.
+        days = [] if EVENT_DATE in table.key and len(key) > 1 else [F.col(d) for d in by_day]
+        per_key = frame.groupBy(*days, *key).agg(F.count(F.lit(1)).alias(_ROWS), *violations)
         per_day = per_key.groupBy(*by_day).agg(
             F.sum(_ROWS).alias(_ROWS),
             (F.sum(_ROWS) - F.count(F.lit(1))).alias(_REPEATED),
             *[F.sum(name).alias(name) for name in names],
-        )
-    else:
-        per_day = frame.groupBy(*by_day).agg(
-            F.count(F.lit(1)).alias(_ROWS), F.lit(0).alias(_REPEATED), *violations
         )
     return {
         row[EVENT_DATE] if by_day else None: {

@@ -22,6 +22,7 @@ from vidagg_dagster.engine.events import (
     find_duplicates,
     ingestion_counts,
     judge,
+    with_same_id,
 )
 from vidagg_dagster.engine.lifetime import (
     lifetime_from_events,
@@ -175,21 +176,28 @@ class _Work:
                 rows, videos, rules=self.rules, timezone=self.timezone, kernels=kernels or Kernels()
             )
 
-        frames = slicing.each_from_disk(
-            self.spark, judged.drop(*unused), of_slice, Path(folder, "judged")
-        )
+        rows = judged.drop(*unused)
+        if has_ids and slicing.slices > 1:
+            # First by ids, because one may come from two users, whom a slice would keep apart.
+            marked = slicing.each_from_disk(
+                self.spark, rows, with_same_id, Path(folder, "by_id"), by="eventId"
+            )
+            for part in marked:
+                part.write.mode("append").parquet(f"{folder}/marked")
+            rows = self.spark.read.schema(marked[0].schema).parquet(f"{folder}/marked")
+        frames = slicing.each_from_disk(self.spark, rows, of_slice, Path(folder, "judged"))
         # Kept on disk, because the counts, the rows and estimated durations are made from it. The
         # schema is said, because there may be no row to take it from.
         for facts in frames:
             facts.write.mode("append").parquet(f"{folder}/facts")
-        rows = publish_lifetime(
+        published = publish_lifetime(
             self.spark.read.schema(frames[0].schema).parquet(f"{folder}/facts"),
             videos,
             rules=self.rules,
             run_time=self.run_time,
             estimate=self.estimate,
         )
-        return rows, _counts(_files(folder, "facts"))
+        return published, _counts(_files(folder, "facts"))
 
     def by_windows(self, videos: DataFrame, folder: str) -> tuple[DataFrame, dict[str, int]]:
         """The same by window expressions alone, which any Spark computes."""

@@ -74,6 +74,32 @@ def test_windows_and_slices_of_users_give_the_same_rows_and_counts(
     assert {**dict.fromkeys(whole.counts, 0), **by_windows.counts} == whole.counts
 
 
+def test_slices_of_users_do_not_hide_that_two_users_share_an_id(
+    sail: SparkSession, tmp_path: Path
+) -> None:
+    rows = [
+        {
+            "timestamp": f"2026-01-05T10:00:{user % 60:02}Z",
+            "userId": f"user{user}",
+            "sessionId": "s",
+            "videoId": "v",
+            "eventName": "video_play",
+            "currentTime": 0,
+            "eventId": f"e{user % 10}",
+        }
+        for user in range(40)
+    ]
+    (tmp_path / "a.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    source = SourceSpec(location=str(tmp_path))
+    whole, sliced = (
+        aggregate_files(sail, source, run_time=RUN_TIME, events_at_once=at_once)
+        for at_once in (1000, 5)
+    )
+    assert whole.counts["duplicates"] == 30
+    assert sliced.counts == whole.counts
+    assert sliced.rows.to_pylist() == whole.rows.to_pylist()
+
+
 def test_the_rows_have_every_declared_column_in_order(of_demo: Aggregation) -> None:
     assert of_demo.rows.column_names == AGGREGATED_ENGAGEMENT.column_names
 

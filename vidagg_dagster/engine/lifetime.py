@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from vidagg_dagster.engine.arrow.apply import Kernels
-from vidagg_dagster.engine.arrow.names import COUNTS, REASON_BITS
+from vidagg_dagster.engine.arrow.names import COUNTS, REASON_BITS, SAME_ID
 from vidagg_dagster.engine.columns import milliseconds
 from vidagg_dagster.engine.engagement import (
     duration_estimates,
@@ -85,7 +85,7 @@ def lifetime_from_events(
     """
     from vidagg_dagster.engine.arrow.from_events import FromEvents
 
-    if "eventId" in judged.columns:
+    if "eventId" in judged.columns and SAME_ID not in judged.columns:
         judged = with_same_id(judged, kernels)
     by_number = prepared(judged, videos, rules, timezone)
     # Rejected rows are spread, lest all of them meet in one partition.

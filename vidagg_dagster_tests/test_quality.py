@@ -103,11 +103,11 @@ class Lab:
             tables=self.tables,
             days=tuple(days) if table.partitioned else (),
             rules=EngagementRules(),
-            videos=read_videos(self.spark, str(self.site.videos)),
             update=update,
         )
         if frame is None and table is WATCH_INTERVALS:
-            frame = self.tables.read(table, days).join(facts.videos, "videoId", "left")
+            videos = read_videos(self.spark, str(self.site.videos))
+            frame = self.tables.read(table, days).join(videos, "videoId", "left")
         outcomes = evaluate(facts, table, RULES[table.name], frame).outcomes
         return {(outcome.rule, outcome.day): outcome for outcome in outcomes}
 

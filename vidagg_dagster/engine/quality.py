@@ -73,14 +73,13 @@ class DayRule(Rule):
 class Facts:
     """What rules can look at: the tables as they are stored, and what was asked for.
 
-    `days` is empty for the lifetime table; `videos` has `videoId` and `durationMs`; `update` says
-    what the lifetime table took in, `late` which days have changed in the source.
+    `days` is empty for the lifetime table; `update` says what that table took in, `late` which days
+    have changed in the source.
     """
 
     tables: "Tables"
     days: tuple[date, ...]
     rules: EngagementRules
-    videos: DataFrame
     update: "LifetimeUpdate | None" = None
     late: LateReport | None = None
 

@@ -136,7 +136,7 @@ def _run_part(work: "_Work", table: Table, weights: Mapping[date, int]) -> _Part
     started = time.monotonic()
     _STEPS[work.request.step](work)
     written = time.monotonic()
-    facts = Facts(work.tables, work.days, work.request.rules, work.videos, work.update, work.late)
+    facts = Facts(work.tables, work.days, work.request.rules, work.update, work.late)
     frame = _within_videos(work) if table is WATCH_INTERVALS else None
     evaluation = evaluate(facts, table, RULES[table.name], frame)
     ended = time.monotonic()
@@ -196,6 +196,7 @@ class _Work:
     late: LateReport | None = None
     measured: Mapping[date, Mapping[str, float]] = field(default_factory=dict)
     metrics: Metrics = field(default_factory=dict)
+    whole: "_Work | None" = None
 
     @property
     def days(self) -> tuple[date, ...]:
@@ -203,13 +204,15 @@ class _Work:
 
     @cached_property
     def videos(self) -> DataFrame:
+        """Read at most once, and only if asked for: half of the steps do not need them."""
+        if self.whole is not None:
+            return self.whole.videos
         return read_videos(self.spark, self.request.video_metadata, self.request.scratch)
 
     def of(self, days: tuple[date, ...]) -> "_Work":
         """The same for some of the days."""
-        part = _Work(self.spark, self.request.model_copy(update={"days": days}), self.tables)
-        part.videos = self.videos
-        return part
+        request = self.request.model_copy(update={"days": days})
+        return _Work(self.spark, request, self.tables, whole=self)
 
     def replace(self, table: Table, frames: Frames) -> None:
         self.tables.replace_days(table, frames, self.days)

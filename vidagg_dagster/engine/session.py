@@ -283,6 +283,9 @@ def _start_jvm(extra: Mapping[str, str]) -> "SparkSession":
         # execution joins small ones but never splits what was planned too coarse.
         "spark.sql.shuffle.partitions": str(max(4, 2 * cores)),
         "spark.sql.adaptive.enabled": "true",
+        # Java never compiles a longer method; that of our parsing, by default, is one. In pieces it
+        # takes a sixth less time.
+        "spark.sql.codegen.hugeMethodLimit": "8000",
         # Each column expression would look up the line of Python it comes from: a sixth of the time
         # of a small day, for a hint in error messages that only we could use.
         "spark.python.sql.dataFrameDebugging.enabled": "false",

@@ -61,6 +61,12 @@ CASES: dict[str, tuple[Case, ...]] = {
             ("vidagg on Sail", "vidagg on JVM Spark"),
             repeat=1,
         ),
+        Case(
+            "whole daily run, 100 M events",
+            Site(100 * MILLION),
+            ("daily run on Sail",),
+            repeat=1,
+        ),
     ),
 }
 """By the name under which `make bench` selects them."""

@@ -41,7 +41,10 @@ class Case:
 
 @dataclass(frozen=True)
 class Measurement:
-    """One run. `peak_mb` is resident memory of all of its processes at once."""
+    """One run. `peak_mb` is resident memory of all of its processes at once.
+
+    `extra` has the seconds of what was done after that, by what it was.
+    """
 
     case: str
     contestant: str

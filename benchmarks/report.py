@@ -81,6 +81,11 @@ def _tables(measured: Sequence[Mapping[str, Any]], *, across: bool) -> str:
             lines.append(
                 f"| {case} | {name} | {seconds / whole:.2f} | {seconds:.1f} | {peak:.1f} GB |"
             )
+            for more in runs[0]["extra"]:
+                further = median(run["extra"][more] for run in runs)
+                lines.append(
+                    f"| {case} | {name}, {more} | {further / whole:.2f} | {further:.1f} | |"
+                )
     return "\n".join(lines)
 
 

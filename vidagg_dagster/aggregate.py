@@ -20,6 +20,7 @@ from vidagg_dagster.engine.events import (
     REASONS,
     accepted,
     find_duplicates,
+    id_or_user,
     ingestion_counts,
     judge,
     with_same_id,
@@ -180,7 +181,7 @@ class _Work:
         if has_ids and slicing.slices > 1:
             # First by ids, because one may come from two users, whom a slice would keep apart.
             marked = slicing.each_from_disk(
-                self.spark, rows, with_same_id, Path(folder, "by_id"), by="eventId"
+                self.spark, rows, with_same_id, Path(folder, "by_id"), by=id_or_user()
             )
             for part in marked:
                 part.write.mode("append").parquet(f"{folder}/marked")

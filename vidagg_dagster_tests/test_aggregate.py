@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,11 @@ from pyspark.sql import SparkSession
 
 from vidagg_dagster.aggregate import Aggregation, aggregate_files
 from vidagg_dagster.demo.files import DemoFiles, generate
+from vidagg_dagster.engine.events import id_or_user
 from vidagg_dagster.engine.rules import EngagementRules
 from vidagg_dagster.engine.schemas import AGGREGATED_ENGAGEMENT
 from vidagg_dagster.engine.session import engine_session, using
+from vidagg_dagster.engine.slices import Slicing
 from vidagg_dagster.engine.sources import SourceError
 from vidagg_dagster.steps.contract import SourceSpec
 from vidagg_dagster_tests import peter
@@ -98,6 +101,21 @@ def test_slices_of_users_do_not_hide_that_two_users_share_an_id(
     assert whole.counts["duplicates"] == 30
     assert sliced.counts == whole.counts
     assert sliced.rows.to_pylist() == whole.rows.to_pylist()
+
+
+def test_slices_by_id_spread_rows_without_one_and_keep_an_id_together(sail: SparkSession) -> None:
+    rows = [(f"user{at}", f"e{at % 3}" if at % 10 == 0 else None) for at in range(200)]
+    frame = sail.createDataFrame(rows, "userId string, eventId string")
+    parts = [
+        [tuple(row) for row in part.collect()]
+        for part in Slicing(200, 4, use_kernels=True).each(
+            frame, lambda part, _: part, by=id_or_user()
+        )
+    ]
+    assert sorted(map(str, chain(*parts))) == sorted(map(str, rows))
+    assert max(map(len, parts)) < 100
+    for event_id in ("e0", "e1", "e2"):
+        assert sum(any(found == event_id for _, found in part) for part in parts) == 1
 
 
 def test_the_rows_have_every_declared_column_in_order(of_demo: Aggregation) -> None:

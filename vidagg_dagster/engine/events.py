@@ -165,6 +165,15 @@ def with_same_id(judged: DataFrame, kernels: Kernels | None) -> DataFrame:
     return kernels.apply(judged, SameIdKernel(), _with(judged, SAME_ID), by=by_id)
 
 
+def id_or_user() -> Column:
+    """What all rows are equal in that `with_same_id` must see together.
+
+    Rows without an id go by their user: most players send none, and a slice of all such rows would
+    be as large as the whole.
+    """
+    return F.coalesce("eventId", "userId")
+
+
 def accepted(classified: DataFrame) -> DataFrame:
     """The rows of `RAW_EVENTS`."""
     return _as_table(classified.where(F.col(OUTCOME) == ACCEPTED), RAW_EVENTS)

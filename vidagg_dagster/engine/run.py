@@ -256,7 +256,7 @@ def _raw_events(work: _Work) -> None:
             # Read once, and not once for each slice.
             judged = computed(judged)
             if has_ids:
-                judged = computed(slicing.each(judged, events.with_same_id, by="eventId"))
+                judged = computed(slicing.each(judged, events.with_same_id, by=events.id_or_user()))
         # Computed once also because Sail, asked for the rejected rows alone, plans for a minute: it
         # spells out every rule of rejection where it reads the source, each with all of parsing.
         rows = computed(

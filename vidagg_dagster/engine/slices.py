@@ -8,7 +8,7 @@ from typing import Final
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from vidagg_dagster.engine.arrow.apply import Kernels
+from vidagg_dagster.engine.arrow.apply import ColumnOrName, Kernels
 from vidagg_dagster.engine.session import spills
 
 
@@ -47,7 +47,7 @@ class Slicing:
         self,
         frame: DataFrame,
         compute: Callable[[DataFrame, Kernels | None], DataFrame],
-        by: str = "userId",
+        by: ColumnOrName = "userId",
     ) -> list[DataFrame]:
         """What `compute` makes of each slice: of the rows equal in `by`, all are in one."""
         if self.slices == 1:
@@ -61,7 +61,7 @@ class Slicing:
         frame: DataFrame,
         compute: Callable[[DataFrame, Kernels | None], DataFrame],
         folder: Path,
-        by: str = "userId",
+        by: ColumnOrName = "userId",
     ) -> list[DataFrame]:
         """As `each`, for a frame that is dear to compute: it is once, and laid out by slices."""
         if self.slices == 1:
@@ -79,5 +79,5 @@ class Slicing:
 _SLICE: Final = "slice"
 
 
-def _slice(by: str, slices: int) -> Column:
+def _slice(by: ColumnOrName, slices: int) -> Column:
     return F.pmod(F.xxhash64(by), F.lit(slices))

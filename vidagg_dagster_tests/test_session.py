@@ -39,6 +39,7 @@ def run_python(code: str, **environment: str) -> "subprocess.CompletedProcess[st
         capture_output=True,
         text=True,
         check=True,
+        timeout=120,
     )
 
 
@@ -154,6 +155,37 @@ def test_sail_says_nothing_of_its_own() -> None:
     )
     done = run_python(code)
     assert (done.stdout.strip(), done.stderr) == ("3", "")
+
+
+FORGOTTEN = """
+import time
+from datetime import datetime
+from pyspark.sql import functions as F
+from vidagg_dagster.engine.session import engine_session
+first = engine_session("sail")
+first.range(3).count()
+time.sleep({idle})
+then = engine_session("sail")
+print(then is first, then.range(3).select(F.lit(datetime(2024, 1, 1))).count())
+"""
+
+
+def test_a_session_that_the_server_forgot_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    require("sail")
+    monkeypatch.setenv("SAIL_SPARK__SESSION_TIMEOUT_SECS", "1")
+    assert run_python(FORGOTTEN.format(idle=4)).stdout.split() == ["False", "3"]
+
+
+def test_sail_does_not_forget_an_idle_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    require("sail")
+    monkeypatch.delenv("SAIL_SPARK__SESSION_TIMEOUT_SECS", raising=False)
+    code = (
+        "import os; from vidagg_dagster.engine.session import engine_session;"
+        "engine_session('sail').range(1).count();"
+        "print(os.environ['SAIL_SPARK__SESSION_TIMEOUT_SECS'])"
+    )
+    assert int(run_python(code).stdout) > 7 * 86_400
+    assert run_python(FORGOTTEN.format(idle=4)).stdout.split() == ["True", "3"]
 
 
 def test_the_jvm_says_next_to_nothing_of_its_own() -> None:

@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     from pysail.spark import SparkConnectServer
     from pyspark.sql import SparkSession
+    from pyspark.sql.connect.session import SparkSession as ConnectSession
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +36,9 @@ MINIMUM_JAVA: Final = 17
 _CONNECT_PORT: Final = 15002
 _CONNECT_SECONDS: Final = 15
 _CONNECT_SWITCH: Final = "SPARK_CONNECT_MODE_ENABLED"
+
+_SAIL_IDLE_SETTING: Final = "SAIL_SPARK__SESSION_TIMEOUT_SECS"
+_SAIL_IDLE_SECONDS: Final = str(30 * 86_400)
 
 _CONNECT_LOGGER: Final = "pyspark.sql.connect.logging"
 _CONNECT_LOG_SWITCH: Final = "SPARK_CONNECT_LOG_LEVEL"
@@ -65,6 +69,8 @@ class _Running:
     conf: Mapping[str, str]
     server: "SparkConnectServer | None"
     """Sail's server, which stops when this last reference to it goes."""
+    address: str | None
+    """Where the session's server listens; None: it is a JVM of this process."""
 
 
 _running: dict[str, _Running] = {}
@@ -125,7 +131,10 @@ def engine_session(
     if jars:
         wanted["spark.jars"] = ",".join(jars)
     running = _running.get(choice.engine)
-    if running is not None and _answers(running.session):
+    if running is not None and not _answers(running):
+        _discard(choice.engine)
+        running = None
+    if running is not None:
         lacking = sorted(key for key, value in wanted.items() if running.conf.get(key) != value)
         if lacking and choice.engine == SPARK:
             raise EngineError(
@@ -141,14 +150,16 @@ def engine_session(
     os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
     use(choice.engine)
     server: SparkConnectServer | None = None
+    address: str | None = None
     if choice.engine == SPARK:
         session = _start_jvm(wanted)
-    elif choice.engine == SAIL:
-        server, address = _start_sail()
-        session = _connect(address, wanted)
     else:
-        session = _connect(choice.engine, wanted)
-    _running[choice.engine] = _Running(session, wanted, server)
+        if choice.engine == SAIL:
+            server, address = _start_sail()
+        else:
+            address = choice.engine
+        session = _connect(address, wanted)
+    _running[choice.engine] = _Running(session, wanted, server, address)
     return session
 
 
@@ -320,8 +331,10 @@ def _log4j_file() -> Path:
 
 
 def _start_sail() -> "tuple[SparkConnectServer, str]":
-    # Sail logs to standard error from its first second on; a choice already made is kept.
+    # Sail logs to standard error from its first second on, and forgets a session, with its views,
+    # that was idle for some minutes, as those of notebooks are. Choices already made are kept.
     os.environ.setdefault("RUST_LOG", "error")
+    os.environ.setdefault(_SAIL_IDLE_SETTING, _SAIL_IDLE_SECONDS)
     from pysail.spark import SparkConnectServer
 
     server = SparkConnectServer()
@@ -369,9 +382,27 @@ def _require_listener(address: str) -> None:
         ) from error
 
 
-def _answers(session: "SparkSession") -> bool:
+def _answers(running: _Running) -> bool:
     """Whether nobody has stopped the session behind our back."""
     try:
-        return bool(session.conf.get("spark.sql.session.timeZone"))
+        if running.address is not None:
+            _require_listener(running.address)
+        return bool(running.session.conf.get("spark.sql.session.timeZone"))
     except Exception:
         return False
+
+
+def _discard(engine: str) -> None:
+    """Forget a session that does not answer.
+
+    It must be stopped, because PySpark keeps the first session of a process as the active one until
+    then, and asks that for settings: a literal of a time then waited ten minutes for a dead server.
+    """
+    running = _running.pop(engine)
+    if running.address is not None:
+        # It cannot be told, and would be knocked at as long.
+        cast("ConnectSession", running.session).release_session_on_close = False
+    with using(engine), suppress(Exception):
+        running.session.stop()
+    if running.server is not None:
+        running.server.stop()

@@ -93,6 +93,12 @@ def environment(folder: Path, python: str, *packages: str) -> Path:
     return interpreter
 
 
+def _clean_environment() -> dict[str, str]:
+    """Without our settings, and without PySpark's switch that Sail in this process left on."""
+    ours = ("VIDAGG_", "SPARK_")
+    return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+
+
 SPARK_35 = ("pyspark[connect]==3.5.*", "pandas<3", "pyarrow>=17,<22")
 TEST_PACKAGES = ("pytest", "hypothesis", "deltalake", "duckdb", "polars", "pydantic-settings")
 
@@ -107,13 +113,17 @@ def test_on_spark_3_5_the_engine_passes_its_tests_and_stores_the_same_rows(
     tests = tmp_path / "work"
     shutil.copytree(REPO / "vidagg_dagster_tests", tests / "vidagg_dagster_tests")
     shutil.copy(REPO / "pyproject.toml", tests)
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("VIDAGG_")}
 
     def run(*arguments: str, **more: str) -> None:
         done = subprocess.run(
             [str(python), "-m", *arguments],
             cwd=tests,
-            env={**kept, "VIDAGG_TEST_ENGINES": "spark", "PYSPARK_PYTHON": str(python), **more},
+            env={
+                **_clean_environment(),
+                "VIDAGG_TEST_ENGINES": "spark",
+                "PYSPARK_PYTHON": str(python),
+                **more,
+            },
             capture_output=True,
             text=True,
             check=False,
@@ -164,7 +174,7 @@ def test_on_python_3_12_the_wheel_computes_a_day(
     subprocess.run(
         [*command, str(site.folder), str(out), *settings],
         cwd=work,
-        env={**os.environ, "PYSPARK_PYTHON": str(interpreter)},
+        env={**_clean_environment(), "PYSPARK_PYTHON": str(interpreter)},
         check=True,
     )
     rows = json.loads(out.read_text())["user_video_engagement"]

@@ -12,6 +12,10 @@ import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import types as T
 
+from vidagg_dagster.core.contract import SourceSpec
+from vidagg_dagster.core.parameters import EngagementRules
+from vidagg_dagster.core.schemas import AGGREGATED_ENGAGEMENT, RAW_EVENTS
+from vidagg_dagster.core.text import spaced
 from vidagg_dagster.engine.arrow.apply import Kernels
 from vidagg_dagster.engine.arrow.names import COUNTS
 from vidagg_dagster.engine.engagement import user_video_engagement
@@ -30,14 +34,10 @@ from vidagg_dagster.engine.lifetime import (
     merge_days,
     publish_lifetime,
 )
-from vidagg_dagster.engine.rules import EngagementRules
-from vidagg_dagster.engine.schemas import AGGREGATED_ENGAGEMENT, RAW_EVENTS
 from vidagg_dagster.engine.slices import Slicing
 from vidagg_dagster.engine.sources import estimated_rows, read_source
 from vidagg_dagster.engine.timeline import sessions
 from vidagg_dagster.engine.videos import read_videos
-from vidagg_dagster.readable import spaced
-from vidagg_dagster.steps.contract import SourceSpec
 
 _STAGED = T.StructType(
     [

@@ -12,8 +12,16 @@ from typing import Any
 import dagster as dg
 
 from vidagg_dagster.checks import check_results, check_specs, report_days
-from vidagg_dagster.engine.lineage import LINEAGE, PLAYER_EVENTS, VIDEO_METADATA
-from vidagg_dagster.engine.schemas import (
+from vidagg_dagster.core.contract import (
+    EVENT_COLUMNS,
+    LateReport,
+    StepName,
+    StepRequest,
+    StepResult,
+    TableStore,
+)
+from vidagg_dagster.core.lineage import LINEAGE, PLAYER_EVENTS, VIDEO_METADATA
+from vidagg_dagster.core.schemas import (
     AGGREGATED_ENGAGEMENT,
     QUALITY_REPORT,
     RAW_EVENTS,
@@ -30,14 +38,6 @@ from vidagg_dagster.partitions import (
     days_of,
 )
 from vidagg_dagster.settings import Settings
-from vidagg_dagster.steps.contract import (
-    EVENT_COLUMNS,
-    LateReport,
-    StepName,
-    StepRequest,
-    StepResult,
-    TableStore,
-)
 from vidagg_dagster.steps.runner import StepRunner
 from vidagg_dagster.targets import POOL, retry_policy
 

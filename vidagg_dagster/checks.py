@@ -15,9 +15,9 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
     AssetCheckEvaluationTargetMaterializationData,
 )
 
+from vidagg_dagster.core.contract import RuleOutcome, Severity, StepResult
 from vidagg_dagster.engine.quality import Rule
 from vidagg_dagster.engine.quality_rules import RULES
-from vidagg_dagster.steps.contract import RuleOutcome, Severity, StepResult
 
 VIOLATIONS = "violations"
 FAILED_DAYS = "failed_days"

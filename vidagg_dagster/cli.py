@@ -12,9 +12,9 @@ from zoneinfo import available_timezones
 from pydantic import ValidationError
 
 from vidagg_dagster.alerts import cli as alert_commands
+from vidagg_dagster.core.contract import SourceSpec, parse_columns
+from vidagg_dagster.core.parameters import EngagementRules
 from vidagg_dagster.databricks import cli as databricks_commands
-from vidagg_dagster.engine.rules import EngagementRules
-from vidagg_dagster.steps.contract import SourceSpec, parse_columns
 
 BAD_INPUT = 2
 """Exit code for arguments and files that cannot be used."""

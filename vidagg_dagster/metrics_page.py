@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pyspark.sql import types as T
 
-from vidagg_dagster.engine.schemas import TABLES, Table
+from vidagg_dagster.core.schemas import TABLES, Table
 
 PAGE = Path("docs", "metrics.md")
 

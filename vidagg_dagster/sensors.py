@@ -17,10 +17,10 @@ from vidagg_dagster.alerts.channels import channels
 from vidagg_dagster.alerts.message import Alert
 from vidagg_dagster.alerts.outbox import Outbox, accept, deliver
 from vidagg_dagster.assets import FOLLOW_UP
-from vidagg_dagster.engine.schemas import RAW_EVENTS, TABLES
+from vidagg_dagster.core.contract import StepName
+from vidagg_dagster.core.schemas import RAW_EVENTS, TABLES
 from vidagg_dagster.jobs import daily_engagement
 from vidagg_dagster.settings import Settings
-from vidagg_dagster.steps.contract import StepName
 
 LATE_SECONDS: Final = 60
 ALERT_SECONDS: Final = 30

@@ -21,16 +21,16 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from vidagg_dagster.engine.rules import EngagementRules
-from vidagg_dagster.settings_databricks import DatabricksSettings, incomplete, unreachable
-from vidagg_dagster.settings_operations import OperationsSettings
-from vidagg_dagster.steps.contract import (
+from vidagg_dagster.core.contract import (
     EVENT_COLUMNS,
     SourceSpec,
     TableStore,
     parse_columns,
     require_event_columns,
 )
+from vidagg_dagster.core.parameters import EngagementRules
+from vidagg_dagster.settings_databricks import DatabricksSettings, incomplete, unreachable
+from vidagg_dagster.settings_operations import OperationsSettings
 
 PREFIX = "VIDAGG_"
 TEST_PREFIX = "VIDAGG_TEST_"

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, Field, field_validator
 from pydantic_settings import NoDecode
 
-from vidagg_dagster.databricks.places import require_schema, require_volume
+from vidagg_dagster.core.unity_catalog import require_schema, require_volume
 
 NODE_KEYS: Final = ("node_type_id", "instance_pool_id", "policy_id")
 """One of these says what machines a new cluster is made of."""

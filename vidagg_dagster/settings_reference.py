@@ -5,7 +5,7 @@
 
 from pathlib import Path
 
-from vidagg_dagster.engine.rules import EngagementRules
+from vidagg_dagster.core.parameters import EngagementRules
 from vidagg_dagster.settings import Settings, allowed_values, default_text, variable_name
 from vidagg_dagster.settings_databricks import DatabricksSettings
 from vidagg_dagster.settings_operations import OperationsSettings

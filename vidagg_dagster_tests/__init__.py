@@ -1,0 +1,1 @@
+core / unity_catalog.py

@@ -16,9 +16,9 @@ from typing import Any
 from deltalake import DeltaTable
 from pyspark.sql.connect.readwriter import DataFrameWriter
 
+from vidagg_dagster.core.contract import StepRequest
 from vidagg_dagster.engine.run import run_step
 from vidagg_dagster.engine.session import engine_session
-from vidagg_dagster.steps.contract import StepRequest
 
 POINTS = ("before_stage", "mid_stage", "after_stage", "mid_move", "before_commit", "after_commit")
 

@@ -16,13 +16,13 @@ from typing import Any, NamedTuple
 
 from pyspark.sql import DataFrame, SparkSession
 
+from vidagg_dagster.core.contract import SourceSpec
+from vidagg_dagster.core.parameters import EngagementRules
 from vidagg_dagster.engine.events import accepted, classify
 from vidagg_dagster.engine.intervals import watch_intervals
-from vidagg_dagster.engine.rules import EngagementRules
 from vidagg_dagster.engine.sources import read_source
 from vidagg_dagster.engine.timeline import sessions
 from vidagg_dagster.engine.videos import read_videos
-from vidagg_dagster.steps.contract import SourceSpec
 from vidagg_dagster_tests.reference import union
 
 ROOT = Path(__file__).parents[1]

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from vidagg_dagster.steps.contract import (
+from vidagg_dagster.core.contract import (
     SourceSpec,
     StepName,
     StepRequest,

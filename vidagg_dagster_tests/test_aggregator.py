@@ -16,7 +16,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from vidagg_dagster.aggregator import VideoEngagementAggregator
-from vidagg_dagster.engine.schemas import AGGREGATED_ENGAGEMENT
+from vidagg_dagster.core.schemas import AGGREGATED_ENGAGEMENT
 from vidagg_dagster_tests import peter
 
 DAYS = tuple(date(2026, 1, 5) + timedelta(days=number) for number in range(4))

@@ -15,10 +15,9 @@ from dagster._core.definitions.freshness import CronFreshnessPolicy
 from pyspark.sql import SparkSession
 
 from vidagg_dagster.assets import GROUP, OWNERS, build_assets
-from vidagg_dagster.engine.lineage import PLAYER_EVENTS, VIDEO_METADATA
-from vidagg_dagster.engine.quality_rules import RULES
-from vidagg_dagster.engine.run import open_tables
-from vidagg_dagster.engine.schemas import (
+from vidagg_dagster.core.contract import DayResult, StepName, StepResult
+from vidagg_dagster.core.lineage import PLAYER_EVENTS, VIDEO_METADATA
+from vidagg_dagster.core.schemas import (
     AGGREGATED_ENGAGEMENT,
     EVENT_DATE,
     INGESTION_COUNTS,
@@ -29,10 +28,11 @@ from vidagg_dagster.engine.schemas import (
     USER_VIDEO_ENGAGEMENT,
     Table,
 )
+from vidagg_dagster.engine.quality_rules import RULES
+from vidagg_dagster.engine.run import open_tables
 from vidagg_dagster.engine.session import SAIL, SPARK, engine_session
 from vidagg_dagster.engine.tables import Tables
 from vidagg_dagster.settings import PREFIX, Settings
-from vidagg_dagster.steps.contract import DayResult, StepName, StepResult
 from vidagg_dagster.steps.local import LocalSteps
 from vidagg_dagster.steps.progress import day_line, summary_line
 from vidagg_dagster_tests.small_site import FIRST_DAY, Site, anna, day, event, peter, write_site

@@ -12,15 +12,15 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
 
-from vidagg_dagster.engine.quality_rules import RULES
-from vidagg_dagster.engine.schemas import (
+from vidagg_dagster.core.contract import StepName
+from vidagg_dagster.core.schemas import (
     AGGREGATED_ENGAGEMENT,
     RAW_EVENTS,
     TABLES,
     USER_VIDEO_ENGAGEMENT,
 )
+from vidagg_dagster.engine.quality_rules import RULES
 from vidagg_dagster.engine.session import SAIL
-from vidagg_dagster.steps.contract import StepName
 from vidagg_dagster_tests.conftest import require
 from vidagg_dagster_tests.dagster_ui import Ui, free_port, serving
 from vidagg_dagster_tests.small_site import FIRST_DAY, Site, day, peter, write_site

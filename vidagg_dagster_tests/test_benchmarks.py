@@ -14,7 +14,7 @@ from benchmarks.generate import Site, generate
 from benchmarks.measure import require_same_rows
 from benchmarks.report import PAGE, load, page
 from vidagg_dagster.aggregate import aggregate_files
-from vidagg_dagster.steps.contract import SourceSpec
+from vidagg_dagster.core.contract import SourceSpec
 
 SITES = {
     "two days": Site(3_000, days=2),

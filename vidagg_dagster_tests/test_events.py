@@ -11,6 +11,8 @@ import pytest
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import types as T
 
+from vidagg_dagster.core.contract import SourceSpec
+from vidagg_dagster.core.schemas import INGESTION_COUNTS, RAW_EVENTS, REJECTED_EVENTS
 from vidagg_dagster.engine.events import (
     ALIASES,
     EVENT_NAMES,
@@ -20,8 +22,6 @@ from vidagg_dagster.engine.events import (
     ingestion_counts,
     rejected,
 )
-from vidagg_dagster.engine.schemas import INGESTION_COUNTS, RAW_EVENTS, REJECTED_EVENTS
-from vidagg_dagster.steps.contract import SourceSpec
 
 RUN_TIME = datetime(2024, 6, 1, 12, tzinfo=UTC)
 START = date(2024, 1, 1)

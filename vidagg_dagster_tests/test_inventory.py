@@ -12,6 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 
+from vidagg_dagster.core.contract import (
+    LateReport,
+    SourceSpec,
+    StepName,
+    StepRequest,
+    StepResult,
+)
+from vidagg_dagster.core.schemas import SOURCE_INVENTORY, TABLES
 from vidagg_dagster.engine import inventory as module
 from vidagg_dagster.engine.inventory import (
     GONE,
@@ -23,15 +31,7 @@ from vidagg_dagster.engine.inventory import (
     updated,
 )
 from vidagg_dagster.engine.run import open_tables, run_step
-from vidagg_dagster.engine.schemas import SOURCE_INVENTORY, TABLES
 from vidagg_dagster.engine.sources import list_source
-from vidagg_dagster.steps.contract import (
-    LateReport,
-    SourceSpec,
-    StepName,
-    StepRequest,
-    StepResult,
-)
 from vidagg_dagster_tests.arrow import rows_of
 from vidagg_dagster_tests.small_site import FIRST_DAY, Site, anna, day, event, peter, write_site
 

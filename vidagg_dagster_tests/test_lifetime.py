@@ -12,10 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 
+from vidagg_dagster.core.parameters import EngagementRules
+from vidagg_dagster.core.schemas import AGGREGATED_ENGAGEMENT, USER_VIDEO_ENGAGEMENT
 from vidagg_dagster.engine.lifetime import LifetimeUpdate, merge_days, update_lifetime
 from vidagg_dagster.engine.local_tables import LocalTables
-from vidagg_dagster.engine.rules import EngagementRules
-from vidagg_dagster.engine.schemas import AGGREGATED_ENGAGEMENT, USER_VIDEO_ENGAGEMENT
 from vidagg_dagster_tests.engine_frames import RUN_TIME, Computed, keyed, rows_of
 from vidagg_dagster_tests.reference import (
     ADDITIVE,

@@ -17,8 +17,8 @@ import pytest
 from deltalake import DeltaTable, Schema
 from pyspark.sql import SparkSession
 
+from vidagg_dagster.core.schemas import EVENT_DATE, INGESTION_COUNTS, SESSIONS, TABLES, Table
 from vidagg_dagster.engine.local_tables import LocalTables, day_counts
-from vidagg_dagster.engine.schemas import EVENT_DATE, INGESTION_COUNTS, SESSIONS, TABLES, Table
 from vidagg_dagster.engine.session import SAIL, SPARK, engine_session, using
 from vidagg_dagster.engine.tables import Replaced, TableError
 from vidagg_dagster_tests.conftest import require
@@ -245,7 +245,7 @@ WRITER = """
 import sys
 from datetime import date
 from vidagg_dagster.engine.local_tables import LocalTables
-from vidagg_dagster.engine.schemas import INGESTION_COUNTS
+from vidagg_dagster.core.schemas import INGESTION_COUNTS
 from vidagg_dagster.engine.session import engine_session
 from vidagg_dagster.engine.tables import TableConflictError
 

@@ -13,14 +13,9 @@ import pytest
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from vidagg_dagster.engine.lifetime import LifetimeUpdate
-from vidagg_dagster.engine.local_tables import LocalTables
-from vidagg_dagster.engine.quality import Facts, evaluate
-from vidagg_dagster.engine.quality_report import MEASURES, measure_days
-from vidagg_dagster.engine.quality_rules import RULES
-from vidagg_dagster.engine.rules import EngagementRules
-from vidagg_dagster.engine.run import open_tables, run_step
-from vidagg_dagster.engine.schemas import (
+from vidagg_dagster.core.contract import RuleOutcome, StepName
+from vidagg_dagster.core.parameters import EngagementRules
+from vidagg_dagster.core.schemas import (
     AGGREGATED_ENGAGEMENT,
     INGESTION_COUNTS,
     QUALITY_REPORT,
@@ -32,10 +27,15 @@ from vidagg_dagster.engine.schemas import (
     WATCH_INTERVALS,
     Table,
 )
+from vidagg_dagster.engine.lifetime import LifetimeUpdate
+from vidagg_dagster.engine.local_tables import LocalTables
+from vidagg_dagster.engine.quality import Facts, evaluate
+from vidagg_dagster.engine.quality_report import MEASURES, measure_days
+from vidagg_dagster.engine.quality_rules import RULES
+from vidagg_dagster.engine.run import open_tables, run_step
 from vidagg_dagster.engine.session import SAIL, engine_session, use, using
 from vidagg_dagster.engine.tables import Tables
 from vidagg_dagster.engine.videos import read_videos
-from vidagg_dagster.steps.contract import RuleOutcome, StepName
 from vidagg_dagster_tests import small_site
 from vidagg_dagster_tests.conftest import require
 from vidagg_dagster_tests.small_site import Site, day, write_site

@@ -16,10 +16,8 @@ from deltalake import DeltaTable, write_deltalake
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from vidagg_dagster.engine.local_tables import live_files
-from vidagg_dagster.engine.maintenance import maintain
-from vidagg_dagster.engine.run import open_tables, run_step
-from vidagg_dagster.engine.schemas import (
+from vidagg_dagster.core.contract import StepName
+from vidagg_dagster.core.schemas import (
     AGGREGATED_ENGAGEMENT,
     INGESTION_COUNTS,
     QUALITY_REPORT,
@@ -32,8 +30,10 @@ from vidagg_dagster.engine.schemas import (
     WATCH_INTERVALS,
     Table,
 )
+from vidagg_dagster.engine.local_tables import live_files
+from vidagg_dagster.engine.maintenance import maintain
+from vidagg_dagster.engine.run import open_tables, run_step
 from vidagg_dagster.engine.session import SAIL, engine_session
-from vidagg_dagster.steps.contract import StepName
 from vidagg_dagster_tests.arrow import rows_of
 from vidagg_dagster_tests.conftest import require
 from vidagg_dagster_tests.killed_step import POINTS

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from vidagg_dagster.engine.rules import EngagementRules
+from vidagg_dagster.core.contract import SourceSpec, TableStore
+from vidagg_dagster.core.parameters import EngagementRules
 from vidagg_dagster.settings import PREFIX, Settings, SettingsError, load_settings, variable_name
 from vidagg_dagster.settings_reference import env_example, settings_reference
-from vidagg_dagster.steps.contract import SourceSpec, TableStore
 from vidagg_dagster.targets import databricks_steps
 
 REPO = Path(__file__).parent.parent

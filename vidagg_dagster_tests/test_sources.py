@@ -16,15 +16,15 @@ import pytest
 from deltalake import write_deltalake
 from pyspark.sql import DataFrame, Row, SparkSession
 
-from vidagg_dagster.engine.events import classify
-from vidagg_dagster.engine.source_columns import payload_text
-from vidagg_dagster.engine.sources import SourceError, read_source
-from vidagg_dagster.steps.contract import (
+from vidagg_dagster.core.contract import (
     EVENT_COLUMNS,
     OPTIONAL_COLUMNS,
     REQUIRED_COLUMNS,
     SourceSpec,
 )
+from vidagg_dagster.engine.events import classify
+from vidagg_dagster.engine.source_columns import payload_text
+from vidagg_dagster.engine.sources import SourceError, read_source
 
 GOOD: dict[str, Any] = {
     "timestamp": "2024-03-05T10:00:00Z",

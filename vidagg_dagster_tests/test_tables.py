@@ -16,9 +16,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from vidagg_dagster.engine.catalog_tables import CatalogTables
-from vidagg_dagster.engine.local_tables import LocalTables
-from vidagg_dagster.engine.schemas import (
+from vidagg_dagster.core.schemas import (
     AGGREGATED_ENGAGEMENT,
     EVENT_DATE,
     INGESTION_COUNTS,
@@ -29,6 +27,8 @@ from vidagg_dagster.engine.schemas import (
     TABLES,
     Table,
 )
+from vidagg_dagster.engine.catalog_tables import CatalogTables
+from vidagg_dagster.engine.local_tables import LocalTables
 from vidagg_dagster.engine.session import engine_session, using
 from vidagg_dagster.engine.tables import Replaced, TableConflictError, TableError, Tables
 from vidagg_dagster_tests.arrow import rows_of

@@ -9,8 +9,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from vidagg_dagster.aggregate import aggregate_files
+from vidagg_dagster.core.contract import SourceSpec
 from vidagg_dagster.engine.session import engine_session
-from vidagg_dagster.steps.contract import SourceSpec
 
 REPOSITORY = Path(__file__).parents[2]
 

@@ -14,8 +14,8 @@ from importlib.util import find_spec
 from typing import Final, Literal, Protocol
 
 from vidagg_dagster.alerts.message import Alert
+from vidagg_dagster.core.contract import Severity
 from vidagg_dagster.settings import Settings, SettingsError
-from vidagg_dagster.steps.contract import Severity
 
 log = logging.getLogger(__name__)
 

@@ -67,7 +67,7 @@ def _test(options: argparse.Namespace) -> int:
 
 def _message(ui_url: str) -> "Alert":
     from vidagg_dagster.alerts.message import Alert, Cause
-    from vidagg_dagster.steps.contract import Severity
+    from vidagg_dagster.core.contract import Severity
 
     return Alert(
         cause=Cause.TEST,

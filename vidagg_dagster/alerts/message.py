@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from vidagg_dagster.steps.contract import Severity
+from vidagg_dagster.core.contract import Severity
 
 MAX_TEXT: Final = 1500
 """Characters of a message. Slack cuts at 3000, Teams at about 28 kB."""

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from vidagg_dagster.alerts.channels import Channel, DeliveryError
 from vidagg_dagster.alerts.message import Alert, Cause
-from vidagg_dagster.steps.contract import Severity
+from vidagg_dagster.core.contract import Severity
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from databricks.sdk.service.compute import ClusterSpec, Environment, Library
 from databricks.sdk.service.jobs import JobEnvironment, PythonWheelTask, SubmitTask
 from pydantic import BaseModel, ConfigDict, Field
 
-from vidagg_dagster.databricks.places import wheel_folder
+from vidagg_dagster.core.unity_catalog import wheel_folder
 from vidagg_dagster.databricks.wheel import ENTRY_POINT, PACKAGE, wheel_name
 
 DEFAULT_CLUSTER: Final[Mapping[str, Any]] = {

@@ -13,8 +13,8 @@ from pathlib import Path
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.errors import NotFound, PermissionDenied
 
+from vidagg_dagster.core.unity_catalog import volume_name
 from vidagg_dagster.databricks.compute import Compute, wheel_path
-from vidagg_dagster.databricks.places import volume_name
 
 NEEDED_PRIVILEGES = ("USE_SCHEMA", "CREATE_TABLE")
 _ALL = "ALL_PRIVILEGES"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from vidagg_dagster.databricks.places import pipes_folder, scratch_folder
+from vidagg_dagster.core.unity_catalog import pipes_folder, scratch_folder
 
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient

@@ -13,6 +13,8 @@ from pathlib import Path
 import dagster as dg
 import yaml
 
+from vidagg_dagster.core.schemas import AGGREGATED_ENGAGEMENT, INGESTION_COUNTS, RAW_EVENTS
+from vidagg_dagster.core.text import spaced
 from vidagg_dagster.demo.files import DAYS, FIRST_DAY, VIEWERS, generate
 from vidagg_dagster.demo.show import (
     rows_per_reason,
@@ -20,9 +22,7 @@ from vidagg_dagster.demo.show import (
     show_tiers,
     show_top_videos,
 )
-from vidagg_dagster.engine.schemas import AGGREGATED_ENGAGEMENT, INGESTION_COUNTS, RAW_EVENTS
 from vidagg_dagster.engine.session import EngineError, resolve_engine, stop_sessions
-from vidagg_dagster.readable import spaced
 
 PREFIX = "VIDAGG_"
 KEPT = ("VIDAGG_ENGINE", "VIDAGG_DRIVER_MEMORY")

@@ -10,8 +10,8 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 from deltalake import DeltaTable
 
+from vidagg_dagster.core.text import clock, spaced
 from vidagg_dagster.engine.engagement import TIERS
-from vidagg_dagster.readable import clock, spaced
 
 
 def show_peter(lifetime: Path) -> Iterator[str]:

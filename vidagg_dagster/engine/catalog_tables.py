@@ -22,8 +22,8 @@ from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
+from vidagg_dagster.core.schemas import EVENT_DATE, Table
 from vidagg_dagster.engine.names import FILE_FORMATS
-from vidagg_dagster.engine.schemas import EVENT_DATE, Table
 from vidagg_dagster.engine.spark35 import error_condition
 from vidagg_dagster.engine.tables import (
     DAYS_ENTRY,
@@ -90,7 +90,7 @@ class CatalogTables:
     The schema must exist; tables are made when they are first written.
 
     Example:
-        >>> from vidagg_dagster.engine.schemas import RAW_EVENTS
+        >>> from vidagg_dagster.core.schemas import RAW_EVENTS
         >>> tables = CatalogTables(spark, "main.engagement")  # doctest: +SKIP
         >>> tables.read(RAW_EVENTS, [date(2024, 1, 1)]).count()  # doctest: +SKIP
         10342

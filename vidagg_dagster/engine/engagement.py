@@ -6,12 +6,12 @@ from decimal import Decimal
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from vidagg_dagster.core.parameters import EngagementRules
+from vidagg_dagster.core.schemas import EVENT_DATE, USER_VIDEO_ENGAGEMENT, Table
+from vidagg_dagster.core.vocabulary import EVIDENCE, VISIT_SUMS
 from vidagg_dagster.engine.arrow.apply import Kernels
 from vidagg_dagster.engine.columns import floor_div, half_up_hundredths, milliseconds, seconds
-from vidagg_dagster.engine.facts import EVIDENCE, VISIT_SUMS
 from vidagg_dagster.engine.intervals import merge_with_union
-from vidagg_dagster.engine.rules import EngagementRules
-from vidagg_dagster.engine.schemas import EVENT_DATE, USER_VIDEO_ENGAGEMENT, Table
 
 QUALITY_FLAGS = (
     "position_exceeds_duration",

@@ -9,6 +9,14 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
+from vidagg_dagster.core.contract import SourceSpec
+from vidagg_dagster.core.schemas import (
+    EVENT_DATE,
+    INGESTION_COUNTS,
+    RAW_EVENTS,
+    REJECTED_EVENTS,
+    Table,
+)
 from vidagg_dagster.engine.arrow.apply import Kernels
 from vidagg_dagster.engine.arrow.names import AGAIN, SAME_ID
 from vidagg_dagster.engine.parsing import (
@@ -19,16 +27,8 @@ from vidagg_dagster.engine.parsing import (
     number,
     trimmed,
 )
-from vidagg_dagster.engine.schemas import (
-    EVENT_DATE,
-    INGESTION_COUNTS,
-    RAW_EVENTS,
-    REJECTED_EVENTS,
-    Table,
-)
 from vidagg_dagster.engine.source_columns import payload_hash, payload_text
 from vidagg_dagster.engine.spark35 import try_cast
-from vidagg_dagster.steps.contract import SourceSpec
 
 REASONS: Final = (
     "missing_timestamp",

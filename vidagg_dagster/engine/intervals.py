@@ -7,9 +7,9 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
+from vidagg_dagster.core.schemas import EVENT_DATE, SPAN, WATCH_INTERVALS
+from vidagg_dagster.core.vocabulary import EVIDENCE
 from vidagg_dagster.engine.arrow.apply import Kernels
-from vidagg_dagster.engine.facts import EVIDENCE
-from vidagg_dagster.engine.schemas import EVENT_DATE, SPAN, WATCH_INTERVALS
 
 if TYPE_CHECKING:
     from vidagg_dagster.engine.arrow.union import MergeKernel

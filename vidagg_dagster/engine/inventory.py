@@ -18,12 +18,12 @@ from zoneinfo import ZoneInfo
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
+from vidagg_dagster.core.contract import LateDay, LateReport, SourceSpec, StepRequest
+from vidagg_dagster.core.schemas import EVENT_DATE, SOURCE_INVENTORY
 from vidagg_dagster.engine.events import rows_by_file
 from vidagg_dagster.engine.quality import ONE_DAY
-from vidagg_dagster.engine.schemas import EVENT_DATE, SOURCE_INVENTORY
 from vidagg_dagster.engine.sources import list_source, read_source
 from vidagg_dagster.engine.tables import TableConflictError, Tables
-from vidagg_dagster.steps.contract import LateDay, LateReport, SourceSpec, StepRequest
 
 log = logging.getLogger(__name__)
 

@@ -11,6 +11,14 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
+from vidagg_dagster.core.parameters import EngagementRules
+from vidagg_dagster.core.schemas import (
+    AGGREGATED_ENGAGEMENT,
+    EVENT_DATE,
+    SPAN,
+    USER_VIDEO_ENGAGEMENT,
+)
+from vidagg_dagster.core.vocabulary import EVIDENCE, SUMS
 from vidagg_dagster.engine.arrow.apply import Kernels
 from vidagg_dagster.engine.arrow.names import COUNTS, REASON_BITS, SAME_ID
 from vidagg_dagster.engine.columns import milliseconds
@@ -21,15 +29,7 @@ from vidagg_dagster.engine.engagement import (
     with_estimates,
 )
 from vidagg_dagster.engine.events import with_same_id
-from vidagg_dagster.engine.facts import EVIDENCE, SUMS
 from vidagg_dagster.engine.intervals import merge_with_union
-from vidagg_dagster.engine.rules import EngagementRules
-from vidagg_dagster.engine.schemas import (
-    AGGREGATED_ENGAGEMENT,
-    EVENT_DATE,
-    SPAN,
-    USER_VIDEO_ENGAGEMENT,
-)
 from vidagg_dagster.engine.tables import TableConflictError, Tables
 from vidagg_dagster.engine.timeline import prepared
 

@@ -26,7 +26,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from vidagg_dagster.engine.schemas import EVENT_DATE, Table
+from vidagg_dagster.core.schemas import EVENT_DATE, Table
 from vidagg_dagster.engine.tables import (
     DAYS_ENTRY,
     NOTE_ENTRY,
@@ -98,7 +98,7 @@ class LocalTables:
     The engine behind `spark` must see the same file system as this process.
 
     Example:
-        >>> from vidagg_dagster.engine.schemas import RAW_EVENTS
+        >>> from vidagg_dagster.core.schemas import RAW_EVENTS
         >>> tables = LocalTables(spark, "data")  # doctest: +SKIP
         >>> tables.read(RAW_EVENTS, [date(2024, 1, 1)]).count()  # doctest: +SKIP
         10342

@@ -16,9 +16,9 @@ from typing import Final
 from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
+from vidagg_dagster.core.schemas import EVENT_DATE, TABLES, Table
 from vidagg_dagster.engine.local_tables import live_files
 from vidagg_dagster.engine.retention import SAFE_RETENTION_HOURS
-from vidagg_dagster.engine.schemas import EVENT_DATE, TABLES, Table
 from vidagg_dagster.engine.tables import TableError
 
 log = logging.getLogger(__name__)

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from vidagg_dagster.core.contract import LateReport, RuleOutcome, Severity
+from vidagg_dagster.core.parameters import EngagementRules
+from vidagg_dagster.core.schemas import EVENT_DATE, INGESTION_COUNTS, Table
 from vidagg_dagster.engine.columns import milliseconds
-from vidagg_dagster.engine.rules import EngagementRules
-from vidagg_dagster.engine.schemas import EVENT_DATE, INGESTION_COUNTS, Table
-from vidagg_dagster.steps.contract import LateReport, RuleOutcome, Severity
 
 if TYPE_CHECKING:
     from vidagg_dagster.engine.lifetime import LifetimeUpdate

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from vidagg_dagster.engine.engagement import QUALITY_FLAGS, TIERS
-from vidagg_dagster.engine.events import REASONS
-from vidagg_dagster.engine.facts import EVIDENCE
-from vidagg_dagster.engine.quality import countable_ms
-from vidagg_dagster.engine.schemas import (
+from vidagg_dagster.core.schemas import (
     EVENT_DATE,
     INGESTION_COUNTS,
     QUALITY_REPORT,
     SESSIONS,
     USER_VIDEO_ENGAGEMENT,
 )
+from vidagg_dagster.core.vocabulary import EVIDENCE
+from vidagg_dagster.engine.engagement import QUALITY_FLAGS, TIERS
+from vidagg_dagster.engine.events import REASONS
+from vidagg_dagster.engine.quality import countable_ms
 
 if TYPE_CHECKING:
     from vidagg_dagster.engine.tables import Tables

@@ -10,7 +10,19 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from vidagg_dagster.engine.facts import EVIDENCE
+from vidagg_dagster.core.contract import Severity
+from vidagg_dagster.core.schemas import (
+    AGGREGATED_ENGAGEMENT,
+    EVENT_DATE,
+    QUALITY_REPORT,
+    RAW_EVENTS,
+    REJECTED_EVENTS,
+    SESSIONS,
+    USER_VIDEO_ENGAGEMENT,
+    WATCH_INTERVALS,
+    Table,
+)
+from vidagg_dagster.core.vocabulary import EVIDENCE
 from vidagg_dagster.engine.quality import (
     ONE_DAY,
     DayRule,
@@ -22,18 +34,6 @@ from vidagg_dagster.engine.quality import (
     countable_ms,
 )
 from vidagg_dagster.engine.quality_report import MEASURES
-from vidagg_dagster.engine.schemas import (
-    AGGREGATED_ENGAGEMENT,
-    EVENT_DATE,
-    QUALITY_REPORT,
-    RAW_EVENTS,
-    REJECTED_EVENTS,
-    SESSIONS,
-    USER_VIDEO_ENGAGEMENT,
-    WATCH_INTERVALS,
-    Table,
-)
-from vidagg_dagster.steps.contract import Severity
 
 MOST_REJECTED = 0.01
 MOST_DUPLICATES = 0.05

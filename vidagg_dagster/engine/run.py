@@ -11,15 +11,16 @@ from typing import Any
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from vidagg_dagster.engine import events, intervals, timeline
-from vidagg_dagster.engine.arrow.apply import Kernels
-from vidagg_dagster.engine.engagement import duration_estimates, user_video_engagement
-from vidagg_dagster.engine.inventory import record_inventory, take_inventory
-from vidagg_dagster.engine.lifetime import LifetimeUpdate, update_lifetime
-from vidagg_dagster.engine.quality import Facts, countable_ms, evaluate, with_day_before
-from vidagg_dagster.engine.quality_report import measure_days, report_frame
-from vidagg_dagster.engine.quality_rules import RULES
-from vidagg_dagster.engine.schemas import (
+from vidagg_dagster.core.contract import (
+    DayResult,
+    LateReport,
+    RuleOutcome,
+    StepName,
+    StepRequest,
+    StepResult,
+    TableStore,
+)
+from vidagg_dagster.core.schemas import (
     AGGREGATED_ENGAGEMENT,
     EVENT_DATE,
     INGESTION_COUNTS,
@@ -32,19 +33,18 @@ from vidagg_dagster.engine.schemas import (
     WATCH_INTERVALS,
     Table,
 )
+from vidagg_dagster.engine import events, intervals, timeline
+from vidagg_dagster.engine.arrow.apply import Kernels
+from vidagg_dagster.engine.engagement import duration_estimates, user_video_engagement
+from vidagg_dagster.engine.inventory import record_inventory, take_inventory
+from vidagg_dagster.engine.lifetime import LifetimeUpdate, update_lifetime
+from vidagg_dagster.engine.quality import Facts, countable_ms, evaluate, with_day_before
+from vidagg_dagster.engine.quality_report import measure_days, report_frame
+from vidagg_dagster.engine.quality_rules import RULES
 from vidagg_dagster.engine.slices import Slicing
 from vidagg_dagster.engine.sources import read_source
 from vidagg_dagster.engine.tables import Frames, Tables
 from vidagg_dagster.engine.videos import read_videos
-from vidagg_dagster.steps.contract import (
-    DayResult,
-    LateReport,
-    RuleOutcome,
-    StepName,
-    StepRequest,
-    StepResult,
-    TableStore,
-)
 
 TOP = 10
 """How many videos a step shows to people."""

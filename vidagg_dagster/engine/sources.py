@@ -16,6 +16,12 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
+from vidagg_dagster.core.contract import (
+    EVENT_COLUMNS,
+    REQUIRED_COLUMNS,
+    SourceSpec,
+    require_event_columns,
+)
 from vidagg_dagster.engine.names import FILE_FORMATS
 from vidagg_dagster.engine.source_columns import (
     FILE,
@@ -34,12 +40,6 @@ from vidagg_dagster.engine.source_files import (
     local_path,
 )
 from vidagg_dagster.engine.source_readers import read_files
-from vidagg_dagster.steps.contract import (
-    EVENT_COLUMNS,
-    REQUIRED_COLUMNS,
-    SourceSpec,
-    require_event_columns,
-)
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable

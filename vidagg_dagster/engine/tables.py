@@ -15,7 +15,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from vidagg_dagster.engine.schemas import EVENT_DATE, Table
+from vidagg_dagster.core.schemas import EVENT_DATE, Table
 
 DAYS_ENTRY: Final = "vidagg.days"
 """Entry of a commit's metadata: the days that the commit replaced, as a JSON list."""

@@ -20,15 +20,15 @@ from databricks.sdk.service.files import FilesAPI
 from databricks.sdk.service.jobs import QueueSettings, Run
 from pydantic import Field, ValidationError
 
+from vidagg_dagster.core.contract import REQUEST, StepRequest, StepResult
+from vidagg_dagster.core.unity_catalog import pipes_folder, scratch_folder
 from vidagg_dagster.databricks.compute import Compute, wheel_path
-from vidagg_dagster.databricks.places import pipes_folder, scratch_folder
 from vidagg_dagster.databricks.workspace import (
     PATIENCE,
     CredentialsError,
     StepJobs,
     StepWorkspace,
 )
-from vidagg_dagster.steps.contract import REQUEST, StepRequest, StepResult
 
 JOB_PAGE: Final = "databricks_job"
 """Name of the link to the job's page, in the metadata of what a step materialized."""

@@ -15,7 +15,7 @@ from dagster_pipes import (
     open_dagster_pipes,
 )
 
-from vidagg_dagster.steps.contract import REQUEST, StepRequest
+from vidagg_dagster.core.contract import REQUEST, StepRequest
 from vidagg_dagster.steps.progress import day_line, summary_line
 
 MESSAGE_SECONDS = 5.0

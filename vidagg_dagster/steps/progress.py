@@ -1,7 +1,7 @@
 """What a step does, as lines for people."""
 
-from vidagg_dagster.readable import spaced
-from vidagg_dagster.steps.contract import DayResult, StepName, StepResult
+from vidagg_dagster.core.contract import DayResult, StepName, StepResult
+from vidagg_dagster.core.text import spaced
 
 _UNIT = {
     StepName.RAW_EVENTS: "events",

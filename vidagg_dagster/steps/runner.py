@@ -4,7 +4,7 @@ from typing import Protocol
 
 import dagster as dg
 
-from vidagg_dagster.steps.contract import StepRequest, StepResult
+from vidagg_dagster.core.contract import StepRequest, StepResult
 
 
 class StepRunner(Protocol):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from vidagg_dagster.databricks.places import wheel_folder
+from vidagg_dagster.core.unity_catalog import wheel_folder
 from vidagg_dagster_tests.fake_databricks.catalog import Catalog
 from vidagg_dagster_tests.fake_databricks.runs import Runs
 from vidagg_dagster_tests.fake_databricks.server import TOKEN, Workspace, serve

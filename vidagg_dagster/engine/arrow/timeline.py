@@ -10,6 +10,8 @@ from datetime import date
 import numpy as np
 import pyarrow as pa
 
+from vidagg_dagster.core.parameters import EngagementRules
+from vidagg_dagster.core.vocabulary import ENDED, KIND_AND_RANK, NEUTRAL, PAUSE, SEEK, START, STOP
 from vidagg_dagster.engine.arrow.segments import (
     LARGEST,
     SMALLEST,
@@ -30,8 +32,6 @@ from vidagg_dagster.engine.arrow.segments import (
     order,
     ordered_codes,
 )
-from vidagg_dagster.engine.facts import ENDED, KIND_AND_RANK, NEUTRAL, PAUSE, SEEK, START, STOP
-from vidagg_dagster.engine.rules import EngagementRules
 
 _NONE, _BRIDGED, _CLIPPED, _HEARTBEAT, _OBSERVED = range(5)
 """Evidence as numbers, in the order of the names."""

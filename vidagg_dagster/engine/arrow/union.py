@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from vidagg_dagster.core.vocabulary import EVIDENCE
 from vidagg_dagster.engine.arrow.segments import (
     LARGEST,
     SMALLEST,
@@ -19,7 +20,6 @@ from vidagg_dagster.engine.arrow.segments import (
     nullable,
     order,
 )
-from vidagg_dagster.engine.facts import EVIDENCE
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from vidagg_dagster.engine.rules import EngagementRules
+from vidagg_dagster.core.parameters import EngagementRules
 
 REQUIRED_COLUMNS: Final = (
     "timestamp",

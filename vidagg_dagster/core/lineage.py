@@ -6,8 +6,7 @@ A row is also shaped by what it is grouped and ordered by; named here is what en
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
-from vidagg_dagster.engine.facts import EVIDENCE
-from vidagg_dagster.engine.schemas import (
+from vidagg_dagster.core.schemas import (
     AGGREGATED_ENGAGEMENT,
     EVENT_DATE,
     QUALITY_REPORT,
@@ -16,6 +15,7 @@ from vidagg_dagster.engine.schemas import (
     USER_VIDEO_ENGAGEMENT,
     WATCH_INTERVALS,
 )
+from vidagg_dagster.core.vocabulary import EVIDENCE
 
 PLAYER_EVENTS: Final = "player_events"
 """The events as the source holds them."""

@@ -1,0 +1,1 @@
+"""Ground floor: words, parameters, schemas and contracts. No Spark, no Dagster, no I/O."""

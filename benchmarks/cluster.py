@@ -27,7 +27,7 @@ from vidagg_dagster.core.contract import SourceSpec, StepName, StepRequest, Tabl
 from vidagg_dagster.core.schemas import AGGREGATED_ENGAGEMENT
 from vidagg_dagster.engine.local_tables import LocalTables
 from vidagg_dagster.engine.run import run_step
-from vidagg_dagster.engine.session import engine_session, stop_sessions
+from vidagg_dagster.spark.session import engine_session, stop_sessions
 
 WORKERS = 2
 EVENTS = 2_000_000

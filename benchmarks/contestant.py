@@ -27,7 +27,7 @@ def main() -> None:
 def _measured(engine: str | None, work: Callable[[], int]) -> dict[str, Any]:
     started = time.monotonic()
     if engine is not None:
-        from vidagg_dagster.engine.session import engine_session
+        from vidagg_dagster.spark.session import engine_session
 
         engine_session(engine).range(1).count()
     ready = time.monotonic()

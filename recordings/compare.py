@@ -14,7 +14,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
-from vidagg_dagster.engine.session import engine_session, stop_sessions
+from vidagg_dagster.spark.session import engine_session, stop_sessions
 from vidagg_dagster_tests.recorded import (
     LIMIT_MS,
     Comparison,

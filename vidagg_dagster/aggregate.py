@@ -16,7 +16,6 @@ from vidagg_dagster.core.contract import SourceSpec
 from vidagg_dagster.core.parameters import EngagementRules
 from vidagg_dagster.core.schemas import AGGREGATED_ENGAGEMENT, RAW_EVENTS
 from vidagg_dagster.core.text import spaced
-from vidagg_dagster.engine.arrow.apply import Kernels
 from vidagg_dagster.engine.arrow.names import COUNTS
 from vidagg_dagster.engine.engagement import user_video_engagement
 from vidagg_dagster.engine.events import (
@@ -34,10 +33,11 @@ from vidagg_dagster.engine.lifetime import (
     merge_days,
     publish_lifetime,
 )
-from vidagg_dagster.engine.slices import Slicing
 from vidagg_dagster.engine.sources import estimated_rows, read_source
 from vidagg_dagster.engine.timeline import sessions
 from vidagg_dagster.engine.videos import read_videos
+from vidagg_dagster.spark.arrow import Kernels
+from vidagg_dagster.spark.slices import Slicing
 
 _STAGED = T.StructType(
     [

@@ -25,12 +25,12 @@ from vidagg_dagster.aggregate import daily_engagement
 from vidagg_dagster.core.contract import SourceSpec
 from vidagg_dagster.core.parameters import EngagementRules
 from vidagg_dagster.core.schemas import AGGREGATED_ENGAGEMENT, EVENT_DATE
-from vidagg_dagster.engine.columns import milliseconds
 from vidagg_dagster.engine.engagement import QUALITY_FLAGS, TIERS
 from vidagg_dagster.engine.events import accepted, classify
 from vidagg_dagster.engine.lifetime import merge_days
 from vidagg_dagster.engine.sources import read_source
 from vidagg_dagster.engine.videos import read_videos
+from vidagg_dagster.spark.columns import milliseconds
 
 SaveMode = Literal["overwrite", "append", "merge"]
 

@@ -293,13 +293,13 @@ def _aggregate(options: argparse.Namespace) -> int:
         return _refuse(error)
 
     from vidagg_dagster.aggregate import aggregate_files
-    from vidagg_dagster.engine.session import (
+    from vidagg_dagster.engine.sources import SourceError
+    from vidagg_dagster.spark.session import (
         CONNECT_PREFIX,
         EngineError,
         engine_session,
         stop_sessions,
     )
-    from vidagg_dagster.engine.sources import SourceError
 
     source = SourceSpec(
         location=options.events,

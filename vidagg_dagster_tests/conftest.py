@@ -19,7 +19,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from vidagg_dagster.databricks.wheel import build_wheel
-from vidagg_dagster.engine.session import (
+from vidagg_dagster.spark.session import (
     MEMORY_SETTING,
     SAIL,
     SPARK,

@@ -8,7 +8,7 @@ import sys
 
 
 def main(port: str, *settings: str) -> None:
-    from vidagg_dagster.engine.session import SPARK, engine_session
+    from vidagg_dagster.spark.session import SPARK, engine_session
 
     os.environ.pop("SPARK_CONNECT_MODE_ENABLED", None)
     engine_session(

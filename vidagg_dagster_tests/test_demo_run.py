@@ -17,7 +17,7 @@ from pyspark.sql import SparkSession
 
 from vidagg_dagster.aggregate import aggregate_files
 from vidagg_dagster.core.contract import SourceSpec
-from vidagg_dagster.engine.session import SAIL, engine_session, using
+from vidagg_dagster.spark.session import SAIL, engine_session, using
 from vidagg_dagster_tests.conftest import require
 from vidagg_dagster_tests.use_cases import QUERIES
 

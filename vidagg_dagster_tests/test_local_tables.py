@@ -19,8 +19,8 @@ from pyspark.sql import SparkSession
 
 from vidagg_dagster.core.schemas import EVENT_DATE, INGESTION_COUNTS, SESSIONS, TABLES, Table
 from vidagg_dagster.engine.local_tables import LocalTables, day_counts
-from vidagg_dagster.engine.session import SAIL, SPARK, engine_session, using
 from vidagg_dagster.engine.tables import Replaced, TableError
+from vidagg_dagster.spark.session import SAIL, SPARK, engine_session, using
 from vidagg_dagster_tests.conftest import require
 from vidagg_dagster_tests.test_tables import awkward_rows, content
 
@@ -246,7 +246,7 @@ import sys
 from datetime import date
 from vidagg_dagster.engine.local_tables import LocalTables
 from vidagg_dagster.core.schemas import INGESTION_COUNTS
-from vidagg_dagster.engine.session import engine_session
+from vidagg_dagster.spark.session import engine_session
 from vidagg_dagster.engine.tables import TableConflictError
 
 root, name, rows, rounds = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])

@@ -22,7 +22,7 @@ import yaml
 from deltalake import DeltaTable
 
 from vidagg_dagster.core.contract import StepName
-from vidagg_dagster.engine.session import SAIL
+from vidagg_dagster.spark.session import SAIL
 from vidagg_dagster_tests.conftest import require
 from vidagg_dagster_tests.dagster_ui import Ui, ask, free_port, process, serving
 from vidagg_dagster_tests.postgres import Postgres

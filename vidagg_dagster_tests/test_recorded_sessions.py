@@ -11,7 +11,7 @@ from pyspark.sql import SparkSession
 from recordings.compare import CAUSES, EXPLAINED, PAGE, WEAK_SPOTS, all_trials, page
 from vidagg_dagster.aggregate import aggregate_files
 from vidagg_dagster.core.contract import SourceSpec
-from vidagg_dagster.engine.session import using
+from vidagg_dagster.spark.session import using
 from vidagg_dagster_tests.recorded import (
     EVENTS,
     LIMIT_MS,

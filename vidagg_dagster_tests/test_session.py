@@ -12,7 +12,7 @@ import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from vidagg_dagster.engine.session import (
+from vidagg_dagster.spark.session import (
     EngineError,
     default_driver_memory,
     engine_session,
@@ -113,7 +113,7 @@ def test_a_connect_server_that_does_not_answer_is_named_at_once() -> None:
 
 def test_loading_the_module_loads_no_engine() -> None:
     code = (
-        "import sys, vidagg_dagster.engine.session;"
+        "import sys, vidagg_dagster.spark.session;"
         "print([m for m in ('pyspark', 'pysail', 'py4j', 'grpc') if m in sys.modules])"
     )
     assert run_python(code).stdout.strip() == "[]"
@@ -142,7 +142,7 @@ def test_the_log_tells_the_engine_and_the_reason() -> None:
     require("sail")
     code = (
         "import logging; logging.basicConfig(level=logging.INFO, format='%(message)s');"
-        "from vidagg_dagster.engine.session import engine_session; engine_session('sail')"
+        "from vidagg_dagster.spark.session import engine_session; engine_session('sail')"
     )
     assert "Engine: sail (VIDAGG_ENGINE=sail)" in run_python(code).stderr
 
@@ -150,7 +150,7 @@ def test_the_log_tells_the_engine_and_the_reason() -> None:
 def test_sail_says_nothing_of_its_own() -> None:
     require("sail")
     code = (
-        "from vidagg_dagster.engine.session import engine_session, stop_sessions;"
+        "from vidagg_dagster.spark.session import engine_session, stop_sessions;"
         "print(engine_session('sail').range(3).count()); stop_sessions()"
     )
     done = run_python(code)
@@ -161,7 +161,7 @@ FORGOTTEN = """
 import time
 from datetime import datetime
 from pyspark.sql import functions as F
-from vidagg_dagster.engine.session import engine_session
+from vidagg_dagster.spark.session import engine_session
 first = engine_session("sail")
 first.range(3).count()
 time.sleep({idle})
@@ -180,7 +180,7 @@ def test_sail_does_not_forget_an_idle_session(monkeypatch: pytest.MonkeyPatch) -
     require("sail")
     monkeypatch.delenv("SAIL_SPARK__SESSION_TIMEOUT_SECS", raising=False)
     code = (
-        "import os; from vidagg_dagster.engine.session import engine_session;"
+        "import os; from vidagg_dagster.spark.session import engine_session;"
         "engine_session('sail').range(1).count();"
         "print(os.environ['SAIL_SPARK__SESSION_TIMEOUT_SECS'])"
     )
@@ -191,7 +191,7 @@ def test_sail_does_not_forget_an_idle_session(monkeypatch: pytest.MonkeyPatch) -
 def test_the_jvm_says_next_to_nothing_of_its_own() -> None:
     require("spark")
     code = (
-        "from vidagg_dagster.engine.session import engine_session;"
+        "from vidagg_dagster.spark.session import engine_session;"
         "print(engine_session('spark').range(3).count())"
     )
     done = run_python(code)

@@ -29,8 +29,8 @@ from vidagg_dagster.core.schemas import (
 )
 from vidagg_dagster.engine.catalog_tables import CatalogTables
 from vidagg_dagster.engine.local_tables import LocalTables
-from vidagg_dagster.engine.session import engine_session, using
 from vidagg_dagster.engine.tables import Replaced, TableConflictError, TableError, Tables
+from vidagg_dagster.spark.session import engine_session, using
 from vidagg_dagster_tests.arrow import rows_of
 from vidagg_dagster_tests.conftest import require
 

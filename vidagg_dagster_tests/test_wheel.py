@@ -17,7 +17,7 @@ import vidagg_dagster
 from vidagg_dagster.core.contract import StepName, TableStore
 from vidagg_dagster.databricks.wheel import WheelError, require_wheel, wheel_name
 from vidagg_dagster.engine.run import run_step
-from vidagg_dagster.engine.session import SAIL, engine_session, using
+from vidagg_dagster.spark.session import SAIL, engine_session, using
 from vidagg_dagster_tests.cluster_steps import comparable, stored_rows
 from vidagg_dagster_tests.conftest import DELTA_FOR_SPARK_35, delta_conf, jars_from_maven, require
 from vidagg_dagster_tests.small_site import day, write_site

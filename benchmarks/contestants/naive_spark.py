@@ -10,7 +10,7 @@ from pathlib import Path
 from pyspark.sql import Window
 from pyspark.sql import functions as F
 
-from vidagg_dagster.engine.session import engine_session
+from vidagg_dagster.spark.session import engine_session
 
 
 def aggregate(events: Path, videos: Path, run_time: datetime, output: Path) -> int:

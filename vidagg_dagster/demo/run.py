@@ -22,7 +22,7 @@ from vidagg_dagster.demo.show import (
     show_tiers,
     show_top_videos,
 )
-from vidagg_dagster.engine.session import EngineError, resolve_engine, stop_sessions
+from vidagg_dagster.spark.session import EngineError, resolve_engine, stop_sessions
 
 PREFIX = "VIDAGG_"
 KEPT = ("VIDAGG_ENGINE", "VIDAGG_DRIVER_MEMORY")

@@ -23,8 +23,6 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from vidagg_dagster.core.schemas import EVENT_DATE, Table
-from vidagg_dagster.engine.names import FILE_FORMATS
-from vidagg_dagster.engine.spark35 import error_condition
 from vidagg_dagster.engine.tables import (
     DAYS_ENTRY,
     NOTE_ENTRY,
@@ -47,6 +45,8 @@ from vidagg_dagster.engine.tables import (
     span,
     stray_days_error,
 )
+from vidagg_dagster.spark.compat import error_condition
+from vidagg_dagster.spark.names import FILE_FORMATS
 
 log = logging.getLogger(__name__)
 

@@ -17,9 +17,11 @@ from vidagg_dagster.core.schemas import (
     REJECTED_EVENTS,
     Table,
 )
-from vidagg_dagster.engine.arrow.apply import Kernels
 from vidagg_dagster.engine.arrow.names import AGAIN, SAME_ID
-from vidagg_dagster.engine.parsing import (
+from vidagg_dagster.engine.source_columns import payload_hash, payload_text
+from vidagg_dagster.spark.arrow import Kernels
+from vidagg_dagster.spark.compat import try_cast
+from vidagg_dagster.spark.parsing import (
     epoch_us,
     filled,
     finite_number,
@@ -27,8 +29,6 @@ from vidagg_dagster.engine.parsing import (
     number,
     trimmed,
 )
-from vidagg_dagster.engine.source_columns import payload_hash, payload_text
-from vidagg_dagster.engine.spark35 import try_cast
 
 REASONS: Final = (
     "missing_timestamp",

@@ -9,7 +9,7 @@ from pyspark.sql import types as T
 
 from vidagg_dagster.core.schemas import EVENT_DATE, SPAN, WATCH_INTERVALS
 from vidagg_dagster.core.vocabulary import EVIDENCE
-from vidagg_dagster.engine.arrow.apply import Kernels
+from vidagg_dagster.spark.arrow import Kernels
 
 if TYPE_CHECKING:
     from vidagg_dagster.engine.arrow.union import MergeKernel

@@ -19,9 +19,7 @@ from vidagg_dagster.core.schemas import (
     USER_VIDEO_ENGAGEMENT,
 )
 from vidagg_dagster.core.vocabulary import EVIDENCE, SUMS
-from vidagg_dagster.engine.arrow.apply import Kernels
 from vidagg_dagster.engine.arrow.names import COUNTS, REASON_BITS, SAME_ID
-from vidagg_dagster.engine.columns import milliseconds
 from vidagg_dagster.engine.engagement import (
     duration_estimates,
     publish,
@@ -32,6 +30,8 @@ from vidagg_dagster.engine.events import with_same_id
 from vidagg_dagster.engine.intervals import merge_with_union
 from vidagg_dagster.engine.tables import TableConflictError, Tables
 from vidagg_dagster.engine.timeline import prepared
+from vidagg_dagster.spark.arrow import Kernels
+from vidagg_dagster.spark.columns import milliseconds
 
 _log = logging.getLogger(__name__)
 _KEY = list(AGGREGATED_ENGAGEMENT.key)

@@ -17,7 +17,7 @@ from pyspark.sql import functions as F
 from vidagg_dagster.core.contract import LateReport, RuleOutcome, Severity
 from vidagg_dagster.core.parameters import EngagementRules
 from vidagg_dagster.core.schemas import EVENT_DATE, INGESTION_COUNTS, Table
-from vidagg_dagster.engine.columns import milliseconds
+from vidagg_dagster.spark.columns import milliseconds
 
 if TYPE_CHECKING:
     from vidagg_dagster.engine.lifetime import LifetimeUpdate

@@ -34,17 +34,17 @@ from vidagg_dagster.core.schemas import (
     Table,
 )
 from vidagg_dagster.engine import events, intervals, timeline
-from vidagg_dagster.engine.arrow.apply import Kernels
 from vidagg_dagster.engine.engagement import duration_estimates, user_video_engagement
 from vidagg_dagster.engine.inventory import record_inventory, take_inventory
 from vidagg_dagster.engine.lifetime import LifetimeUpdate, update_lifetime
 from vidagg_dagster.engine.quality import Facts, countable_ms, evaluate, with_day_before
 from vidagg_dagster.engine.quality_report import measure_days, report_frame
 from vidagg_dagster.engine.quality_rules import RULES
-from vidagg_dagster.engine.slices import Slicing
 from vidagg_dagster.engine.sources import read_source
 from vidagg_dagster.engine.tables import Frames, Tables
 from vidagg_dagster.engine.videos import read_videos
+from vidagg_dagster.spark.arrow import Kernels
+from vidagg_dagster.spark.slices import Slicing
 
 TOP = 10
 """How many videos a step shows to people."""

@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from vidagg_dagster.engine.source_files import SourceError
-from vidagg_dagster.engine.spark35 import is_nested, rtrim, try_cast, try_url_decode
+from vidagg_dagster.spark.compat import is_nested, rtrim, try_cast, try_url_decode
 
 TYPED_TIMESTAMP: Final = "typedTimestamp"
 PAYLOAD: Final = "payload"

@@ -14,7 +14,6 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from vidagg_dagster.engine import source_text as text
-from vidagg_dagster.engine.parsing import trimmed
 from vidagg_dagster.engine.source_columns import (
     FILE,
     LINE_NUMBER,
@@ -37,7 +36,8 @@ from vidagg_dagster.engine.source_files import (
     parquet_file,
     staging_in,
 )
-from vidagg_dagster.engine.spark35 import ltrim, rtrim, valid_utf8
+from vidagg_dagster.spark.compat import ltrim, rtrim, valid_utf8
+from vidagg_dagster.spark.parsing import trimmed
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -12,7 +12,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from vidagg_dagster.engine.spark35 import trim
+from vidagg_dagster.spark.compat import trim
 
 MALFORMED: Final = "malformed"
 

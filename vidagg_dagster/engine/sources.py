@@ -22,7 +22,6 @@ from vidagg_dagster.core.contract import (
     SourceSpec,
     require_event_columns,
 )
-from vidagg_dagster.engine.names import FILE_FORMATS
 from vidagg_dagster.engine.source_columns import (
     FILE,
     LINE_NUMBER,
@@ -40,6 +39,7 @@ from vidagg_dagster.engine.source_files import (
     local_path,
 )
 from vidagg_dagster.engine.source_readers import read_files
+from vidagg_dagster.spark.names import FILE_FORMATS
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable

@@ -15,9 +15,9 @@ from pyspark.sql import functions as F
 from vidagg_dagster.core.parameters import EngagementRules
 from vidagg_dagster.core.schemas import EVENT_DATE, SESSIONS
 from vidagg_dagster.core.vocabulary import ENDED, KIND_AND_RANK, NEUTRAL, PAUSE, SEEK, START, STOP
-from vidagg_dagster.engine.arrow.apply import Kernels
 from vidagg_dagster.engine.arrow.names import CARRIED
-from vidagg_dagster.engine.columns import calendar_day, whole_ms
+from vidagg_dagster.spark.arrow import Kernels
+from vidagg_dagster.spark.columns import calendar_day, whole_ms
 
 _SESSION = ["workDay", "userId", "sessionId"]
 # Events beyond the video take no part in the player's story, but must stay on the session's

@@ -6,7 +6,6 @@ from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from vidagg_dagster.engine.parsing import date_us, filled, finite_number, instant_us
 from vidagg_dagster.engine.source_columns import (
     LINE_NUMBER,
     MALFORMED,
@@ -15,6 +14,7 @@ from vidagg_dagster.engine.source_columns import (
     ColumnRequest,
 )
 from vidagg_dagster.engine.sources import read_columns
+from vidagg_dagster.spark.parsing import date_us, filled, finite_number, instant_us
 
 COLUMNS: Final = ("videoId", "duration", "title", "updatedAt")
 

@@ -47,8 +47,8 @@ def main() -> None:
         _log_to_dagster(pipes),
     ):
         # Spark takes its time to import, and Dagster should see the task open before.
-        from vidagg_dagster.engine.cluster import cluster_session
         from vidagg_dagster.engine.run import run_step
+        from vidagg_dagster.spark.cluster import cluster_session
 
         request = StepRequest.model_validate(pipes.get_extra(REQUEST))
         spark = cluster_session()

@@ -8,8 +8,8 @@ from typing import Final
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from vidagg_dagster.engine.arrow.apply import ColumnOrName, Kernels
-from vidagg_dagster.engine.session import spills
+from vidagg_dagster.spark.arrow import ColumnOrName, Kernels
+from vidagg_dagster.spark.session import spills
 
 
 @dataclass(frozen=True)

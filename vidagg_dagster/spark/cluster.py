@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from vidagg_dagster.engine.spark35 import HAS_TRY_CAST
+from vidagg_dagster.spark.compat import HAS_TRY_CAST
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -5,7 +5,7 @@ from typing import Final, Literal
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from vidagg_dagster.engine.spark35 import trim, try_cast
+from vidagg_dagster.spark.compat import trim, try_cast
 
 Unit = Literal["s", "ms", "us", "ns"]
 

@@ -33,9 +33,9 @@ from vidagg_dagster.engine.lifetime import (
     merge_days,
     publish_lifetime,
 )
-from vidagg_dagster.engine.sources import estimated_rows, read_source
 from vidagg_dagster.engine.timeline import sessions
-from vidagg_dagster.engine.videos import read_videos
+from vidagg_dagster.sources.read import estimated_rows, read_source
+from vidagg_dagster.sources.videos import read_videos
 from vidagg_dagster.spark.arrow import Kernels
 from vidagg_dagster.spark.slices import Slicing
 

@@ -28,8 +28,8 @@ from vidagg_dagster.core.schemas import AGGREGATED_ENGAGEMENT, EVENT_DATE
 from vidagg_dagster.engine.engagement import QUALITY_FLAGS, TIERS
 from vidagg_dagster.engine.events import accepted, classify
 from vidagg_dagster.engine.lifetime import merge_days
-from vidagg_dagster.engine.sources import read_source
-from vidagg_dagster.engine.videos import read_videos
+from vidagg_dagster.sources.read import read_source
+from vidagg_dagster.sources.videos import read_videos
 from vidagg_dagster.spark.columns import milliseconds
 
 SaveMode = Literal["overwrite", "append", "merge"]

@@ -293,7 +293,7 @@ def _aggregate(options: argparse.Namespace) -> int:
         return _refuse(error)
 
     from vidagg_dagster.aggregate import aggregate_files
-    from vidagg_dagster.engine.sources import SourceError
+    from vidagg_dagster.sources.read import SourceError
     from vidagg_dagster.spark.session import (
         CONNECT_PREFIX,
         EngineError,

@@ -20,9 +20,9 @@ from vidagg_dagster.core.contract import SourceSpec
 from vidagg_dagster.core.parameters import EngagementRules
 from vidagg_dagster.engine.events import accepted, classify
 from vidagg_dagster.engine.intervals import watch_intervals
-from vidagg_dagster.engine.sources import read_source
 from vidagg_dagster.engine.timeline import sessions
-from vidagg_dagster.engine.videos import read_videos
+from vidagg_dagster.sources.read import read_source
+from vidagg_dagster.sources.videos import read_videos
 from vidagg_dagster_tests.reference import union
 
 ROOT = Path(__file__).parents[1]

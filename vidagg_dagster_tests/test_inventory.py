@@ -31,7 +31,7 @@ from vidagg_dagster.engine.inventory import (
     updated,
 )
 from vidagg_dagster.engine.run import open_tables, run_step
-from vidagg_dagster.engine.sources import list_source
+from vidagg_dagster.sources.read import list_source
 from vidagg_dagster_tests.arrow import rows_of
 from vidagg_dagster_tests.small_site import FIRST_DAY, Site, anna, day, event, peter, write_site
 

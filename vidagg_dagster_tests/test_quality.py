@@ -34,7 +34,7 @@ from vidagg_dagster.engine.quality_report import MEASURES, measure_days
 from vidagg_dagster.engine.quality_rules import RULES
 from vidagg_dagster.engine.run import open_tables, run_step
 from vidagg_dagster.engine.tables import Tables
-from vidagg_dagster.engine.videos import read_videos
+from vidagg_dagster.sources.videos import read_videos
 from vidagg_dagster.spark.session import SAIL, engine_session, use, using
 from vidagg_dagster_tests import small_site
 from vidagg_dagster_tests.conftest import require

@@ -18,7 +18,7 @@ from vidagg_dagster.core.schemas import (
     Table,
 )
 from vidagg_dagster.engine.arrow.names import AGAIN, SAME_ID
-from vidagg_dagster.engine.source_columns import payload_hash, payload_text
+from vidagg_dagster.sources.columns import payload_hash, payload_text
 from vidagg_dagster.spark.arrow import Kernels
 from vidagg_dagster.spark.compat import try_cast
 from vidagg_dagster.spark.parsing import (

@@ -40,9 +40,9 @@ from vidagg_dagster.engine.lifetime import LifetimeUpdate, update_lifetime
 from vidagg_dagster.engine.quality import Facts, countable_ms, evaluate, with_day_before
 from vidagg_dagster.engine.quality_report import measure_days, report_frame
 from vidagg_dagster.engine.quality_rules import RULES
-from vidagg_dagster.engine.sources import read_source
 from vidagg_dagster.engine.tables import Frames, Tables
-from vidagg_dagster.engine.videos import read_videos
+from vidagg_dagster.sources.read import read_source
+from vidagg_dagster.sources.videos import read_videos
 from vidagg_dagster.spark.arrow import Kernels
 from vidagg_dagster.spark.slices import Slicing
 

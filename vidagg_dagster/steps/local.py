@@ -7,8 +7,8 @@ import dagster as dg
 from vidagg_dagster.core.contract import DayResult, StepRequest, StepResult
 from vidagg_dagster.engine.local_tables import require_writable, storage_fault
 from vidagg_dagster.engine.run import StepError, run_step
-from vidagg_dagster.engine.sources import SourceError
 from vidagg_dagster.engine.tables import TableConflictError, TableError
+from vidagg_dagster.sources.read import SourceError
 from vidagg_dagster.spark.session import (
     MEMORY_SETTING,
     EngineError,

@@ -13,8 +13,8 @@ from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from vidagg_dagster.engine import source_text as text
-from vidagg_dagster.engine.source_columns import (
+from vidagg_dagster.sources import text_lines as text
+from vidagg_dagster.sources.columns import (
     FILE,
     LINE_NUMBER,
     ColumnRequest,
@@ -23,7 +23,7 @@ from vidagg_dagster.engine.source_columns import (
     typed_frame,
     union,
 )
-from vidagg_dagster.engine.source_files import (
+from vidagg_dagster.sources.files import (
     CsvHeader,
     InputFile,
     ParquetFile,

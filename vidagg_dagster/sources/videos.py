@@ -6,14 +6,14 @@ from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from vidagg_dagster.engine.source_columns import (
+from vidagg_dagster.sources.columns import (
     LINE_NUMBER,
     MALFORMED,
     SOURCE_FILE,
     TYPED_TIMESTAMP,
     ColumnRequest,
 )
-from vidagg_dagster.engine.sources import read_columns
+from vidagg_dagster.sources.read import read_columns
 from vidagg_dagster.spark.parsing import date_us, filled, finite_number, instant_us
 
 COLUMNS: Final = ("videoId", "duration", "title", "updatedAt")

@@ -22,7 +22,7 @@ from vidagg_dagster.core.contract import (
     SourceSpec,
     require_event_columns,
 )
-from vidagg_dagster.engine.source_columns import (
+from vidagg_dagster.sources.columns import (
     FILE,
     LINE_NUMBER,
     ColumnRequest,
@@ -30,7 +30,7 @@ from vidagg_dagster.engine.source_columns import (
     typed_frame,
     union,
 )
-from vidagg_dagster.engine.source_files import (
+from vidagg_dagster.sources.files import (
     InputFile,
     Kind,
     SourceError,
@@ -38,7 +38,7 @@ from vidagg_dagster.engine.source_files import (
     is_delta,
     local_path,
 )
-from vidagg_dagster.engine.source_readers import read_files
+from vidagg_dagster.sources.readers import read_files
 from vidagg_dagster.spark.names import FILE_FORMATS
 
 if TYPE_CHECKING:

@@ -147,9 +147,9 @@ def _maintain_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _maintain(options: argparse.Namespace) -> int:
-    from vidagg_dagster.engine.retention import require_safe_retention
-    from vidagg_dagster.engine.tables import TableError
     from vidagg_dagster.settings import SettingsError, load_settings
+    from vidagg_dagster.tables.interface import TableError
+    from vidagg_dagster.tables.retention import require_safe_retention
 
     hours, dry_run = options.retention_hours, options.dry_run
     try:
@@ -158,7 +158,7 @@ def _maintain(options: argparse.Namespace) -> int:
         if settings.target == "databricks":
             return databricks_commands.remove_leftovers(settings, hours, dry_run=dry_run)
         # deltalake is an extra, and not there where steps run on Databricks.
-        from vidagg_dagster.engine.maintenance import maintain
+        from vidagg_dagster.tables.maintenance import maintain
 
         count = 0
         for done in maintain(settings.data_root, retention_hours=hours, dry_run=dry_run):

@@ -18,9 +18,9 @@ from deltalake import DeltaTable, Schema
 from pyspark.sql import SparkSession
 
 from vidagg_dagster.core.schemas import EVENT_DATE, INGESTION_COUNTS, SESSIONS, TABLES, Table
-from vidagg_dagster.engine.local_tables import LocalTables, day_counts
-from vidagg_dagster.engine.tables import Replaced, TableError
 from vidagg_dagster.spark.session import SAIL, SPARK, engine_session, using
+from vidagg_dagster.tables.delta_folder import LocalTables, day_counts
+from vidagg_dagster.tables.interface import Replaced, TableError
 from vidagg_dagster_tests.conftest import require
 from vidagg_dagster_tests.test_tables import awkward_rows, content
 
@@ -244,10 +244,10 @@ def test_other_folder_names_are_fine(name: str, spark: SparkSession, tmp_path: P
 WRITER = """
 import sys
 from datetime import date
-from vidagg_dagster.engine.local_tables import LocalTables
+from vidagg_dagster.tables.delta_folder import LocalTables
 from vidagg_dagster.core.schemas import INGESTION_COUNTS
 from vidagg_dagster.spark.session import engine_session
-from vidagg_dagster.engine.tables import TableConflictError
+from vidagg_dagster.tables.interface import TableConflictError
 
 root, name, rows, rounds = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
 spark = engine_session("sail")

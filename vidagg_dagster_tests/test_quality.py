@@ -28,14 +28,14 @@ from vidagg_dagster.core.schemas import (
     Table,
 )
 from vidagg_dagster.engine.lifetime import LifetimeUpdate
-from vidagg_dagster.engine.local_tables import LocalTables
 from vidagg_dagster.engine.quality import Facts, evaluate
 from vidagg_dagster.engine.quality_report import MEASURES, measure_days
 from vidagg_dagster.engine.quality_rules import RULES
 from vidagg_dagster.engine.run import open_tables, run_step
-from vidagg_dagster.engine.tables import Tables
 from vidagg_dagster.sources.videos import read_videos
 from vidagg_dagster.spark.session import SAIL, engine_session, use, using
+from vidagg_dagster.tables.delta_folder import LocalTables
+from vidagg_dagster.tables.interface import Tables
 from vidagg_dagster_tests import small_site
 from vidagg_dagster_tests.conftest import require
 from vidagg_dagster_tests.small_site import Site, day, write_site

@@ -30,10 +30,10 @@ from vidagg_dagster.core.schemas import (
     WATCH_INTERVALS,
     Table,
 )
-from vidagg_dagster.engine.local_tables import live_files
-from vidagg_dagster.engine.maintenance import maintain
 from vidagg_dagster.engine.run import open_tables, run_step
 from vidagg_dagster.spark.session import SAIL, engine_session
+from vidagg_dagster.tables.delta_folder import live_files
+from vidagg_dagster.tables.maintenance import maintain
 from vidagg_dagster_tests.arrow import rows_of
 from vidagg_dagster_tests.conftest import require
 from vidagg_dagster_tests.killed_step import POINTS

@@ -27,10 +27,10 @@ from vidagg_dagster.core.schemas import (
     TABLES,
     Table,
 )
-from vidagg_dagster.engine.catalog_tables import CatalogTables
-from vidagg_dagster.engine.local_tables import LocalTables
-from vidagg_dagster.engine.tables import Replaced, TableConflictError, TableError, Tables
 from vidagg_dagster.spark.session import engine_session, using
+from vidagg_dagster.tables.catalog import CatalogTables
+from vidagg_dagster.tables.delta_folder import LocalTables
+from vidagg_dagster.tables.interface import Replaced, TableConflictError, TableError, Tables
 from vidagg_dagster_tests.arrow import rows_of
 from vidagg_dagster_tests.conftest import require
 

@@ -28,10 +28,10 @@ from vidagg_dagster.engine.engagement import (
 )
 from vidagg_dagster.engine.events import with_same_id
 from vidagg_dagster.engine.intervals import merge_with_union
-from vidagg_dagster.engine.tables import TableConflictError, Tables
 from vidagg_dagster.engine.timeline import prepared
 from vidagg_dagster.spark.arrow import Kernels
 from vidagg_dagster.spark.columns import milliseconds
+from vidagg_dagster.tables.interface import TableConflictError, Tables
 
 _log = logging.getLogger(__name__)
 _KEY = list(AGGREGATED_ENGAGEMENT.key)

@@ -21,7 +21,7 @@ from vidagg_dagster.spark.columns import milliseconds
 
 if TYPE_CHECKING:
     from vidagg_dagster.engine.lifetime import LifetimeUpdate
-    from vidagg_dagster.engine.tables import Tables
+    from vidagg_dagster.tables.interface import Tables
 
 ONE_DAY = timedelta(days=1)
 

@@ -21,7 +21,7 @@ from vidagg_dagster.engine.events import REASONS
 from vidagg_dagster.engine.quality import countable_ms
 
 if TYPE_CHECKING:
-    from vidagg_dagster.engine.tables import Tables
+    from vidagg_dagster.tables.interface import Tables
 
 
 @dataclass(frozen=True)

@@ -40,11 +40,11 @@ from vidagg_dagster.engine.lifetime import LifetimeUpdate, update_lifetime
 from vidagg_dagster.engine.quality import Facts, countable_ms, evaluate, with_day_before
 from vidagg_dagster.engine.quality_report import measure_days, report_frame
 from vidagg_dagster.engine.quality_rules import RULES
-from vidagg_dagster.engine.tables import Frames, Tables
 from vidagg_dagster.sources.read import read_source
 from vidagg_dagster.sources.videos import read_videos
 from vidagg_dagster.spark.arrow import Kernels
 from vidagg_dagster.spark.slices import Slicing
+from vidagg_dagster.tables.interface import Frames, Tables
 
 TOP = 10
 """How many videos a step shows to people."""
@@ -60,10 +60,10 @@ class StepError(ValueError):
 def open_tables(spark: SparkSession, store: TableStore) -> Tables:
     """The tables of a store, read and written through `spark`."""
     if store.kind == "catalog":
-        from vidagg_dagster.engine.catalog_tables import CatalogTables
+        from vidagg_dagster.tables.catalog import CatalogTables
 
         return CatalogTables(spark, store.location)
-    from vidagg_dagster.engine.local_tables import LocalTables
+    from vidagg_dagster.tables.delta_folder import LocalTables
 
     return LocalTables(spark, store.location)
 

@@ -5,9 +5,7 @@ import os
 import dagster as dg
 
 from vidagg_dagster.core.contract import DayResult, StepRequest, StepResult
-from vidagg_dagster.engine.local_tables import require_writable, storage_fault
 from vidagg_dagster.engine.run import StepError, run_step
-from vidagg_dagster.engine.tables import TableConflictError, TableError
 from vidagg_dagster.sources.read import SourceError
 from vidagg_dagster.spark.session import (
     MEMORY_SETTING,
@@ -16,6 +14,8 @@ from vidagg_dagster.spark.session import (
     resolve_engine,
 )
 from vidagg_dagster.steps.progress import day_line, summary_line
+from vidagg_dagster.tables.delta_folder import require_writable, storage_fault
+from vidagg_dagster.tables.interface import TableConflictError, TableError
 
 
 class LocalSteps(dg.ConfigurableResource):  # type: ignore[type-arg]

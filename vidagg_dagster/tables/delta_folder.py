@@ -27,7 +27,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from vidagg_dagster.core.schemas import EVENT_DATE, Table
-from vidagg_dagster.engine.tables import (
+from vidagg_dagster.tables.interface import (
     DAYS_ENTRY,
     NOTE_ENTRY,
     Frames,

@@ -23,7 +23,9 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from vidagg_dagster.core.schemas import EVENT_DATE, Table
-from vidagg_dagster.engine.tables import (
+from vidagg_dagster.spark.compat import error_condition
+from vidagg_dagster.spark.names import FILE_FORMATS
+from vidagg_dagster.tables.interface import (
     DAYS_ENTRY,
     NOTE_ENTRY,
     Frames,
@@ -45,8 +47,6 @@ from vidagg_dagster.engine.tables import (
     span,
     stray_days_error,
 )
-from vidagg_dagster.spark.compat import error_condition
-from vidagg_dagster.spark.names import FILE_FORMATS
 
 log = logging.getLogger(__name__)
 

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from vidagg_dagster.engine.tables import TableError
+from vidagg_dagster.tables.interface import TableError
 
 SAFE_RETENTION_HOURS: Final = 168
 """A week, Delta's own limit: readers and steps that began before a file was replaced still need it,

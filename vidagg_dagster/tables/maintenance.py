@@ -17,9 +17,9 @@ from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from vidagg_dagster.core.schemas import EVENT_DATE, TABLES, Table
-from vidagg_dagster.engine.local_tables import live_files
-from vidagg_dagster.engine.retention import SAFE_RETENTION_HOURS
-from vidagg_dagster.engine.tables import TableError
+from vidagg_dagster.tables.delta_folder import live_files
+from vidagg_dagster.tables.interface import TableError
+from vidagg_dagster.tables.retention import SAFE_RETENTION_HOURS
 
 log = logging.getLogger(__name__)
 

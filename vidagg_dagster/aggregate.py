@@ -16,9 +16,8 @@ from vidagg_dagster.core.contract import SourceSpec
 from vidagg_dagster.core.parameters import EngagementRules
 from vidagg_dagster.core.schemas import AGGREGATED_ENGAGEMENT, RAW_EVENTS
 from vidagg_dagster.core.text import spaced
-from vidagg_dagster.engine.arrow.names import COUNTS
-from vidagg_dagster.engine.engagement import user_video_engagement
-from vidagg_dagster.engine.events import (
+from vidagg_dagster.metrics.engagement import user_video_engagement
+from vidagg_dagster.metrics.ingestion import (
     OUTCOME,
     REASONS,
     accepted,
@@ -28,12 +27,13 @@ from vidagg_dagster.engine.events import (
     judge,
     with_same_id,
 )
-from vidagg_dagster.engine.lifetime import (
+from vidagg_dagster.metrics.kernels.names import COUNTS
+from vidagg_dagster.metrics.lifetime import (
     lifetime_from_events,
     merge_days,
     publish_lifetime,
 )
-from vidagg_dagster.engine.timeline import sessions
+from vidagg_dagster.metrics.timeline import sessions
 from vidagg_dagster.sources.read import estimated_rows, read_source
 from vidagg_dagster.sources.videos import read_videos
 from vidagg_dagster.spark.arrow import Kernels

@@ -9,8 +9,8 @@ from pyspark.sql import DataFrame, SparkSession
 
 from vidagg_dagster.core.parameters import EngagementRules
 from vidagg_dagster.core.schemas import RAW_EVENTS
-from vidagg_dagster.engine.engagement import user_video_engagement
-from vidagg_dagster.engine.timeline import sessions
+from vidagg_dagster.metrics.engagement import user_video_engagement
+from vidagg_dagster.metrics.timeline import sessions
 from vidagg_dagster.spark.arrow import Kernels
 from vidagg_dagster_tests.arrow import frame_of, rows_of
 from vidagg_dagster_tests.reference import (

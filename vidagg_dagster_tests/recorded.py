@@ -18,9 +18,9 @@ from pyspark.sql import DataFrame, SparkSession
 
 from vidagg_dagster.core.contract import SourceSpec
 from vidagg_dagster.core.parameters import EngagementRules
-from vidagg_dagster.engine.events import accepted, classify
-from vidagg_dagster.engine.intervals import watch_intervals
-from vidagg_dagster.engine.timeline import sessions
+from vidagg_dagster.metrics.ingestion import accepted, classify
+from vidagg_dagster.metrics.intervals import watch_intervals
+from vidagg_dagster.metrics.timeline import sessions
 from vidagg_dagster.sources.read import read_source
 from vidagg_dagster.sources.videos import read_videos
 from vidagg_dagster_tests.reference import union

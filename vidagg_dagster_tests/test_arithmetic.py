@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 
 from vidagg_dagster.core.parameters import EngagementRules
-from vidagg_dagster.engine.engagement import duration_estimates, user_video_engagement
-from vidagg_dagster.engine.intervals import watch_intervals
-from vidagg_dagster.engine.lifetime import merge_days
+from vidagg_dagster.metrics.engagement import duration_estimates, user_video_engagement
+from vidagg_dagster.metrics.intervals import watch_intervals
+from vidagg_dagster.metrics.lifetime import merge_days
 from vidagg_dagster.spark.arrow import Kernels
 from vidagg_dagster_tests.engine_frames import (
     RUN_TIME,

@@ -13,7 +13,7 @@ from pyspark.sql import types as T
 
 from vidagg_dagster.core.contract import SourceSpec
 from vidagg_dagster.core.schemas import INGESTION_COUNTS, RAW_EVENTS, REJECTED_EVENTS
-from vidagg_dagster.engine.events import (
+from vidagg_dagster.metrics.ingestion import (
     ALIASES,
     EVENT_NAMES,
     REASONS,

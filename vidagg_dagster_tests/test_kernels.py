@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from vidagg_dagster.core.parameters import EngagementRules
 from vidagg_dagster.core.schemas import SESSIONS
 from vidagg_dagster.core.vocabulary import KIND_AND_RANK, START
-from vidagg_dagster.engine.arrow.from_events import FromEvents
-from vidagg_dagster.engine.arrow.names import COUNTS, REASON_BITS
-from vidagg_dagster.engine.arrow.segments import Segments, changes, combined, dense, order
-from vidagg_dagster.engine.arrow.timeline import SessionsKernel
+from vidagg_dagster.metrics.kernels.from_events import FromEvents
+from vidagg_dagster.metrics.kernels.names import COUNTS, REASON_BITS
+from vidagg_dagster.metrics.kernels.segments import Segments, changes, combined, dense, order
+from vidagg_dagster.metrics.kernels.timeline import SessionsKernel
 from vidagg_dagster_tests.engine_frames import EPOCH, at, micros
 from vidagg_dagster_tests.reference import (
     DEFAULT_RULES,

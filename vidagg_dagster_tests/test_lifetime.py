@@ -14,7 +14,7 @@ from pyspark.sql import SparkSession
 
 from vidagg_dagster.core.parameters import EngagementRules
 from vidagg_dagster.core.schemas import AGGREGATED_ENGAGEMENT, USER_VIDEO_ENGAGEMENT
-from vidagg_dagster.engine.lifetime import LifetimeUpdate, merge_days, update_lifetime
+from vidagg_dagster.metrics.lifetime import LifetimeUpdate, merge_days, update_lifetime
 from vidagg_dagster.tables.delta_folder import LocalTables
 from vidagg_dagster_tests.engine_frames import RUN_TIME, Computed, keyed, rows_of
 from vidagg_dagster_tests.reference import (

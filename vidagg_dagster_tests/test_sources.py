@@ -22,7 +22,7 @@ from vidagg_dagster.core.contract import (
     REQUIRED_COLUMNS,
     SourceSpec,
 )
-from vidagg_dagster.engine.events import classify
+from vidagg_dagster.metrics.ingestion import classify
 from vidagg_dagster.sources.columns import payload_text
 from vidagg_dagster.sources.read import SourceError, read_source
 

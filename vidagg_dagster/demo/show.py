@@ -11,7 +11,7 @@ import pyarrow.dataset as ds
 from deltalake import DeltaTable
 
 from vidagg_dagster.core.text import clock, spaced
-from vidagg_dagster.engine.engagement import TIERS
+from vidagg_dagster.metrics.engagement import TIERS
 
 
 def show_peter(lifetime: Path) -> Iterator[str]:

@@ -20,7 +20,7 @@ from vidagg_dagster.core.schemas import EVENT_DATE, INGESTION_COUNTS, Table
 from vidagg_dagster.spark.columns import milliseconds
 
 if TYPE_CHECKING:
-    from vidagg_dagster.engine.lifetime import LifetimeUpdate
+    from vidagg_dagster.metrics.lifetime import LifetimeUpdate
     from vidagg_dagster.tables.interface import Tables
 
 ONE_DAY = timedelta(days=1)

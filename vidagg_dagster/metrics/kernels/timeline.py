@@ -1,4 +1,4 @@
-"""Events in order -> sessions, as `engine/timeline.py` computes them, on sorted arrays.
+"""Events in order -> sessions, as `metrics/timeline.py` computes them, on sorted arrays.
 
 Rules and names are those of that module, function by function; it says why they are so.
 """
@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from vidagg_dagster.core.parameters import EngagementRules
 from vidagg_dagster.core.vocabulary import ENDED, KIND_AND_RANK, NEUTRAL, PAUSE, SEEK, START, STOP
-from vidagg_dagster.engine.arrow.segments import (
+from vidagg_dagster.metrics.kernels.segments import (
     LARGEST,
     SMALLEST,
     Array,

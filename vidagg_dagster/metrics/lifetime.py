@@ -19,16 +19,16 @@ from vidagg_dagster.core.schemas import (
     USER_VIDEO_ENGAGEMENT,
 )
 from vidagg_dagster.core.vocabulary import EVIDENCE, SUMS
-from vidagg_dagster.engine.arrow.names import COUNTS, REASON_BITS, SAME_ID
-from vidagg_dagster.engine.engagement import (
+from vidagg_dagster.metrics.engagement import (
     duration_estimates,
     publish,
     with_durations,
     with_estimates,
 )
-from vidagg_dagster.engine.events import with_same_id
-from vidagg_dagster.engine.intervals import merge_with_union
-from vidagg_dagster.engine.timeline import prepared
+from vidagg_dagster.metrics.ingestion import with_same_id
+from vidagg_dagster.metrics.intervals import merge_with_union
+from vidagg_dagster.metrics.kernels.names import COUNTS, REASON_BITS, SAME_ID
+from vidagg_dagster.metrics.timeline import prepared
 from vidagg_dagster.spark.arrow import Kernels
 from vidagg_dagster.spark.columns import milliseconds
 from vidagg_dagster.tables.interface import TableConflictError, Tables
@@ -83,7 +83,7 @@ def lifetime_from_events(
 
     Rows are as `arrow.from_events.FromEvents` gives them; `publish_lifetime` makes the table's.
     """
-    from vidagg_dagster.engine.arrow.from_events import FromEvents
+    from vidagg_dagster.metrics.kernels.from_events import FromEvents
 
     if "eventId" in judged.columns and SAME_ID not in judged.columns:
         judged = with_same_id(judged, kernels)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from vidagg_dagster.engine.arrow.names import AGAIN, SAME_ID
-from vidagg_dagster.engine.arrow.segments import (
+from vidagg_dagster.metrics.kernels.names import AGAIN, SAME_ID
+from vidagg_dagster.metrics.kernels.segments import (
     Bools,
     Ints,
     Segments,

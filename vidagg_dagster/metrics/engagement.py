@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 from vidagg_dagster.core.parameters import EngagementRules
 from vidagg_dagster.core.schemas import EVENT_DATE, USER_VIDEO_ENGAGEMENT, Table
 from vidagg_dagster.core.vocabulary import EVIDENCE, VISIT_SUMS
-from vidagg_dagster.engine.intervals import merge_with_union
+from vidagg_dagster.metrics.intervals import merge_with_union
 from vidagg_dagster.spark.arrow import Kernels
 from vidagg_dagster.spark.columns import floor_div, half_up_hundredths, milliseconds, seconds
 

@@ -9,11 +9,11 @@ import pyarrow.compute as pc
 
 from vidagg_dagster.core.parameters import EngagementRules
 from vidagg_dagster.core.vocabulary import SUMS, VISIT_SUMS
-from vidagg_dagster.engine.arrow.duplicates import DuplicatesKernel
-from vidagg_dagster.engine.arrow.names import AGAIN, COUNTS, REASON_BITS, SAME_ID
-from vidagg_dagster.engine.arrow.segments import Ints, bools, integers
-from vidagg_dagster.engine.arrow.timeline import SessionsKernel
-from vidagg_dagster.engine.arrow.union import MergeKernel
+from vidagg_dagster.metrics.kernels.duplicates import DuplicatesKernel
+from vidagg_dagster.metrics.kernels.names import AGAIN, COUNTS, REASON_BITS, SAME_ID
+from vidagg_dagster.metrics.kernels.segments import Ints, bools, integers
+from vidagg_dagster.metrics.kernels.timeline import SessionsKernel
+from vidagg_dagster.metrics.kernels.union import MergeKernel
 
 _BITS: Final = 16
 """How many bits are counted."""

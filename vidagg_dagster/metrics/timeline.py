@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 from vidagg_dagster.core.parameters import EngagementRules
 from vidagg_dagster.core.schemas import EVENT_DATE, SESSIONS
 from vidagg_dagster.core.vocabulary import ENDED, KIND_AND_RANK, NEUTRAL, PAUSE, SEEK, START, STOP
-from vidagg_dagster.engine.arrow.names import CARRIED
+from vidagg_dagster.metrics.kernels.names import CARRIED
 from vidagg_dagster.spark.arrow import Kernels
 from vidagg_dagster.spark.columns import calendar_day, whole_ms
 
@@ -43,7 +43,7 @@ def sessions(
     """
     by_number = prepared(events.drop("eventId"), videos, rules, timezone)
     if kernels is not None:
-        from vidagg_dagster.engine.arrow.timeline import SessionsKernel
+        from vidagg_dagster.metrics.kernels.timeline import SessionsKernel
 
         kernel = SessionsKernel(None if days is None else tuple(days), rules)
         return kernels.apply(by_number, kernel, SESSIONS.struct)

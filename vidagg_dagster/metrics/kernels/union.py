@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vidagg_dagster.core.vocabulary import EVIDENCE
-from vidagg_dagster.engine.arrow.segments import (
+from vidagg_dagster.metrics.kernels.segments import (
     LARGEST,
     SMALLEST,
     Ints,

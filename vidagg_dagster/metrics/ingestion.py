@@ -17,7 +17,7 @@ from vidagg_dagster.core.schemas import (
     REJECTED_EVENTS,
     Table,
 )
-from vidagg_dagster.engine.arrow.names import AGAIN, SAME_ID
+from vidagg_dagster.metrics.kernels.names import AGAIN, SAME_ID
 from vidagg_dagster.sources.columns import payload_hash, payload_text
 from vidagg_dagster.spark.arrow import Kernels
 from vidagg_dagster.spark.compat import try_cast
@@ -156,7 +156,7 @@ def judge(
 
 def with_same_id(judged: DataFrame, kernels: Kernels | None) -> DataFrame:
     """Adds `_sameId`: another event has the eventId already, always computed by kernels."""
-    from vidagg_dagster.engine.arrow.duplicates import SameIdKernel
+    from vidagg_dagster.metrics.kernels.duplicates import SameIdKernel
 
     kernels = kernels or Kernels()
     player = F.xxhash64("userId", "sessionId", "videoId")
@@ -385,7 +385,7 @@ def _without_duplicates(rows: DataFrame, has_ids: bool, kernels: Kernels | None)
 
 
 def _again_by_kernels(rows: DataFrame, has_ids: bool, kernels: Kernels) -> tuple[DataFrame, Column]:
-    from vidagg_dagster.engine.arrow.duplicates import DuplicatesKernel
+    from vidagg_dagster.metrics.kernels.duplicates import DuplicatesKernel
 
     again = F.col(AGAIN)
     if has_ids:

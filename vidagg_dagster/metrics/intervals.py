@@ -12,7 +12,7 @@ from vidagg_dagster.core.vocabulary import EVIDENCE
 from vidagg_dagster.spark.arrow import Kernels
 
 if TYPE_CHECKING:
-    from vidagg_dagster.engine.arrow.union import MergeKernel
+    from vidagg_dagster.metrics.kernels.union import MergeKernel
 
 
 def watch_intervals(sessions: DataFrame) -> DataFrame:
@@ -71,7 +71,7 @@ def merge_with_union(
     earlier ones have ended: linear after the sort, whatever their number.
     """
     if kernels is not None:
-        from vidagg_dagster.engine.arrow.union import MergeKernel
+        from vidagg_dagster.metrics.kernels.union import MergeKernel
 
         named = {**sums, **least, **greatest, **lists}
         kernel = MergeKernel(

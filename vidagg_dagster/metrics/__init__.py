@@ -1,0 +1,1 @@
+"""The arithmetic: frames to frames, a module per section of docs/metrics.md."""

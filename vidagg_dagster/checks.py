@@ -16,8 +16,8 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
 )
 
 from vidagg_dagster.core.contract import RuleOutcome, Severity, StepResult
-from vidagg_dagster.engine.quality import Rule
-from vidagg_dagster.engine.quality_rules import RULES
+from vidagg_dagster.quality.evaluate import Rule
+from vidagg_dagster.quality.rules import RULES
 
 VIOLATIONS = "violations"
 FAILED_DAYS = "failed_days"

@@ -19,7 +19,7 @@ from vidagg_dagster.core.schemas import (
     TABLES,
     USER_VIDEO_ENGAGEMENT,
 )
-from vidagg_dagster.engine.quality_rules import RULES
+from vidagg_dagster.quality.rules import RULES
 from vidagg_dagster.spark.session import SAIL
 from vidagg_dagster_tests.conftest import require
 from vidagg_dagster_tests.dagster_ui import Ui, free_port, serving

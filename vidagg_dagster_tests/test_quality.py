@@ -27,11 +27,11 @@ from vidagg_dagster.core.schemas import (
     WATCH_INTERVALS,
     Table,
 )
-from vidagg_dagster.engine.quality import Facts, evaluate
-from vidagg_dagster.engine.quality_report import MEASURES, measure_days
-from vidagg_dagster.engine.quality_rules import RULES
 from vidagg_dagster.engine.run import open_tables, run_step
 from vidagg_dagster.metrics.lifetime import LifetimeUpdate
+from vidagg_dagster.quality.evaluate import Facts, evaluate
+from vidagg_dagster.quality.report import MEASURES, measure_days
+from vidagg_dagster.quality.rules import RULES
 from vidagg_dagster.sources.videos import read_videos
 from vidagg_dagster.spark.session import SAIL, engine_session, use, using
 from vidagg_dagster.tables.delta_folder import LocalTables

@@ -13,8 +13,8 @@ import dagster as dg
 
 from vidagg_dagster.alerts.message import MAX_LINE, Alert, Cause, shortened, without_values
 from vidagg_dagster.core.contract import Severity
-from vidagg_dagster.engine.quality import Rule
-from vidagg_dagster.engine.quality_rules import RULES
+from vidagg_dagster.quality.evaluate import Rule
+from vidagg_dagster.quality.rules import RULES
 
 REASON: Final = "rejected:"
 """How the names of counts begin that are reasons of rejected rows."""

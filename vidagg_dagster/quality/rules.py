@@ -23,7 +23,7 @@ from vidagg_dagster.core.schemas import (
     Table,
 )
 from vidagg_dagster.core.vocabulary import EVIDENCE
-from vidagg_dagster.engine.quality import (
+from vidagg_dagster.quality.evaluate import (
     ONE_DAY,
     DayRule,
     Facts,
@@ -33,7 +33,7 @@ from vidagg_dagster.engine.quality import (
     Rule,
     countable_ms,
 )
-from vidagg_dagster.engine.quality_report import MEASURES
+from vidagg_dagster.quality.report import MEASURES
 
 MOST_REJECTED = 0.01
 MOST_DUPLICATES = 0.05

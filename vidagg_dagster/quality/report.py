@@ -16,9 +16,9 @@ from vidagg_dagster.core.schemas import (
     USER_VIDEO_ENGAGEMENT,
 )
 from vidagg_dagster.core.vocabulary import EVIDENCE
-from vidagg_dagster.engine.quality import countable_ms
 from vidagg_dagster.metrics.engagement import QUALITY_FLAGS, TIERS
 from vidagg_dagster.metrics.ingestion import REASONS
+from vidagg_dagster.quality.evaluate import countable_ms
 
 if TYPE_CHECKING:
     from vidagg_dagster.tables.interface import Tables

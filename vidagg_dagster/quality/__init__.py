@@ -1,0 +1,1 @@
+"""Validation rules and the daily quality report."""

@@ -25,7 +25,7 @@ from benchmarks.measure import require_same_rows
 from benchmarks.report import PAGE, draw, load, page, save
 from vidagg_dagster.core.contract import SourceSpec, StepName, StepRequest, TableStore
 from vidagg_dagster.core.schemas import AGGREGATED_ENGAGEMENT
-from vidagg_dagster.engine.run import run_step
+from vidagg_dagster.pipeline.run import run_step
 from vidagg_dagster.spark.session import engine_session, stop_sessions
 from vidagg_dagster.tables.delta_folder import LocalTables
 

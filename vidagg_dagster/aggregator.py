@@ -21,13 +21,13 @@ from zoneinfo import ZoneInfo
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from vidagg_dagster.aggregate import daily_engagement
 from vidagg_dagster.core.contract import SourceSpec
 from vidagg_dagster.core.parameters import EngagementRules
 from vidagg_dagster.core.schemas import AGGREGATED_ENGAGEMENT, EVENT_DATE
 from vidagg_dagster.metrics.engagement import QUALITY_FLAGS, TIERS
 from vidagg_dagster.metrics.ingestion import accepted, classify
 from vidagg_dagster.metrics.lifetime import merge_days
+from vidagg_dagster.pipeline.batch import daily_engagement
 from vidagg_dagster.sources.read import read_source
 from vidagg_dagster.sources.videos import read_videos
 from vidagg_dagster.spark.columns import milliseconds

@@ -292,7 +292,7 @@ def _aggregate(options: argparse.Namespace) -> int:
     except (OutputError, BadInputError) as error:
         return _refuse(error)
 
-    from vidagg_dagster.aggregate import aggregate_files
+    from vidagg_dagster.pipeline.batch import aggregate_files
     from vidagg_dagster.sources.read import SourceError
     from vidagg_dagster.spark.session import (
         CONNECT_PREFIX,

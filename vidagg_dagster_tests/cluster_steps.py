@@ -14,7 +14,7 @@ from pyspark.sql import SparkSession
 
 from vidagg_dagster.core.contract import StepName, TableStore
 from vidagg_dagster.core.schemas import TABLES
-from vidagg_dagster.engine.run import open_tables, run_step
+from vidagg_dagster.pipeline.run import open_tables, run_step
 from vidagg_dagster_tests.arrow import rows_of
 from vidagg_dagster_tests.small_site import FIRST_DAY, Site, day
 

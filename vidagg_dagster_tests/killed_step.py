@@ -17,7 +17,7 @@ from deltalake import DeltaTable
 from pyspark.sql.connect.readwriter import DataFrameWriter
 
 from vidagg_dagster.core.contract import StepRequest
-from vidagg_dagster.engine.run import run_step
+from vidagg_dagster.pipeline.run import run_step
 from vidagg_dagster.spark.session import engine_session
 
 POINTS = ("before_stage", "mid_stage", "after_stage", "mid_move", "before_commit", "after_commit")

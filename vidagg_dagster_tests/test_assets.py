@@ -28,7 +28,7 @@ from vidagg_dagster.core.schemas import (
     USER_VIDEO_ENGAGEMENT,
     Table,
 )
-from vidagg_dagster.engine.run import open_tables
+from vidagg_dagster.pipeline.run import open_tables
 from vidagg_dagster.quality.rules import RULES
 from vidagg_dagster.settings import PREFIX, Settings
 from vidagg_dagster.spark.session import SAIL, SPARK, engine_session

@@ -13,8 +13,8 @@ from benchmarks.contestants import duckdb_sql, polars_frames
 from benchmarks.generate import Site, generate
 from benchmarks.measure import require_same_rows
 from benchmarks.report import PAGE, load, page
-from vidagg_dagster.aggregate import aggregate_files
 from vidagg_dagster.core.contract import SourceSpec
+from vidagg_dagster.pipeline.batch import aggregate_files
 
 SITES = {
     "two days": Site(3_000, days=2),

@@ -15,8 +15,8 @@ import pytest
 from deltalake import DeltaTable
 from pyspark.sql import SparkSession
 
-from vidagg_dagster.aggregate import aggregate_files
 from vidagg_dagster.core.contract import SourceSpec
+from vidagg_dagster.pipeline.batch import aggregate_files
 from vidagg_dagster.spark.session import SAIL, engine_session, using
 from vidagg_dagster_tests.conftest import require
 from vidagg_dagster_tests.use_cases import QUERIES

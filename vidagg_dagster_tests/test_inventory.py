@@ -20,8 +20,8 @@ from vidagg_dagster.core.contract import (
     StepResult,
 )
 from vidagg_dagster.core.schemas import SOURCE_INVENTORY, TABLES
-from vidagg_dagster.engine import inventory as module
-from vidagg_dagster.engine.inventory import (
+from vidagg_dagster.pipeline import inventory as module
+from vidagg_dagster.pipeline.inventory import (
     GONE,
     READ,
     Entry,
@@ -30,7 +30,7 @@ from vidagg_dagster.engine.inventory import (
     take_inventory,
     updated,
 )
-from vidagg_dagster.engine.run import open_tables, run_step
+from vidagg_dagster.pipeline.run import open_tables, run_step
 from vidagg_dagster.sources.read import list_source
 from vidagg_dagster_tests.arrow import rows_of
 from vidagg_dagster_tests.small_site import FIRST_DAY, Site, anna, day, event, peter, write_site

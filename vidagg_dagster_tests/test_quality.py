@@ -27,8 +27,8 @@ from vidagg_dagster.core.schemas import (
     WATCH_INTERVALS,
     Table,
 )
-from vidagg_dagster.engine.run import open_tables, run_step
 from vidagg_dagster.metrics.lifetime import LifetimeUpdate
+from vidagg_dagster.pipeline.run import open_tables, run_step
 from vidagg_dagster.quality.evaluate import Facts, evaluate
 from vidagg_dagster.quality.report import MEASURES, measure_days
 from vidagg_dagster.quality.rules import RULES

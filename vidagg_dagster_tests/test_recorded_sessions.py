@@ -9,8 +9,8 @@ import pytest
 from pyspark.sql import SparkSession
 
 from recordings.compare import CAUSES, EXPLAINED, PAGE, WEAK_SPOTS, all_trials, page
-from vidagg_dagster.aggregate import aggregate_files
 from vidagg_dagster.core.contract import SourceSpec
+from vidagg_dagster.pipeline.batch import aggregate_files
 from vidagg_dagster.spark.session import using
 from vidagg_dagster_tests.recorded import (
     EVENTS,

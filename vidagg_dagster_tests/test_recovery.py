@@ -30,7 +30,7 @@ from vidagg_dagster.core.schemas import (
     WATCH_INTERVALS,
     Table,
 )
-from vidagg_dagster.engine.run import open_tables, run_step
+from vidagg_dagster.pipeline.run import open_tables, run_step
 from vidagg_dagster.spark.session import SAIL, engine_session
 from vidagg_dagster.tables.delta_folder import live_files
 from vidagg_dagster.tables.maintenance import maintain

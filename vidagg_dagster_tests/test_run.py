@@ -12,7 +12,7 @@ from pyspark.sql import SparkSession
 
 from vidagg_dagster.core.contract import DayResult, StepName, StepResult, TableStore
 from vidagg_dagster.core.schemas import TABLES
-from vidagg_dagster.engine.run import StepError, open_tables, run_step
+from vidagg_dagster.pipeline.run import StepError, open_tables, run_step
 from vidagg_dagster.spark.session import SAIL, engine_session, using
 from vidagg_dagster_tests.arrow import rows_of
 from vidagg_dagster_tests.small_site import Site, anna, day, peter, write_site

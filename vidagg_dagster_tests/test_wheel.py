@@ -16,7 +16,7 @@ import pytest
 import vidagg_dagster
 from vidagg_dagster.core.contract import StepName, TableStore
 from vidagg_dagster.databricks.wheel import WheelError, require_wheel, wheel_name
-from vidagg_dagster.engine.run import run_step
+from vidagg_dagster.pipeline.run import run_step
 from vidagg_dagster.spark.session import SAIL, engine_session, using
 from vidagg_dagster_tests.cluster_steps import comparable, stored_rows
 from vidagg_dagster_tests.conftest import DELTA_FOR_SPARK_35, delta_conf, jars_from_maven, require
@@ -55,7 +55,7 @@ def test_the_step_imports_from_the_wheel_with_dagster_blocked(wheel: Path) -> No
         "import sys\n"
         "for name in ('dagster', 'dagster_databricks', 'databricks', 'deltalake', 'pysail'):\n"
         "    sys.modules[name] = None\n"
-        "import vidagg_dagster.engine.run, vidagg_dagster.tables.catalog\n"
+        "import vidagg_dagster.pipeline.run, vidagg_dagster.tables.catalog\n"
         "import vidagg_dagster.aggregator, vidagg_dagster.steps.entrypoint as entry\n"
         "print(entry.__file__)\n"
         "entry.main()\n"

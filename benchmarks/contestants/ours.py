@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from vidagg_dagster.aggregate import aggregate_files
 from vidagg_dagster.core.contract import SourceSpec
+from vidagg_dagster.pipeline.batch import aggregate_files
 from vidagg_dagster.spark.session import engine_session
 
 REPOSITORY = Path(__file__).parents[2]

@@ -36,7 +36,7 @@ def main() -> None:
     if not arguments.is_dagster_pipes_process():
         raise NotStartedByDagsterError(
             "vidagg-step is a task that Dagster starts on Databricks. To compute by hand, use "
-            "`vidagg aggregate` or vidagg_dagster.engine.run.run_step."
+            "`vidagg aggregate` or vidagg_dagster.pipeline.run.run_step."
         )
     with (
         open_dagster_pipes(
@@ -47,7 +47,7 @@ def main() -> None:
         _log_to_dagster(pipes),
     ):
         # Spark takes its time to import, and Dagster should see the task open before.
-        from vidagg_dagster.engine.run import run_step
+        from vidagg_dagster.pipeline.run import run_step
         from vidagg_dagster.spark.cluster import cluster_session
 
         request = StepRequest.model_validate(pipes.get_extra(REQUEST))

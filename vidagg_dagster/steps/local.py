@@ -5,7 +5,7 @@ import os
 import dagster as dg
 
 from vidagg_dagster.core.contract import DayResult, StepRequest, StepResult
-from vidagg_dagster.engine.run import StepError, run_step
+from vidagg_dagster.pipeline.run import StepError, run_step
 from vidagg_dagster.sources.read import SourceError
 from vidagg_dagster.spark.session import (
     MEMORY_SETTING,

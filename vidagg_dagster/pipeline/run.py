@@ -33,11 +33,11 @@ from vidagg_dagster.core.schemas import (
     WATCH_INTERVALS,
     Table,
 )
-from vidagg_dagster.engine.inventory import record_inventory, take_inventory
 from vidagg_dagster.metrics import ingestion as events
 from vidagg_dagster.metrics import intervals, timeline
 from vidagg_dagster.metrics.engagement import duration_estimates, user_video_engagement
 from vidagg_dagster.metrics.lifetime import LifetimeUpdate, update_lifetime
+from vidagg_dagster.pipeline.inventory import record_inventory, take_inventory
 from vidagg_dagster.quality.evaluate import Facts, countable_ms, evaluate, with_day_before
 from vidagg_dagster.quality.report import measure_days, report_frame
 from vidagg_dagster.quality.rules import RULES

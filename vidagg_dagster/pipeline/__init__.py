@@ -1,0 +1,1 @@
+"""Steps: what each asset reads, computes, stores and validates."""

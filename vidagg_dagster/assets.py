@@ -37,8 +37,8 @@ from vidagg_dagster.partitions import (
     daily_partitions,
     days_of,
 )
+from vidagg_dagster.runners.runner import StepRunner
 from vidagg_dagster.settings import Settings
-from vidagg_dagster.steps.runner import StepRunner
 from vidagg_dagster.targets import POOL, retry_policy
 
 GROUP = "video_engagement"

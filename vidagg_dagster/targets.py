@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from vidagg_dagster.runners.local import LocalSteps
 from vidagg_dagster.settings import Settings, SettingsError
-from vidagg_dagster.steps.local import LocalSteps
 
 if TYPE_CHECKING:
     from vidagg_dagster.steps.databricks import DatabricksSteps

@@ -16,7 +16,7 @@ from dagster_pipes import (
 )
 
 from vidagg_dagster.core.contract import REQUEST, StepRequest
-from vidagg_dagster.steps.progress import day_line, summary_line
+from vidagg_dagster.runners.progress import day_line, summary_line
 
 MESSAGE_SECONDS = 5.0
 """Wait between two files of messages while the step runs."""

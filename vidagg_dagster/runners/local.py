@@ -6,6 +6,7 @@ import dagster as dg
 
 from vidagg_dagster.core.contract import DayResult, StepRequest, StepResult
 from vidagg_dagster.pipeline.run import StepError, run_step
+from vidagg_dagster.runners.progress import day_line, summary_line
 from vidagg_dagster.sources.read import SourceError
 from vidagg_dagster.spark.session import (
     MEMORY_SETTING,
@@ -13,7 +14,6 @@ from vidagg_dagster.spark.session import (
     engine_session,
     resolve_engine,
 )
-from vidagg_dagster.steps.progress import day_line, summary_line
 from vidagg_dagster.tables.delta_folder import require_writable, storage_fault
 from vidagg_dagster.tables.interface import TableConflictError, TableError
 

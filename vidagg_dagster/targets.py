@@ -12,7 +12,7 @@ from vidagg_dagster.runners.local import LocalSteps
 from vidagg_dagster.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
-    from vidagg_dagster.steps.databricks import DatabricksSteps
+    from vidagg_dagster.databricks.runner import DatabricksSteps
 
 POOL = "vidagg_tables"
 """Of every asset. `dagster.yaml` lets one run of it go at a time, so that runs never interleave."""
@@ -38,7 +38,7 @@ def databricks_steps(settings: Settings) -> "DatabricksSteps":
     """
     _require_databricks()
     from vidagg_dagster.databricks.compute import unknown_cluster_fields
-    from vidagg_dagster.steps.databricks import DatabricksSteps
+    from vidagg_dagster.databricks.runner import DatabricksSteps
 
     unknown = unknown_cluster_fields(settings.databricks_job_cluster)
     if unknown:

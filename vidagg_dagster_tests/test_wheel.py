@@ -56,7 +56,7 @@ def test_the_step_imports_from_the_wheel_with_dagster_blocked(wheel: Path) -> No
         "for name in ('dagster', 'dagster_databricks', 'databricks', 'deltalake', 'pysail'):\n"
         "    sys.modules[name] = None\n"
         "import vidagg_dagster.pipeline.run, vidagg_dagster.tables.catalog\n"
-        "import vidagg_dagster.aggregator, vidagg_dagster.steps.entrypoint as entry\n"
+        "import vidagg_dagster.aggregator, vidagg_dagster.databricks.entrypoint as entry\n"
         "print(entry.__file__)\n"
         "entry.main()\n"
     )

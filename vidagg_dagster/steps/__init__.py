@@ -1,1 +1,0 @@
-"""The seam that decides where a step runs: one request, one result, several runners."""

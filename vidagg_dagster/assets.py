@@ -38,7 +38,7 @@ from vidagg_dagster.partitions import (
     days_of,
 )
 from vidagg_dagster.runners.runner import StepRunner
-from vidagg_dagster.settings import Settings
+from vidagg_dagster.settings.model import Settings
 from vidagg_dagster.targets import POOL, retry_policy
 
 GROUP = "video_engagement"

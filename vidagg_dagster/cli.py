@@ -147,7 +147,7 @@ def _maintain_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _maintain(options: argparse.Namespace) -> int:
-    from vidagg_dagster.settings import SettingsError, load_settings
+    from vidagg_dagster.settings.model import SettingsError, load_settings
     from vidagg_dagster.tables.interface import TableError
     from vidagg_dagster.tables.retention import require_safe_retention
 

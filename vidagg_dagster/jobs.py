@@ -3,7 +3,7 @@
 import dagster as dg
 
 from vidagg_dagster.assets import GROUP
-from vidagg_dagster.settings import Settings
+from vidagg_dagster.settings.model import Settings
 
 daily_engagement = dg.define_asset_job(
     "daily_engagement",

@@ -4,7 +4,7 @@ from datetime import date, timedelta
 
 import dagster as dg
 
-from vidagg_dagster.settings import Settings
+from vidagg_dagster.settings.model import Settings
 
 LOOK_BACK = dg.TimeWindowPartitionMapping(start_offset=-1)
 """A day's sessions need the events of the day before as context: what was open at midnight.

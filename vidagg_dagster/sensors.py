@@ -20,7 +20,7 @@ from vidagg_dagster.assets import FOLLOW_UP
 from vidagg_dagster.core.contract import StepName
 from vidagg_dagster.core.schemas import RAW_EVENTS, TABLES
 from vidagg_dagster.jobs import daily_engagement
-from vidagg_dagster.settings import Settings
+from vidagg_dagster.settings.model import Settings
 
 LATE_SECONDS: Final = 60
 ALERT_SECONDS: Final = 30

@@ -6,9 +6,9 @@
 from pathlib import Path
 
 from vidagg_dagster.core.parameters import EngagementRules
-from vidagg_dagster.settings import Settings, allowed_values, default_text, variable_name
-from vidagg_dagster.settings_databricks import DatabricksSettings
-from vidagg_dagster.settings_operations import OperationsSettings
+from vidagg_dagster.settings.databricks import DatabricksSettings
+from vidagg_dagster.settings.model import Settings, allowed_values, default_text, variable_name
+from vidagg_dagster.settings.operations import OperationsSettings
 
 
 def _sections() -> tuple[tuple[str, list[str]], ...]:

@@ -34,7 +34,7 @@ from vidagg_dagster.alerts.outbox import (
 from vidagg_dagster.checks import check_specs
 from vidagg_dagster.core.contract import Severity, StepName
 from vidagg_dagster.sensors import OVERLAP_S, alerts
-from vidagg_dagster.settings import Settings, SettingsError
+from vidagg_dagster.settings.model import Settings, SettingsError
 from vidagg_dagster_tests.receivers import HANG, http_receiver, mail_receiver
 
 pytestmark = pytest.mark.runs

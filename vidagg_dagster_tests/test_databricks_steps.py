@@ -25,7 +25,7 @@ from vidagg_dagster.databricks.compute import DEFAULT_CLUSTER, Compute
 from vidagg_dagster.databricks.runner import JOB_PAGE, DatabricksSteps, run_name
 from vidagg_dagster.databricks.wheel import wheel_name
 from vidagg_dagster.quality.rules import RULES
-from vidagg_dagster.settings import Settings
+from vidagg_dagster.settings.model import Settings
 from vidagg_dagster_tests.fake_databricks.runs import Run
 from vidagg_dagster_tests.fake_databricks.server import TOKEN, Fault
 from vidagg_dagster_tests.fake_databricks.site import (

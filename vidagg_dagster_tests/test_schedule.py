@@ -13,7 +13,7 @@ from dagster._utils.schedules import schedule_execution_time_iterator
 from vidagg_dagster.assets import FOLLOW_UP, build_assets
 from vidagg_dagster.jobs import daily_engagement, daily_schedule
 from vidagg_dagster.sensors import alerts, late_events, late_runs, stretches
-from vidagg_dagster.settings import Settings
+from vidagg_dagster.settings.model import Settings
 
 pytestmark = pytest.mark.runs
 

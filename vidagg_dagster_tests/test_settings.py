@@ -11,7 +11,13 @@ import pytest
 
 from vidagg_dagster.core.contract import SourceSpec, TableStore
 from vidagg_dagster.core.parameters import EngagementRules
-from vidagg_dagster.settings import PREFIX, Settings, SettingsError, load_settings, variable_name
+from vidagg_dagster.settings.model import (
+    PREFIX,
+    Settings,
+    SettingsError,
+    load_settings,
+    variable_name,
+)
 from vidagg_dagster.settings_reference import env_example, settings_reference
 from vidagg_dagster.targets import databricks_steps
 
@@ -212,7 +218,7 @@ def test_the_example_file_is_valid_when_uncommented(tmp_path: Path) -> None:
 def test_importing_the_settings_reads_nothing(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("VIDAGG_ENGINE=nonsense\n")
     subprocess.run(
-        [sys.executable, "-c", "import vidagg_dagster.settings"],
+        [sys.executable, "-c", "import vidagg_dagster.settings.model"],
         check=True,
         cwd=tmp_path,
         env={**os.environ, "VIDAGG_TIMEZONE": "nonsense", "PYTHONPATH": str(REPO)},

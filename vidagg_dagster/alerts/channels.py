@@ -15,7 +15,7 @@ from typing import Final, Literal, Protocol
 
 from vidagg_dagster.alerts.message import Alert
 from vidagg_dagster.core.contract import Severity
-from vidagg_dagster.settings import Settings, SettingsError
+from vidagg_dagster.settings.model import Settings, SettingsError
 
 log = logging.getLogger(__name__)
 

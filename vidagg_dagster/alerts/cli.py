@@ -37,7 +37,7 @@ def add_commands(commands: Any) -> None:
 
 def _test(options: argparse.Namespace) -> int:
     from vidagg_dagster.alerts.channels import DeliveryError, channels
-    from vidagg_dagster.settings import SettingsError, load_settings
+    from vidagg_dagster.settings.model import SettingsError, load_settings
 
     try:
         settings = load_settings()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vidagg_dagster.settings import Settings
+    from vidagg_dagster.settings.model import Settings
 
 FAILED = 1
 BAD_INPUT = 2
@@ -43,7 +43,7 @@ def add_commands(commands: Any) -> None:
 
 def _deploy(options: argparse.Namespace) -> int:
     from vidagg_dagster.databricks.wheel import WheelError, build_wheel, require_wheel
-    from vidagg_dagster.settings import SettingsError, load_settings
+    from vidagg_dagster.settings.model import SettingsError, load_settings
     from vidagg_dagster.targets import databricks_steps
 
     try:
@@ -81,7 +81,7 @@ def remove_leftovers(settings: "Settings", retention_hours: int, *, dry_run: boo
     import time
 
     from vidagg_dagster.databricks.leftovers import Leftovers
-    from vidagg_dagster.settings import SettingsError
+    from vidagg_dagster.settings.model import SettingsError
     from vidagg_dagster.targets import databricks_steps
 
     try:

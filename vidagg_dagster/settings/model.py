@@ -29,8 +29,8 @@ from vidagg_dagster.core.contract import (
     require_event_columns,
 )
 from vidagg_dagster.core.parameters import EngagementRules
-from vidagg_dagster.settings_databricks import DatabricksSettings, incomplete, unreachable
-from vidagg_dagster.settings_operations import OperationsSettings
+from vidagg_dagster.settings.databricks import DatabricksSettings, incomplete, unreachable
+from vidagg_dagster.settings.operations import OperationsSettings
 
 PREFIX = "VIDAGG_"
 TEST_PREFIX = "VIDAGG_TEST_"

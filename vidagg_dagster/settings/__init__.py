@@ -1,0 +1,1 @@
+"""The settings: `VIDAGG_*` variables and `.env`, checked as a whole."""

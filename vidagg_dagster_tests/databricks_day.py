@@ -7,13 +7,13 @@ from pathlib import Path
 import dagster as dg
 from databricks.sdk import WorkspaceClient
 
-from vidagg_dagster.assets import build_assets
 from vidagg_dagster.core.contract import StepName
 from vidagg_dagster.databricks.compute import Compute
 from vidagg_dagster.databricks.deploy import Deployment, Finding
 from vidagg_dagster.databricks.runner import JOB_PAGE
+from vidagg_dagster.defs.assets import build_assets
+from vidagg_dagster.defs.targets import databricks_steps
 from vidagg_dagster.settings.model import Settings
-from vidagg_dagster.targets import databricks_steps
 from vidagg_dagster_tests.small_site import FIRST_DAY, day, write_site
 
 

@@ -31,9 +31,9 @@ from vidagg_dagster.alerts.outbox import (
     accept,
     deliver,
 )
-from vidagg_dagster.checks import check_specs
 from vidagg_dagster.core.contract import Severity, StepName
-from vidagg_dagster.sensors import OVERLAP_S, alerts
+from vidagg_dagster.defs.checks import check_specs
+from vidagg_dagster.defs.sensors import OVERLAP_S, alerts
 from vidagg_dagster.settings.model import Settings, SettingsError
 from vidagg_dagster_tests.receivers import HANG, http_receiver, mail_receiver
 
@@ -521,7 +521,7 @@ class Bell:
 
 @pytest.fixture
 def yesterday_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vidagg_dagster.sensors.missing_days", lambda *_: iter(()))
+    monkeypatch.setattr("vidagg_dagster.defs.sensors.missing_days", lambda *_: iter(()))
 
 
 @pytest.mark.usefixtures("yesterday_is_there")

@@ -14,7 +14,6 @@ import pytest
 from dagster._core.definitions.freshness import CronFreshnessPolicy
 from pyspark.sql import SparkSession
 
-from vidagg_dagster.assets import GROUP, OWNERS, build_assets
 from vidagg_dagster.core.contract import DayResult, StepName, StepResult
 from vidagg_dagster.core.lineage import PLAYER_EVENTS, VIDEO_METADATA
 from vidagg_dagster.core.schemas import (
@@ -28,6 +27,7 @@ from vidagg_dagster.core.schemas import (
     USER_VIDEO_ENGAGEMENT,
     Table,
 )
+from vidagg_dagster.defs.assets import GROUP, OWNERS, build_assets
 from vidagg_dagster.pipeline.run import open_tables
 from vidagg_dagster.quality.rules import RULES
 from vidagg_dagster.runners.local import LocalSteps

@@ -19,11 +19,11 @@ import dagster as dg
 import pytest
 from databricks.sdk.service.jobs import SubmitTask
 
-from vidagg_dagster.assets import build_assets
 from vidagg_dagster.core.contract import StepName, StepRequest
 from vidagg_dagster.databricks.compute import DEFAULT_CLUSTER, Compute
 from vidagg_dagster.databricks.runner import JOB_PAGE, DatabricksSteps, run_name
 from vidagg_dagster.databricks.wheel import wheel_name
+from vidagg_dagster.defs.assets import build_assets
 from vidagg_dagster.quality.rules import RULES
 from vidagg_dagster.settings.model import Settings
 from vidagg_dagster_tests.fake_databricks.runs import Run

@@ -10,9 +10,9 @@ import dagster as dg
 import pytest
 from dagster._utils.schedules import schedule_execution_time_iterator
 
-from vidagg_dagster.assets import FOLLOW_UP, build_assets
-from vidagg_dagster.jobs import daily_engagement, daily_schedule
-from vidagg_dagster.sensors import alerts, late_events, late_runs, stretches
+from vidagg_dagster.defs.assets import FOLLOW_UP, build_assets
+from vidagg_dagster.defs.jobs import daily_engagement, daily_schedule
+from vidagg_dagster.defs.sensors import alerts, late_events, late_runs, stretches
 from vidagg_dagster.settings.model import Settings
 
 pytestmark = pytest.mark.runs

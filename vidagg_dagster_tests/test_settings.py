@@ -11,6 +11,7 @@ import pytest
 
 from vidagg_dagster.core.contract import SourceSpec, TableStore
 from vidagg_dagster.core.parameters import EngagementRules
+from vidagg_dagster.defs.targets import databricks_steps
 from vidagg_dagster.settings.model import (
     PREFIX,
     Settings,
@@ -19,7 +20,6 @@ from vidagg_dagster.settings.model import (
     variable_name,
 )
 from vidagg_dagster.settings_reference import env_example, settings_reference
-from vidagg_dagster.targets import databricks_steps
 
 REPO = Path(__file__).parent.parent
 

@@ -54,7 +54,7 @@ class DailyRun:
         import dagster as dg
 
         from vidagg_dagster.definitions import defs
-        from vidagg_dagster.jobs import daily_engagement
+        from vidagg_dagster.defs.jobs import daily_engagement
 
         job = defs().resolve_job_def(daily_engagement.name)
         name = first.isoformat()

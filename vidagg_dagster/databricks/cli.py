@@ -43,8 +43,8 @@ def add_commands(commands: Any) -> None:
 
 def _deploy(options: argparse.Namespace) -> int:
     from vidagg_dagster.databricks.wheel import WheelError, build_wheel, require_wheel
+    from vidagg_dagster.defs.targets import databricks_steps
     from vidagg_dagster.settings.model import SettingsError, load_settings
-    from vidagg_dagster.targets import databricks_steps
 
     try:
         settings = load_settings()
@@ -81,8 +81,8 @@ def remove_leftovers(settings: "Settings", retention_hours: int, *, dry_run: boo
     import time
 
     from vidagg_dagster.databricks.leftovers import Leftovers
+    from vidagg_dagster.defs.targets import databricks_steps
     from vidagg_dagster.settings.model import SettingsError
-    from vidagg_dagster.targets import databricks_steps
 
     try:
         databricks_steps(settings)

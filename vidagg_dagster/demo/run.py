@@ -112,7 +112,7 @@ def _materialize(days: tuple[date, ...]) -> Counter[str]:
     """
     # Reads the settings, so not before the environment is the demo's.
     from vidagg_dagster.definitions import defs
-    from vidagg_dagster.jobs import daily_engagement
+    from vidagg_dagster.defs.jobs import daily_engagement
 
     job = defs().resolve_job_def(daily_engagement.name)
     checks: Counter[str] = Counter()

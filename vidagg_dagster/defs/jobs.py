@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from vidagg_dagster.assets import GROUP
+from vidagg_dagster.defs.assets import GROUP
 from vidagg_dagster.settings.model import Settings
 
 daily_engagement = dg.define_asset_job(

@@ -16,10 +16,10 @@ from vidagg_dagster.alerts.causes import due_days, ended_runs, missing_days, of_
 from vidagg_dagster.alerts.channels import channels
 from vidagg_dagster.alerts.message import Alert
 from vidagg_dagster.alerts.outbox import Outbox, accept, deliver
-from vidagg_dagster.assets import FOLLOW_UP
 from vidagg_dagster.core.contract import StepName
 from vidagg_dagster.core.schemas import RAW_EVENTS, TABLES
-from vidagg_dagster.jobs import daily_engagement
+from vidagg_dagster.defs.assets import FOLLOW_UP
+from vidagg_dagster.defs.jobs import daily_engagement
 from vidagg_dagster.settings.model import Settings
 
 LATE_SECONDS: Final = 60

@@ -11,7 +11,6 @@ from typing import Any
 
 import dagster as dg
 
-from vidagg_dagster.checks import check_results, check_specs, report_days
 from vidagg_dagster.core.contract import (
     EVENT_COLUMNS,
     LateReport,
@@ -30,16 +29,17 @@ from vidagg_dagster.core.schemas import (
     WATCH_INTERVALS,
     Table,
 )
-from vidagg_dagster.partitions import (
+from vidagg_dagster.defs.checks import check_results, check_specs, report_days
+from vidagg_dagster.defs.partitions import (
     LOOK_BACK,
     backfill_policy,
     by_deadline,
     daily_partitions,
     days_of,
 )
+from vidagg_dagster.defs.targets import POOL, retry_policy
 from vidagg_dagster.runners.runner import StepRunner
 from vidagg_dagster.settings.model import Settings
-from vidagg_dagster.targets import POOL, retry_policy
 
 GROUP = "video_engagement"
 OWNERS = ["team:data"]

@@ -611,7 +611,7 @@ def test_a_cursor_of_another_version_starts_anew(instance: dg.DagsterInstance) -
 
 def command(tmp_path: Path, *arguments: str, **variables: str) -> tuple[int, str, str]:
     done = subprocess.run(
-        [sys.executable, "-m", "vidagg_dagster.cli", "alert", "test", *arguments],
+        [sys.executable, "-m", "vidagg_dagster.cli.main", "alert", "test", *arguments],
         env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), **variables},
         cwd=tmp_path,
         capture_output=True,

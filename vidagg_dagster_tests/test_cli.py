@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from vidagg_dagster.cli import main
+from vidagg_dagster.cli.main import main
 from vidagg_dagster_tests import peter
 from vidagg_dagster_tests.conftest import require
 
@@ -19,7 +19,7 @@ def vidagg(
     *arguments: str | Path, env: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "vidagg_dagster.cli", *map(str, arguments)],
+        [sys.executable, "-m", "vidagg_dagster.cli.main", *map(str, arguments)],
         capture_output=True,
         text=True,
         env=os.environ | (env or {}),

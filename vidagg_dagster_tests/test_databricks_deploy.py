@@ -11,7 +11,7 @@ import pytest
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.errors import DatabricksError, NotFound
 
-from vidagg_dagster.cli import main
+from vidagg_dagster.cli.main import main
 from vidagg_dagster.databricks.wheel import wheel_name
 from vidagg_dagster_tests.fake_databricks.catalog import USER
 from vidagg_dagster_tests.fake_databricks.server import TOKEN

@@ -195,7 +195,7 @@ def test_a_backfill_from_the_ui_gives_the_rows_of_a_local_run(
         "VIDAGG_DATABRICKS_RETRIES": "0",
     }
     deployed = subprocess.run(
-        [sys.executable, "-m", "vidagg_dagster.cli", "databricks", "deploy"],
+        [sys.executable, "-m", "vidagg_dagster.cli.main", "databricks", "deploy"],
         cwd=site.folder,
         env=environment,
         capture_output=True,

@@ -32,7 +32,7 @@ def demo(folder: Path) -> str:
     }
     result = subprocess.run(
         [
-            *(sys.executable, "-m", "vidagg_dagster.cli", "demo", "--folder", str(folder)),
+            *(sys.executable, "-m", "vidagg_dagster.cli.main", "demo", "--folder", str(folder)),
             *("--engine", SAIL, "--days", str(DAYS), "--viewers", "20"),
         ],
         capture_output=True,

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from vidagg_dagster.cli import main
+from vidagg_dagster.cli.main import main
 from vidagg_dagster.core.contract import Severity
 from vidagg_dagster.core.schemas import TABLES
 from vidagg_dagster.metrics_page import PAGE, with_generated_parts

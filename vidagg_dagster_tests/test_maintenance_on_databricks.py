@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from vidagg_dagster.cli import main
+from vidagg_dagster.cli.main import main
 from vidagg_dagster_tests.fake_databricks.site import Databricks, configured
 
 WEEK = 7 * 24 * 3600

@@ -257,7 +257,7 @@ def rewritten(site: Site, spark: SparkSession, times: int) -> None:
 
 def command(site: Site, *arguments: str) -> tuple[int, str]:
     done = subprocess.run(
-        [sys.executable, "-m", "vidagg_dagster.cli", "maintain", *arguments],
+        [sys.executable, "-m", "vidagg_dagster.cli.main", "maintain", *arguments],
         env={"PATH": os.environ["PATH"], "VIDAGG_DATA_ROOT": str(site.tables)},
         cwd=site.folder,
         capture_output=True,

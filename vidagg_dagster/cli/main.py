@@ -11,10 +11,10 @@ from zoneinfo import available_timezones
 
 from pydantic import ValidationError
 
-from vidagg_dagster.alerts import cli as alert_commands
+from vidagg_dagster.cli import alert as alert_commands
+from vidagg_dagster.cli import databricks as databricks_commands
 from vidagg_dagster.core.contract import SourceSpec, parse_columns
 from vidagg_dagster.core.parameters import EngagementRules
-from vidagg_dagster.databricks import cli as databricks_commands
 
 BAD_INPUT = 2
 """Exit code for arguments and files that cannot be used."""
@@ -281,7 +281,7 @@ class BadInputError(ValueError):
 
 def _aggregate(options: argparse.Namespace) -> int:
     # Spark takes a second to import; wrong arguments are answered before that.
-    from vidagg_dagster.output import OutputError, check_output, write_output
+    from vidagg_dagster.cli.output import OutputError, check_output, write_output
 
     try:
         check_output(options.output)

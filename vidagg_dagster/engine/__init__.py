@@ -1,1 +1,0 @@
-"""The event -> engagement arithmetic: pure PySpark DataFrame functions. Imports no Dagster."""

@@ -76,8 +76,8 @@ format: $(DEV) ## Rewrite the files in the house style
 	$(BIN)/ruff format .
 
 docs: $(DEV) ## Write the generated pages anew
-	$(BIN)/python -m vidagg_dagster.settings_reference
-	$(BIN)/python -m vidagg_dagster.metrics_page
+	$(BIN)/python -m tools.settings_reference
+	$(BIN)/python -m tools.metrics_page
 
 clean: ## Remove everything that the targets above made
 	rm -rf $(VENV) demo_data benchmark_data build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

@@ -14,7 +14,7 @@ import yaml
 from vidagg_dagster.cli.main import main
 from vidagg_dagster.core.contract import Severity
 from vidagg_dagster.core.schemas import TABLES
-from vidagg_dagster.metrics_page import PAGE, with_generated_parts
+from tools.metrics_page import PAGE, with_generated_parts
 from vidagg_dagster.quality.rules import RULES
 from vidagg_dagster_tests import peter
 from vidagg_dagster_tests.dagster_ui import free_port, serving

@@ -19,7 +19,7 @@ from vidagg_dagster.settings.model import (
     load_settings,
     variable_name,
 )
-from vidagg_dagster.settings_reference import env_example, settings_reference
+from tools.settings_reference import env_example, settings_reference
 
 REPO = Path(__file__).parent.parent
 
@@ -197,7 +197,7 @@ def test_settings_that_contradict_each_other_are_named_together(
 
 
 def test_the_reference_pages_are_up_to_date() -> None:
-    """`python -m vidagg_dagster.settings_reference` writes them anew."""
+    """`python -m tools.settings_reference` writes them anew."""
     assert (REPO / "docs" / "settings.md").read_text(encoding="utf-8") == settings_reference()
     assert (REPO / ".env.example").read_text(encoding="utf-8") == env_example()
 

@@ -1,7 +1,7 @@
 """Every setting once: read from `VIDAGG_*` variables and `.env`, checked as a whole, documented.
 
 Nothing is read when this module is imported; `load_settings()` reads. The reference of
-all settings is made by `settings_reference.py`.
+all settings is made by `tools/settings_reference.py`.
 """
 
 import difflib

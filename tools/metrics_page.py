@@ -1,4 +1,4 @@
-"""The generated part of `docs/metrics.md`: `python -m vidagg_dagster.metrics_page` writes it.
+"""The generated part of `docs/metrics.md`: `python -m tools.metrics_page` writes it.
 
 The text around it is written by hand; what is declared in code is never copied by hand.
 """

@@ -1,0 +1,1 @@
+"""Generators of reference pages. Not part of the wheel."""

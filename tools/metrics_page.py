@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pyspark.sql import types as T
 
-from vidagg_dagster.core.schemas import TABLES, Table
+from vidagg_dagster.core.schemas import TABLES, TableSpec
 
 PAGE = Path("docs", "metrics.md")
 
@@ -37,7 +37,7 @@ def _tables() -> Iterator[str]:
         yield from _table(table)
 
 
-def _table(table: Table) -> Iterator[str]:
+def _table(table: TableSpec) -> Iterator[str]:
     yield f"### `{table.name}`"
     yield ""
     yield table.doc

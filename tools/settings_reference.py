@@ -5,14 +5,14 @@
 
 from pathlib import Path
 
-from vidagg_dagster.core.parameters import EngagementRules
+from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.settings.databricks import DatabricksSettings
 from vidagg_dagster.settings.model import Settings, allowed_values, default_text, variable_name
 from vidagg_dagster.settings.operations import OperationsSettings
 
 
 def _sections() -> tuple[tuple[str, list[str]], ...]:
-    rules = list(EngagementRules.model_fields)
+    rules = list(EngagementParameters.model_fields)
     databricks = list(DatabricksSettings.model_fields)
     operations = list(OperationsSettings.model_fields)
     others = {*rules, *databricks, *operations}

@@ -22,7 +22,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from vidagg_dagster.core.contract import SourceSpec
-from vidagg_dagster.core.parameters import EngagementRules
+from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.core.schemas import AGGREGATED_ENGAGEMENT, EVENT_DATE
 from vidagg_dagster.metrics.engagement import QUALITY_FLAGS, TIERS
 from vidagg_dagster.metrics.ingestion import accepted, classify
@@ -105,7 +105,7 @@ class VideoEngagementAggregator:
         output_table: str = AGGREGATED_ENGAGEMENT.name,
         video_metadata_table: str | Path | DataFrame | None = None,
         *,
-        rules: EngagementRules | None = None,
+        parameters: EngagementParameters | None = None,
         timezone: str = "UTC",
         source_timezone: str = "UTC",
         timestamp_unit: Literal["s", "ms", "us", "ns"] | None = None,
@@ -117,7 +117,7 @@ class VideoEngagementAggregator:
         self.input_table = input_table
         self.output_table = output_table
         self.video_metadata_table = video_metadata_table
-        self.rules = rules or EngagementRules()
+        self.parameters = parameters or EngagementParameters()
         self.timezone = timezone
         self.source_timezone = source_timezone
         self.timestamp_unit = timestamp_unit
@@ -315,7 +315,7 @@ class VideoEngagementAggregator:
         daily = daily_engagement(
             events.where(_Days(context, days.end).contain(F.col(EVENT_DATE))),
             self._videos(),
-            rules=self.rules,
+            parameters=self.parameters,
             timezone=self.timezone,
             run_time=run_time,
             unique=unique,
@@ -340,7 +340,7 @@ class VideoEngagementAggregator:
     def _merged(self, daily: DataFrame, run_time: datetime, *, unique: bool) -> DataFrame:
         return merge_days(
             daily,
-            rules=self.rules,
+            parameters=self.parameters,
             run_time=run_time,
             estimate=self.estimate_missing_durations,
             unique=unique,

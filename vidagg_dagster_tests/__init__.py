@@ -1,1 +1,0 @@
-core / unity_catalog.py

@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-START_SECONDS = 120
-BACKFILL_SECONDS = 600
+START_S = 120
+BACKFILL_S = 600
 
 
 def free_port() -> int:
@@ -56,11 +56,11 @@ def serving(
     """Runs a command that serves Dagster's UI at `port`; gives the address once it answers."""
     address = f"http://127.0.0.1:{port}"
     with process(command, cwd=cwd, env=env) as (server, log):
-        deadline = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + START_S
         while not _answers(address):
             assert server.poll() is None, f"{command} ended:\n{log.read_text()[-3000:]}"
             if time.monotonic() > deadline:
-                pytest.fail(f"no UI after {START_SECONDS} s:\n{log.read_text()[-3000:]}")
+                pytest.fail(f"no UI after {START_S} s:\n{log.read_text()[-3000:]}")
             time.sleep(1)
         yield address
 
@@ -140,13 +140,13 @@ class Ui:
 
     def ended(self, backfill: str) -> Any:
         """The state of a backfill once it has ended."""
-        deadline = time.monotonic() + BACKFILL_SECONDS
+        deadline = time.monotonic() + BACKFILL_S
         while time.monotonic() < deadline:
             found = self.state(backfill)
             if found["status"] not in ("REQUESTED", "CANCELING", "COMPLETING", "FAILING"):
                 return found
             time.sleep(1)
-        pytest.fail(f"the backfill did not end within {BACKFILL_SECONDS} s: {found}")
+        pytest.fail(f"the backfill did not end within {BACKFILL_S} s: {found}")
 
     def terminate(self, run: str) -> None:
         """Terminates a run, as the button of its page does."""

@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 
-from vidagg_dagster.core.parameters import EngagementRules
+from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.core.schemas import RAW_EVENTS
 from vidagg_dagster.metrics.engagement import user_video_engagement
 from vidagg_dagster.metrics.timeline import sessions
@@ -16,7 +16,7 @@ from vidagg_dagster_tests.arrow import frame_of, rows_of
 from vidagg_dagster_tests.reference import (
     Event,
     IntervalRow,
-    ReferenceRules,
+    ReferenceParameters,
     Row,
     SessionRow,
     Settled,
@@ -96,23 +96,27 @@ class Computed:
         events: Sequence[Event],
         durations: Mapping[str, int],
         *,
-        rules: EngagementRules | None = None,
+        parameters: EngagementParameters | None = None,
         timezone: str = "UTC",
         days: Sequence[date] | None = None,
         kernels: Kernels | None = None,
     ) -> None:
-        self.rules = rules or EngagementRules()
+        self.parameters = parameters or EngagementParameters()
         self.videos = videos_frame(spark, durations)
         self.sessions = sessions(
             events_frame(spark, events, timezone),
             self.videos,
             days=days,
-            rules=self.rules,
+            parameters=self.parameters,
             timezone=timezone,
             kernels=kernels,
         )
         self.daily = user_video_engagement(
-            self.sessions, self.videos, rules=self.rules, run_time=RUN_TIME, kernels=kernels
+            self.sessions,
+            self.videos,
+            parameters=self.parameters,
+            run_time=RUN_TIME,
+            kernels=kernels,
         )
 
 
@@ -132,9 +136,11 @@ def session_rows(frame: DataFrame) -> list[SessionRow]:
     )
 
 
-def reference_row(row: Row, duration_ms: int | None, rules: ReferenceRules) -> dict[str, Any]:
+def reference_row(
+    row: Row, duration_ms: int | None, parameters: ReferenceParameters
+) -> dict[str, Any]:
     """What the engine must publish for a reference row, in the engine's own shapes."""
-    expected = dict(published(row, duration_ms, None, rules))
+    expected = dict(published(row, duration_ms, None, parameters))
     expected["watchedIntervals"] = [
         {"startMs": start, "endMs": end} for start, end in expected["watchedIntervals"]
     ]
@@ -142,10 +148,11 @@ def reference_row(row: Row, duration_ms: int | None, rules: ReferenceRules) -> d
 
 
 def settled_rows(
-    settled: Settled, durations: Mapping[str, int], rules: ReferenceRules
+    settled: Settled, durations: Mapping[str, int], parameters: ReferenceParameters
 ) -> dict[tuple[str, str, date], dict[str, Any]]:
     return {
-        key: reference_row(row, durations.get(key[1]), rules) for key, row in settled.daily.items()
+        key: reference_row(row, durations.get(key[1]), parameters)
+        for key, row in settled.daily.items()
     }
 
 

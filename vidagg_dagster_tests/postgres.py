@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-START_SECONDS = 60
+START_S = 60
 MISSING = "PostgreSQL is not installed (apt-get install postgresql)"
 
 
@@ -115,7 +115,7 @@ def running() -> Iterator[Postgres]:
 def _wait(port: int, user: str) -> None:
     import psycopg2
 
-    deadline = time.monotonic() + START_SECONDS
+    deadline = time.monotonic() + START_S
     while True:
         try:
             psycopg2.connect(host="127.0.0.1", port=port, dbname="postgres", user=user).close()

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from pyspark.sql import DataFrame, SparkSession
 
 from vidagg_dagster.core.contract import SourceSpec
-from vidagg_dagster.core.parameters import EngagementRules
+from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.metrics.ingestion import accepted, classify
 from vidagg_dagster.metrics.intervals import watch_intervals
 from vidagg_dagster.metrics.timeline import sessions
@@ -177,7 +177,7 @@ def credited(spark: SparkSession, events: Path = EVENTS) -> Credited:
         accepted(classified(spark, events)),
         read_videos(spark, str(VIDEOS)),
         days=None,
-        rules=EngagementRules(),
+        parameters=EngagementParameters(),
         timezone="UTC",
     ).toArrow()
     rows = watch_intervals(spark.createDataFrame(told)).toArrow().to_pylist()

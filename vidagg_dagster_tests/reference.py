@@ -54,7 +54,7 @@ class Event:
 
 
 @dataclass(frozen=True)
-class ReferenceRules:
+class ReferenceParameters:
     """The thresholds of the metric definitions, with their published defaults."""
 
     session_timeout_ms: int = 1_800_000
@@ -78,7 +78,7 @@ class ReferenceRules:
     position_limit_percent: int = 110
 
 
-DEFAULT_RULES = ReferenceRules()
+DEFAULT_PARAMETERS = ReferenceParameters()
 
 
 @dataclass
@@ -272,10 +272,10 @@ class _Step:
         return self.event.name in STOPS
 
 
-def _exceeds(event: Event, duration: int | None, rules: ReferenceRules) -> bool:
+def _exceeds(event: Event, duration: int | None, parameters: ReferenceParameters) -> bool:
     if duration is None:
         return False
-    return 100 * event.position_ms > rules.position_limit_percent * duration
+    return 100 * event.position_ms > parameters.position_limit_percent * duration
 
 
 def _in_order(events: Sequence[Event], duration: int | None, timezone: str) -> list[_Step]:
@@ -315,7 +315,7 @@ def _in_order(events: Sequence[Event], duration: int | None, timezone: str) -> l
 
 
 def _pair_credit(
-    a: _Step, b: _Step, c: _Step | None, duration: int | None, rules: ReferenceRules
+    a: _Step, b: _Step, c: _Step | None, duration: int | None, parameters: ReferenceParameters
 ) -> _Credit | None:
     """What the pair (a, b) deserves before any cut of its session; `c` follows `b`."""
     if not a.playing_after:
@@ -323,22 +323,22 @@ def _pair_credit(
     dp = b.position - a.position
     dt = milliseconds(a.us, b.us)
     known_rates = [rate for rate in (a.event.rate, b.event.rate) if rate is not None]
-    rate = max(known_rates) if known_rates else rules.max_playback_rate
-    bound = rate * dt + rules.tolerance_ms
+    rate = max(known_rates) if known_rates else parameters.max_playback_rate
+    bound = rate * dt + parameters.tolerance_ms
 
     def clipped(limits: list[int]) -> _Credit:
         end = min([a.position + dt, *limits])
         return _Credit("clipped", a.position, end, end - a.position)
 
     end_of_video = [] if duration is None else [duration]
-    may_repair = rules.repair_seeks and dt <= rules.session_timeout_ms
+    may_repair = parameters.repair_seeks and dt <= parameters.session_timeout_ms
     is_drag = (
         b.stops
         and c is not None
         and c.event.name == "video_seek"
         and c.day == b.day
-        and milliseconds(b.us, c.us) <= rules.drag_window_ms
-        and abs(c.position - b.position) <= rules.drag_window_ms
+        and milliseconds(b.us, c.us) <= parameters.drag_window_ms
+        and abs(c.position - b.position) <= parameters.drag_window_ms
     )
     if may_repair and is_drag:
         return clipped(end_of_video)
@@ -348,19 +348,19 @@ def _pair_credit(
             return _Credit("observed", a.position, b.position, dt)
         if not b.starts:
             return _Credit("heartbeat", a.position, b.position, dt)
-        if dp >= 0.5 * dt - rules.tolerance_ms:
+        if dp >= 0.5 * dt - parameters.tolerance_ms:
             return _Credit("bridged", a.position, b.position, dt)
         return None
 
     if may_repair and dp > bound:
         return clipped([b.position, *end_of_video])
-    if may_repair and dp < -rules.seek_back_ms:
+    if may_repair and dp < -parameters.seek_back_ms:
         return clipped(end_of_video)
     return None
 
 
 def _session_starts(
-    instants: Sequence[int], credit_at: Mapping[int, int], rules: ReferenceRules
+    instants: Sequence[int], credit_at: Mapping[int, int], parameters: ReferenceParameters
 ) -> dict[int, int]:
     """For every instant of a (user, sessionId) the first instant of the session it lies in."""
     start_of: dict[int, int] = {}
@@ -371,14 +371,16 @@ def _session_starts(
             start = instant
         else:
             idle = milliseconds(previous, instant) - credit_at.get(instant, 0)
-            if idle > rules.session_timeout_ms:
+            if idle > parameters.session_timeout_ms:
                 start = instant
         start_of[instant] = start
         previous = instant
     return start_of
 
 
-def _count_skips(row: Row, visit: Sequence[_Step], day: date, rules: ReferenceRules) -> None:
+def _count_skips(
+    row: Row, visit: Sequence[_Step], day: date, parameters: ReferenceParameters
+) -> None:
     last_stop: _Step | None = None
     for index, b in enumerate(visit):
         reference: int | None = None
@@ -395,9 +397,9 @@ def _count_skips(row: Row, visit: Sequence[_Step], day: date, rules: ReferenceRu
             else:
                 reference = last_stop.position
         if reference is not None and b.day == day:
-            if b.position - reference > rules.forward_skip_ms:
+            if b.position - reference > parameters.forward_skip_ms:
                 row.forward_skips += 1
-            if b.position - reference < -rules.backward_skip_ms and not replay:
+            if b.position - reference < -parameters.backward_skip_ms and not replay:
                 row.backward_skips += 1
         if b.stops:
             last_stop = b
@@ -419,11 +421,11 @@ def _count_pauses_and_completions(row: Row, visit: Sequence[_Step], day: date) -
 
 
 def _tail(
-    start: _Step, later: int | None, duration: int | None, rules: ReferenceRules
+    start: _Step, later: int | None, duration: int | None, parameters: ReferenceParameters
 ) -> tuple[int, int]:
     """Upper bound (ms) of what was watched after an open start, and the instant that settles it."""
-    bounds = [rules.session_timeout_ms]
-    settled = start.us + rules.session_timeout_ms * 1000
+    bounds = [parameters.session_timeout_ms]
+    settled = start.us + parameters.session_timeout_ms * 1000
     if duration is not None:
         bounds.append(duration - start.position)
     if later is not None:
@@ -439,7 +441,7 @@ def _settle_session(
     events: Sequence[Event],
     day: date,
     durations: Mapping[str, int],
-    rules: ReferenceRules,
+    parameters: ReferenceParameters,
     timezone: str,
 ) -> None:
     """Add to `settled` what `day` settles, of one user and sessionId.
@@ -455,18 +457,18 @@ def _settle_session(
     credit_at: dict[int, int] = defaultdict(int)
     for video, of_video in by_video.items():
         duration = durations.get(video)
-        believable = [event for event in of_video if not _exceeds(event, duration, rules)]
+        believable = [event for event in of_video if not _exceeds(event, duration, parameters)]
         steps = _in_order(believable, duration, timezone)
         for index in range(1, len(steps)):
             after = steps[index + 1] if index + 1 < len(steps) else None
-            credit = _pair_credit(steps[index - 1], steps[index], after, duration, rules)
+            credit = _pair_credit(steps[index - 1], steps[index], after, duration, parameters)
             steps[index].credit = credit
             if credit is not None and credit.evidence != "clipped":
                 instant = steps[index].us
                 credit_at[instant] = max(credit_at[instant], credit.length)
         timelines[video] = steps
 
-    start_of = _session_starts([event.us for event in events], credit_at, rules)
+    start_of = _session_starts([event.us for event in events], credit_at, parameters)
     for steps in timelines.values():
         for step in steps:
             step.session_start = start_of[step.us]
@@ -492,7 +494,7 @@ def _settle_session(
                 row.session_duration_ms = milliseconds(visit[0].us, own[-1].us)
                 if before:
                     row.session_duration_ms -= milliseconds(visit[0].us, before[-1].us)
-            _count_skips(row, visit, day, rules)
+            _count_skips(row, visit, day, parameters)
             _count_pauses_and_completions(row, visit, day)
             for a, b in pairwise(visit):
                 if b.day == day and b.credit is not None and b.credit.length > 0:
@@ -519,7 +521,7 @@ def _settle_session(
                 later = [us for us in start_of if us > visit[-1].us]
                 later = [us for us in later if start_of[us] == session_start]
                 next_instant = min(later) if later else None
-                tail, settled_us = _tail(visit[-1], next_instant, durations.get(video), rules)
+                tail, settled_us = _tail(visit[-1], next_instant, durations.get(video), parameters)
                 if day_of(settled_us, timezone) == day:
                     row.open_ended_count = 1
                     row.tail_ms = tail
@@ -556,7 +558,7 @@ def _settle_session(
 def settle(
     events: Iterable[Event],
     durations: Mapping[str, int],
-    rules: ReferenceRules = DEFAULT_RULES,
+    parameters: ReferenceParameters = DEFAULT_PARAMETERS,
     timezone: str = "UTC",
 ) -> Settled:
     """All three tables of some events, day by day, each day from itself and the day before."""
@@ -567,14 +569,14 @@ def settle(
     for event in kept:
         day = day_of(event.us, timezone)
         by_session.setdefault((event.user, event.session), {}).setdefault(day, []).append(event)
-        if _exceeds(event, known.get(event.video), rules):
+        if _exceeds(event, known.get(event.video), parameters):
             exceeding[event.user, event.video, day] += 1
 
     settled = Settled()
     for days in by_session.values():
         for day in sorted(set(days) | {day + ONE_DAY for day in days}):
             visible = days.get(day - ONE_DAY, []) + days.get(day, [])
-            _settle_session(settled, visible, day, known, rules, timezone)
+            _settle_session(settled, visible, day, known, parameters, timezone)
     for key, row in settled.daily.items():
         row.exceeding_count = exceeding[key]
     return settled
@@ -583,31 +585,31 @@ def settle(
 def daily_rows(
     events: Iterable[Event],
     durations: Mapping[str, int],
-    rules: ReferenceRules = DEFAULT_RULES,
+    parameters: ReferenceParameters = DEFAULT_PARAMETERS,
     timezone: str = "UTC",
 ) -> DailyRows:
     """One row per user, video and day."""
-    return settle(events, durations, rules, timezone).daily
+    return settle(events, durations, parameters, timezone).daily
 
 
 def session_rows(
     events: Iterable[Event],
     durations: Mapping[str, int],
-    rules: ReferenceRules = DEFAULT_RULES,
+    parameters: ReferenceParameters = DEFAULT_PARAMETERS,
     timezone: str = "UTC",
 ) -> list[SessionRow]:
     """One row per session and day, sorted."""
-    return sorted(settle(events, durations, rules, timezone).sessions)
+    return sorted(settle(events, durations, parameters, timezone).sessions)
 
 
 def interval_rows(
     events: Iterable[Event],
     durations: Mapping[str, int],
-    rules: ReferenceRules = DEFAULT_RULES,
+    parameters: ReferenceParameters = DEFAULT_PARAMETERS,
     timezone: str = "UTC",
 ) -> list[IntervalRow]:
     """One row per credited interval, sorted."""
-    return sorted(settle(events, durations, rules, timezone).intervals)
+    return sorted(settle(events, durations, parameters, timezone).intervals)
 
 
 def merge(rows: Iterable[Row]) -> Row:
@@ -644,13 +646,13 @@ def estimated_durations(daily: DailyRows) -> dict[str, int]:
     return {video: position for video, position in largest.items() if position > 0}
 
 
-def _tier(score: float, rules: ReferenceRules) -> str:
+def _tier(score: float, parameters: ReferenceParameters) -> str:
     hundredths = round(score * 100)
-    if hundredths >= rules.high_tier_score * 100:
+    if hundredths >= parameters.high_tier_score * 100:
         return "High"
-    if hundredths >= rules.medium_tier_score * 100:
+    if hundredths >= parameters.medium_tier_score * 100:
         return "Medium"
-    if hundredths >= rules.low_tier_score * 100:
+    if hundredths >= parameters.low_tier_score * 100:
         return "Low"
     return "Minimal"
 
@@ -659,7 +661,7 @@ def published(
     row: Row,
     duration_ms: int | None,
     title: str | None = None,
-    rules: ReferenceRules = DEFAULT_RULES,
+    parameters: ReferenceParameters = DEFAULT_PARAMETERS,
 ) -> dict[str, object]:
     """The published columns of a row, except its key and the source of its duration."""
     duration = duration_ms if duration_ms is not None and duration_ms > 0 else None
@@ -678,24 +680,25 @@ def published(
 
     score: float | None = None
     flags = dict.fromkeys(FLAGS, False)
-    flags["very_short_watch"] = row.watch_ms < rules.very_short_watch_ms
+    flags["very_short_watch"] = row.watch_ms < parameters.very_short_watch_ms
     flags["seek_repaired"] = row.clipped_ms > 0
     flags["open_ended"] = row.open_ended_count > 0
     if duration is None:
         flags["unknown_duration"] = True
     else:
         coverage = min(Fraction(1), Fraction(row.unique_ms, duration))
-        sufficient = coverage * 100 >= rules.completion_coverage_percent
+        sufficient = coverage * 100 >= parameters.completion_coverage_percent
         completed = row.completion_count > 0
         points = (
-            Fraction(rules.coverage_weight) * coverage
-            + (Fraction(rules.completion_weight) if completed and sufficient else 0)
-            + Fraction(rules.rewatch_weight) * min(Fraction(1), Fraction(rewatched_ms, duration))
-            - min(rules.skip_penalty_limit, skips)
+            Fraction(parameters.coverage_weight) * coverage
+            + (Fraction(parameters.completion_weight) if completed and sufficient else 0)
+            + Fraction(parameters.rewatch_weight)
+            * min(Fraction(1), Fraction(rewatched_ms, duration))
+            - min(parameters.skip_penalty_limit, skips)
         )
         score = half_up(max(Fraction(0), min(Fraction(100), points)))
         flags["position_exceeds_duration"] = row.exceeding_count > 0
-        allowed = Fraction(rules.excessive_watch_percent, 100) * duration * max(1, sessions)
+        allowed = Fraction(parameters.excessive_watch_percent, 100) * duration * max(1, sessions)
         flags["excessive_watch_time"] = row.watch_ms > allowed
         flags["completed_without_sufficient_watch"] = completed and not sufficient
 
@@ -726,7 +729,7 @@ def published(
         "estimatedTailSeconds": seconds(row.tail_ms),
         "watchedIntervals": list(row.intervals),
         "engagementScore": score,
-        "engagementTier": None if score is None else _tier(score, rules),
+        "engagementTier": None if score is None else _tier(score, parameters),
         "qualityFlags": [flag for flag in FLAGS if flags[flag]],
         "dataQualityFlag": next((flag for flag in FLAGS[:4] if flags[flag]), "ok"),
         "firstWatchDate": instant(row.first_us),

@@ -43,7 +43,7 @@ class Scenario:
     sessions: Sequence[ExpectedSession] | None = None
     duplicates: int = 0
     durations: Mapping[str, float] = field(default_factory=lambda: {"v": 300})
-    rules: Mapping[str, object] = field(default_factory=dict)
+    parameters: Mapping[str, object] = field(default_factory=dict)
     timezone: str = "UTC"
 
     def parsed(self) -> list[Event]:
@@ -340,7 +340,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     ),
     Scenario(
         name="the assumed rate and the tolerance are settings",
-        rules={"max_playback_rate": 1.0, "tolerance_ms": 0},
+        parameters={"max_playback_rate": 1.0, "tolerance_ms": 0},
         events="""
             10:00:00  u  s  v  play     0
             10:01:00  u  s  v  pause   60
@@ -1000,7 +1000,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     ),
     Scenario(
         name="without repair a drag keeps nothing, and its resume hides the skip",
-        rules={"repair_seeks": False},
+        parameters={"repair_seeks": False},
         events="""
             10:00:00      u  s  v  play      0
             10:00:30      u  s  v  pause   200
@@ -1314,7 +1314,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     ),
     Scenario(
         name="the session timeout is a setting, also for tails",
-        rules={"session_timeout_ms": 60_000},
+        parameters={"session_timeout_ms": 60_000},
         events="""
             10:00:00  u  s  v  play     0
             10:00:30  u  s  v  pause   30
@@ -1861,7 +1861,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     ),
     Scenario(
         name="weights and thresholds of the score are settings",
-        rules={
+        parameters={
             "coverage_weight": "50",
             "completion_weight": "20.5",
             "rewatch_weight": "0",

@@ -12,7 +12,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from vidagg_dagster.core.contract import SourceSpec
-from vidagg_dagster.core.parameters import EngagementRules
+from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.core.schemas import AGGREGATED_ENGAGEMENT
 from vidagg_dagster.demo.files import DemoFiles, generate
 from vidagg_dagster.metrics.ingestion import id_or_user
@@ -225,7 +225,7 @@ def test_rules_can_differ_from_the_published_ones(spark: SparkSession, tmp_path:
         spark,
         SourceSpec(location=str(peter.write_events(tmp_path / "events.jsonl"))),
         run_time=RUN_TIME,
-        rules=EngagementRules(backward_skip_ms=60_000),
+        parameters=EngagementParameters(backward_skip_ms=60_000),
     )
     assert result.rows.to_pylist()[0]["totalBackwardSkips"] == 0
 

@@ -25,7 +25,7 @@ from vidagg_dagster.alerts.message import MAX_TEXT, Alert, Cause, without_values
 from vidagg_dagster.alerts.outbox import (
     FIRST_WAIT_S,
     GIVE_UP_AFTER_S,
-    MOST_PENDING,
+    MAX_PENDING,
     SAY_AGAIN_AFTER_S,
     Outbox,
     accept,
@@ -479,10 +479,10 @@ def test_a_flood_is_bounded_and_counted() -> None:
     flaky = Flaky()
     outbox = Outbox(seen_until=0)
     for part in range(3):
-        many = [an_alert(part * 1000 + n) for n in range(MOST_PENDING)]
+        many = [an_alert(part * 1000 + n) for n in range(MAX_PENDING)]
         outbox = accept(outbox, many, [flaky], now=float(part))
-    assert len(outbox.pending) == MOST_PENDING + 1
-    assert outbox.pending[-1].alert.counts == {"alerts": 2 * MOST_PENDING}
+    assert len(outbox.pending) == MAX_PENDING + 1
+    assert outbox.pending[-1].alert.counts == {"alerts": 2 * MAX_PENDING}
     assert len(outbox.model_dump_json()) < 200_000
 
 

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 
-from vidagg_dagster.core.parameters import EngagementRules
+from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.metrics.engagement import duration_estimates, user_video_engagement
 from vidagg_dagster.metrics.intervals import watch_intervals
 from vidagg_dagster.metrics.lifetime import merge_days
@@ -28,7 +28,7 @@ from vidagg_dagster_tests.engine_frames import (
     settled_rows,
 )
 from vidagg_dagster_tests.reference import (
-    DEFAULT_RULES,
+    DEFAULT_PARAMETERS,
     Event,
     day_of,
     deduplicate,
@@ -39,7 +39,7 @@ from vidagg_dagster_tests.reference import (
 )
 from vidagg_dagster_tests.scenarios import SCENARIOS, Scenario, day, differences, set_apart
 from vidagg_dagster_tests.strategies import DURATIONS, ZONES, event_lists, random_events
-from vidagg_dagster_tests.test_scenarios_reference import rules_of
+from vidagg_dagster_tests.test_scenarios_reference import parameters_of
 
 DAILY_KEY = ("userId", "videoId", "event_date")
 PAIR_KEY = ("userId", "videoId")
@@ -67,9 +67,11 @@ def test_the_engine_gives_the_numbers_worked_out_by_hand(
     events = [e for s in batch for e in deduplicate(s.parsed(), timezone)[0]]
     random.Random(11).shuffle(events)
     durations = {video: ms for s in batch for video, ms in s.durations_ms().items()}
-    rules = EngagementRules(**batch[0].rules)
-    computed = Computed(spark, events, durations, rules=rules, timezone=timezone, kernels=kernels)
-    merged = merge_days(computed.daily, rules=rules, run_time=RUN_TIME, kernels=kernels)
+    parameters = EngagementParameters(**batch[0].parameters)
+    computed = Computed(
+        spark, events, durations, parameters=parameters, timezone=timezone, kernels=kernels
+    )
+    merged = merge_days(computed.daily, parameters=parameters, run_time=RUN_TIME, kernels=kernels)
     lifetime = keyed(rows_of(merged), PAIR_KEY)
     daily = keyed(rows_of(computed.daily), DAILY_KEY)
     sessions = session_rows(computed.sessions)
@@ -118,30 +120,32 @@ def assert_equals_reference(
     events: Sequence[Event],
     durations: dict[str, int],
     *,
-    rules: dict[str, Any] | None = None,
+    parameters: dict[str, Any] | None = None,
     timezone: str = "UTC",
     kernels: Kernels | None = None,
 ) -> None:
-    expected_rules = replace(DEFAULT_RULES, **(rules or {}))
+    expected_parameters = replace(DEFAULT_PARAMETERS, **(parameters or {}))
     kept, _ = deduplicate(events, timezone)
-    settled = settle(kept, durations, expected_rules, timezone)
+    settled = settle(kept, durations, expected_parameters, timezone)
     computed = Computed(
         spark,
         kept,
         durations,
-        rules=EngagementRules(**(rules or {})),
+        parameters=EngagementParameters(**(parameters or {})),
         timezone=timezone,
         kernels=kernels,
     )
     assert session_rows(computed.sessions) == sorted(settled.sessions)
     assert interval_rows(watch_intervals(computed.sessions)) == sorted(settled.intervals)
-    expected = settled_rows(settled, durations, expected_rules)
+    expected = settled_rows(settled, durations, expected_parameters)
     columns = list(next(iter(expected.values()), {}))
     assert keyed(rows_of(computed.daily), DAILY_KEY, columns) == expected
 
-    merged = merge_days(computed.daily, rules=computed.rules, run_time=RUN_TIME, kernels=kernels)
+    merged = merge_days(
+        computed.daily, parameters=computed.parameters, run_time=RUN_TIME, kernels=kernels
+    )
     lifetime = {
-        pair: published(row, durations.get(pair[1]), None, expected_rules)
+        pair: published(row, durations.get(pair[1]), None, expected_parameters)
         for pair, row in lifetime_rows(settled.daily).items()
     }
     found = keyed(rows_of(merged), PAIR_KEY, columns)
@@ -161,7 +165,7 @@ def test_many_users_equal_the_reference_to_the_last_digit(
 def test_every_rule_can_be_changed_and_the_reference_still_agrees(
     spark: SparkSession, kernels: Kernels | None
 ) -> None:
-    rules: dict[str, Any] = {
+    parameters: dict[str, Any] = {
         "session_timeout_ms": 600_000,
         "max_playback_rate": 1.25,
         "tolerance_ms": 250,
@@ -184,9 +188,11 @@ def test_every_rule_can_be_changed_and_the_reference_still_agrees(
     }
     events = random_events(3, n_users=300)
     zone = "Europe/Berlin"
-    assert_equals_reference(spark, events, DURATIONS, rules=rules, timezone=zone, kernels=kernels)
-    rules["repair_seeks"] = True
-    assert_equals_reference(spark, events, DURATIONS, rules=rules, kernels=kernels)
+    assert_equals_reference(
+        spark, events, DURATIONS, parameters=parameters, timezone=zone, kernels=kernels
+    )
+    parameters["repair_seeks"] = True
+    assert_equals_reference(spark, events, DURATIONS, parameters=parameters, kernels=kernels)
 
 
 def renamed(events: Sequence[Event], number: int) -> list[Event]:
@@ -253,19 +259,19 @@ def test_unknown_durations_are_estimated_only_when_asked(spark: SparkSession) ->
     estimated = user_video_engagement(
         computed.sessions,
         computed.videos,
-        rules=computed.rules,
+        parameters=computed.parameters,
         run_time=RUN_TIME,
         estimates=duration_estimates(computed.daily),
     )
-    settled = settle(kept, {}, DEFAULT_RULES, "UTC")
+    settled = settle(kept, {}, DEFAULT_PARAMETERS, "UTC")
     durations = {v: ms for v, ms in estimated_durations(settled.daily).items() if ms > 0}
-    expected = settled_rows(settled, durations, DEFAULT_RULES)
+    expected = settled_rows(settled, durations, DEFAULT_PARAMETERS)
     columns = list(next(iter(expected.values())))
     assert keyed(rows_of(estimated), DAILY_KEY, columns) == expected
     assert {row["videoDurationSource"] for row in rows_of(estimated)} == {"estimated"}
 
     lifetime = rows_of(
-        merge_days(computed.daily, rules=computed.rules, run_time=RUN_TIME, estimate=True)
+        merge_days(computed.daily, parameters=computed.parameters, run_time=RUN_TIME, estimate=True)
     )
     assert {(row["videoId"], row["videoDuration"]) for row in lifetime} == {
         (video, ms / 1000) for video, ms in durations.items()
@@ -277,7 +283,7 @@ def test_metadata_durations_are_never_replaced_by_estimates(spark: SparkSession)
     known = dict(list(DURATIONS.items())[:1])
     computed = Computed(spark, kept, known)
     lifetime = rows_of(
-        merge_days(computed.daily, rules=computed.rules, run_time=RUN_TIME, estimate=True)
+        merge_days(computed.daily, parameters=computed.parameters, run_time=RUN_TIME, estimate=True)
     )
     sources = {(row["videoId"], row["videoDurationSource"]) for row in lifetime}
     assert {source for video, source in sources if video in known} == {"metadata"}
@@ -293,7 +299,7 @@ def test_without_the_union_everything_that_follows_from_it_is_null(
     quick = user_video_engagement(
         computed.sessions,
         computed.videos,
-        rules=computed.rules,
+        parameters=computed.parameters,
         run_time=RUN_TIME,
         unique=False,
         kernels=kernels,
@@ -319,7 +325,7 @@ def test_without_the_union_everything_that_follows_from_it_is_null(
 
 def test_the_rules_of_every_scenario_mean_the_same_to_engine_and_reference() -> None:
     for scenario in SCENARIOS:
-        ours, theirs = EngagementRules(**scenario.rules), rules_of(scenario)
+        ours, theirs = EngagementParameters(**scenario.parameters), parameters_of(scenario)
         assert {name: getattr(theirs, name) for name in type(ours).model_fields} == dict(ours)
 
 

@@ -25,7 +25,7 @@ from vidagg_dagster.core.schemas import (
     REJECTED_EVENTS,
     TABLES,
     USER_VIDEO_ENGAGEMENT,
-    Table,
+    TableSpec,
 )
 from vidagg_dagster.defs.assets import GROUP, OWNERS, build_assets
 from vidagg_dagster.pipeline.run import open_tables
@@ -95,7 +95,7 @@ class Project:
             raise_on_error=False,
         )
 
-    def rows(self, table: Table) -> list[dict[str, Any]]:
+    def rows(self, table: TableSpec) -> list[dict[str, Any]]:
         """The stored rows in a fixed order, without the time of the run."""
         columns = [name for name in table.column_names if name != "processedAt"]
         rows = [row.asDict(recursive=True) for row in self.tables.read(table).collect()]
@@ -440,7 +440,7 @@ def test_the_lineage_names_columns_that_exist_for_every_column(project: Project)
 def test_every_check_says_why_and_what_to_do() -> None:
     for rules in RULES.values():
         for rule in rules:
-            why, found, what_to_do = re.split("([Ii]f it fails)", rule.says, maxsplit=1)
+            why, found, what_to_do = re.split("([Ii]f it fails)", rule.description, maxsplit=1)
             assert len(why) > 30, rule.name
             assert found, rule.name
             assert len(what_to_do) > 20, rule.name

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tools.metrics_page import PAGE, with_generated_parts
 from vidagg_dagster.cli.main import main
 from vidagg_dagster.core.contract import Severity
 from vidagg_dagster.core.schemas import TABLES
-from tools.metrics_page import PAGE, with_generated_parts
 from vidagg_dagster.quality.rules import RULES
 from vidagg_dagster_tests import peter
 from vidagg_dagster_tests.dagster_ui import free_port, serving

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from vidagg_dagster.core.parameters import EngagementRules
+from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.core.schemas import SESSIONS
 from vidagg_dagster.core.vocabulary import KIND_AND_RANK, START
 from vidagg_dagster.metrics.kernels.from_events import FromEvents
@@ -21,7 +21,7 @@ from vidagg_dagster.metrics.kernels.segments import Segments, changes, combined,
 from vidagg_dagster.metrics.kernels.timeline import SessionsKernel
 from vidagg_dagster_tests.engine_frames import EPOCH, at, micros
 from vidagg_dagster_tests.reference import (
-    DEFAULT_RULES,
+    DEFAULT_PARAMETERS,
     Event,
     day_of,
     deduplicate,
@@ -30,7 +30,7 @@ from vidagg_dagster_tests.reference import (
 )
 from vidagg_dagster_tests.strategies import DURATIONS, ZONES, event_lists, random_events
 
-RULES = EngagementRules()
+RULES = EngagementParameters()
 
 _PREPARED = pa.schema(
     [
@@ -113,7 +113,7 @@ def facts_of(table: pa.Table) -> dict[tuple[str, str], dict[str, Any]]:
 def assert_facts(events: Sequence[Event], timezone: str) -> None:
     alone = [replace(event, event_id=None) for event in events]
     kept, again = deduplicate(alone, timezone)
-    settled = settle(kept, DURATIONS, DEFAULT_RULES, timezone)
+    settled = settle(kept, DURATIONS, DEFAULT_PARAMETERS, timezone)
     expected = {pair: vars(row) for pair, row in lifetime_rows(settled.daily).items()}
     result = FromEvents(RULES)(prepared(alone, timezone))
     assert facts_of(result) == expected

@@ -12,14 +12,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 
-from vidagg_dagster.core.parameters import EngagementRules
+from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.core.schemas import AGGREGATED_ENGAGEMENT, USER_VIDEO_ENGAGEMENT
 from vidagg_dagster.metrics.lifetime import LifetimeUpdate, merge_days, update_lifetime
 from vidagg_dagster.tables.delta_folder import LocalTables
 from vidagg_dagster_tests.engine_frames import RUN_TIME, Computed, keyed, rows_of
 from vidagg_dagster_tests.reference import (
     ADDITIVE,
-    DEFAULT_RULES,
+    DEFAULT_PARAMETERS,
     Event,
     day_of,
     deduplicate,
@@ -29,7 +29,7 @@ from vidagg_dagster_tests.reference import (
 from vidagg_dagster_tests.strategies import DURATIONS, random_events
 
 KEY = AGGREGATED_ENGAGEMENT.key
-RULES = EngagementRules()
+RULES = EngagementParameters()
 
 
 class Pipeline:
@@ -52,15 +52,19 @@ class Pipeline:
         computed = Computed(self.spark, events, durations, days=days)
         self.tables.replace_days(USER_VIDEO_ENGAGEMENT, computed.daily, days)
 
-    def update(self, rules: EngagementRules = RULES, *, estimate: bool = False) -> LifetimeUpdate:
-        return update_lifetime(self.tables, rules=rules, run_time=RUN_TIME, estimate=estimate)
+    def update(
+        self, parameters: EngagementParameters = RULES, *, estimate: bool = False
+    ) -> LifetimeUpdate:
+        return update_lifetime(
+            self.tables, parameters=parameters, run_time=RUN_TIME, estimate=estimate
+        )
 
     def lifetime(self) -> dict[Any, Any]:
         return keyed(rows_of(self.tables.read(AGGREGATED_ENGAGEMENT)), KEY)
 
-    def recomputed(self, rules: EngagementRules = RULES) -> dict[Any, Any]:
+    def recomputed(self, parameters: EngagementParameters = RULES) -> dict[Any, Any]:
         daily = self.tables.read(USER_VIDEO_ENGAGEMENT)
-        return keyed(rows_of(merge_days(daily, rules=rules, run_time=RUN_TIME)), KEY)
+        return keyed(rows_of(merge_days(daily, parameters=parameters, run_time=RUN_TIME)), KEY)
 
 
 @pytest.mark.long_on_jvm
@@ -142,7 +146,7 @@ def test_changed_rules_score_every_row_anew(sail: SparkSession, tmp_path: Path) 
     pipeline = Pipeline(sail, tmp_path, random_events(24, n_users=30, days=2))
     pipeline.run_days(pipeline.days)
     pipeline.update()
-    strict = EngagementRules(low_tier_score="40")
+    strict = EngagementParameters(low_tier_score="40")
     before = pipeline.lifetime()
     assert pipeline.update(strict).days is None
     after = pipeline.lifetime()
@@ -203,5 +207,5 @@ def test_daily_sums_are_the_lifetime_sums_for_every_additive_column(
                 assert row[column] == sum(d[column] for d in days)
         assert row["totalUniqueSecondsWatched"] <= sum(d["totalUniqueSecondsWatched"] for d in days)
     kept, _ = deduplicate(events, "UTC")
-    settled = settle(kept, DURATIONS, DEFAULT_RULES, "UTC")
+    settled = settle(kept, DURATIONS, DEFAULT_PARAMETERS, "UTC")
     assert set(lifetime) == set(lifetime_rows(settled.daily))

@@ -17,7 +17,7 @@ import pytest
 from deltalake import DeltaTable, Schema
 from pyspark.sql import SparkSession
 
-from vidagg_dagster.core.schemas import EVENT_DATE, INGESTION_COUNTS, SESSIONS, TABLES, Table
+from vidagg_dagster.core.schemas import EVENT_DATE, INGESTION_COUNTS, SESSIONS, TABLES, TableSpec
 from vidagg_dagster.spark.session import SAIL, SPARK, engine_session, using
 from vidagg_dagster.tables.delta_folder import LocalTables, day_counts
 from vidagg_dagster.tables.interface import Replaced, TableError
@@ -31,13 +31,13 @@ def counts(spark: SparkSession, *rows: tuple[date, str, int]) -> Any:
     return spark.createDataFrame(list(rows), INGESTION_COUNTS.struct)
 
 
-def files(root: Path, table: Table = INGESTION_COUNTS) -> list[Path]:
+def files(root: Path, table: TableSpec = INGESTION_COUNTS) -> list[Path]:
     """Everything in a table's folder but its log and empty folders."""
     found = (root / table.name).rglob("*")
     return sorted(p for p in found if p.is_file() and "_delta_log" not in p.parts)
 
 
-def delta(root: Path, table: Table = INGESTION_COUNTS) -> DeltaTable:
+def delta(root: Path, table: TableSpec = INGESTION_COUNTS) -> DeltaTable:
     return DeltaTable(str(root / table.name))
 
 
@@ -57,13 +57,13 @@ def written(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Pa
 DAILY = [pytest.param(table, id=table.name) for table in TABLES.values() if table.partitioned]
 
 
-def expected(table: Table, day: date | None = None) -> list[dict[str, Any]]:
+def expected(table: TableSpec, day: date | None = None) -> list[dict[str, Any]]:
     rows = awkward_rows(table, [DAY_1, DAY_2])
     return sorted((row for row in rows if day in (None, row[EVENT_DATE])), key=repr)
 
 
 @pytest.mark.parametrize("table", DAILY)
-def test_each_engine_reads_what_the_other_wrote(written: Path, table: Table) -> None:
+def test_each_engine_reads_what_the_other_wrote(written: Path, table: TableSpec) -> None:
     for engine in (SPARK, SAIL):
         require(engine)
         with using(engine):
@@ -73,7 +73,7 @@ def test_each_engine_reads_what_the_other_wrote(written: Path, table: Table) -> 
 
 
 @pytest.mark.parametrize("table", DAILY)
-def test_polars_reads_the_same_rows(written: Path, table: Table) -> None:
+def test_polars_reads_the_same_rows(written: Path, table: TableSpec) -> None:
     scan = pl.scan_delta(str(written / table.name))
     assert sorted(scan.collect().to_arrow().to_pylist(), key=repr) == expected(table)
     one_day = scan.filter(pl.col(EVENT_DATE) == DAY_2).collect()
@@ -81,7 +81,7 @@ def test_polars_reads_the_same_rows(written: Path, table: Table) -> None:
 
 
 @pytest.mark.parametrize("table", DAILY)
-def test_duckdb_reads_the_same_rows(written: Path, table: Table) -> None:
+def test_duckdb_reads_the_same_rows(written: Path, table: TableSpec) -> None:
     """By Arrow: DuckDB's own Delta reader is an extension to download, as a user would."""
     connection = duckdb.connect()
     connection.register("stored", delta(written, table).to_pyarrow_dataset())
@@ -94,7 +94,7 @@ def test_duckdb_reads_the_same_rows(written: Path, table: Table) -> None:
 
 @pytest.mark.parametrize("table", DAILY)
 def test_sparks_own_delta_reads_the_same_rows(
-    written: Path, table: Table, catalog_spark: SparkSession
+    written: Path, table: TableSpec, catalog_spark: SparkSession
 ) -> None:
     frame = catalog_spark.read.format("delta").load(str(written / table.name))
     assert content(frame) == expected(table)

@@ -14,7 +14,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from vidagg_dagster.core.contract import RuleOutcome, StepName
-from vidagg_dagster.core.parameters import EngagementRules
+from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.core.schemas import (
     AGGREGATED_ENGAGEMENT,
     INGESTION_COUNTS,
@@ -25,11 +25,11 @@ from vidagg_dagster.core.schemas import (
     TABLES,
     USER_VIDEO_ENGAGEMENT,
     WATCH_INTERVALS,
-    Table,
+    TableSpec,
 )
 from vidagg_dagster.metrics.lifetime import LifetimeUpdate
 from vidagg_dagster.pipeline.run import open_tables, run_step
-from vidagg_dagster.quality.evaluate import Facts, evaluate
+from vidagg_dagster.quality.evaluate import CheckContext, evaluate
 from vidagg_dagster.quality.report import MEASURES, measure_days
 from vidagg_dagster.quality.rules import RULES
 from vidagg_dagster.sources.videos import read_videos
@@ -66,7 +66,7 @@ class Lab:
     tables: Tables
 
     def change(
-        self, table: Table, columns: dict[str, Column], *, where: Column | None = None
+        self, table: TableSpec, columns: dict[str, Column], *, where: Column | None = None
     ) -> None:
         """Other values in some rows of the broken day, or of the lifetime table."""
         rows = self._rows(table)
@@ -81,28 +81,28 @@ class Lab:
         )
         self._write(table, changed)
 
-    def repeat(self, table: Table) -> None:
+    def repeat(self, table: TableSpec) -> None:
         """Every row of the broken day twice."""
         rows = self._rows(table)
         self._write(table, rows.unionByName(rows))
 
-    def keep(self, table: Table, where: Column) -> None:
+    def keep(self, table: TableSpec, where: Column) -> None:
         """Drop all other rows of the broken day."""
         self._write(table, self._rows(table).where(where))
 
     def evaluate(
         self,
-        table: Table,
+        table: TableSpec,
         *,
         days: Sequence[date] = (BROKEN,),
         touched: tuple[date, ...] = (),
         frame: DataFrame | None = None,
     ) -> dict[tuple[str, date | None], RuleOutcome]:
         update = LifetimeUpdate(changed=0, deleted=0, days=touched) if touched else None
-        facts = Facts(
+        facts = CheckContext(
             tables=self.tables,
             days=tuple(days) if table.partitioned else (),
-            rules=EngagementRules(),
+            rules=EngagementParameters(),
             update=update,
         )
         if frame is None and table is WATCH_INTERVALS:
@@ -111,15 +111,15 @@ class Lab:
         outcomes = evaluate(facts, table, RULES[table.name], frame).outcomes
         return {(outcome.rule, outcome.day): outcome for outcome in outcomes}
 
-    def failed(self, table: Table, **more: object) -> set[str]:
+    def failed(self, table: TableSpec, **more: object) -> set[str]:
         """Names of the rules that do not hold."""
         outcomes = self.evaluate(table, **more)  # type: ignore[arg-type]
         return {rule for (rule, _), outcome in outcomes.items() if not outcome.passed}
 
-    def _rows(self, table: Table) -> DataFrame:
+    def _rows(self, table: TableSpec) -> DataFrame:
         return self.tables.read(table, [BROKEN] if table.partitioned else None)
 
-    def _write(self, table: Table, rows: DataFrame) -> None:
+    def _write(self, table: TableSpec, rows: DataFrame) -> None:
         if table.partitioned:
             self.tables.replace_days(table, rows, [BROKEN])
         else:
@@ -140,7 +140,7 @@ ALL_RULES = [(TABLES[table], rule.name) for table, rules in RULES.items() for ru
 @pytest.mark.parametrize(("table", "rule"), ALL_RULES, ids=lambda v: getattr(v, "name", v))
 def test_no_rule_fires_on_what_the_steps_compute(
     computed_outcomes: dict[str, dict[tuple[str, date | None], RuleOutcome]],
-    table: Table,
+    table: TableSpec,
     rule: str,
 ) -> None:
     days: list[date | None] = [*DAYS] if table.partitioned else [None]
@@ -192,7 +192,7 @@ def counted(**values: int) -> Callable[[Lab], None]:
     return apply
 
 
-def peters(table: Table, **columns: Callable[[], Column]) -> Callable[[Lab], None]:
+def peters(table: TableSpec, **columns: Callable[[], Column]) -> Callable[[Lab], None]:
     """Other values in peter's rows."""
     return lambda lab: lab.change(
         table, {name: value() for name, value in columns.items()}, where=when_peter()
@@ -218,7 +218,7 @@ def bad_visits(lab: Lab) -> None:
 
 ENGAGEMENT = (USER_VIDEO_ENGAGEMENT, AGGREGATED_ENGAGEMENT)
 
-BREAKS: list[tuple[Table, str, Callable[[Lab], None]]] = [
+BREAKS: list[tuple[TableSpec, str, Callable[[Lab], None]]] = [
     (RAW_EVENTS, "input_reconciles", counted(input=14)),
     (RAW_EVENTS, "input_reconciles", lambda lab: lab.keep(RAW_EVENTS, ~when_peter())),
     (RAW_EVENTS, "keys_present", peters(RAW_EVENTS, videoId=lambda: F.lit(""))),
@@ -343,7 +343,7 @@ BREAKS: list[tuple[Table, str, Callable[[Lab], None]]] = [
     ids=[f"{t.name}-{r}-{i}" for i, (t, r, _) in enumerate(BREAKS)],
 )
 def test_a_rule_fires_on_a_table_that_breaks_it(
-    lab: Lab, table: Table, rule: str, damage: Callable[[Lab], None]
+    lab: Lab, table: TableSpec, rule: str, damage: Callable[[Lab], None]
 ) -> None:
     damage(lab)
     assert rule in lab.failed(table, touched=(BROKEN,))
@@ -507,14 +507,14 @@ class _KilledError(Exception):
 
 @pytest.mark.parametrize("at", [REJECTED_EVENTS, RAW_EVENTS], ids=lambda table: table.name)
 def test_a_crash_between_the_writes_of_raw_events_shows_until_the_day_runs_again(
-    lab: Lab, monkeypatch: pytest.MonkeyPatch, at: Table
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, at: TableSpec
 ) -> None:
     """What is built on reads raw_events, which is written last: it never runs ahead."""
     lab.site.write_day(BROKEN, [*small_site.peter(BROKEN), {"nobody": "home"}])
     request = lab.site.request(StepName.RAW_EVENTS, [BROKEN])
     replace = LocalTables.replace_days
 
-    def dies(self: LocalTables, table: Table, frame: DataFrame, days: Sequence[date]) -> None:
+    def dies(self: LocalTables, table: TableSpec, frame: DataFrame, days: Sequence[date]) -> None:
         if table is at:
             raise _KilledError
         replace(self, table, frame, days)

@@ -28,7 +28,7 @@ from vidagg_dagster.core.schemas import (
     TABLES,
     USER_VIDEO_ENGAGEMENT,
     WATCH_INTERVALS,
-    Table,
+    TableSpec,
 )
 from vidagg_dagster.pipeline.run import open_tables, run_step
 from vidagg_dagster.spark.session import SAIL, engine_session
@@ -56,7 +56,7 @@ RUN_OF = {
 }
 
 
-def rows(spark: SparkSession, site: Site, table: Table) -> list[str]:
+def rows(spark: SparkSession, site: Site, table: TableSpec) -> list[str]:
     tables = open_tables(spark, site.request(StepName.SESSIONS, []).store)
     changing = ("processedAt", "state")
     return sorted(
@@ -103,7 +103,7 @@ def stages(tmp_path_factory: pytest.TempPathFactory) -> Stages:
     return Stages(folder, old, new)
 
 
-def killed(site: Site, step: StepName, point: str, table: Table) -> int:
+def killed(site: Site, step: StepName, point: str, table: TableSpec) -> int:
     done = subprocess.run(
         [sys.executable, "-m", "vidagg_dagster_tests.killed_step", point, table.name],
         input=site.request(step, DAYS).model_dump_json(),
@@ -118,7 +118,9 @@ def killed(site: Site, step: StepName, point: str, table: Table) -> int:
     return done.returncode
 
 
-def check_kill(sail: SparkSession, stages: Stages, folder: Path, point: str, table: Table) -> None:
+def check_kill(
+    sail: SparkSession, stages: Stages, folder: Path, point: str, table: TableSpec
+) -> None:
     step = RUN_OF[table]
     site = stages.before(step, folder)
     killed(site, step, point, table)
@@ -143,7 +145,7 @@ def check_kill(sail: SparkSession, stages: Stages, folder: Path, point: str, tab
 @pytest.mark.parametrize("point", POINTS)
 @pytest.mark.parametrize("table", RUN_OF, ids=lambda table: table.name)
 def test_every_table_survives_a_kill_at_every_point_of_its_writing(
-    sail: SparkSession, stages: Stages, tmp_path: Path, table: Table, point: str
+    sail: SparkSession, stages: Stages, tmp_path: Path, table: TableSpec, point: str
 ) -> None:
     check_kill(sail, stages, tmp_path / "site", point, table)
 

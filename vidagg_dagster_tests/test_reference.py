@@ -20,7 +20,7 @@ from vidagg_dagster_tests.reference import (
     STOPS,
     Event,
     IntervalRow,
-    ReferenceRules,
+    ReferenceParameters,
     Row,
     SessionRow,
     daily_rows,
@@ -232,8 +232,8 @@ def test_a_day_needs_its_own_events_and_those_of_the_day_before(
 def test_the_published_invariants_hold(
     events: list[Event], lengths: dict[str, int], zone: str, repair: bool
 ) -> None:
-    rules = ReferenceRules(repair_seeks=repair)
-    settled = settle(events, lengths, rules, zone)
+    parameters = ReferenceParameters(repair_seeks=repair)
+    settled = settle(events, lengths, parameters, zone)
     lifetime = lifetime_rows(settled.daily)
     kept, duplicates = deduplicate(events, zone)
     assert len(kept) + duplicates == len(events)
@@ -258,11 +258,11 @@ def test_the_published_invariants_hold(
             assert getattr(row, name) == sum(getattr(daily, name) for daily in of_pair)
         assert row.unique_ms <= sum(daily.unique_ms for daily in of_pair)
 
-    fastest = max([rules.max_playback_rate, *(event.rate or 0 for event in events)])
+    fastest = max([parameters.max_playback_rate, *(event.rate or 0 for event in events)])
     for interval in settled.intervals:
         assert 0 <= interval.start_ms < interval.end_ms
         length_ms = interval.end_ms - interval.start_ms
-        assert length_ms <= fastest * interval.clock_ms + rules.tolerance_ms
+        assert length_ms <= fastest * interval.clock_ms + parameters.tolerance_ms
         assert interval.clock_ms <= (interval.closed_us - interval.opened_us) // 1000
         assert day_of(interval.closed_us, zone) == interval.date
     if not repair:
@@ -284,7 +284,7 @@ def test_facts_are_counted_once(events: list[Event], zone: str) -> None:
         assert row.open_ended_count <= starts[pair]
         assert row.pause_count <= pauses[pair]
         assert row.completion_count <= ends[pair]
-        assert row.tail_ms <= row.open_ended_count * ReferenceRules().session_timeout_ms
+        assert row.tail_ms <= row.open_ended_count * ReferenceParameters().session_timeout_ms
     assert len(settled.intervals) == len(set(settled.intervals))
 
 
@@ -303,11 +303,11 @@ def test_users_do_not_influence_each_other(events: list[Event], zone: str) -> No
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_random_events_exercise_every_rule(seed: int) -> None:
-    rules, zone = ReferenceRules(), "Europe/Berlin"
+    parameters, zone = ReferenceParameters(), "Europe/Berlin"
     events = random_events(seed, n_users=300, days=4)
     assert events == random_events(seed, n_users=300, days=4)
     kept, duplicates = deduplicate(events, zone)
-    settled = settle(events, DURATIONS, rules, zone)
+    settled = settle(events, DURATIONS, parameters, zone)
     lifetime = lifetime_rows(settled.daily)
 
     seen: Counter[str] = Counter(duplicates=duplicates, voided=settled.voided)
@@ -334,7 +334,7 @@ def test_random_events_exercise_every_rule(seed: int) -> None:
     seen["mixed ties"] = sum(
         bool(names & STARTS) and bool(names & STOPS) for names in instants.values()
     )
-    repaired = settle(events, DURATIONS, replace(rules, repair_seeks=False), zone)
+    repaired = settle(events, DURATIONS, replace(parameters, repair_seeks=False), zone)
     seen["changed by repair_seeks"] = sum(
         settled.daily[key] != repaired.daily[key] for key in settled.daily
     )

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from vidagg_dagster_tests.reference import (
-    ReferenceRules,
+    ReferenceParameters,
     deduplicate,
     lifetime_rows,
     published,
@@ -17,34 +17,34 @@ from vidagg_dagster_tests.reference import (
 from vidagg_dagster_tests.scenarios import SCENARIOS, Scenario, day, differences, set_apart
 
 
-def rules_of(scenario: Scenario) -> ReferenceRules:
+def parameters_of(scenario: Scenario) -> ReferenceParameters:
     changes: dict[str, Any] = {
         name: Decimal(value) if isinstance(value, str) else value
-        for name, value in scenario.rules.items()
+        for name, value in scenario.parameters.items()
     }
-    return ReferenceRules(**changes)
+    return ReferenceParameters(**changes)
 
 
 def check(scenario: Scenario) -> None:
-    rules, durations = rules_of(scenario), scenario.durations_ms()
+    parameters, durations = parameters_of(scenario), scenario.durations_ms()
     events = scenario.parsed()
     random.Random(7).shuffle(events)
     kept, duplicates = deduplicate(events, scenario.timezone)
     assert duplicates == scenario.duplicates
     assert len(kept) + duplicates == len(events)
 
-    settled = settle(events, durations, rules, scenario.timezone)
+    settled = settle(events, durations, parameters, scenario.timezone)
     lifetime = lifetime_rows(settled.daily)
     assert set(lifetime) == set(scenario.rows)
     for (user, video), expected in scenario.rows.items():
-        row = published(lifetime[user, video], durations.get(video), None, rules)
+        row = published(lifetime[user, video], durations.get(video), None, parameters)
         assert differences(row, expected) == [], f"{user} {video}"
 
     if scenario.days is not None:
         days = {(user, video, day(text)): row for (user, video, text), row in scenario.days.items()}
         assert set(settled.daily) == set(days)
         for key, expected in days.items():
-            row = published(settled.daily[key], durations.get(key[1]), None, rules)
+            row = published(settled.daily[key], durations.get(key[1]), None, parameters)
             assert differences(row, expected) == [], key
 
     if scenario.sessions is not None:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tools.settings_reference import env_example, settings_reference
 from vidagg_dagster.core.contract import SourceSpec, TableStore
-from vidagg_dagster.core.parameters import EngagementRules
+from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.defs.targets import databricks_steps
 from vidagg_dagster.settings.model import (
     PREFIX,
@@ -19,7 +20,6 @@ from vidagg_dagster.settings.model import (
     load_settings,
     variable_name,
 )
-from tools.settings_reference import env_example, settings_reference
 
 REPO = Path(__file__).parent.parent
 
@@ -40,7 +40,7 @@ def refusal() -> str:
 
 def test_without_any_variable_the_published_rules_hold() -> None:
     settings = load_settings()
-    assert settings.rules == EngagementRules()
+    assert settings.parameters == EngagementParameters()
     assert (settings.engine, settings.target, settings.timezone) == ("auto", "local", "UTC")
     assert settings.source_spec is None
     assert settings.store == TableStore(kind="local", location=str(Path.cwd() / "data"))
@@ -79,7 +79,7 @@ def test_every_setting_can_come_from_the_environment(
     )
     assert settings.start_date == date(2025, 3, 1)
     assert settings.data_root == tmp_path / "tables"
-    assert settings.rules == EngagementRules(
+    assert settings.parameters == EngagementParameters(
         session_timeout_ms=600_000, coverage_weight=Decimal("70.25"), repair_seeks=False
     )
     assert settings.estimate_missing_durations

@@ -25,7 +25,7 @@ from vidagg_dagster.core.schemas import (
     REJECTED_EVENTS,
     SESSIONS,
     TABLES,
-    Table,
+    TableSpec,
 )
 from vidagg_dagster.spark.session import engine_session, using
 from vidagg_dagster.tables.catalog import CatalogTables
@@ -53,11 +53,11 @@ class Store:
             return LocalTables(self.spark, self.place)
         return CatalogTables(self.spark, self.place)
 
-    def delta(self, table: Table, version: int | None = None) -> DeltaTable:
+    def delta(self, table: TableSpec, version: int | None = None) -> DeltaTable:
         assert isinstance(self.place, Path)
         return DeltaTable(str(self.place / table.name), version=version)
 
-    def frame(self, table: Table, rows: Rows) -> DataFrame:
+    def frame(self, table: TableSpec, rows: Rows) -> DataFrame:
         """Rows of a table; columns left out are null."""
         values = [tuple(row.get(name) for name in table.column_names) for row in rows]
         return self.spark.createDataFrame(values, table.struct)
@@ -69,7 +69,9 @@ class Store:
         """Rows of ingestion_counts, the smallest table with days."""
         return self.spark.createDataFrame(list(rows), INGESTION_COUNTS.struct)
 
-    def stored(self, table: Table = INGESTION_COUNTS, days: Sequence[date] | None = None) -> Rows:
+    def stored(
+        self, table: TableSpec = INGESTION_COUNTS, days: Sequence[date] | None = None
+    ) -> Rows:
         return content(self.tables.read(table, days))
 
     def values(self, days: Sequence[date] | None = None) -> list[tuple[date, str, int]]:
@@ -100,7 +102,7 @@ def types(frame: DataFrame) -> list[tuple[str, T.DataType]]:
     return [(field.name, field.dataType) for field in frame.schema.fields]
 
 
-def types_of(table: Table) -> list[tuple[str, T.DataType]]:
+def types_of(table: TableSpec) -> list[tuple[str, T.DataType]]:
     return [(column.name, column.type) for column in table.columns]
 
 
@@ -153,7 +155,7 @@ def awkward(kind: T.DataType, variant: int) -> Any:
     }
 
 
-def awkward_rows(table: Table, days: Sequence[date]) -> Rows:
+def awkward_rows(table: TableSpec, days: Sequence[date]) -> Rows:
     rows: Rows = []
     for variant in range(12):
         row = {
@@ -172,7 +174,7 @@ def awkward_rows(table: Table, days: Sequence[date]) -> Rows:
 
 
 @pytest.mark.parametrize("table", TABLES.values(), ids=TABLES.keys())
-def test_every_declared_table_gives_back_what_was_written(store: Store, table: Table) -> None:
+def test_every_declared_table_gives_back_what_was_written(store: Store, table: TableSpec) -> None:
     days = [date(2000, 1, 1), date(2024, 2, 29)]
     rows = awkward_rows(table, days)
     if table.partitioned:

@@ -19,7 +19,7 @@ from vidagg_dagster.quality.rules import RULES
 REASON: Final = "rejected:"
 """How the names of counts begin that are reasons of rejected rows."""
 
-MOST_DAYS_ONE_BY_ONE: Final = 10
+MAX_DAYS_ONE_BY_ONE: Final = 10
 """Of one check in one run; the other days are told together."""
 
 LOOK_BACK_DAYS: Final = 7
@@ -77,9 +77,9 @@ def _of_checks(
         rule = next((rule for rule in RULES.get(asset, ()) if rule.name == check), None)
         if not days:
             yield _of_check(evaluations[-1], asset, check, rule, _only_day(run), link)
-        for day in sorted(days)[:MOST_DAYS_ONE_BY_ONE]:
+        for day in sorted(days)[:MAX_DAYS_ONE_BY_ONE]:
             yield _of_check(days[day], asset, check, rule, date.fromisoformat(day), link)
-        others = sorted(days)[MOST_DAYS_ONE_BY_ONE:]
+        others = sorted(days)[MAX_DAYS_ONE_BY_ONE:]
         if others:
             yield Alert(
                 cause=Cause.CHECK,
@@ -140,7 +140,7 @@ def _named_days(metadata: Mapping[str, dg.MetadataValue[Any]]) -> list[str]:
 
 
 def _advice(rule: Rule | None) -> str:
-    return "" if rule is None else rule.says
+    return "" if rule is None else rule.description
 
 
 def _severity(evaluation: dg.AssetCheckEvaluation) -> Severity:

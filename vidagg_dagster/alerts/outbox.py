@@ -18,13 +18,13 @@ from vidagg_dagster.core.contract import Severity
 log = logging.getLogger(__name__)
 
 FIRST_WAIT_S: Final = 15.0
-LONGEST_WAIT_S: Final = 3600.0
+MAX_WAIT_S: Final = 3600.0
 GIVE_UP_AFTER_S: Final = 86_400.0
 SAY_AGAIN_AFTER_S: Final = 86_400.0
 """The same cause of the same day, with the same counts, is told again after this."""
-MOST_PENDING: Final = 100
+MAX_PENDING: Final = 100
 """For each channel. What is beyond is told as a number."""
-MOST_SENT: Final = 1000
+MAX_SENT: Final = 1000
 TICK_BUDGET_S: Final = 40.0
 """Dagster ends a sensor's tick after 60 s; what was sent before would be sent once more."""
 
@@ -86,7 +86,7 @@ def accept(
             continue
         told[alert.key] = Told(fingerprint=alert.fingerprint, at=now)
         pending += [Pending(alert=alert, channel=c.name, since=now) for c in channels]
-    newest = dict(sorted(told.items(), key=lambda item: item[1].at)[-MOST_SENT:])
+    newest = dict(sorted(told.items(), key=lambda item: item[1].at)[-MAX_SENT:])
     return outbox.model_copy(
         update={"told": newest, "pending": tuple(_bounded(pending, channels, now))}
     )
@@ -121,7 +121,7 @@ def deliver(
             channel.send(item.alert)
         except DeliveryError as error:
             tries = item.tries + 1
-            wait = min(FIRST_WAIT_S * 2 ** (tries - 1), LONGEST_WAIT_S)
+            wait = min(FIRST_WAIT_S * 2 ** (tries - 1), MAX_WAIT_S)
             waits[item.channel] = item.model_copy(
                 update={"tries": tries, "next_try": now + wait, "last_error": str(error)}
             )
@@ -156,10 +156,10 @@ def _bounded(
 ) -> Iterable[Pending]:
     for channel in channels:
         mine = [item for item in pending if item.channel == channel.name]
-        yield from mine[:MOST_PENDING]
-        beyond = [item for item in mine[MOST_PENDING:] if item.alert.cause is not Cause.TOO_MANY]
+        yield from mine[:MAX_PENDING]
+        beyond = [item for item in mine[MAX_PENDING:] if item.alert.cause is not Cause.TOO_MANY]
         if beyond:
-            earlier = [i for i in mine[MOST_PENDING:] if i.alert.cause is Cause.TOO_MANY]
+            earlier = [i for i in mine[MAX_PENDING:] if i.alert.cause is Cause.TOO_MANY]
             count = len(beyond) + sum(int(i.alert.counts["alerts"]) for i in earlier)
             yield Pending(alert=_too_many(count), channel=channel.name, since=now)
 

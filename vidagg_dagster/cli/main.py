@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from vidagg_dagster.cli import alert as alert_commands
 from vidagg_dagster.cli import databricks as databricks_commands
 from vidagg_dagster.core.contract import SourceSpec, parse_columns
-from vidagg_dagster.core.parameters import EngagementRules
+from vidagg_dagster.core.parameters import EngagementParameters
 
 BAD_INPUT = 2
 """Exit code for arguments and files that cannot be used."""
@@ -230,6 +230,7 @@ def _aggregate_options(parser: argparse.ArgumentParser) -> None:
         help="the columns' names in EVENTS where they differ, e.g. userId=user,timestamp=ts",
     )
     parser.add_argument(
+        "--parameters",
         "--rules",
         nargs="+",
         default=[],
@@ -263,15 +264,15 @@ def _columns(text: str) -> dict[str, str]:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
-def _rules(pairs: Sequence[str]) -> EngagementRules:
+def _parameters(pairs: Sequence[str]) -> EngagementParameters:
     given = dict(pair.partition("=")[::2] for pair in pairs)
     try:
-        return EngagementRules.model_validate(given)
+        return EngagementParameters.model_validate(given)
     except ValidationError as error:
         fault = error.errors()[0]
         name = ".".join(map(str, fault["loc"]))
         raise BadInputError(
-            f"--rules {name}: {fault['msg']}" if name else f"--rules: {fault['msg']}"
+            f"--parameters {name}: {fault['msg']}" if name else f"--parameters: {fault['msg']}"
         ) from None
 
 
@@ -285,7 +286,7 @@ def _aggregate(options: argparse.Namespace) -> int:
 
     try:
         check_output(options.output)
-        rules = _rules(options.rules)
+        parameters = _parameters(options.parameters)
         for location in filter(None, (options.events, options.videos)):
             if not Path(location).exists():
                 raise BadInputError(f"{location}: there is no such file or folder")
@@ -313,7 +314,7 @@ def _aggregate(options: argparse.Namespace) -> int:
             engine_session(options.engine),
             source,
             video_metadata=options.videos,
-            rules=rules,
+            parameters=parameters,
             timezone=options.timezone,
             run_time=datetime.now(UTC),
             estimate_missing_durations=options.estimate_missing_durations,

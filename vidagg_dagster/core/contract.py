@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from vidagg_dagster.core.parameters import EngagementRules
+from vidagg_dagster.core.parameters import EngagementParameters
 
 REQUIRED_COLUMNS: Final = (
     "timestamp",
@@ -110,7 +110,7 @@ class StepRequest(_Model):
     source: SourceSpec | None = None
     video_metadata: str | None = None
     estimate_missing_durations: bool = False
-    rules: EngagementRules = EngagementRules()
+    parameters: EngagementParameters = EngagementParameters()
     max_lateness_days: int = Field(
         default=3,
         ge=0,

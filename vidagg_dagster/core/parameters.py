@@ -1,4 +1,4 @@
-"""The rules of the arithmetic as data: one frozen model, published defaults, validated once."""
+"""The thresholds of the arithmetic as data: one frozen model, published defaults, validated once."""
 
 from decimal import Decimal
 from typing import Annotated, Self
@@ -9,7 +9,7 @@ Weight = Annotated[Decimal, Field(ge=0, le=100, max_digits=5, decimal_places=2)]
 """Score points. At most two decimals, so that scores are exact integers of 1/100 point."""
 
 
-class EngagementRules(BaseModel):
+class EngagementParameters(BaseModel):
     """Every threshold of the metric definitions (docs/metrics.md), with its unit in its name."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

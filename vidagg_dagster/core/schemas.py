@@ -16,7 +16,7 @@ TIMESTAMP, DATE = T.TimestampType(), T.DateType()
 
 
 @dataclass(frozen=True)
-class Column:
+class ColumnSpec:
     """One column of a table: what a value means, and in which unit."""
 
     name: str
@@ -27,12 +27,12 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Table:
+class TableSpec:
     """One table. `key` names the columns of which each combination occurs once (may be empty)."""
 
     name: str
     doc: str
-    columns: tuple[Column, ...]
+    columns: tuple[ColumnSpec, ...]
     key: tuple[str, ...] = ()
     partitioned: bool = True
 
@@ -56,85 +56,87 @@ def _struct(**fields: T.DataType) -> T.StructType:
     return T.StructType([T.StructField(name, kind) for name, kind in fields.items()])
 
 
-DAY = Column(EVENT_DATE, DATE, "Calendar day in the configured time zone (partition).")
-USER = Column("userId", STRING, "The user, trimmed.")
-SESSION = Column("sessionId", STRING, "The player session as the sender names it, trimmed.")
-VIDEO = Column("videoId", STRING, "The video, trimmed.")
+DAY = ColumnSpec(EVENT_DATE, DATE, "Calendar day in the configured time zone (partition).")
+USER = ColumnSpec("userId", STRING, "The user, trimmed.")
+SESSION = ColumnSpec("sessionId", STRING, "The player session as the sender names it, trimmed.")
+VIDEO = ColumnSpec("videoId", STRING, "The video, trimmed.")
 
-RAW_EVENTS = Table(
+RAW_EVENTS = TableSpec(
     name="raw_events",
     doc="One row per accepted player event: parsed, trimmed, canonical names, duplicates removed.",
     columns=(
         DAY,
-        Column("timestamp", TIMESTAMP, "When it happened (UTC, microseconds)."),
+        ColumnSpec("timestamp", TIMESTAMP, "When it happened (UTC, microseconds)."),
         USER,
         SESSION,
         VIDEO,
-        Column(
+        ColumnSpec(
             "eventName",
             STRING,
             "video_play, video_resume, video_pause, video_ended, video_progress or video_seek.",
         ),
-        Column("positionMs", LONG, "Position in the video in milliseconds, rounded half up."),
-        Column("playbackRate", DOUBLE, "Speed, 1.0 = normal; null if unknown."),
-        Column("eventId", STRING, "The sender's own id of the event; null if it sends none."),
-        Column("sourceFile", STRING, "The file the row was read from, relative to the source."),
+        ColumnSpec("positionMs", LONG, "Position in the video in milliseconds, rounded half up."),
+        ColumnSpec("playbackRate", DOUBLE, "Speed, 1.0 = normal; null if unknown."),
+        ColumnSpec("eventId", STRING, "The sender's own id of the event; null if it sends none."),
+        ColumnSpec("sourceFile", STRING, "The file the row was read from, relative to the source."),
     ),
     key=(EVENT_DATE, "userId", "sessionId", "videoId", "eventName", "timestamp", "positionMs"),
 )
 
-REJECTED_EVENTS = Table(
+REJECTED_EVENTS = TableSpec(
     name="rejected_events",
     doc="One row per input row that is not a usable event, with its payload and every reason.",
     columns=(
-        Column(
+        ColumnSpec(
             EVENT_DATE,
             DATE,
             "Day of the timestamp; without a usable one the date in the file's path, else the "
             "start date (partition).",
         ),
-        Column("reasons", T.ArrayType(STRING), "Why it was rejected, from the closed list."),
-        Column("payload", STRING, "The row as it was read: the text line, or the row as JSON."),
-        Column("sourceFile", STRING, "The file the row was read from, relative to the source."),
+        ColumnSpec("reasons", T.ArrayType(STRING), "Why it was rejected, from the closed list."),
+        ColumnSpec("payload", STRING, "The row as it was read: the text line, or the row as JSON."),
+        ColumnSpec("sourceFile", STRING, "The file the row was read from, relative to the source."),
     ),
 )
 
-INGESTION_COUNTS = Table(
+INGESTION_COUNTS = TableSpec(
     name="ingestion_counts",
     doc="One row per day and outcome of reading: how many input rows became what.",
     columns=(
         DAY,
-        Column(
+        ColumnSpec(
             "measure",
             STRING,
             "input, accepted, duplicates, rejected, or rejected:<reason> (a row with two reasons "
             "counts under both).",
         ),
-        Column("value", LONG, "Number of input rows.", additive=True),
+        ColumnSpec("value", LONG, "Number of input rows.", additive=True),
     ),
     key=(EVENT_DATE, "measure"),
 )
 
-SOURCE_INVENTORY = Table(
+SOURCE_INVENTORY = TableSpec(
     name="source_inventory",
     doc="One row per source file and day of which it has rows; and one per day that raw_events "
     "holds, with an empty sourceFile. Tells which days have changed since they were read.",
     columns=(
-        Column(
+        ColumnSpec(
             "sourceFile",
             STRING,
             "The file, relative to the source; for a table its location; empty: what raw_events "
             "has read of the day.",
         ),
-        Column(EVENT_DATE, DATE, "Day of the rows, as for events and rejected rows."),
-        Column("rows", LONG, "How many rows of the day it has, duplicates included."),
-        Column(
+        ColumnSpec(EVENT_DATE, DATE, "Day of the rows, as for events and rejected rows."),
+        ColumnSpec("rows", LONG, "How many rows of the day it has, duplicates included."),
+        ColumnSpec(
             "checksum",
             LONG,
             "Sum over hashes (xxHash64, lower half) of the rows, in whatever order.",
         ),
-        Column("state", STRING, "Size and time of change of the file, or version of the table."),
-        Column(
+        ColumnSpec(
+            "state", STRING, "Size and time of change of the file, or version of the table."
+        ),
+        ColumnSpec(
             "inventory",
             LONG,
             "Number of the inventory in which the rows last changed; with an empty sourceFile, of "
@@ -172,30 +174,30 @@ VISIT = _struct(
     intervals=T.ArrayType(INTERVAL),
 )
 
-SESSIONS = Table(
+SESSIONS = TableSpec(
     name="sessions",
     doc="One row per session and day. A session is one (userId, sessionId), cut by idle time.",
     columns=(
         DAY,
         USER,
         SESSION,
-        Column("sessionStart", TIMESTAMP, "First event of the session; tells its parts apart."),
-        Column(
+        ColumnSpec("sessionStart", TIMESTAMP, "First event of the session; tells its parts apart."),
+        ColumnSpec(
             "continuesFromPreviousDay",
             BOOLEAN,
             "True where the session began the day before; such a row counts no session.",
         ),
-        Column("firstEventTime", TIMESTAMP, "First event on this day; null if it has none."),
-        Column("lastEventTime", TIMESTAMP, "Last event on this day; null if it has none."),
-        Column("eventCount", LONG, "Accepted events on this day.", additive=True),
-        Column("videoCount", LONG, "Videos with a believable event on this day."),
-        Column(
+        ColumnSpec("firstEventTime", TIMESTAMP, "First event on this day; null if it has none."),
+        ColumnSpec("lastEventTime", TIMESTAMP, "Last event on this day; null if it has none."),
+        ColumnSpec("eventCount", LONG, "Accepted events on this day.", additive=True),
+        ColumnSpec("videoCount", LONG, "Videos with a believable event on this day."),
+        ColumnSpec(
             "durationMs",
             LONG,
             "This day's share of the time from the session's first to its last event.",
             additive=True,
         ),
-        Column(
+        ColumnSpec(
             "visits",
             T.ArrayType(VISIT),
             "What happened to each video of the session on this day, sorted by videoId: counts, "
@@ -205,7 +207,7 @@ SESSIONS = Table(
     key=(EVENT_DATE, "userId", "sessionId", "sessionStart"),
 )
 
-WATCH_INTERVALS = Table(
+WATCH_INTERVALS = TableSpec(
     name="watch_intervals",
     doc="One row per credited stretch of a video: it was watched from startMs to endMs.",
     columns=(
@@ -213,19 +215,19 @@ WATCH_INTERVALS = Table(
         USER,
         SESSION,
         VIDEO,
-        Column("sessionStart", TIMESTAMP, "First event of the session it belongs to."),
-        Column("startMs", LONG, "Position where watching began, milliseconds."),
-        Column("endMs", LONG, "Position where it ended, milliseconds; always after startMs."),
-        Column("watchMs", LONG, "endMs - startMs.", additive=True),
-        Column("clockMs", LONG, "Time on the clock meanwhile, milliseconds.", additive=True),
-        Column(
+        ColumnSpec("sessionStart", TIMESTAMP, "First event of the session it belongs to."),
+        ColumnSpec("startMs", LONG, "Position where watching began, milliseconds."),
+        ColumnSpec("endMs", LONG, "Position where it ended, milliseconds; always after startMs."),
+        ColumnSpec("watchMs", LONG, "endMs - startMs.", additive=True),
+        ColumnSpec("clockMs", LONG, "Time on the clock meanwhile, milliseconds.", additive=True),
+        ColumnSpec(
             "evidence",
             STRING,
             "observed (start to stop), heartbeat (to a neutral event), bridged (a stop was lost) "
             "or clipped (what was watched before a seek).",
         ),
-        Column("openedAt", TIMESTAMP, "Time of the event that opens it."),
-        Column("closedAt", TIMESTAMP, "Time of the event that closes, and so settles, it."),
+        ColumnSpec("openedAt", TIMESTAMP, "Time of the event that opens it."),
+        ColumnSpec("closedAt", TIMESTAMP, "Time of the event that closes, and so settles, it."),
     ),
     key=(EVENT_DATE, "userId", "sessionId", "videoId", "openedAt", "startMs", "closedAt", "endMs"),
 )
@@ -233,12 +235,12 @@ WATCH_INTERVALS = Table(
 SPAN = _struct(startMs=LONG, endMs=LONG)
 
 
-def _seconds(name: str, doc: str, *, additive: bool = False) -> Column:
-    return Column(name, DOUBLE, f"{doc} (seconds).", additive)
+def _seconds(name: str, doc: str, *, additive: bool = False) -> ColumnSpec:
+    return ColumnSpec(name, DOUBLE, f"{doc} (seconds).", additive)
 
 
-def _percent(name: str, doc: str) -> Column:
-    return Column(
+def _percent(name: str, doc: str) -> ColumnSpec:
+    return ColumnSpec(
         name, DOUBLE, f"100 x {doc} / duration, rounded half up to 2 places; null without one."
     )
 
@@ -246,9 +248,9 @@ def _percent(name: str, doc: str) -> Column:
 _ENGAGEMENT = (
     USER,
     VIDEO,
-    Column("videoTitle", STRING, "Title from the metadata; null if unknown."),
+    ColumnSpec("videoTitle", STRING, "Title from the metadata; null if unknown."),
     _seconds("videoDuration", "Length of the video; null if unknown or not above 0"),
-    Column(
+    ColumnSpec(
         "videoDurationSource",
         STRING,
         "metadata, or estimated (largest position ever seen); null without a duration.",
@@ -260,20 +262,22 @@ _ENGAGEMENT = (
     _percent("watchPercentage", "totalWatchTime"),
     _percent("uniqueWatchPercentage", "totalUniqueSecondsWatched"),
     _percent("completionPercentage", "maxPositionReached"),
-    Column(
+    ColumnSpec(
         "sessionCount", LONG, "Sessions whose first event of this video is here.", additive=True
     ),
-    Column("isReplay", BOOLEAN, "sessionCount > 1."),
+    ColumnSpec("isReplay", BOOLEAN, "sessionCount > 1."),
     _seconds("avgWatchTimePerSession", "totalWatchTime / sessionCount; null without a session"),
     _seconds(
         "avgSessionDuration",
         "totalSessionDuration / sessionCount; null without a session",
     ),
-    Column("avgPausesPerSession", DOUBLE, "pauseCount / sessionCount; null without a session."),
-    Column("totalForwardSkips", LONG, "Jumps ahead of more than 5 s.", additive=True),
-    Column("totalBackwardSkips", LONG, "Jumps back of more than 2 s.", additive=True),
-    Column("completionCount", LONG, "How often the video was played to its end.", additive=True),
-    Column("isCompletedAtLeastOnce", BOOLEAN, "completionCount > 0."),
+    ColumnSpec("avgPausesPerSession", DOUBLE, "pauseCount / sessionCount; null without a session."),
+    ColumnSpec("totalForwardSkips", LONG, "Jumps ahead of more than 5 s.", additive=True),
+    ColumnSpec("totalBackwardSkips", LONG, "Jumps back of more than 2 s.", additive=True),
+    ColumnSpec(
+        "completionCount", LONG, "How often the video was played to its end.", additive=True
+    ),
+    ColumnSpec("isCompletedAtLeastOnce", BOOLEAN, "completionCount > 0."),
     _seconds("rewatchedSeconds", "totalWatchTime - totalUniqueSecondsWatched"),
     _seconds("observedSeconds", "Watched between a start and a stop", additive=True),
     _seconds("heartbeatSeconds", "Watched up to a heartbeat or seek", additive=True),
@@ -284,63 +288,71 @@ _ENGAGEMENT = (
         "Upper bound of what was watched after starts that nothing follows; in no total",
         additive=True,
     ),
-    Column(
+    ColumnSpec(
         "watchedIntervals",
         T.ArrayType(SPAN),
         "The union of the watched intervals in milliseconds: sorted, disjoint, not touching.",
     ),
-    Column("engagementScore", DOUBLE, "0 to 100, two places; null without a duration."),
-    Column("engagementTier", STRING, "High, Medium, Low or Minimal; null without a score."),
-    Column("qualityFlags", T.ArrayType(STRING), "All flags that apply, in the documented order."),
-    Column("dataQualityFlag", STRING, "The first of the first four flags that applies, else ok."),
-    Column("firstWatchDate", TIMESTAMP, "First event (UTC); null if only a tail is settled here."),
-    Column("lastWatchDate", TIMESTAMP, "Last event (UTC); null if only a tail is settled here."),
-    Column("pauseCount", LONG, "Pauses that interrupted playing.", additive=True),
+    ColumnSpec("engagementScore", DOUBLE, "0 to 100, two places; null without a duration."),
+    ColumnSpec("engagementTier", STRING, "High, Medium, Low or Minimal; null without a score."),
+    ColumnSpec(
+        "qualityFlags", T.ArrayType(STRING), "All flags that apply, in the documented order."
+    ),
+    ColumnSpec(
+        "dataQualityFlag", STRING, "The first of the first four flags that applies, else ok."
+    ),
+    ColumnSpec(
+        "firstWatchDate", TIMESTAMP, "First event (UTC); null if only a tail is settled here."
+    ),
+    ColumnSpec(
+        "lastWatchDate", TIMESTAMP, "Last event (UTC); null if only a tail is settled here."
+    ),
+    ColumnSpec("pauseCount", LONG, "Pauses that interrupted playing.", additive=True),
     _seconds(
         "totalSessionDuration", "From first to last event of the video per session", additive=True
     ),
-    Column("openEndedCount", LONG, "Starts that nothing follows.", additive=True),
-    Column(
+    ColumnSpec("openEndedCount", LONG, "Starts that nothing follows.", additive=True),
+    ColumnSpec(
         "exceedingPositionCount",
         LONG,
         "Events whose position is beyond 1.1 x the duration.",
         additive=True,
     ),
 )
-_PROCESSED = Column("processedAt", TIMESTAMP, "Time of the run that wrote the row (UTC).")
+_PROCESSED = ColumnSpec("processedAt", TIMESTAMP, "Time of the run that wrote the row (UTC).")
 
-USER_VIDEO_ENGAGEMENT = Table(
+USER_VIDEO_ENGAGEMENT = TableSpec(
     name="user_video_engagement",
     doc="One row per user, video and day.",
     columns=(DAY, *_ENGAGEMENT, _PROCESSED),
     key=(EVENT_DATE, "userId", "videoId"),
 )
 
-AGGREGATED_ENGAGEMENT = Table(
+AGGREGATED_ENGAGEMENT = TableSpec(
     name="aggregated_user_video_engagement",
     doc="One row per user and video: the daily rows merged over all days.",
     columns=(
         *_ENGAGEMENT,
-        Column("activeDays", T.ArrayType(DATE), "The days merged into this row, sorted."),
+        ColumnSpec("activeDays", T.ArrayType(DATE), "The days merged into this row, sorted."),
         _PROCESSED,
     ),
     key=("userId", "videoId"),
     partitioned=False,
 )
 
-QUALITY_REPORT = Table(
+QUALITY_REPORT = TableSpec(
     name="quality_report",
     doc="One row per day and measure.",
     columns=(
         DAY,
-        Column("measure", STRING, "Name of the measure, for example `rejected:missing_user`."),
-        Column("value", DOUBLE, "Its value."),
-        Column("unit", STRING, "rows, share, seconds or percent."),
+        ColumnSpec("measure", STRING, "Name of the measure, for example `rejected:missing_user`."),
+        ColumnSpec("value", DOUBLE, "Its value."),
+        ColumnSpec("unit", STRING, "rows, share, seconds or percent."),
     ),
     key=(EVENT_DATE, "measure"),
 )
 
-TABLES: dict[str, Table] = {
+TABLES: dict[str, TableSpec] = {
     table.name: table
     for table in (
         RAW_EVENTS,

@@ -18,7 +18,7 @@ from dagster_pipes import (
 from vidagg_dagster.core.contract import REQUEST, StepRequest
 from vidagg_dagster.runners.progress import day_line, summary_line
 
-MESSAGE_SECONDS = 5.0
+MESSAGE_S = 5.0
 """Wait between two files of messages while the step runs."""
 
 
@@ -42,7 +42,7 @@ def main() -> None:
         open_dagster_pipes(
             params_loader=arguments,
             context_loader=PipesUnityCatalogVolumesContextLoader(),
-            message_writer=PipesUnityCatalogVolumesMessageWriter(interval=MESSAGE_SECONDS),
+            message_writer=PipesUnityCatalogVolumesMessageWriter(interval=MESSAGE_S),
         ) as pipes,
         _log_to_dagster(pipes),
     ):

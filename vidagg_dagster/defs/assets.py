@@ -27,7 +27,7 @@ from vidagg_dagster.core.schemas import (
     SESSIONS,
     USER_VIDEO_ENGAGEMENT,
     WATCH_INTERVALS,
-    Table,
+    TableSpec,
 )
 from vidagg_dagster.defs.checks import check_results, check_specs, report_days
 from vidagg_dagster.defs.partitions import (
@@ -47,7 +47,7 @@ KINDS = {"pyspark", "deltalake"}
 FOLLOW_UP = "follow_up"
 """Metadata of raw_events: the days that late events make necessary to run again."""
 
-MOST_LATE_DAYS = 100
+MAX_LATE_DAYS = 100
 """The newest of them are shown."""
 
 Events = Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]
@@ -68,7 +68,7 @@ def _build(settings: Settings) -> list[dg.AssetsDefinition | dg.AssetSpec]:
     retries = retry_policy(settings)
 
     def table_asset(
-        table: Table, deps: Sequence[dg.AssetsDefinition | dg.AssetDep | str]
+        table: TableSpec, deps: Sequence[dg.AssetsDefinition | dg.AssetDep | str]
     ) -> Callable[[Callable[..., Events]], dg.AssetsDefinition]:
         """What all assets have in common."""
         partitions = daily if table.partitioned else None
@@ -214,7 +214,7 @@ def _request(context: dg.AssetExecutionContext, settings: Settings, step: StepNa
         source=settings.source_spec if step is StepName.RAW_EVENTS else None,
         video_metadata=settings.video_metadata,
         estimate_missing_durations=settings.estimate_missing_durations,
-        rules=settings.rules,
+        parameters=settings.parameters,
         max_lateness_days=settings.max_lateness_days,
         events_at_once=settings.events_at_once,
         kernels=settings.uses_kernels,
@@ -266,7 +266,7 @@ def _late(late: LateReport) -> dict[str, Any]:
                 "runs_again": "by sensor late_events" if day.within_limit else "by hand",
             }
         )
-        for day in late.days[-MOST_LATE_DAYS:]
+        for day in late.days[-MAX_LATE_DAYS:]
     ]
     follow_up = {
         "days": [day.isoformat() for day in late.follow_up],
@@ -291,7 +291,7 @@ _MEASURE_SCHEMA = dg.TableSchema(
 )
 
 
-def _describe(settings: Settings, table: Table) -> dict[str, Any]:
+def _describe(settings: Settings, table: TableSpec) -> dict[str, Any]:
     theirs = {PLAYER_EVENTS: settings.columns}
     return {
         **_place(settings.store, table),
@@ -319,7 +319,7 @@ def _named(theirs: Mapping[str, str], column: str) -> str:
     return theirs.get(column, column)
 
 
-def _place(store: TableStore, table: Table) -> dict[str, Any]:
+def _place(store: TableStore, table: TableSpec) -> dict[str, Any]:
     if store.kind == "catalog":
         return {"dagster/table_name": f"{store.location}.{table.name}"}
     return {"dagster/table_name": table.name, "dagster/uri": f"{store.location}/{table.name}"}

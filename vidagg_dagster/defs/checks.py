@@ -21,7 +21,7 @@ from vidagg_dagster.quality.rules import RULES
 
 VIOLATIONS = "violations"
 FAILED_DAYS = "failed_days"
-MOST_DAYS_SHOWN = 31
+MAX_DAYS_SHOWN = 31
 
 _SEVERITY = {
     Severity.ERROR: dg.AssetCheckSeverity.ERROR,
@@ -40,7 +40,7 @@ def check_specs(
             dg.AssetCheckSpec(
                 name=rule.name,
                 asset=table,
-                description=rule.says,
+                description=rule.description,
                 blocking=rule.blocking,
                 partitions_def=partitions,
             )
@@ -129,8 +129,8 @@ def _metadata(outcome: RuleOutcome) -> dict[str, Any]:
 
 def _summary(failed: Sequence[RuleOutcome]) -> dict[str, Any]:
     days = [outcome.day.isoformat() for outcome in failed if outcome.day is not None]
-    shown = ", ".join(days[:MOST_DAYS_SHOWN])
-    more = f" and {len(days) - MOST_DAYS_SHOWN} more" if len(days) > MOST_DAYS_SHOWN else ""
+    shown = ", ".join(days[:MAX_DAYS_SHOWN])
+    more = f" and {len(days) - MAX_DAYS_SHOWN} more" if len(days) > MAX_DAYS_SHOWN else ""
     return {
         VIOLATIONS: sum(outcome.violations for outcome in failed),
         FAILED_DAYS: (shown + more) or "none",

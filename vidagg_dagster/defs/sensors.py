@@ -22,8 +22,8 @@ from vidagg_dagster.defs.assets import FOLLOW_UP
 from vidagg_dagster.defs.jobs import daily_engagement
 from vidagg_dagster.settings.model import Settings
 
-LATE_SECONDS: Final = 60
-ALERT_SECONDS: Final = 30
+LATE_S: Final = 60
+ALERT_S: Final = 30
 
 RUNS_PER_TICK: Final = 100
 OVERLAP_S: Final = 300.0
@@ -40,7 +40,7 @@ def late_events(settings: Settings) -> dg.SensorDefinition:
     @dg.sensor(
         name="late_events",
         job=daily_engagement,
-        minimum_interval_seconds=LATE_SECONDS,
+        minimum_interval_seconds=LATE_S,
         default_status=dg.DefaultSensorStatus.STOPPED,
         description="Runs days again for which events have arrived since they were read, each with "
         "the day after it, which looks back. raw_events finds them whenever it runs. Only days up "
@@ -109,7 +109,7 @@ def alerts(settings: Settings) -> dg.SensorDefinition:
 
     @dg.sensor(
         name="alerts",
-        minimum_interval_seconds=ALERT_SECONDS,
+        minimum_interval_seconds=ALERT_S,
         default_status=dg.DefaultSensorStatus.STOPPED,
         description="Tells the configured channels of failed checks (of both severities, also in "
         "runs that succeed), of failed runs, and of a day that is not there at "
@@ -154,7 +154,7 @@ def look_around(
         outbox.model_copy(
             update={
                 "seen_until": until,
-                "seen_runs": seen[-MOST_SEEN:],
+                "seen_runs": seen[-MAX_SEEN:],
                 "day_due": days[-1] if days else outbox.day_due,
             }
         ),
@@ -162,7 +162,7 @@ def look_around(
     )
 
 
-MOST_SEEN: Final = 2 * RUNS_PER_TICK
+MAX_SEEN: Final = 2 * RUNS_PER_TICK
 
 
 def _opened(context: dg.SensorEvaluationContext, now: float) -> Outbox:

@@ -6,8 +6,8 @@ from decimal import Decimal
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from vidagg_dagster.core.parameters import EngagementRules
-from vidagg_dagster.core.schemas import EVENT_DATE, USER_VIDEO_ENGAGEMENT, Table
+from vidagg_dagster.core.parameters import EngagementParameters
+from vidagg_dagster.core.schemas import EVENT_DATE, USER_VIDEO_ENGAGEMENT, TableSpec
 from vidagg_dagster.core.vocabulary import EVIDENCE, VISIT_SUMS
 from vidagg_dagster.metrics.intervals import merge_with_union
 from vidagg_dagster.spark.arrow import Kernels
@@ -30,7 +30,7 @@ def user_video_engagement(
     sessions: DataFrame,
     videos: DataFrame,
     *,
-    rules: EngagementRules,
+    parameters: EngagementParameters,
     run_time: datetime,
     estimates: DataFrame | None = None,
     unique: bool = True,
@@ -60,7 +60,7 @@ def user_video_engagement(
     described = with_durations(merged, videos)
     if estimates is not None:
         described = with_estimates(described, estimates.unionByName(_own_estimates(merged)))
-    return publish(described, USER_VIDEO_ENGAGEMENT, rules=rules, run_time=run_time)
+    return publish(described, USER_VIDEO_ENGAGEMENT, parameters=parameters, run_time=run_time)
 
 
 def with_durations(merged: DataFrame, videos: DataFrame, *, estimate: bool = False) -> DataFrame:
@@ -128,7 +128,7 @@ def _largest(rows: DataFrame) -> DataFrame:
 
 
 def publish(
-    merged: DataFrame, table: Table, *, rules: EngagementRules, run_time: datetime
+    merged: DataFrame, table: TableSpec, *, parameters: EngagementParameters, run_time: datetime
 ) -> DataFrame:
     """Facts in milliseconds -> the published columns of `table`, derived ones included.
 
@@ -140,8 +140,8 @@ def publish(
     reached = F.coalesce(F.col("maxPositionMs"), F.lit(0))
     rewatched = total - unique
     count = F.when(F.col("sessionCount") > 0, F.col("sessionCount"))
-    score = _score(unique, rewatched, duration, rules)
-    flags = _flags(unique, total, duration, rules)
+    score = _score(unique, rewatched, duration, parameters)
+    flags = _flags(unique, total, duration, parameters)
     first_four = F.filter(flags, lambda flag: flag.isin(*QUALITY_FLAGS[:4]))
     columns = {
         "videoDuration": seconds(duration),
@@ -164,7 +164,7 @@ def publish(
         **{f"{evidence}Seconds": seconds(F.col(f"{evidence}Ms")) for evidence in EVIDENCE},
         "estimatedTailSeconds": seconds(F.col("tailMs")),
         "engagementScore": score,
-        "engagementTier": _tier(score, rules),
+        "engagementTier": _tier(score, parameters),
         "qualityFlags": flags,
         "dataQualityFlag": F.when(F.size(first_four) > 0, first_four[0]).otherwise(F.lit("ok")),
         "totalSessionDuration": seconds(F.col("sessionMs")),
@@ -187,7 +187,9 @@ def _hundredths(points: Decimal) -> int:
     return int(points * 100)
 
 
-def _score(unique: Column, rewatched: Column, duration: Column, rules: EngagementRules) -> Column:
+def _score(
+    unique: Column, rewatched: Column, duration: Column, parameters: EngagementParameters
+) -> Column:
     """80 coverage + 10 completed + 10 min(1, rewatched/duration) - min(10, skips), 0 to 100.
 
     Computed as one fraction over the duration in integers of 1/100 point and rounded half up
@@ -198,14 +200,18 @@ def _score(unique: Column, rewatched: Column, duration: Column, rules: Engagemen
         return F.when(part > duration, duration).otherwise(part)
 
     completed = (F.col("completionCount") > 0) & (
-        unique * 100 >= duration * rules.completion_coverage_percent
+        unique * 100 >= duration * parameters.completion_coverage_percent
     )
     skips = F.col("forwardSkips") + F.col("backwardSkips")
-    penalty = F.when(skips > rules.skip_penalty_limit, rules.skip_penalty_limit).otherwise(skips)
+    penalty = F.when(
+        skips > parameters.skip_penalty_limit, parameters.skip_penalty_limit
+    ).otherwise(skips)
     points = (
-        at_most_once(unique) * _hundredths(rules.coverage_weight)
-        + at_most_once(rewatched) * _hundredths(rules.rewatch_weight)
-        + F.when(completed, duration * _hundredths(rules.completion_weight)).otherwise(F.lit(0))
+        at_most_once(unique) * _hundredths(parameters.coverage_weight)
+        + at_most_once(rewatched) * _hundredths(parameters.rewatch_weight)
+        + F.when(completed, duration * _hundredths(parameters.completion_weight)).otherwise(
+            F.lit(0)
+        )
         - duration * penalty * 100
     )
     not_negative = F.when(points < 0, F.lit(0)).otherwise(points)
@@ -216,24 +222,27 @@ def _score(unique: Column, rewatched: Column, duration: Column, rules: Engagemen
     )
 
 
-def _tier(score: Column, rules: EngagementRules) -> Column:
+def _tier(score: Column, parameters: EngagementParameters) -> Column:
     high, medium, low, minimal = TIERS
     return (
-        F.when(score >= float(rules.high_tier_score), high)
-        .when(score >= float(rules.medium_tier_score), medium)
-        .when(score >= float(rules.low_tier_score), low)
+        F.when(score >= float(parameters.high_tier_score), high)
+        .when(score >= float(parameters.medium_tier_score), medium)
+        .when(score >= float(parameters.low_tier_score), low)
         .when(score.isNotNull(), minimal)
     )
 
 
-def _flags(unique: Column, total: Column, duration: Column, rules: EngagementRules) -> Column:
+def _flags(
+    unique: Column, total: Column, duration: Column, parameters: EngagementParameters
+) -> Column:
     sessions = F.when(F.col("sessionCount") > 1, F.col("sessionCount")).otherwise(F.lit(1))
     applies = {
         "position_exceeds_duration": F.col("exceedingCount") > 0,
-        "excessive_watch_time": total * 100 > duration * rules.excessive_watch_percent * sessions,
+        "excessive_watch_time": total * 100
+        > duration * parameters.excessive_watch_percent * sessions,
         "completed_without_sufficient_watch": (F.col("completionCount") > 0)
-        & (unique * 100 < duration * rules.completion_coverage_percent),
-        "very_short_watch": total < rules.very_short_watch_ms,
+        & (unique * 100 < duration * parameters.completion_coverage_percent),
+        "very_short_watch": total < parameters.very_short_watch_ms,
         "seek_repaired": F.col("clippedMs") > 0,
         "open_ended": F.col("openEndedCount") > 0,
         "unknown_duration": duration.isNull(),

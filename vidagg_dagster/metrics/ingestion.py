@@ -15,7 +15,7 @@ from vidagg_dagster.core.schemas import (
     INGESTION_COUNTS,
     RAW_EVENTS,
     REJECTED_EVENTS,
-    Table,
+    TableSpec,
 )
 from vidagg_dagster.metrics.kernels.names import AGAIN, SAME_ID
 from vidagg_dagster.sources.columns import payload_hash, payload_text
@@ -232,7 +232,7 @@ def rows_by_file(
     )
 
 
-def _as_table(rows: DataFrame, table: Table) -> DataFrame:
+def _as_table(rows: DataFrame, table: TableSpec) -> DataFrame:
     return rows.select(*[F.col(c.name).cast(c.type).alias(c.name) for c in table.columns])
 
 

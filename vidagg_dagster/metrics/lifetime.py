@@ -11,7 +11,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from vidagg_dagster.core.parameters import EngagementRules
+from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.core.schemas import (
     AGGREGATED_ENGAGEMENT,
     EVENT_DATE,
@@ -50,7 +50,7 @@ class LifetimeUpdate:
 def merge_days(
     daily: DataFrame,
     *,
-    rules: EngagementRules,
+    parameters: EngagementParameters,
     run_time: datetime,
     estimate: bool = False,
     unique: bool = True,
@@ -63,7 +63,7 @@ def merge_days(
     """
     return _merge(
         _as_lifetime(daily),
-        rules=rules,
+        parameters=parameters,
         run_time=run_time,
         estimates=duration_estimates(daily) if estimate else None,
         unique=unique,
@@ -75,7 +75,7 @@ def lifetime_from_events(
     judged: DataFrame,
     videos: DataFrame,
     *,
-    rules: EngagementRules,
+    parameters: EngagementParameters,
     timezone: str,
     kernels: Kernels,
 ) -> DataFrame:
@@ -87,19 +87,19 @@ def lifetime_from_events(
 
     if "eventId" in judged.columns and SAME_ID not in judged.columns:
         judged = with_same_id(judged, kernels)
-    by_number = prepared(judged, videos, rules, timezone)
+    by_number = prepared(judged, videos, parameters, timezone)
     # Rejected rows are spread, lest all of them meet in one partition.
     by_user = F.when(F.col(REASON_BITS) == 0, F.xxhash64("userId")).otherwise(
         F.xxhash64("userId", "sessionId", "videoId", "us", "sentPositionMs")
     )
-    return kernels.apply(by_number, FromEvents(rules), _FACTS, by=by_user)
+    return kernels.apply(by_number, FromEvents(parameters), _FACTS, by=by_user)
 
 
 def publish_lifetime(
     facts: DataFrame,
     videos: DataFrame,
     *,
-    rules: EngagementRules,
+    parameters: EngagementParameters,
     run_time: datetime,
     estimate: bool = False,
 ) -> DataFrame:
@@ -109,7 +109,7 @@ def publish_lifetime(
     return publish(
         described.withColumn("activeDays", F.array_sort("activeDays")),
         AGGREGATED_ENGAGEMENT,
-        rules=rules,
+        parameters=parameters,
         run_time=run_time,
     )
 
@@ -133,7 +133,7 @@ _FACTS = T.StructType(
 def update_lifetime(
     tables: Tables,
     *,
-    rules: EngagementRules,
+    parameters: EngagementParameters,
     run_time: datetime,
     estimate: bool = False,
     kernels: bool = False,
@@ -149,21 +149,27 @@ def update_lifetime(
     """
     for _ in range(_ATTEMPTS - 1):
         try:
-            return _update(tables, rules, run_time, estimate, kernels)
+            return _update(tables, parameters, run_time, estimate, kernels)
         except TableConflictError as error:
             _log.warning("another run updated the lifetime table, computing again: %s", error)
-    return _update(tables, rules, run_time, estimate, kernels)
+    return _update(tables, parameters, run_time, estimate, kernels)
 
 
 def _update(
-    tables: Tables, rules: EngagementRules, run_time: datetime, estimate: bool, kernels: bool
+    tables: Tables,
+    parameters: EngagementParameters,
+    run_time: datetime,
+    estimate: bool,
+    kernels: bool,
 ) -> LifetimeUpdate:
     based_on = tables.version(AGGREGATED_ENGAGEMENT)
     note = tables.note(AGGREGATED_ENGAGEMENT)
-    # Scores of untouched pairs follow from the rules too, and an estimate from every pair of its
+    # Scores of untouched pairs follow from the parameters too, and an estimate from every pair of its
     # video: in both cases an increment would leave them behind.
-    fingerprint = hashlib.sha256(f"{rules.model_dump_json()} {estimate}".encode()).hexdigest()[:16]
-    keeps = note.get("rules") == fingerprint and not estimate
+    fingerprint = hashlib.sha256(
+        f"{parameters.model_dump_json()} {estimate}".encode()
+    ).hexdigest()[:16]
+    keeps = note.get("parameters") == fingerprint and not estimate
     since = int(note["source_version"]) if keeps and "source_version" in note else None
     replaced = tables.days_replaced_since(USER_VIDEO_ENGAGEMENT, since)
     if replaced.days is not None and not replaced.days:
@@ -174,7 +180,7 @@ def _update(
         days = None
         rows = merge_days(
             tables.read(USER_VIDEO_ENGAGEMENT),
-            rules=rules,
+            parameters=parameters,
             run_time=run_time,
             estimate=estimate,
             kernels=Kernels() if kernels else None,
@@ -182,12 +188,12 @@ def _update(
         gone = lifetime.select(*_KEY).join(rows.select(*_KEY), on=_KEY, how="left_anti")
     else:
         days = tuple(sorted(replaced.days))
-        rows, gone = _increment(tables, lifetime, days, rules, run_time, kernels)
+        rows, gone = _increment(tables, lifetime, days, parameters, run_time, kernels)
     changed, deleted = tables.upsert(
         AGGREGATED_ENGAGEMENT,
         rows,
         gone,
-        {"source_version": str(replaced.version), "rules": fingerprint},
+        {"source_version": str(replaced.version), "parameters": fingerprint},
         based_on=based_on,
     )
     _log.info("lifetime table: %d rows written, %d removed", changed, deleted)
@@ -198,7 +204,7 @@ def _increment(
     tables: Tables,
     lifetime: DataFrame,
     days: Sequence[date],
-    rules: EngagementRules,
+    parameters: EngagementParameters,
     run_time: datetime,
     kernels: bool,
 ) -> tuple[DataFrame, DataFrame]:
@@ -221,7 +227,10 @@ def _increment(
     together = reduce(DataFrame.unionByName, parts)
     counted = sum(tables.day_counts(USER_VIDEO_ENGAGEMENT, days).values())
     rows = _merge(
-        together, rules=rules, run_time=run_time, kernels=Kernels(2 * counted) if kernels else None
+        together,
+        parameters=parameters,
+        run_time=run_time,
+        kernels=Kernels(2 * counted) if kernels else None,
     )
     gone = stale.select(*_KEY).join(together.select(*_KEY).distinct(), on=_KEY, how="left_anti")
     return rows, gone
@@ -234,7 +243,7 @@ def _as_lifetime(daily: DataFrame) -> DataFrame:
 def _merge(
     rows: DataFrame,
     *,
-    rules: EngagementRules,
+    parameters: EngagementParameters,
     run_time: datetime,
     estimates: DataFrame | None = None,
     unique: bool = True,
@@ -271,7 +280,7 @@ def _merge(
     )
     if estimates is not None:
         pairs = with_estimates(pairs, estimates)
-    return publish(pairs, AGGREGATED_ENGAGEMENT, rules=rules, run_time=run_time)
+    return publish(pairs, AGGREGATED_ENGAGEMENT, parameters=parameters, run_time=run_time)
 
 
 def _published_sums() -> dict[str, Column]:

@@ -12,7 +12,7 @@ from datetime import date
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from vidagg_dagster.core.parameters import EngagementRules
+from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.core.schemas import EVENT_DATE, SESSIONS
 from vidagg_dagster.core.vocabulary import ENDED, KIND_AND_RANK, NEUTRAL, PAUSE, SEEK, START, STOP
 from vidagg_dagster.metrics.kernels.names import CARRIED
@@ -31,7 +31,7 @@ def sessions(
     videos: DataFrame,
     *,
     days: Sequence[date] | None,
-    rules: EngagementRules,
+    parameters: EngagementParameters,
     timezone: str,
     kernels: Kernels | None = None,
 ) -> DataFrame:
@@ -41,20 +41,20 @@ def sessions(
     day there is), `videos` has `videoId` and `durationMs`. Returns the columns of `sessions`.
     With `kernels` they are computed by `arrow/timeline.py`, to the same rows.
     """
-    by_number = prepared(events.drop("eventId"), videos, rules, timezone)
+    by_number = prepared(events.drop("eventId"), videos, parameters, timezone)
     if kernels is not None:
         from vidagg_dagster.metrics.kernels.timeline import SessionsKernel
 
-        kernel = SessionsKernel(None if days is None else tuple(days), rules)
+        kernel = SessionsKernel(None if days is None else tuple(days), parameters)
         return kernels.apply(by_number, kernel, SESSIONS.struct)
-    on_work_days = _lay_on_work_days(_with_kinds(by_number, rules), days)
-    credited = _credit_pairs(_with_neighbours(_in_player_order(on_work_days)), rules)
-    visits = _count_visits(_cut_sessions(credited, rules), rules, timezone)
+    on_work_days = _lay_on_work_days(_with_kinds(by_number, parameters), days)
+    credited = _credit_pairs(_with_neighbours(_in_player_order(on_work_days)), parameters)
+    visits = _count_visits(_cut_sessions(credited, parameters), parameters, timezone)
     return _roll_up(visits)
 
 
 def prepared(
-    events: DataFrame, videos: DataFrame, rules: EngagementRules, timezone: str
+    events: DataFrame, videos: DataFrame, parameters: EngagementParameters, timezone: str
 ) -> DataFrame:
     """What the arithmetic needs of events, in numbers instead of names and times.
 
@@ -63,7 +63,7 @@ def prepared(
     """
     rank = _lookup(F.col("eventName"), {name: rank for name, (_, rank) in KIND_AND_RANK.items()})
     us = F.unix_micros("timestamp")
-    times_out = calendar_day(us + rules.session_timeout_ms * 1000, timezone)
+    times_out = calendar_day(us + parameters.session_timeout_ms * 1000, timezone)
     starts = rank.isin([rank for kind, rank in KIND_AND_RANK.values() if kind == START])
     durations = F.broadcast(videos.select("videoId", "durationMs"))
     carried = [name for name in ("eventId", *CARRIED) if name in events.columns]
@@ -82,13 +82,13 @@ def prepared(
     )
 
 
-def _with_kinds(events: DataFrame, rules: EngagementRules) -> DataFrame:
+def _with_kinds(events: DataFrame, parameters: EngagementParameters) -> DataFrame:
     """Adds what an event does to the player, and its position held against the duration."""
     kind = F.lit(None).cast("int")
     for of_event, rank in KIND_AND_RANK.values():
         kind = F.when(F.col("nameRank") == rank, F.lit(of_event)).otherwise(kind)
     sent, duration = F.col("sentPositionMs"), F.col("durationMs")
-    beyond = F.coalesce(sent * 100 > duration * rules.position_limit_percent, F.lit(False))
+    beyond = F.coalesce(sent * 100 > duration * parameters.position_limit_percent, F.lit(False))
     return events.select(
         "*",
         kind.alias("kind"),
@@ -157,7 +157,7 @@ def _with_neighbours(events: DataFrame) -> DataFrame:
     )
 
 
-def _credit_pairs(events: DataFrame, rules: EngagementRules) -> DataFrame:
+def _credit_pairs(events: DataFrame, parameters: EngagementParameters) -> DataFrame:
     """Adds `evidence` and `creditEndMs` of the pair that an event closes; null where nothing is.
 
     A zero-length credit keeps its evidence: its end still tells a skip from watching.
@@ -170,12 +170,14 @@ def _credit_pairs(events: DataFrame, rules: EngagementRules) -> DataFrame:
         F.greatest("playbackRate", "previousRate"),
         F.col("playbackRate"),
         F.col("previousRate"),
-        F.lit(rules.max_playback_rate),
+        F.lit(parameters.max_playback_rate),
     )
-    plausible = dp.cast("double") <= rate * dt.cast("double") + F.lit(float(rules.tolerance_ms))
+    plausible = dp.cast("double") <= rate * dt.cast("double") + F.lit(
+        float(parameters.tolerance_ms)
+    )
     playing = F.col("wasPlaying") & F.col("previousUs").isNotNull()
     starts, stops = F.col("kind") == START, F.col("kind") == STOP
-    repairable = playing & F.lit(rules.repair_seeks) & (dt <= rules.session_timeout_ms)
+    repairable = playing & F.lit(parameters.repair_seeks) & (dt <= parameters.session_timeout_ms)
 
     drag = (
         repairable
@@ -183,14 +185,14 @@ def _credit_pairs(events: DataFrame, rules: EngagementRules) -> DataFrame:
         & F.coalesce(
             (F.col("nextRank") == SEEK)
             & (F.col("nextDay") == F.col(EVENT_DATE))
-            & (whole_ms(F.col("nextUs") - F.col("us")) <= rules.drag_window_ms)
-            & (F.abs(F.col("nextPositionMs") - position) <= rules.drag_window_ms),
+            & (whole_ms(F.col("nextUs") - F.col("us")) <= parameters.drag_window_ms)
+            & (F.abs(F.col("nextPositionMs") - position) <= parameters.drag_window_ms),
             F.lit(False),
         )
     )
     watched = playing & (dp >= 0) & plausible
-    bridged = watched & starts & (dp * 2 >= dt - 2 * rules.tolerance_ms)
-    seek = repairable & (~plausible | (dp < -rules.seek_back_ms))
+    bridged = watched & starts & (dp * 2 >= dt - 2 * parameters.tolerance_ms)
+    seek = repairable & (~plausible | (dp < -parameters.seek_back_ms))
 
     # `least` would do, but engines disagree about nulls in it.
     played_on = previous + dt
@@ -214,7 +216,7 @@ def _credit_pairs(events: DataFrame, rules: EngagementRules) -> DataFrame:
     )
 
 
-def _cut_sessions(events: DataFrame, rules: EngagementRules) -> DataFrame:
+def _cut_sessions(events: DataFrame, parameters: EngagementParameters) -> DataFrame:
     """Adds `sessionStartUs`; takes the credit back from pairs that a cut goes through."""
     by_time = Window.partitionBy(_SESSION).orderBy("us")
     same_instant = by_time.rangeBetween(Window.currentRow, Window.currentRow)
@@ -226,7 +228,7 @@ def _cut_sessions(events: DataFrame, rules: EngagementRules) -> DataFrame:
     )
     gap = whole_ms(F.col("us") - F.max("us").over(earlier))
     idle = gap - F.coalesce(F.max(watched).over(same_instant), F.lit(0))
-    begins = idle.isNull() | (idle > rules.session_timeout_ms)
+    begins = idle.isNull() | (idle > parameters.session_timeout_ms)
     cut = events.withColumn("begins", begins).withColumn(
         "sessionStartUs", F.max(F.when(F.col("begins"), F.col("us"))).over(up_to_now)
     )
@@ -239,7 +241,7 @@ def _cut_sessions(events: DataFrame, rules: EngagementRules) -> DataFrame:
     ).drop("begins")
 
 
-def _count_visits(events: DataFrame, rules: EngagementRules, timezone: str) -> DataFrame:
+def _count_visits(events: DataFrame, parameters: EngagementParameters, timezone: str) -> DataFrame:
     """One row per work day, session and video: counts, skips, tail and credited intervals."""
     visit = Window.partitionBy([*_PLAYER, "sessionStartUs"]).orderBy(_IN_ORDER)
     before = visit.rowsBetween(Window.unboundedPreceding, -1)
@@ -277,12 +279,12 @@ def _count_visits(events: DataFrame, rules: EngagementRules, timezone: str) -> D
     replay = resumes & F.coalesce(F.col("lastStopEnded"), F.lit(False))
 
     next_us = F.col("nextInSessionUs")
-    times_out_us = F.col("us") + rules.session_timeout_ms * 1000
+    times_out_us = F.col("us") + parameters.session_timeout_ms * 1000
     settled_us = F.when(next_us < times_out_us, next_us).otherwise(times_out_us)
     tail_settles = (
         is_start & F.col("isLast") & (calendar_day(settled_us, timezone) == F.col("workDay"))
     )
-    tail = F.lit(rules.session_timeout_ms).cast("bigint")
+    tail = F.lit(parameters.session_timeout_ms).cast("bigint")
     for bound in (
         F.col("durationMs") - F.col("positionMs"),
         whole_ms(next_us - F.col("us")),
@@ -327,8 +329,8 @@ def _count_visits(events: DataFrame, rules: EngagementRules, timezone: str) -> D
         _count(
             here & is_ended & F.coalesce(F.col("starts") > F.col("startsAtLastEnd"), F.lit(True))
         ).alias("completionCount"),
-        _count(here & (jump > rules.forward_skip_ms)).alias("forwardSkipCount"),
-        _count(here & (jump < -rules.backward_skip_ms) & ~replay).alias("backwardSkipCount"),
+        _count(here & (jump > parameters.forward_skip_ms)).alias("forwardSkipCount"),
+        _count(here & (jump < -parameters.backward_skip_ms) & ~replay).alias("backwardSkipCount"),
         _count(believed & tail_settles).alias("openEndedCount"),
         F.coalesce(F.sum(F.when(believed & tail_settles, tail)), F.lit(0)).alias("tailMs"),
         F.sort_array(F.collect_list(interval)).alias("intervals"),

@@ -13,7 +13,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import types as T
 
 from vidagg_dagster.core.contract import SourceSpec
-from vidagg_dagster.core.parameters import EngagementRules
+from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.core.schemas import AGGREGATED_ENGAGEMENT, RAW_EVENTS
 from vidagg_dagster.core.text import spaced
 from vidagg_dagster.metrics.engagement import user_video_engagement
@@ -86,16 +86,16 @@ def daily_engagement(
     events: DataFrame,
     videos: DataFrame,
     *,
-    rules: EngagementRules,
+    parameters: EngagementParameters,
     timezone: str,
     run_time: datetime,
     unique: bool = True,
 ) -> DataFrame:
     """Accepted events of all days -> one row per user, video and day."""
     return user_video_engagement(
-        sessions(events, videos, days=None, rules=rules, timezone=timezone),
+        sessions(events, videos, days=None, parameters=parameters, timezone=timezone),
         videos,
-        rules=rules,
+        parameters=parameters,
         run_time=run_time,
         unique=unique,
     )
@@ -106,7 +106,7 @@ def aggregate_files(
     source: SourceSpec,
     *,
     video_metadata: str | None = None,
-    rules: EngagementRules | None = None,
+    parameters: EngagementParameters | None = None,
     timezone: str = "UTC",
     run_time: datetime,
     estimate_missing_durations: bool = False,
@@ -119,7 +119,7 @@ def aggregate_files(
         spark: any engine that shares this machine's files.
         source: where the events are, and how they are to be read.
         video_metadata: a file or table of `videoId`, `duration`, `title`.
-        rules: the thresholds; the published ones if None.
+        parameters: the thresholds; the published ones if None.
         timezone: the zone whose calendar days are the days.
         run_time: becomes `processedAt`; an event may not be later by more than a day.
         estimate_missing_durations: take the largest position seen where the metadata has none.
@@ -133,7 +133,7 @@ def aggregate_files(
     work = _Work(
         spark,
         source,
-        rules or EngagementRules(),
+        parameters or EngagementParameters(),
         timezone,
         run_time,
         estimate_missing_durations,
@@ -153,7 +153,7 @@ def aggregate_files(
 class _Work:
     spark: SparkSession
     source: SourceSpec
-    rules: EngagementRules
+    parameters: EngagementParameters
     timezone: str
     run_time: datetime
     estimate: bool
@@ -174,7 +174,11 @@ class _Work:
 
         def of_slice(rows: DataFrame, kernels: Kernels | None) -> DataFrame:
             return lifetime_from_events(
-                rows, videos, rules=self.rules, timezone=self.timezone, kernels=kernels or Kernels()
+                rows,
+                videos,
+                parameters=self.parameters,
+                timezone=self.timezone,
+                kernels=kernels or Kernels(),
             )
 
         rows = judged.drop(*unused)
@@ -194,7 +198,7 @@ class _Work:
         published = publish_lifetime(
             self.spark.read.schema(frames[0].schema).parquet(f"{folder}/facts"),
             videos,
-            rules=self.rules,
+            parameters=self.parameters,
             run_time=self.run_time,
             estimate=self.estimate,
         )
@@ -209,11 +213,13 @@ class _Work:
         daily = daily_engagement(
             accepted(staged),
             videos,
-            rules=self.rules,
+            parameters=self.parameters,
             timezone=self.timezone,
             run_time=self.run_time,
         )
-        rows = merge_days(daily, rules=self.rules, run_time=self.run_time, estimate=self.estimate)
+        rows = merge_days(
+            daily, parameters=self.parameters, run_time=self.run_time, estimate=self.estimate
+        )
         counts = dict.fromkeys(("input", "accepted", "duplicates", "rejected"), 0)
         for row in ingestion_counts(staged).groupBy("measure").sum("value").collect():
             counts[row[0]] = row[1]

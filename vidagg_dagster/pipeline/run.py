@@ -31,23 +31,23 @@ from vidagg_dagster.core.schemas import (
     TABLES,
     USER_VIDEO_ENGAGEMENT,
     WATCH_INTERVALS,
-    Table,
+    TableSpec,
 )
 from vidagg_dagster.metrics import ingestion as events
 from vidagg_dagster.metrics import intervals, timeline
 from vidagg_dagster.metrics.engagement import duration_estimates, user_video_engagement
 from vidagg_dagster.metrics.lifetime import LifetimeUpdate, update_lifetime
 from vidagg_dagster.pipeline.inventory import record_inventory, take_inventory
-from vidagg_dagster.quality.evaluate import Facts, countable_ms, evaluate, with_day_before
-from vidagg_dagster.quality.report import measure_days, report_frame
+from vidagg_dagster.quality.evaluate import CheckContext, countable_ms, evaluate, with_day_before
 from vidagg_dagster.quality.rules import RULES
+from vidagg_dagster.quality.report import measure_days, report_frame
 from vidagg_dagster.sources.read import read_source
 from vidagg_dagster.sources.videos import read_videos
 from vidagg_dagster.spark.arrow import Kernels
 from vidagg_dagster.spark.slices import Slicing
 from vidagg_dagster.tables.interface import Frames, Tables
 
-TOP = 10
+MAX_TOP_VIDEOS = 10
 """How many videos a step shows to people."""
 
 Metrics = dict[str, int | float | str | None]
@@ -133,11 +133,11 @@ class _Part:
     validate_seconds: float
 
 
-def _run_part(work: "_Work", table: Table, weights: Mapping[date, int]) -> _Part:
+def _run_part(work: "_Work", table: TableSpec, weights: Mapping[date, int]) -> _Part:
     started = time.monotonic()
     _STEPS[work.request.step](work)
     written = time.monotonic()
-    facts = Facts(work.tables, work.days, work.request.rules, work.update, work.late)
+    facts = CheckContext(work.tables, work.days, work.request.parameters, work.update, work.late)
     frame = _within_videos(work) if table is WATCH_INTERVALS else None
     evaluation = evaluate(facts, table, RULES[table.name], frame)
     ended = time.monotonic()
@@ -162,7 +162,9 @@ def _run_part(work: "_Work", table: Table, weights: Mapping[date, int]) -> _Part
     )
 
 
-def _parts(work: "_Work", table: Table) -> Iterator[tuple[tuple[date, ...], Mapping[date, int]]]:
+def _parts(
+    work: "_Work", table: TableSpec
+) -> Iterator[tuple[tuple[date, ...], Mapping[date, int]]]:
     """The days to compute together, each with its weight in events (and 1, so that none has 0)."""
     step, days = work.request.step, work.days
     if not table.partitioned or len(days) == 1:
@@ -215,7 +217,7 @@ class _Work:
         request = self.request.model_copy(update={"days": days})
         return _Work(self.spark, request, self.tables, whole=self)
 
-    def replace(self, table: Table, frames: Frames) -> None:
+    def replace(self, table: TableSpec, frames: Frames) -> None:
         self.tables.replace_days(table, frames, self.days)
 
     def slicing(self, events: int | None) -> Slicing:
@@ -285,7 +287,7 @@ def _sessions(work: _Work) -> None:
             events_,
             work.videos,
             days=work.days,
-            rules=request.rules,
+            parameters=request.parameters,
             timezone=request.timezone,
             kernels=kernels,
         )
@@ -310,7 +312,7 @@ def _user_video_engagement(work: _Work) -> None:
         return user_video_engagement(
             sessions,
             work.videos,
-            rules=request.rules,
+            parameters=request.parameters,
             run_time=request.run_time,
             estimates=estimates,
             kernels=kernels,
@@ -328,7 +330,7 @@ def _aggregated(work: _Work) -> None:
     request = work.request
     work.update = update_lifetime(
         work.tables,
-        rules=request.rules,
+        parameters=request.parameters,
         run_time=request.run_time,
         estimate=request.estimate_missing_durations,
         kernels=request.kernels,
@@ -362,7 +364,7 @@ def _within_videos(work: _Work) -> DataFrame:
     return work.tables.read(WATCH_INTERVALS, work.days).join(durations, "videoId", how="left")
 
 
-def _day_metrics(work: _Work, facts: Facts, day: date) -> Metrics:
+def _day_metrics(work: _Work, facts: CheckContext, day: date) -> Metrics:
     if work.request.step is StepName.RAW_EVENTS:
         return dict(facts.ingestion[day])
     return dict(work.measured.get(day, {}))
@@ -403,4 +405,6 @@ def _top_videos(
             F.sum("completionCount").alias("completions"),
         )
     heaviest = F.col(frame.columns[1]).desc_nulls_last()
-    return tuple(row.asDict() for row in frame.orderBy(heaviest, "videoId").limit(TOP).collect())
+    return tuple(
+        row.asDict() for row in frame.orderBy(heaviest, "videoId").limit(MAX_TOP_VIDEOS).collect()
+    )

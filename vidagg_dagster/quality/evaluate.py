@@ -1,7 +1,7 @@
 """Validation rules as data, and their evaluation on what was written, per day.
 
 A rule about single rows is a pure Column; all of a table's are counted in one pass, together with
-its rows and repeated keys. A rule about a whole day is a function of `Facts`. Both are listed in
+its rows and repeated keys. A rule about a whole day is a function of `CheckContext`. Both are listed in
 `quality_rules.py`.
 """
 
@@ -15,8 +15,8 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from vidagg_dagster.core.contract import LateReport, RuleOutcome, Severity
-from vidagg_dagster.core.parameters import EngagementRules
-from vidagg_dagster.core.schemas import EVENT_DATE, INGESTION_COUNTS, Table
+from vidagg_dagster.core.parameters import EngagementParameters
+from vidagg_dagster.core.schemas import EVENT_DATE, INGESTION_COUNTS, TableSpec
 from vidagg_dagster.spark.columns import milliseconds
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Rule:
     """Something that must always hold of a table. `says` is what people read in the UI."""
 
     name: str
-    says: str
+    description: str
     severity: Severity = Severity.ERROR
 
     @property
@@ -54,7 +54,7 @@ class Rule:
 class RowRule(Rule):
     """Broken by a row where `broken` is true; null is not broken."""
 
-    broken: Callable[[], Column]
+    violates: Callable[[], Column]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,11 +66,11 @@ class KeyRule(Rule):
 class DayRule(Rule):
     """About a day as a whole, or about several tables. Days left out of the answer are fine."""
 
-    judge: "Callable[[Facts], Mapping[date | None, Finding]]"
+    evaluate: "Callable[[CheckContext], Mapping[date | None, Finding]]"
 
 
 @dataclass(frozen=True)
-class Facts:
+class CheckContext:
     """What rules can look at: the tables as they are stored, and what was asked for.
 
     `days` is empty for the lifetime table; `update` says what that table took in, `late` which days
@@ -79,7 +79,7 @@ class Facts:
 
     tables: "Tables"
     days: tuple[date, ...]
-    rules: EngagementRules
+    parameters: EngagementParameters
     update: "LifetimeUpdate | None" = None
     late: LateReport | None = None
 
@@ -93,7 +93,7 @@ class Facts:
 
     _known: dict[object, Any] = field(default_factory=dict, repr=False, compare=False)
 
-    def once(self, compute: "Callable[[Facts], Answer]") -> Answer:
+    def once(self, compute: "Callable[[CheckContext], Answer]") -> Answer:
         """What `compute` makes of these facts; several rules that ask for it cost one query."""
         if compute not in self._known:
             self._known[compute] = compute(self)
@@ -130,22 +130,22 @@ class Evaluation:
 
 
 def evaluate(
-    facts: Facts, table: Table, rules: Sequence[Rule], frame: DataFrame | None = None
+    context: CheckContext, table: TableSpec, rules: Sequence[Rule], frame: DataFrame | None = None
 ) -> Evaluation:
     """Evaluates the rules of a table on its stored rows.
 
     `frame` stands in for the stored rows where row rules need columns of other tables as well.
     Every day asked for gets an outcome for every rule, also a day without any rows.
     """
-    days: tuple[date | None, ...] = facts.days if table.partitioned else (None,)
+    days: tuple[date | None, ...] = context.days if table.partitioned else (None,)
     if frame is None:
-        frame = facts.tables.read(table, facts.days if table.partitioned else None)
+        frame = context.tables.read(table, context.days if table.partitioned else None)
     row_rules = [rule for rule in rules if isinstance(rule, RowRule)]
     counted = _count(frame, table, row_rules)
     outcomes: list[RuleOutcome] = []
     for rule in rules:
         if isinstance(rule, DayRule):
-            findings = rule.judge(facts)
+            findings = rule.evaluate(context)
         else:
             name = _REPEATED if isinstance(rule, KeyRule) else rule.name
             findings = {day: Finding(counts[name]) for day, counts in counted.items()}
@@ -160,7 +160,7 @@ _ROWS, _REPEATED = "__rows", "__repeated"
 
 
 def _count(
-    frame: DataFrame, table: Table, rules: Sequence[RowRule]
+    frame: DataFrame, table: TableSpec, rules: Sequence[RowRule]
 ) -> dict[date | None, dict[str, int]]:
     """Per day: rows, rows that repeat a key, and violations of each row rule, in one query."""
     if not table.key:
@@ -174,10 +174,10 @@ def _count(
 
 
 def _per_day(
-    frame: DataFrame, table: Table, rules: Sequence[RowRule], key: Sequence[Column] | None
+    frame: DataFrame, table: TableSpec, rules: Sequence[RowRule], key: Sequence[Column] | None
 ) -> dict[date | None, dict[str, int]]:
     by_day = [EVENT_DATE] if table.partitioned else []
-    violations = [F.count(F.when(rule.broken(), F.lit(1))).alias(rule.name) for rule in rules]
+    violations = [F.count(F.when(rule.violates(), F.lit(1))).alias(rule.name) for rule in rules]
     names = [rule.name for rule in rules]
     if key is None:
         per_day = frame.groupBy(*by_day).agg(

@@ -20,13 +20,13 @@ from vidagg_dagster.core.schemas import (
     SESSIONS,
     USER_VIDEO_ENGAGEMENT,
     WATCH_INTERVALS,
-    Table,
+    TableSpec,
 )
 from vidagg_dagster.core.vocabulary import EVIDENCE
 from vidagg_dagster.quality.evaluate import (
     ONE_DAY,
+    CheckContext,
     DayRule,
-    Facts,
     Finding,
     KeyRule,
     RowRule,
@@ -35,13 +35,13 @@ from vidagg_dagster.quality.evaluate import (
 )
 from vidagg_dagster.quality.report import MEASURES
 
-MOST_REJECTED = 0.01
-MOST_DUPLICATES = 0.05
-MOST_UNKNOWN_DURATIONS = 0.10
-LEAST_VOLUME, MOST_VOLUME = 0.5, 2.0
-VOLUME_DAYS, LEAST_VOLUME_DAYS = 7, 3
-MOST_DAYS_NAMED = 31
-MOST_REASONS = 3
+MAX_REJECTED = 0.01
+MAX_DUPLICATES = 0.05
+MAX_UNKNOWN_DURATIONS = 0.10
+MIN_VOLUME, MAX_VOLUME = 0.5, 2.0
+VOLUME_DAYS, MIN_VOLUME_DAYS = 7, 3
+MAX_DAYS_NAMED = 31
+MAX_REASONS = 3
 
 Findings = Mapping[date | None, Finding]
 
@@ -63,20 +63,20 @@ def _missing(name: str, kind: T.DataType) -> Column:
     return column.isNull() | (column == "") if isinstance(kind, T.StringType) else column.isNull()
 
 
-def _keys_present(table: Table) -> RowRule:
+def _keys_present(table: TableSpec) -> RowRule:
     types = {column.name: column.type for column in table.columns}
     return RowRule(
         name="keys_present",
-        says=f"Every row names its {', '.join(table.key)}: a row without one belongs to nobody. "
+        description=f"Every row names its {', '.join(table.key)}: a row without one belongs to nobody. "
         + BROKEN_TABLE,
-        broken=lambda: _any(_missing(name, types[name]) for name in table.key),
+        violates=lambda: _any(_missing(name, types[name]) for name in table.key),
     )
 
 
-def _one_row_per_key(table: Table) -> KeyRule:
+def _one_row_per_key(table: TableSpec) -> KeyRule:
     return KeyRule(
         name="one_row_per_key",
-        says=f"No two rows share {', '.join(table.key)}: sums over the table would count twice. "
+        description=f"No two rows share {', '.join(table.key)}: sums over the table would count twice. "
         + BROKEN_TABLE,
     )
 
@@ -89,31 +89,31 @@ def _bad_number(column: Column, kind: T.DataType) -> Column:
     return bad
 
 
-def _numbers_valid(table: Table, nullable: frozenset[str] = frozenset()) -> RowRule:
+def _numbers_valid(table: TableSpec, nullable: frozenset[str] = frozenset()) -> RowRule:
     numbers = [c for c in table.columns if isinstance(c.type, T.LongType | T.DoubleType)]
 
-    def broken() -> Column:
+    def violates() -> Column:
         null = [F.col(c.name).isNull() for c in numbers if c.name not in nullable]
         bad = [_bad_number(F.col(c.name), c.type) for c in numbers]
         return _any(F.coalesce(condition, F.lit(False)) for condition in (*null, *bad))
 
     return RowRule(
         name="numbers_valid",
-        says="No number is negative, NaN or infinite, and none is missing where one must be: a "
+        description="No number is negative, NaN or infinite, and none is missing where one must be: a "
         "single one spoils every sum and average over it. " + BROKEN_TABLE,
-        broken=broken,
+        violates=violates,
     )
 
 
 # raw_events
 
 
-def _input_reconciles(facts: Facts) -> Findings:
+def _input_reconciles(context: CheckContext) -> Findings:
     """The counts of reading, against each other and against the rows that were stored."""
-    events = facts.tables.day_counts(RAW_EVENTS, facts.days)
-    rejects = facts.tables.day_counts(REJECTED_EVENTS, facts.days)
+    events = context.tables.day_counts(RAW_EVENTS, context.days)
+    rejects = context.tables.day_counts(REJECTED_EVENTS, context.days)
     findings: dict[date | None, Finding] = {}
-    for day, counted in facts.ingestion.items():
+    for day, counted in context.ingestion.items():
         read, accepted, duplicates, rejected = (
             counted.get(name, 0) for name in ("input", "accepted", "duplicates", "rejected")
         )
@@ -137,10 +137,10 @@ def _input_reconciles(facts: Facts) -> Findings:
     return findings
 
 
-def _share_of_input(measure: str, limit: float) -> Callable[[Facts], Findings]:
-    def judge(facts: Facts) -> Findings:
+def _share_of_input(measure: str, limit: float) -> Callable[[CheckContext], Findings]:
+    def evaluate(context: CheckContext) -> Findings:
         findings: dict[date | None, Finding] = {}
-        for day, counted in facts.ingestion.items():
+        for day, counted in context.ingestion.items():
             rows, read = counted.get(measure, 0), counted.get("input", 0)
             share = rows / read if read else 0.0
             findings[day] = Finding(
@@ -155,29 +155,29 @@ def _share_of_input(measure: str, limit: float) -> Callable[[Facts], Findings]:
             )
         return findings
 
-    return judge
+    return evaluate
 
 
 def _most(counted: Mapping[str, int], prefix: str) -> dict[str, int]:
     """The largest of the counts whose names begin so."""
     found = {name: rows for name, rows in counted.items() if name.startswith(prefix) and rows}
-    return dict(sorted(found.items(), key=lambda item: (-item[1], item[0]))[:MOST_REASONS])
+    return dict(sorted(found.items(), key=lambda item: (-item[1], item[0]))[:MAX_REASONS])
 
 
-def _volume_near_median(facts: Facts) -> Findings:
-    earlier = {day: [day - n * ONE_DAY for n in range(1, VOLUME_DAYS + 1)] for day in facts.days}
-    every = sorted({*facts.days, *(before for days in earlier.values() for before in days)})
-    counts = facts.tables.day_counts(RAW_EVENTS, every)
+def _volume_near_median(context: CheckContext) -> Findings:
+    earlier = {day: [day - n * ONE_DAY for n in range(1, VOLUME_DAYS + 1)] for day in context.days}
+    every = sorted({*context.days, *(before for days in earlier.values() for before in days)})
+    counts = context.tables.day_counts(RAW_EVENTS, every)
     findings: dict[date | None, Finding] = {}
     for day, days in earlier.items():
         known = [counts[before] for before in days if counts.get(before)]
         rows = counts.get(day, 0)
-        if len(known) < LEAST_VOLUME_DAYS:
+        if len(known) < MIN_VOLUME_DAYS:
             why = f"only {len(known)} of the {VOLUME_DAYS} days before have events"
             findings[day] = Finding(0, {"events": rows, "skipped": why})
             continue
         usual = median(known)
-        usual_range = LEAST_VOLUME * usual <= rows <= MOST_VOLUME * usual
+        usual_range = MIN_VOLUME * usual <= rows <= MAX_VOLUME * usual
         findings[day] = Finding(
             0 if usual_range else 1,
             {"events": rows, "median": usual, "ratio": round(rows / usual, 3)},
@@ -185,19 +185,19 @@ def _volume_near_median(facts: Facts) -> Findings:
     return findings
 
 
-def _not_empty(facts: Facts) -> Findings:
-    counts = facts.tables.day_counts(RAW_EVENTS, facts.days)
-    return {day: Finding(0 if counts.get(day) else 1) for day in facts.days}
+def _not_empty(context: CheckContext) -> Findings:
+    counts = context.tables.day_counts(RAW_EVENTS, context.days)
+    return {day: Finding(0 if counts.get(day) else 1) for day in context.days}
 
 
-def _late_within_limit(facts: Facts) -> Findings:
+def _late_within_limit(context: CheckContext) -> Findings:
     """About other days than the step's, so it is filed under the last of these."""
-    beyond = facts.late.beyond_limit if facts.late else ()
-    detail = {"days": ", ".join(str(late.day) for late in beyond[:MOST_DAYS_NAMED]) or "none"}
-    if len(beyond) > MOST_DAYS_NAMED:
-        detail["days"] += f" and {len(beyond) - MOST_DAYS_NAMED} more"
+    beyond = context.late.beyond_limit if context.late else ()
+    detail = {"days": ", ".join(str(late.day) for late in beyond[:MAX_DAYS_NAMED]) or "none"}
+    if len(beyond) > MAX_DAYS_NAMED:
+        detail["days"] += f" and {len(beyond) - MAX_DAYS_NAMED} more"
     rows = {"rows": sum(late.rows for late in beyond)}
-    return {max(facts.days): Finding(len(beyond), {**rows, **detail})}
+    return {max(context.days): Finding(len(beyond), {**rows, **detail})}
 
 
 # sessions
@@ -231,16 +231,16 @@ def _sessions_valid() -> Column:
 # watch_intervals
 
 
-def _watch_within_clock(facts: Facts) -> Findings:
+def _watch_within_clock(context: CheckContext) -> Findings:
     """Per session and day: watched <= clock x rate + tolerance for each interval.
 
     The rate is the greatest that an event of the session, on the day or as context, declares, and
     at least the assumed one; 1 at least, because what precedes a seek is credited at 1.
     """
-    assumed = max(1.0, facts.rules.max_playback_rate)
+    assumed = max(1.0, context.parameters.max_playback_rate)
     session = [EVENT_DATE, "userId", "sessionId"]
     fast = (
-        facts.tables.read(RAW_EVENTS, facts.days_and_before)
+        context.tables.read(RAW_EVENTS, context.days_and_before)
         .where(F.col("playbackRate") > assumed)
         .select(
             F.explode(F.array(F.col(EVENT_DATE), F.date_add(EVENT_DATE, 1))).alias(EVENT_DATE),
@@ -252,7 +252,7 @@ def _watch_within_clock(facts: Facts) -> Findings:
         .agg(F.max("playbackRate").alias("rate"))
     )
     watched = (
-        facts.tables.read(WATCH_INTERVALS, facts.days)
+        context.tables.read(WATCH_INTERVALS, context.days)
         .groupBy(*session, "sessionStart")
         .agg(
             F.sum("watchMs").alias("watchMs"),
@@ -262,7 +262,9 @@ def _watch_within_clock(facts: Facts) -> Findings:
         .join(fast, on=session, how="left")
     )
     rate = F.coalesce(F.col("rate"), F.lit(assumed))
-    most = rate * F.col("clockMs") + F.col("intervals") * F.lit(float(facts.rules.tolerance_ms))
+    most = rate * F.col("clockMs") + F.col("intervals") * F.lit(
+        float(context.parameters.tolerance_ms)
+    )
     too_much = watched.where(F.col("watchMs").cast("double") > most)
     rows = too_much.groupBy(EVENT_DATE).agg(F.count(F.lit(1)).alias("n")).collect()
     return {row[EVENT_DATE]: Finding(row["n"], {"sessions": row["n"]}) for row in rows}
@@ -313,56 +315,56 @@ def _evidence_off() -> Column:
     )
 
 
-def _engagement_rules(table: Table) -> tuple[Rule, ...]:
+def _engagement_rules(table: TableSpec) -> tuple[Rule, ...]:
     return (
         _keys_present(table),
         _one_row_per_key(table),
         _numbers_valid(table, _NULL_WITHOUT_DURATION_OR_SESSION),
         RowRule(
             name="unique_within_total",
-            says="What was watched at all is never more than what was watched with replays. "
+            description="What was watched at all is never more than what was watched with replays. "
             + BROKEN_TABLE,
-            broken=lambda: F.col("totalUniqueSecondsWatched") > F.col("totalWatchTime"),
+            violates=lambda: F.col("totalUniqueSecondsWatched") > F.col("totalWatchTime"),
         ),
         RowRule(
             name="unique_within_duration",
-            says="Nobody watches more of a video than there is. If it fails, its duration changed "
+            description="Nobody watches more of a video than there is. If it fails, its duration changed "
             "in the metadata: run the days before the change again.",
-            broken=lambda: F.col("totalUniqueSecondsWatched") > F.col("videoDuration"),
+            violates=lambda: F.col("totalUniqueSecondsWatched") > F.col("videoDuration"),
         ),
         RowRule(
             name="unique_equals_intervals",
-            says="totalUniqueSecondsWatched is the length of watchedIntervals, to the "
+            description="totalUniqueSecondsWatched is the length of watchedIntervals, to the "
             "millisecond. " + BROKEN_TABLE,
-            broken=_unique_differs_from_intervals,
+            violates=_unique_differs_from_intervals,
         ),
         RowRule(
             name="intervals_disjoint",
-            says="watchedIntervals are sorted, none is empty, and no two overlap or touch. "
+            description="watchedIntervals are sorted, none is empty, and no two overlap or touch. "
             + BROKEN_TABLE,
-            broken=_intervals_overlap_or_touch,
+            violates=_intervals_overlap_or_touch,
         ),
         RowRule(
             name="evidence_adds_up",
-            says="observed + heartbeat + bridged + clipped = totalWatchTime, and "
+            description="observed + heartbeat + bridged + clipped = totalWatchTime, and "
             "rewatchedSeconds = total - unique, to the millisecond. " + BROKEN_TABLE,
-            broken=_evidence_off,
+            violates=_evidence_off,
         ),
         RowRule(
             name="position_within_duration",
-            says="maxPositionReached is within the video. If it fails, the video's duration "
+            description="maxPositionReached is within the video. If it fails, the video's duration "
             "changed in the metadata: run the days before the change again.",
-            broken=lambda: F.col("maxPositionReached") > F.col("videoDuration"),
+            violates=lambda: F.col("maxPositionReached") > F.col("videoDuration"),
         ),
         RowRule(
             name="first_before_last",
-            says="firstWatchDate is not after lastWatchDate. " + BROKEN_TABLE,
-            broken=lambda: F.col("firstWatchDate") > F.col("lastWatchDate"),
+            description="firstWatchDate is not after lastWatchDate. " + BROKEN_TABLE,
+            violates=lambda: F.col("firstWatchDate") > F.col("lastWatchDate"),
         ),
         RowRule(
             name="score_in_range",
-            says="engagementScore lies between 0 and 100 and has a tier. " + BROKEN_TABLE,
-            broken=lambda: (
+            description="engagementScore lies between 0 and 100 and has a tier. " + BROKEN_TABLE,
+            violates=lambda: (
                 F.coalesce(F.col("engagementScore") > 100, F.lit(False))
                 | (F.col("engagementScore").isNull() != F.col("engagementTier").isNull())
             ),
@@ -370,9 +372,9 @@ def _engagement_rules(table: Table) -> tuple[Rule, ...]:
     )
 
 
-def _known_durations(facts: Facts) -> Findings:
+def _known_durations(context: CheckContext) -> Findings:
     rows = (
-        facts.tables.read(USER_VIDEO_ENGAGEMENT, facts.days)
+        context.tables.read(USER_VIDEO_ENGAGEMENT, context.days)
         .groupBy(EVENT_DATE)
         .agg(
             F.count(F.lit(1)).alias("rows"),
@@ -382,12 +384,12 @@ def _known_durations(facts: Facts) -> Findings:
     )
     return {
         row[EVENT_DATE]: Finding(
-            row["unknown"] if row["unknown"] > MOST_UNKNOWN_DURATIONS * row["rows"] else 0,
+            row["unknown"] if row["unknown"] > MAX_UNKNOWN_DURATIONS * row["rows"] else 0,
             {
                 "rows": row["rows"],
                 "without a duration": row["unknown"],
                 "share": round(row["unknown"] / row["rows"], 6),
-                "limit": MOST_UNKNOWN_DURATIONS,
+                "limit": MAX_UNKNOWN_DURATIONS,
             },
         )
         for row in rows
@@ -407,25 +409,25 @@ def _exact(name: str) -> Column:
 _UNIQUE = "totalUniqueSecondsWatched"
 
 
-def _touched(facts: Facts) -> tuple[DataFrame, DataFrame]:
+def _touched(context: CheckContext) -> tuple[DataFrame, DataFrame]:
     """Daily and lifetime rows of the pairs that the last update had to look at."""
-    daily = facts.tables.read(USER_VIDEO_ENGAGEMENT)
-    lifetime = facts.tables.read(AGGREGATED_ENGAGEMENT)
-    days = None if facts.update is None else facts.update.days
+    daily = context.tables.read(USER_VIDEO_ENGAGEMENT)
+    lifetime = context.tables.read(AGGREGATED_ENGAGEMENT)
+    days = None if context.update is None else context.update.days
     if days is None:
         return daily, lifetime
     key = list(AGGREGATED_ENGAGEMENT.key)
     if not days:
         return daily.where(F.lit(False)), lifetime.where(F.lit(False))
-    now = facts.tables.read(USER_VIDEO_ENGAGEMENT, days).select(*key)
+    now = context.tables.read(USER_VIDEO_ENGAGEMENT, days).select(*key)
     contains = F.arrays_overlap("activeDays", F.array(*[F.lit(day) for day in days]))
     pairs = now.unionByName(lifetime.where(contains).select(*key)).distinct()
     return daily.join(pairs, on=key, how="left_semi"), lifetime.join(pairs, on=key, how="left_semi")
 
 
-def _pairs_off(facts: Facts) -> Mapping[str, int]:
+def _pairs_off(context: CheckContext) -> Mapping[str, int]:
     """Per column, how many touched pairs have another sum over the days than in their lifetime."""
-    daily, lifetime = _touched(facts)
+    daily, lifetime = _touched(context)
     key = list(AGGREGATED_ENGAGEMENT.key)
     days = daily.groupBy(*key).agg(
         *[F.sum(_exact(name)).alias(f"days_{name}") for name in _ADDITIVE],
@@ -455,22 +457,22 @@ def _pairs_off(facts: Facts) -> Mapping[str, int]:
     return {name: row[name] for name in (*columns, "pairs", _UNIQUE)}
 
 
-def _pairs_add_up(facts: Facts) -> Findings:
-    off = facts.once(_pairs_off)
+def _pairs_add_up(context: CheckContext) -> Findings:
+    off = context.once(_pairs_off)
     wrong = {name: n for name, n in off.items() if n and name not in ("pairs", _UNIQUE)}
     return {None: Finding(off["pairs"], {f"pairs with another {k}": n for k, n in wrong.items()})}
 
 
-def _unique_within_days(facts: Facts) -> Findings:
-    return {None: Finding(facts.once(_pairs_off)[_UNIQUE])}
+def _unique_within_days(context: CheckContext) -> Findings:
+    return {None: Finding(context.once(_pairs_off)[_UNIQUE])}
 
 
-def _totals_add_up(facts: Facts) -> Findings:
+def _totals_add_up(context: CheckContext) -> Findings:
     """Whole-table sums: no shuffle, and it sees pairs that no update has touched."""
 
-    def totals(table: Table) -> dict[str, int]:
+    def totals(table: TableSpec) -> dict[str, int]:
         row = (
-            facts.tables.read(table)
+            context.tables.read(table)
             .agg(*[F.sum(_exact(name)).alias(name) for name in _ADDITIVE])
             .collect()[0]
         )
@@ -488,9 +490,9 @@ def _totals_add_up(facts: Facts) -> Findings:
 # quality_report
 
 
-def _measures_present(facts: Facts) -> Findings:
+def _measures_present(context: CheckContext) -> Findings:
     rows = (
-        facts.tables.read(QUALITY_REPORT, facts.days)
+        context.tables.read(QUALITY_REPORT, context.days)
         .groupBy(EVENT_DATE)
         .agg(F.collect_set("measure").alias("measures"))
         .collect()
@@ -498,7 +500,7 @@ def _measures_present(facts: Facts) -> Findings:
     found = {row[EVENT_DATE]: set(row["measures"]) for row in rows}
     wanted = {measure.name for measure in MEASURES}
     findings: dict[date | None, Finding] = {}
-    for day in facts.days:
+    for day in context.days:
         missing = sorted(wanted - found.get(day, set()))
         findings[day] = Finding(len(missing), {"missing": missing} if missing else {})
     return findings
@@ -506,10 +508,10 @@ def _measures_present(facts: Facts) -> Findings:
 
 _INPUT_RECONCILES = DayRule(
     name="input_reconciles",
-    says="Every input row ends in exactly one place: input = accepted + duplicates + rejected, and "
+    description="Every input row ends in exactly one place: input = accepted + duplicates + rejected, and "
     "raw_events and rejected_events hold as many rows as were counted. If it fails, writing was "
     "interrupted: run raw_events of the day again.",
-    judge=_input_reconciles,
+    evaluate=_input_reconciles,
 )
 
 RULES: Mapping[str, tuple[Rule, ...]] = {
@@ -521,41 +523,41 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
         DayRule(
             name="rejected_share",
             severity=Severity.WARN,
-            says=f"At most {MOST_REJECTED:.0%} of the input rows are rejected. If it fails, look "
+            description=f"At most {MAX_REJECTED:.0%} of the input rows are rejected. If it fails, look "
             "at the reasons in rejected_events: a sender changed, or a column mapping is wrong.",
-            judge=_share_of_input("rejected", MOST_REJECTED),
+            evaluate=_share_of_input("rejected", MAX_REJECTED),
         ),
         DayRule(
             name="duplicate_share",
             severity=Severity.WARN,
-            says=f"At most {MOST_DUPLICATES:.0%} of the input rows are duplicates. They are "
+            description=f"At most {MAX_DUPLICATES:.0%} of the input rows are duplicates. They are "
             "counted once, so the tables are right; if it fails, a sender repeats itself or a "
             "file was delivered twice.",
-            judge=_share_of_input("duplicates", MOST_DUPLICATES),
+            evaluate=_share_of_input("duplicates", MAX_DUPLICATES),
         ),
         DayRule(
             name="volume_near_median",
             severity=Severity.WARN,
-            says=f"The day has {LEAST_VOLUME} to {MOST_VOLUME} times the median of events of the "
-            f"{VOLUME_DAYS} days before (needs {LEAST_VOLUME_DAYS} of them). If it fails, files "
+            description=f"The day has {MIN_VOLUME} to {MAX_VOLUME} times the median of events of the "
+            f"{VOLUME_DAYS} days before (needs {MIN_VOLUME_DAYS} of them). If it fails, files "
             "may be missing or delivered twice.",
-            judge=_volume_near_median,
+            evaluate=_volume_near_median,
         ),
         DayRule(
             name="day_not_empty",
             severity=Severity.WARN,
-            says="The day has events: a site without a single viewer is rare. If it fails, its "
+            description="The day has events: a site without a single viewer is rare. If it fails, its "
             "files have not arrived, or lie elsewhere than VIDAGG_SOURCE says.",
-            judge=_not_empty,
+            evaluate=_not_empty,
         ),
         DayRule(
             name="late_within_limit",
             severity=Severity.WARN,
-            says="No events have arrived for days that were read already and lie too far back to "
+            description="No events have arrived for days that were read already and lie too far back to "
             "be run again by themselves (VIDAGG_MAX_LATENESS_DAYS). If it fails, they are kept in "
             "the source and are in no table yet: backfill the days that it names, each with the "
             "day after.",
-            judge=_late_within_limit,
+            evaluate=_late_within_limit,
         ),
     ),
     SESSIONS.name: (
@@ -563,9 +565,9 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
         _one_row_per_key(SESSIONS),
         RowRule(
             name="numbers_valid",
-            says="No count and no duration of a session or of a video in it is missing or "
+            description="No count and no duration of a session or of a video in it is missing or "
             "negative. " + BROKEN_TABLE,
-            broken=_sessions_valid,
+            violates=_sessions_valid,
         ),
     ),
     WATCH_INTERVALS.name: (
@@ -574,9 +576,9 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
         _numbers_valid(WATCH_INTERVALS),
         RowRule(
             name="interval_has_length",
-            says="An interval ends after it starts, on the clock not before, and watchMs is the "
+            description="An interval ends after it starts, on the clock not before, and watchMs is the "
             "difference. " + BROKEN_TABLE,
-            broken=lambda: (
+            violates=lambda: (
                 (F.col("startMs") >= F.col("endMs"))
                 | (F.col("watchMs") != F.col("endMs") - F.col("startMs"))
                 | (F.col("openedAt") > F.col("closedAt"))
@@ -584,21 +586,21 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
         ),
         RowRule(
             name="evidence_known",
-            says=f"The evidence is {', '.join(EVIDENCE)}; anything else is in no total. "
+            description=f"The evidence is {', '.join(EVIDENCE)}; anything else is in no total. "
             + BROKEN_TABLE,
-            broken=lambda: F.coalesce(~F.col("evidence").isin(*EVIDENCE), F.lit(True)),
+            violates=lambda: F.coalesce(~F.col("evidence").isin(*EVIDENCE), F.lit(True)),
         ),
         RowRule(
             name="within_video",
-            says="No interval ends behind the end of its video. If it fails, the video's duration "
+            description="No interval ends behind the end of its video. If it fails, the video's duration "
             "changed in the metadata after sessions ran: run sessions of the day again.",
-            broken=lambda: F.col("endMs") > F.col("durationMs"),
+            violates=lambda: F.col("endMs") > F.col("durationMs"),
         ),
         DayRule(
             name="watch_within_clock",
-            says="No session watched more than its clock allows: watch time <= time on the clock "
+            description="No session watched more than its clock allows: watch time <= time on the clock "
             "x playback rate + tolerance for each interval. " + BROKEN_TABLE,
-            judge=_watch_within_clock,
+            evaluate=_watch_within_clock,
         ),
     ),
     USER_VIDEO_ENGAGEMENT.name: (
@@ -606,32 +608,32 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
         DayRule(
             name="known_durations",
             severity=Severity.WARN,
-            says=f"At most {MOST_UNKNOWN_DURATIONS:.0%} of the rows are about a video of unknown "
+            description=f"At most {MAX_UNKNOWN_DURATIONS:.0%} of the rows are about a video of unknown "
             "duration; those have no percentage, score or tier. If it fails, complete the table "
             "that VIDAGG_VIDEO_METADATA names, or set VIDAGG_ESTIMATE_MISSING_DURATIONS.",
-            judge=_known_durations,
+            evaluate=_known_durations,
         ),
     ),
     AGGREGATED_ENGAGEMENT.name: (
         *_engagement_rules(AGGREGATED_ENGAGEMENT),
         DayRule(
             name="days_add_up",
-            says="For every user and video that changed, the daily rows add up to the lifetime "
+            description="For every user and video that changed, the daily rows add up to the lifetime "
             "row in every additive column, to the millisecond. " + BROKEN_TABLE,
-            judge=_pairs_add_up,
+            evaluate=_pairs_add_up,
         ),
         DayRule(
             name="totals_add_up",
-            says="Over the whole table, the daily rows add up to the lifetime rows in every "
+            description="Over the whole table, the daily rows add up to the lifetime rows in every "
             "additive column. If it fails, the table missed a change of some day: run that day's "
             "user_video_engagement and this table again.",
-            judge=_totals_add_up,
+            evaluate=_totals_add_up,
         ),
         DayRule(
             name="unique_within_days",
-            says="Nobody's lifetime unique seconds exceed the sum of the daily ones. "
+            description="Nobody's lifetime unique seconds exceed the sum of the daily ones. "
             + BROKEN_TABLE,
-            judge=_unique_within_days,
+            evaluate=_unique_within_days,
         ),
     ),
     QUALITY_REPORT.name: (
@@ -640,9 +642,9 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
         _numbers_valid(QUALITY_REPORT),
         DayRule(
             name="measures_present",
-            says="Every day has every measure, zeros included, so that a gap is never mistaken "
+            description="Every day has every measure, zeros included, so that a gap is never mistaken "
             "for a zero. " + BROKEN_TABLE,
-            judge=_measures_present,
+            evaluate=_measures_present,
         ),
         _INPUT_RECONCILES,
     ),

@@ -28,7 +28,7 @@ from vidagg_dagster.core.contract import (
     parse_columns,
     require_event_columns,
 )
-from vidagg_dagster.core.parameters import EngagementRules
+from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.settings.databricks import DatabricksSettings, incomplete, unreachable
 from vidagg_dagster.settings.operations import OperationsSettings
 
@@ -48,12 +48,12 @@ def _allowed(text: str) -> dict[str, Any]:
     return {"allowed": text}
 
 
-class Settings(BaseSettings, EngagementRules, DatabricksSettings, OperationsSettings):
+class Settings(BaseSettings, EngagementParameters, DatabricksSettings, OperationsSettings):
     """What can be configured. A field `xyz` is the variable `VIDAGG_XYZ`.
 
-    The rules of the arithmetic are inherited, so that each is declared once, in
-    `EngagementRules`; `settings.rules` gives them back as that model. Those of Databricks are in
-    `DatabricksSettings`, those of schedule, late events and alerts in `OperationsSettings`.
+    The parameters of the arithmetic are inherited, so that each is declared once, in
+    `EngagementParameters`; `settings.parameters` gives them back as that model. Those of Databricks
+    are in `DatabricksSettings`, those of schedule, late events and alerts in `OperationsSettings`.
     """
 
     model_config = SettingsConfigDict(
@@ -218,10 +218,10 @@ class Settings(BaseSettings, EngagementRules, DatabricksSettings, OperationsSett
         return self.kernels == "on"
 
     @property
-    def rules(self) -> EngagementRules:
-        """The rules of the arithmetic, as the engine takes them."""
-        return EngagementRules(
-            **{name: getattr(self, name) for name in EngagementRules.model_fields}
+    def parameters(self) -> EngagementParameters:
+        """The parameters of the arithmetic, as steps take them."""
+        return EngagementParameters(
+            **{name: getattr(self, name) for name in EngagementParameters.model_fields}
         )
 
     @property

@@ -34,11 +34,11 @@ MEMORY_SETTING: Final = "VIDAGG_DRIVER_MEMORY"
 MINIMUM_JAVA: Final = 17
 
 _CONNECT_PORT: Final = 15002
-_CONNECT_SECONDS: Final = 15
+_CONNECT_S: Final = 15
 _CONNECT_SWITCH: Final = "SPARK_CONNECT_MODE_ENABLED"
 
 _SAIL_IDLE_SETTING: Final = "SAIL_SPARK__SESSION_TIMEOUT_SECS"
-_SAIL_IDLE_SECONDS: Final = str(30 * 86_400)
+_SAIL_IDLE_S: Final = str(30 * 86_400)
 
 _CONNECT_LOGGER: Final = "pyspark.sql.connect.logging"
 _CONNECT_LOG_SWITCH: Final = "SPARK_CONNECT_LOG_LEVEL"
@@ -334,7 +334,7 @@ def _start_sail() -> "tuple[SparkConnectServer, str]":
     # Sail logs to standard error from its first second on, and forgets a session, with its views,
     # that was idle for some minutes, as those of notebooks are. Choices already made are kept.
     os.environ.setdefault("RUST_LOG", "error")
-    os.environ.setdefault(_SAIL_IDLE_SETTING, _SAIL_IDLE_SECONDS)
+    os.environ.setdefault(_SAIL_IDLE_SETTING, _SAIL_IDLE_S)
     from pysail.spark import SparkConnectServer
 
     server = SparkConnectServer()
@@ -374,7 +374,7 @@ def _require_listener(address: str) -> None:
     place = urlsplit(address)
     try:
         host, port = place.hostname or "", place.port or _CONNECT_PORT
-        socket.create_connection((host, port), timeout=_CONNECT_SECONDS).close()
+        socket.create_connection((host, port), timeout=_CONNECT_S).close()
     except (OSError, ValueError) as error:
         raise EngineError(
             f"No Spark Connect server at {address}: {error}. Start it, or correct {SETTING} "

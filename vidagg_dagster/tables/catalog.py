@@ -22,7 +22,7 @@ from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from vidagg_dagster.core.schemas import EVENT_DATE, Table
+from vidagg_dagster.core.schemas import EVENT_DATE, TableSpec
 from vidagg_dagster.spark.compat import error_condition
 from vidagg_dagster.spark.names import FILE_FORMATS
 from vidagg_dagster.tables.interface import (
@@ -105,7 +105,7 @@ class CatalogTables:
         self._spark = spark
         self._location = location
 
-    def read(self, table: Table, days: Sequence[date] | None = None) -> DataFrame:
+    def read(self, table: TableSpec, days: Sequence[date] | None = None) -> DataFrame:
         """See `Tables.read`."""
         require_days(table, days)
         version = self.version(table)
@@ -117,7 +117,7 @@ class CatalogTables:
             frame = frame.where(F.col(EVENT_DATE).isin(list(days)))
         return frame.select(*table.column_names)
 
-    def replace_days(self, table: Table, frames: Frames, days: Sequence[date]) -> None:
+    def replace_days(self, table: TableSpec, frames: Frames, days: Sequence[date]) -> None:
         """See `Tables.replace_days`."""
         days = distinct_days(table, days)
         frame = conform(table, reduce(DataFrame.unionByName, each(frames)))
@@ -147,7 +147,7 @@ class CatalogTables:
 
     def upsert(
         self,
-        table: Table,
+        table: TableSpec,
         rows: DataFrame,
         deleted: DataFrame | None,
         note: Mapping[str, str],
@@ -185,7 +185,7 @@ class CatalogTables:
         return changed, removed
 
     @contextmanager
-    def computed(self, table: Table, frames: Frames) -> Iterator[DataFrame]:
+    def computed(self, table: TableSpec, frames: Frames) -> Iterator[DataFrame]:
         """See `Tables.computed`. A table of its own, because serverless compute caches nothing."""
         beside = replace(table, name=f"{table.name}_{_COMPUTED}{uuid.uuid4().hex}")
         try:
@@ -196,14 +196,14 @@ class CatalogTables:
         finally:
             self._spark.sql(f"DROP TABLE IF EXISTS {self._name(beside)}")
 
-    def version(self, table: Table) -> int:
+    def version(self, table: TableSpec) -> int:
         """See `Tables.version`."""
         if not self._spark.catalog.tableExists(self._name(table)):
             return -1
         latest = self._spark.sql(f"DESCRIBE HISTORY {self._name(table)} LIMIT 1").collect()
         return int(latest[0]["version"])
 
-    def days_replaced_since(self, table: Table, version: int | None) -> Replaced:
+    def days_replaced_since(self, table: TableSpec, version: int | None) -> Replaced:
         """See `Tables.days_replaced_since`."""
         if version is None or not self._spark.catalog.tableExists(self._name(table)):
             latest = self.version(table)
@@ -226,7 +226,7 @@ class CatalogTables:
                 return Replaced(latest, None)
         return Replaced(latest, days)
 
-    def note(self, table: Table) -> dict[str, str]:
+    def note(self, table: TableSpec) -> dict[str, str]:
         """See `Tables.note`."""
         if not self._spark.catalog.tableExists(self._name(table)):
             return {}
@@ -234,17 +234,17 @@ class CatalogTables:
         properties: Mapping[str, str] = detail.collect()[0][0] or {}
         return dict(json.loads(properties.get(NOTE_ENTRY, "{}")))
 
-    def day_counts(self, table: Table, days: Sequence[date]) -> dict[date, int]:
+    def day_counts(self, table: TableSpec, days: Sequence[date]) -> dict[date, int]:
         """See `Tables.day_counts`."""
         counts = dict.fromkeys(days, 0)
         rows = self.read(table, days).groupBy(EVENT_DATE).agg(F.count(F.lit(1)).alias("rows"))
         counts.update({row[EVENT_DATE]: row["rows"] for row in rows.collect()})
         return counts
 
-    def _name(self, table: Table) -> str:
+    def _name(self, table: TableSpec) -> str:
         return ".".join(f"`{part}`" for part in [*self._location.split("."), table.name])
 
-    def _require_table(self, table: Table) -> None:
+    def _require_table(self, table: TableSpec) -> None:
         name = self._name(table)
         if not self._spark.catalog.tableExists(name):
             columns = ", ".join(
@@ -271,7 +271,7 @@ class CatalogTables:
         if differing:
             raise other_columns_error(name, differing)
 
-    def _merge(self, table: Table, rows: DataFrame, gone: DataFrame | None) -> Row:
+    def _merge(self, table: TableSpec, rows: DataFrame, gone: DataFrame | None) -> Row:
         source = rows.withColumn(_GONE, F.lit(False))
         if gone is not None:
             keys = rows.select(*table.key)
@@ -297,7 +297,7 @@ class CatalogTables:
             self._spark.catalog.dropTempView(view)
 
 
-def _statistics(table: Table) -> str:
+def _statistics(table: TableSpec) -> str:
     """The table property by which Delta's log keeps smallest and largest numbers and times.
 
     And none of ids: what the log keeps of them would outlive an erased user.
@@ -309,7 +309,7 @@ def _statistics(table: Table) -> str:
     return f"'{name}' = {_quoted(value)}"
 
 
-def _clustered(table: Table, frame: DataFrame) -> DataFrame:
+def _clustered(table: TableSpec, frame: DataFrame) -> DataFrame:
     """Few files for each day, with all rows of a user in one of them, side by side.
 
     Liquid clustering is none for these tables: it excludes partitions, by which days are replaced

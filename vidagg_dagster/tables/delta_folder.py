@@ -26,7 +26,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from vidagg_dagster.core.schemas import EVENT_DATE, Table
+from vidagg_dagster.core.schemas import EVENT_DATE, TableSpec
 from vidagg_dagster.tables.interface import (
     DAYS_ENTRY,
     NOTE_ENTRY,
@@ -108,7 +108,7 @@ class LocalTables:
         self._spark = spark
         self._root = _usable_root(root)
 
-    def read(self, table: Table, days: Sequence[date] | None = None) -> DataFrame:
+    def read(self, table: TableSpec, days: Sequence[date] | None = None) -> DataFrame:
         """See `Tables.read`."""
         require_days(table, days)
         snapshot = self._open(table)
@@ -116,7 +116,7 @@ class LocalTables:
             table, [] if snapshot is None else self._files(snapshot, table, days)
         )
 
-    def replace_days(self, table: Table, frames: Frames, days: Sequence[date]) -> None:
+    def replace_days(self, table: TableSpec, frames: Frames, days: Sequence[date]) -> None:
         """See `Tables.replace_days`."""
         days = distinct_days(table, days)
         frames = [conform(table, frame) for frame in each(frames)]
@@ -132,7 +132,7 @@ class LocalTables:
 
     def upsert(
         self,
-        table: Table,
+        table: TableSpec,
         rows: DataFrame,
         deleted: DataFrame | None,
         note: Mapping[str, str],
@@ -177,7 +177,7 @@ class LocalTables:
         return changed.rows, removed
 
     @contextmanager
-    def computed(self, table: Table, frames: Frames) -> Iterator[DataFrame]:
+    def computed(self, table: TableSpec, frames: Frames) -> Iterator[DataFrame]:
         """See `Tables.computed`."""
         with self._staging(table) as staging:
             for frame in each(frames):
@@ -188,12 +188,12 @@ class LocalTables:
             else:
                 yield self._spark.createDataFrame([], each(frames)[0].schema)
 
-    def version(self, table: Table) -> int:
+    def version(self, table: TableSpec) -> int:
         """See `Tables.version`."""
         snapshot = self._open(table)
         return -1 if snapshot is None else int(snapshot.version())
 
-    def days_replaced_since(self, table: Table, version: int | None) -> Replaced:
+    def days_replaced_since(self, table: TableSpec, version: int | None) -> Replaced:
         """See `Tables.days_replaced_since`."""
         latest = self.version(table)
         if version is None or version > latest:
@@ -209,7 +209,7 @@ class LocalTables:
                 return Replaced(latest, None)
         return Replaced(latest, days)
 
-    def note(self, table: Table) -> dict[str, str]:
+    def note(self, table: TableSpec) -> dict[str, str]:
         """See `Tables.note`."""
         for number in range(self.version(table), -1, -1):
             commit = self._commit(table, number)
@@ -219,17 +219,17 @@ class LocalTables:
                 return dict(json.loads(commit.info[NOTE_ENTRY]))
         return {}
 
-    def day_counts(self, table: Table, days: Sequence[date]) -> dict[date, int]:
+    def day_counts(self, table: TableSpec, days: Sequence[date]) -> dict[date, int]:
         """See `Tables.day_counts`. From the log alone, without the engine."""
         return day_counts(self._root, table, days)
 
-    def _folder(self, table: Table) -> Path:
+    def _folder(self, table: TableSpec) -> Path:
         return self._root / table.name
 
-    def _open(self, table: Table) -> DeltaTable | None:
+    def _open(self, table: TableSpec) -> DeltaTable | None:
         return _open(self._root, table)
 
-    def _open_or_create(self, table: Table) -> DeltaTable:
+    def _open_or_create(self, table: TableSpec) -> DeltaTable:
         snapshot = self._open(table)
         if snapshot is None:
             folder = self._folder(table)
@@ -250,13 +250,13 @@ class LocalTables:
         return snapshot
 
     def _files(
-        self, snapshot: DeltaTable, table: Table, days: Sequence[date] | None = None
+        self, snapshot: DeltaTable, table: TableSpec, days: Sequence[date] | None = None
     ) -> "list[StoredFile]":
         files = live_files(snapshot, self._folder(table))
         wanted = None if days is None else set(days)
         return [file for file in files if wanted is None or file.day in wanted]
 
-    def _read_files(self, table: Table, files: "Sequence[StoredFile]") -> DataFrame:
+    def _read_files(self, table: TableSpec, files: "Sequence[StoredFile]") -> DataFrame:
         """Exactly these files, so that no later commit changes what the frame gives."""
         groups: dict[date | None, list[str]] = {}
         for file in files:
@@ -275,7 +275,7 @@ class LocalTables:
         return reduce(DataFrame.unionByName, frames)
 
     @contextmanager
-    def _staging(self, table: Table) -> Iterator[Path]:
+    def _staging(self, table: TableSpec) -> Iterator[Path]:
         staging = self._folder(table) / f"{_STAGING}{uuid.uuid4().hex}"
         try:
             yield staging
@@ -283,7 +283,7 @@ class LocalTables:
             shutil.rmtree(staging, ignore_errors=True)
 
     def _stage(
-        self, table: Table, frames: Sequence[DataFrame], folder: Path, days: Sequence[date] = ()
+        self, table: TableSpec, frames: Sequence[DataFrame], folder: Path, days: Sequence[date] = ()
     ) -> _Staged:
         for frame in frames:
             if table.partitioned:
@@ -301,7 +301,7 @@ class LocalTables:
             _require_utc_microseconds(table, file.path)
         return staged
 
-    def _move_in(self, table: Table, staged: _Staged) -> list[AddAction]:
+    def _move_in(self, table: TableSpec, staged: _Staged) -> list[AddAction]:
         adds = []
         batch = uuid.uuid4().hex
         for number, file in enumerate(staged.files):
@@ -327,7 +327,7 @@ class LocalTables:
         return adds
 
     @contextmanager
-    def _moved_in(self, table: Table, *batches: _Staged) -> "Iterator[list[AddAction]]":
+    def _moved_in(self, table: TableSpec, *batches: _Staged) -> "Iterator[list[AddAction]]":
         """Files at their place; removed again if the block fails and no commit refers to them."""
         adds = [add for staged in batches for add in self._move_in(table, staged)]
         try:
@@ -340,7 +340,7 @@ class LocalTables:
                 path.unlink(missing_ok=True)
             raise
 
-    def _commit_days(self, table: Table, adds: list[AddAction], days: Sequence[date]) -> None:
+    def _commit_days(self, table: TableSpec, adds: list[AddAction], days: Sequence[date]) -> None:
         lost = 0
         while True:
             snapshot = DeltaTable(str(self._folder(table)))
@@ -374,7 +374,7 @@ class LocalTables:
 
     def _commit_upsert(
         self,
-        table: Table,
+        table: TableSpec,
         snapshot: DeltaTable,
         adds: list[AddAction],
         mode: str,
@@ -393,7 +393,7 @@ class LocalTables:
         except CommitFailedError as error:
             raise changed_since_error(table, base, self.version(table)) from error
 
-    def _commit(self, table: Table, number: int) -> "_Commit | None":
+    def _commit(self, table: TableSpec, number: int) -> "_Commit | None":
         path = self._folder(table) / "_delta_log" / f"{number:020d}.json"
         try:
             lines = path.read_text(encoding="utf-8").splitlines()
@@ -415,7 +415,7 @@ class _Commit:
     changes_rows: bool
 
 
-def day_counts(root: str | Path, table: Table, days: Sequence[date]) -> dict[date, int]:
+def day_counts(root: str | Path, table: TableSpec, days: Sequence[date]) -> dict[date, int]:
     """Rows of each of `days` in the table under `root`, from its log alone: no engine needed."""
     counts = dict.fromkeys(days, 0)
     usable = _usable_root(root)
@@ -471,7 +471,7 @@ def _unwritable(folder: Path, reason: object) -> TableError:
     )
 
 
-def delta_schema(table: Table) -> Schema:
+def delta_schema(table: TableSpec) -> Schema:
     """The Delta schema of a table, with every column's meaning as its comment."""
     declared = json.loads(table.struct.json())
     for field_, column in zip(declared["fields"], table.columns, strict=True):
@@ -490,7 +490,7 @@ def _usable_root(root: str | Path) -> Path:
     return absolute
 
 
-def _open(root: Path, table: Table) -> DeltaTable | None:
+def _open(root: Path, table: TableSpec) -> DeltaTable | None:
     folder = root / table.name
     if not (folder / "_delta_log").is_dir():
         return None
@@ -538,7 +538,7 @@ def _rows_by_day(staged: _Staged, *, without: Sequence[date]) -> dict[str, int]:
     return rows
 
 
-def _require_utc_microseconds(table: Table, path: Path) -> None:
+def _require_utc_microseconds(table: TableSpec, path: Path) -> None:
     """An engine whose setting for times was changed would write what readers understand unlike."""
     written = pq.read_schema(path)
     for column in table.columns:

@@ -15,7 +15,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from vidagg_dagster.core.schemas import EVENT_DATE, Table
+from vidagg_dagster.core.schemas import EVENT_DATE, TableSpec
 
 DAYS_ENTRY: Final = "vidagg.days"
 """Entry of a commit's metadata: the days that the commit replaced, as a JSON list."""
@@ -51,14 +51,14 @@ class Tables(Protocol):
     write is one commit: readers see all of it or nothing.
     """
 
-    def read(self, table: Table, days: Sequence[date] | None = None) -> DataFrame:
+    def read(self, table: TableSpec, days: Sequence[date] | None = None) -> DataFrame:
         """The rows of `days` (None: of every day) in the declared columns, types and order.
 
         Empty where nothing was written yet.
         """
         ...
 
-    def replace_days(self, table: Table, frames: Frames, days: Sequence[date]) -> None:
+    def replace_days(self, table: TableSpec, frames: Frames, days: Sequence[date]) -> None:
         """Make the rows of exactly these days the rows of `frames`, in one commit.
 
         Several frames are computed one after the other. Without rows the days become empty.
@@ -72,7 +72,7 @@ class Tables(Protocol):
 
     def upsert(
         self,
-        table: Table,
+        table: TableSpec,
         rows: DataFrame,
         deleted: DataFrame | None,
         note: Mapping[str, str],
@@ -97,7 +97,7 @@ class Tables(Protocol):
         """
         ...
 
-    def computed(self, table: Table, frames: Frames) -> AbstractContextManager[DataFrame]:
+    def computed(self, table: TableSpec, frames: Frames) -> AbstractContextManager[DataFrame]:
         """The rows of `frames`, computed once and kept beside `table` until the block ends.
 
         For what several writes are made from: they see the same rows, even if the source changes
@@ -105,11 +105,11 @@ class Tables(Protocol):
         """
         ...
 
-    def version(self, table: Table) -> int:
+    def version(self, table: TableSpec) -> int:
         """The number of the latest commit; -1 where there is no table yet."""
         ...
 
-    def days_replaced_since(self, table: Table, version: int | None) -> Replaced:
+    def days_replaced_since(self, table: TableSpec, version: int | None) -> Replaced:
         """Which days were replaced after `version`, and the version this is true for.
 
         The days are None (take every day) without a version, and where the history does not say:
@@ -117,16 +117,16 @@ class Tables(Protocol):
         """
         ...
 
-    def note(self, table: Table) -> dict[str, str]:
+    def note(self, table: TableSpec) -> dict[str, str]:
         """The note of the latest upsert; empty if there is none."""
         ...
 
-    def day_counts(self, table: Table, days: Sequence[date]) -> dict[date, int]:
+    def day_counts(self, table: TableSpec, days: Sequence[date]) -> dict[date, int]:
         """Rows of each of `days`, 0 included."""
         ...
 
 
-def conform(table: Table, frame: DataFrame) -> DataFrame:
+def conform(table: TableSpec, frame: DataFrame) -> DataFrame:
     """`frame` with exactly the declared columns, in their order.
 
     Numbers are widened (int to bigint, float to double); anything else must have its declared type
@@ -162,7 +162,7 @@ def each(frames: Frames) -> list[DataFrame]:
     return list(frames) if isinstance(frames, Sequence) else [frames]
 
 
-def distinct_days(table: Table, days: Sequence[date]) -> list[date]:
+def distinct_days(table: TableSpec, days: Sequence[date]) -> list[date]:
     """The days of a write: sorted, each once.
 
     Raises:
@@ -175,7 +175,7 @@ def distinct_days(table: Table, days: Sequence[date]) -> list[date]:
     return sorted(set(days))
 
 
-def require_days(table: Table, days: Sequence[date] | None) -> None:
+def require_days(table: TableSpec, days: Sequence[date] | None) -> None:
     """Refuse days of a table that has none.
 
     Raises:
@@ -185,7 +185,7 @@ def require_days(table: Table, days: Sequence[date] | None) -> None:
         raise TableError(f"{table.name} is not kept by days: read all of it.")
 
 
-def require_key_columns(table: Table, keys: DataFrame) -> DataFrame:
+def require_key_columns(table: TableSpec, keys: DataFrame) -> DataFrame:
     """The key columns of `keys`, which must not belong to a table with days.
 
     Raises:
@@ -199,7 +199,9 @@ def require_key_columns(table: Table, keys: DataFrame) -> DataFrame:
     return keys.select(*table.key)
 
 
-def stray_days_error(table: Table, days: Sequence[date], found: Mapping[str, int]) -> TableError:
+def stray_days_error(
+    table: TableSpec, days: Sequence[date], found: Mapping[str, int]
+) -> TableError:
     """The error for rows outside the days to replace; `found` maps other days to rows."""
     stray = ", ".join(f"{rows} of {day}" for day, rows in sorted(found.items()))
     return TableError(
@@ -209,7 +211,7 @@ def stray_days_error(table: Table, days: Sequence[date], found: Mapping[str, int
 
 
 def lost_days_error(
-    table: Table, days: Sequence[date], times: int, version: int
+    table: TableSpec, days: Sequence[date], times: int, version: int
 ) -> TableConflictError:
     """The error for a write that lost too often; `version` is the latest of the others."""
     return TableConflictError(
@@ -219,7 +221,7 @@ def lost_days_error(
     )
 
 
-def changed_since_error(table: Table, base: int | None, version: int) -> TableConflictError:
+def changed_since_error(table: TableSpec, base: int | None, version: int) -> TableConflictError:
     """The error for an upsert of rows computed from a table that is no longer the latest."""
     read = "" if base is None else f" (version {base})"
     return TableConflictError(
@@ -236,7 +238,7 @@ def other_columns_error(place: str, differing: Sequence[str]) -> TableError:
     )
 
 
-def differing_columns(table: Table, found: Mapping[str, T.DataType]) -> list[str]:
+def differing_columns(table: TableSpec, found: Mapping[str, T.DataType]) -> list[str]:
     """Names of columns that a stored table lacks, has beside the declared, or has otherwise."""
     declared = {column.name: column.type for column in table.columns}
     return [
@@ -246,7 +248,7 @@ def differing_columns(table: Table, found: Mapping[str, T.DataType]) -> list[str
     ]
 
 
-def key_error(table: Table, example: Mapping[str, object]) -> TableError:
+def key_error(table: TableSpec, example: Mapping[str, object]) -> TableError:
     """The error for a key that is null or there twice; `example` is one such key."""
     shown = ", ".join(f"{name}={value!r}" for name, value in example.items())
     return TableError(
@@ -255,7 +257,7 @@ def key_error(table: Table, example: Mapping[str, object]) -> TableError:
     )
 
 
-def bad_keys(table: Table, rows: DataFrame) -> DataFrame:
+def bad_keys(table: TableSpec, rows: DataFrame) -> DataFrame:
     """Keys of `rows` that are null or there more than once."""
     null = F.lit(False)
     for name in table.key:

@@ -16,7 +16,7 @@ from typing import Final
 from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
-from vidagg_dagster.core.schemas import EVENT_DATE, TABLES, Table
+from vidagg_dagster.core.schemas import EVENT_DATE, TABLES, TableSpec
 from vidagg_dagster.tables.delta_folder import live_files
 from vidagg_dagster.tables.interface import TableError
 from vidagg_dagster.tables.retention import SAFE_RETENTION_HOURS
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 MANY_FILES: Final = 8
 """Days of fewer files are left alone: a day is written in few files, and each rewriting costs."""
-SMALL_FILE: Final = 16 << 20
+SMALL_FILE_BYTES: Final = 16 << 20
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def maintain(
             ) from error
 
 
-def _maintain(folder: Path, table: Table, retention_hours: int, dry_run: bool) -> Maintained:
+def _maintain(folder: Path, table: TableSpec, retention_hours: int, dry_run: bool) -> Maintained:
     delta = DeltaTable(str(folder))
     crowded = _crowded(delta, folder)
     busy = False
@@ -128,7 +128,7 @@ def _crowded(delta: DeltaTable, folder: Path) -> dict[str, int]:
     return {
         "" if day is None else day.isoformat(): len(paths)
         for day, paths in files.items()
-        if len(paths) >= MANY_FILES and _mean_size(paths) < SMALL_FILE
+        if len(paths) >= MANY_FILES and _mean_size(paths) < SMALL_FILE_BYTES
     }
 
 

@@ -26,7 +26,7 @@ BLOCKED = (
 """What a cluster need not have installed."""
 
 _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "JAVA_HOME", "TMPDIR")
-_GRACE_SECONDS = 5
+_GRACE_S = 5
 _TASK_OFFSET = 1_000_000
 """Task runs have ids of their own."""
 
@@ -222,7 +222,7 @@ def _end(run: Run) -> None:
             os.killpg(run.process.pid, kind)
         except ProcessLookupError:
             return
-        deadline = time.monotonic() + _GRACE_SECONDS
+        deadline = time.monotonic() + _GRACE_S
         while run.process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.05)
         if run.process.poll() is not None:

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from vidagg_dagster.core.parameters import EngagementRules
+from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.core.vocabulary import SUMS, VISIT_SUMS
 from vidagg_dagster.metrics.kernels.duplicates import DuplicatesKernel
 from vidagg_dagster.metrics.kernels.names import AGAIN, COUNTS, REASON_BITS, SAME_ID
@@ -35,13 +35,13 @@ class FromEvents:
     each event once instead of four times.
     """
 
-    rules: EngagementRules
+    parameters: EngagementParameters
 
     def __call__(self, events: pa.Table) -> pa.Table:
         """One row per user and video, and one that counts."""
         bits = integers(events[REASON_BITS])
         unique = _unique(events.filter(pa.array(bits == 0)))
-        visits = visits_of(SessionsKernel(None, self.rules)(unique))
+        visits = visits_of(SessionsKernel(None, self.parameters)(unique))
         daily = _merge((_DAY, "userId", "videoId"), "intervals", evidence=True)(
             visits.rename_columns([_FACT_OF.get(name, name) for name in visits.column_names])
         )

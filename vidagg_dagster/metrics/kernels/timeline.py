@@ -10,7 +10,7 @@ from datetime import date
 import numpy as np
 import pyarrow as pa
 
-from vidagg_dagster.core.parameters import EngagementRules
+from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.core.vocabulary import ENDED, KIND_AND_RANK, NEUTRAL, PAUSE, SEEK, START, STOP
 from vidagg_dagster.metrics.kernels.segments import (
     LARGEST,
@@ -51,19 +51,19 @@ class SessionsKernel:
 
     Attributes:
         days: The days to compute; None: every day there is.
-        rules: The thresholds.
+        parameters: The thresholds.
     """
 
     days: tuple[date, ...] | None
-    rules: EngagementRules
+    parameters: EngagementParameters
 
     def __call__(self, events: pa.Table) -> pa.Table:
         """One row per session and day. Rows come in no particular order."""
-        laid = _needed(_lay_on_work_days(events, self.days, self.rules))
+        laid = _needed(_lay_on_work_days(events, self.days, self.parameters))
         by_player = _in_player_order(laid)
-        credited = _credit_pairs(by_player, self.rules)
-        cut = _cut_sessions(laid, by_player, credited, self.rules)
-        facts = _told(by_player, credited, cut, self.rules)
+        credited = _credit_pairs(by_player, self.parameters)
+        cut = _cut_sessions(laid, by_player, credited, self.parameters)
+        facts = _told(by_player, credited, cut, self.parameters)
         visits = _count_visits(by_player, credited, cut, facts)
         return _roll_up(laid, cut, visits)
 
@@ -101,7 +101,7 @@ class _Events:
 
 
 def _lay_on_work_days(
-    events: pa.Table, days: Sequence[date] | None, rules: EngagementRules
+    events: pa.Table, days: Sequence[date] | None, parameters: EngagementParameters
 ) -> _Events:
     """Each event on its own day and, as context, on the next."""
     day = integers(events["event_date"])
@@ -128,7 +128,7 @@ def _lay_on_work_days(
     rank = integers(events["nameRank"])[row]
     sent, duration = integers(events["sentPositionMs"]), integers_or(events["durationMs"], _UNKNOWN)
     limited = duration != _UNKNOWN
-    beyond = limited & (sent * 100 > duration * rules.position_limit_percent)
+    beyond = limited & (sent * 100 > duration * parameters.position_limit_percent)
     position = np.where(limited & (sent > duration), duration, sent)
     return _Events(
         users=users,
@@ -217,7 +217,7 @@ class _Credits:
     was_playing: Bools
 
 
-def _credit_pairs(players: _Players, rules: EngagementRules) -> _Credits:
+def _credit_pairs(players: _Players, parameters: EngagementParameters) -> _Credits:
     e, of = players.events, players.of
     last_known, found = of.last_before(e.kind != NEUTRAL)
     was_playing = found & (e.kind[last_known] == START)
@@ -226,11 +226,11 @@ def _credit_pairs(players: _Players, rules: EngagementRules) -> _Credits:
     dt = (e.us - previous_us) // 1000
     dp = e.position - previous
     rate = np.fmax(e.rate, of.before(e.rate, np.nan))
-    rate = np.where(np.isnan(rate), rules.max_playback_rate, rate)
-    plausible = dp <= rate * dt.astype(np.float64) + float(rules.tolerance_ms)
+    rate = np.where(np.isnan(rate), parameters.max_playback_rate, rate)
+    plausible = dp <= rate * dt.astype(np.float64) + float(parameters.tolerance_ms)
     playing = was_playing & has_previous
     starts, stops = e.kind == START, e.kind == STOP
-    repairable = playing & rules.repair_seeks & (dt <= rules.session_timeout_ms)
+    repairable = playing & parameters.repair_seeks & (dt <= parameters.session_timeout_ms)
 
     drag = (
         repairable
@@ -238,12 +238,12 @@ def _credit_pairs(players: _Players, rules: EngagementRules) -> _Credits:
         & has_next
         & (of.after(e.rank, -1) == SEEK)
         & (of.after(e.day, -1) == e.day)
-        & ((of.after(e.us, 0) - e.us) // 1000 <= rules.drag_window_ms)
-        & (np.abs(of.after(e.position, 0) - e.position) <= rules.drag_window_ms)
+        & ((of.after(e.us, 0) - e.us) // 1000 <= parameters.drag_window_ms)
+        & (np.abs(of.after(e.position, 0) - e.position) <= parameters.drag_window_ms)
     )
     watched = playing & (dp >= 0) & plausible
-    bridged = watched & starts & (dp * 2 >= dt - 2 * rules.tolerance_ms)
-    seek = repairable & (~plausible | (dp < -rules.seek_back_ms))
+    bridged = watched & starts & (dp * 2 >= dt - 2 * parameters.tolerance_ms)
+    seek = repairable & (~plausible | (dp < -parameters.seek_back_ms))
 
     played_on = previous + dt
     ends = (e.duration != _UNKNOWN) & (played_on > e.duration)
@@ -278,7 +278,7 @@ class _Cut:
 
 
 def _cut_sessions(
-    by_time: _Events, players: _Players, credits_: _Credits, rules: EngagementRules
+    by_time: _Events, players: _Players, credits_: _Credits, parameters: EngagementParameters
 ) -> _Cut:
     sessions = Segments(changes(by_time.session))
     moments = sessions.within(changes(by_time.us))
@@ -289,7 +289,7 @@ def _cut_sessions(
     us = by_time.us[moments.starts]
     of_session = Segments(sessions.first[moments.starts])
     idle = (us - of_session.before(us, 0)) // 1000 - most
-    cut = of_session.within(idle > rules.session_timeout_ms)
+    cut = of_session.within(idle > parameters.session_timeout_ms)
     next_us = cut.after(us, LARGEST)
     day = by_time.day[moments.starts]
     moment = moments.number[players.at]
@@ -321,7 +321,9 @@ class _Told:
     tail: Ints
 
 
-def _told(players: _Players, credits_: _Credits, cut: _Cut, rules: EngagementRules) -> _Told:
+def _told(
+    players: _Players, credits_: _Credits, cut: _Cut, parameters: EngagementParameters
+) -> _Told:
     e = players.events
     visits = players.of.within(changes(cut.number))
     is_start, is_stop, is_ended = e.kind == START, e.kind == STOP, e.rank == ENDED
@@ -344,16 +346,16 @@ def _told(players: _Players, credits_: _Credits, cut: _Cut, rules: EngagementRul
     left = np.where(resumes, stopped, moved_on & (clipped | (cut.evidence == _NONE)))
     jump = np.where(not_first & left, e.position - left_at, 0)
 
-    times_out_us = e.us + rules.session_timeout_ms * 1000
+    times_out_us = e.us + parameters.session_timeout_ms * 1000
     settled_day = np.where(cut.next_us < times_out_us, cut.next_day, e.times_out_day)
-    tail = np.full(len(e.us), rules.session_timeout_ms, np.int64)
+    tail = np.full(len(e.us), parameters.session_timeout_ms, np.int64)
     np.minimum(tail, e.duration - e.position, out=tail, where=e.duration != _UNKNOWN)
     followed = cut.next_us != LARGEST
     np.minimum(tail, (np.where(followed, cut.next_us, 0) - e.us) // 1000, out=tail, where=followed)
     return _Told(
         visits=visits,
-        forward=jump > rules.forward_skip_ms,
-        backward=(jump < -rules.backward_skip_ms) & ~(resumes & stop_ended),
+        forward=jump > parameters.forward_skip_ms,
+        backward=(jump < -parameters.backward_skip_ms) & ~(resumes & stop_ended),
         pause=(e.rank == PAUSE) & ~(not_first & (kind_before == STOP)),
         completion=is_ended & ~(ended & (starts <= starts[last_end])),
         tail_settles=is_start & visits.last & (settled_day == e.work_day),

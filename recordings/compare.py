@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from vidagg_dagster.spark.session import engine_session, stop_sessions
-from vidagg_dagster_tests.recorded import (
+from vidagg_dagster_tests.support.recorded import (
     LIMIT_MS,
     Comparison,
     Credit,

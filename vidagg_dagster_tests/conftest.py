@@ -30,7 +30,7 @@ from vidagg_dagster.spark.session import (
     use,
     using,
 )
-from vidagg_dagster_tests.postgres import Postgres, running
+from vidagg_dagster_tests.support.postgres import Postgres, running
 
 if TYPE_CHECKING:  # tests of the engine run where no Dagster is
     import dagster as dg
@@ -195,7 +195,7 @@ def connect_server(request: pytest.FixtureRequest, warehouse: Path) -> Iterator[
         [
             sys.executable,
             "-m",
-            "vidagg_dagster_tests.connect_server",
+            "vidagg_dagster_tests.support.connect_server",
             str(port),
             *[f"{key}={value}" for key, value in conf.items()],
         ],

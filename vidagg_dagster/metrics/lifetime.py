@@ -166,9 +166,9 @@ def _update(
     note = tables.note(AGGREGATED_ENGAGEMENT)
     # Scores of untouched pairs follow from the parameters too, and an estimate from every pair of its
     # video: in both cases an increment would leave them behind.
-    fingerprint = hashlib.sha256(
-        f"{parameters.model_dump_json()} {estimate}".encode()
-    ).hexdigest()[:16]
+    fingerprint = hashlib.sha256(f"{parameters.model_dump_json()} {estimate}".encode()).hexdigest()[
+        :16
+    ]
     keeps = note.get("parameters") == fingerprint and not estimate
     since = int(note["source_version"]) if keeps and "source_version" in note else None
     replaced = tables.days_replaced_since(USER_VIDEO_ENGAGEMENT, since)

@@ -39,8 +39,8 @@ from vidagg_dagster.metrics.engagement import duration_estimates, user_video_eng
 from vidagg_dagster.metrics.lifetime import LifetimeUpdate, update_lifetime
 from vidagg_dagster.pipeline.inventory import record_inventory, take_inventory
 from vidagg_dagster.quality.evaluate import CheckContext, countable_ms, evaluate, with_day_before
-from vidagg_dagster.quality.rules import RULES
 from vidagg_dagster.quality.report import measure_days, report_frame
+from vidagg_dagster.quality.rules import RULES
 from vidagg_dagster.sources.read import read_source
 from vidagg_dagster.sources.videos import read_videos
 from vidagg_dagster.spark.arrow import Kernels

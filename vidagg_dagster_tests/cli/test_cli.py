@@ -1,0 +1,221 @@
+"""The command line, as a user meets it: exit codes, one clear line, files."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from vidagg_dagster.cli.main import main
+from vidagg_dagster_tests.conftest import require
+from vidagg_dagster_tests.support import peter
+
+
+def vidagg(
+    *arguments: str | Path, env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "vidagg_dagster.cli.main", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        env=os.environ | (env or {}),
+        check=False,
+    )
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
+    """Runs a command that must be refused with exit code 2; returns its one line."""
+    try:
+        code = main([*map(str, arguments)])
+    except SystemExit as stop:
+        code = int(str(stop.code))
+    captured = capsys.readouterr()
+    assert code == 2
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+    return captured.err
+
+
+@pytest.fixture
+def events(tmp_path: Path) -> Path:
+    return peter.write_events(tmp_path / "events.jsonl")
+
+
+@pytest.fixture
+def videos(tmp_path: Path) -> Path:
+    return peter.write_videos(tmp_path / "videos.jsonl")
+
+
+@pytest.mark.long_on_jvm
+@pytest.mark.parametrize("engine", ["spark", "sail"])
+def test_aggregate_writes_peter_s_row_as_json(
+    engine: str, events: Path, videos: Path, tmp_path: Path
+) -> None:
+    require(engine)
+    output = tmp_path / "out.jsonl"
+    result = vidagg("aggregate", events, "--videos", videos, "--output", output, "--engine", engine)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == ""
+    # Java itself warns about a module that Spark asks for.
+    said = [line for line in result.stderr.splitlines() if "incubator modules" not in line]
+    assert said == [f"{output}: 1 row; input 6 = accepted 6 + duplicates 0 + rejected 0"]
+    (row,) = map(json.loads, output.read_text().splitlines())
+    assert {name: row[name] for name in peter.ROW} == peter.ROW
+    assert row["watchedIntervals"] == [[0, 120_000]]
+    assert row["firstWatchDate"] == "2026-01-05T10:00:00Z"
+    assert row["lastWatchDate"] == "2026-01-05T10:02:20Z"
+
+
+def test_aggregate_writes_the_same_row_as_csv_and_parquet(
+    events: Path, videos: Path, tmp_path: Path
+) -> None:
+    for extension in ("csv", "parquet"):
+        output = tmp_path / f"out.{extension}"
+        result = vidagg(
+            "aggregate", events, "--videos", videos, "--output", output, "--engine", "sail"
+        )
+        assert result.returncode == 0, result.stderr
+    with (tmp_path / "out.csv").open() as file:
+        (row,) = csv.DictReader(file)
+    assert (row["totalWatchTime"], row["engagementTier"]) == ("130.0", "Low")
+    assert row["watchedIntervals"] == "[[0, 120000]]"
+    (typed,) = pq.read_table(tmp_path / "out.parquet").to_pylist()
+    assert {name: typed[name] for name in peter.ROW} == peter.ROW
+    assert typed["watchedIntervals"] == [[0, 120_000]]
+
+
+def test_aggregate_reads_foreign_columns_units_zones_and_rules(tmp_path: Path) -> None:
+    events = tmp_path / "events.csv"
+    lines = ["when,who,sessionId,videoId,eventName,currentTime"]
+    for row, second in zip(peter.EVENTS, (0, 30, 35, 125, 130, 140), strict=True):
+        at = 1_767_654_000_000 + second * 1000  # 2026-01-05 23:00 UTC, the 6th in Berlin
+        lines.append(f"{at},peter,s1,video_001,{row['eventName']},{row['currentTime']}")
+    events.write_text("\n".join(lines) + "\n")
+    output = tmp_path / "out.jsonl"
+    result = vidagg(
+        *("aggregate", events, "--output", output, "--engine", "sail"),
+        *("--columns", "timestamp=when,userId=who", "--timestamp-unit", "ms"),
+        *("--timezone", "Europe/Berlin", "--estimate-missing-durations"),
+        *("--rules", "backward_skip_ms=20000", "very_short_watch_ms=999999"),
+    )
+    assert result.returncode == 0, result.stderr
+    (row,) = map(json.loads, output.read_text().splitlines())
+    assert row["totalWatchTime"] == 130.0
+    assert row["totalBackwardSkips"] == 0
+    assert row["dataQualityFlag"] == "very_short_watch"
+    assert row["videoDurationSource"] == "estimated"
+    assert row["activeDays"] == ["2026-01-06"]
+    assert row["firstWatchDate"] == "2026-01-05T23:00:00Z"
+
+
+def test_the_summary_names_what_was_rejected(tmp_path: Path) -> None:
+    events = peter.write_events(
+        tmp_path / "events.jsonl",
+        peter.EVENTS[0] | {"currentTime": "NaN"},
+        peter.EVENTS[0] | {"userId": ""},
+        dict(peter.EVENTS[1]),
+    )
+    result = vidagg("aggregate", events, "--output", tmp_path / "o.csv", "--engine", "sail")
+    assert result.stderr.endswith(
+        "1 row; input 9 = accepted 6 + duplicates 1 + rejected 2 "
+        "(invalid_position 1, missing_user 1)\n"
+    )
+
+
+def test_aggregate_works_where_dagster_is_not_installed(
+    events: Path, videos: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\n"
+        "for name in ('dagster', 'dagster_webserver', 'pydantic_settings', 'deltalake'):\n"
+        "    sys.modules[name] = None\n"
+    )
+    output = tmp_path / "out.jsonl"
+    result = vidagg(
+        *("aggregate", events, "--videos", videos, "--output", output, "--engine", "sail"),
+        env={"PYTHONPATH": f"{tmp_path}{os.pathsep}{Path.cwd()}"},
+    )
+    assert result.returncode == 0, result.stderr
+    assert json.loads(output.read_text())["totalWatchTime"] == 130.0
+
+
+def test_a_missing_column_is_one_clear_line(tmp_path: Path) -> None:
+    events = tmp_path / "events.jsonl"
+    events.write_text('{"timestamp": "2026-01-05T10:00:00Z", "user": "peter"}\n')
+    result = vidagg("aggregate", events, "--output", tmp_path / "o.csv", "--engine", "sail")
+    assert result.returncode == 2
+    assert result.stderr.count("\n") == 1
+    assert "userId" in result.stderr
+    assert not (tmp_path / "o.csv").exists()
+
+
+@pytest.mark.parametrize("name", ["broken.parquet", "broken.jsonl.gz", "notes.docx"])
+def test_an_unreadable_file_is_one_clear_line(tmp_path: Path, name: str) -> None:
+    broken = tmp_path / name
+    broken.write_bytes(b"PAR1 this is not what the name says")
+    result = vidagg("aggregate", broken, "--output", tmp_path / "o.csv", "--engine", "sail")
+    assert result.returncode == 2
+    assert result.stderr.count("\n") == 1
+    assert name in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_spark_without_java_is_one_clear_line(events: Path, tmp_path: Path) -> None:
+    result = vidagg(
+        *("aggregate", events, "--output", tmp_path / "o.csv", "--engine", "spark"),
+        env={"JAVA_HOME": str(tmp_path)},
+    )
+    assert result.returncode == 2
+    assert result.stderr.count("\n") == 1
+    assert "Java 17" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ([], "COMMAND"),
+        (["agregate"], "invalid choice: 'agregate'"),
+        (["aggregate"], "EVENTS"),
+        (["aggregate", "{events}"], "--output"),
+        (["aggregate", "{events}", "--output", "{folder}/o.xlsx"], "extension"),
+        (["aggregate", "{events}", "--output", "{folder}/no/o.csv"], "no folder"),
+        (["aggregate", "{folder}/no.jsonl", "--output", "{folder}/o.csv"], "no such file"),
+        (["aggregate", "{events}", "--videos", "no", "--output", "{folder}/o.csv"], "no such file"),
+        (["aggregate", "{events}", "--output", "{folder}/o.csv", "--engine", "flink"], "flink"),
+        (["aggregate", "{events}", "--output", "{folder}/o.csv", "--timezone", "Mars"], "Mars"),
+        (["aggregate", "{events}", "--output", "{folder}/o.csv", "--columns", "x=y"], "x"),
+        (["aggregate", "{events}", "--output", "{folder}/o.csv", "--columns", "userId"], "userId"),
+        (["aggregate", "{events}", "--output", "{folder}/o.csv", "--rules", "x=1"], "x"),
+        (
+            ["aggregate", "{events}", "--output", "{folder}/o.csv", "--rules", "tolerance_ms=-1"],
+            "tolerance_ms",
+        ),
+        (
+            ["aggregate", "{events}", "--output", "{folder}/o.csv", "--rules", "low_tier_score=99"],
+            "descend",
+        ),
+        (["aggregate", "{events}", "--output", "{folder}/o.csv", "--unknown"], "--unknown"),
+        (["ui", "--folder", "{folder}/none"], "vidagg demo"),
+    ],
+)
+def test_bad_arguments_are_one_clear_line(
+    capsys: pytest.CaptureFixture[str],
+    events: Path,
+    tmp_path: Path,
+    arguments: list[str],
+    complaint: str,
+) -> None:
+    filled = [text.format(events=events, folder=tmp_path) for text in arguments]
+    assert complaint in refused(capsys, *filled)
+
+
+def test_help_explains_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in (["--help"], ["demo", "--help"], ["ui", "--help"], ["aggregate", "--help"]):
+        with pytest.raises(SystemExit) as stop:
+            main(arguments)
+        assert stop.value.code == 0
+        assert "usage: vidagg" in capsys.readouterr().out

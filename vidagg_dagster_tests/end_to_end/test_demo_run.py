@@ -1,0 +1,154 @@
+"""`vidagg demo` as a whole: real Dagster runs in a real DAGSTER_HOME, over a small demo."""
+
+import os
+import re
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import duckdb
+import pyarrow as pa
+import pytest
+from deltalake import DeltaTable
+from pyspark.sql import SparkSession
+
+from vidagg_dagster.core.contract import SourceSpec
+from vidagg_dagster.pipeline.batch import aggregate_files
+from vidagg_dagster.spark.session import SAIL, engine_session, using
+from vidagg_dagster_tests.conftest import require
+from vidagg_dagster_tests.support.use_cases import QUERIES
+
+DAYS = 3
+
+
+def demo(folder: Path) -> str:
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("VIDAGG_", "DAGSTER_"))
+    }
+    result = subprocess.run(
+        [
+            *(sys.executable, "-m", "vidagg_dagster.cli.main", "demo", "--folder", str(folder)),
+            *("--engine", SAIL, "--days", str(DAYS), "--viewers", "20"),
+        ],
+        capture_output=True,
+        text=True,
+        # Settings of somebody's own data must not leak into the demo.
+        env=environment | {"VIDAGG_SOURCE": "/nowhere", "VIDAGG_TIMEZONE": "Asia/Tokyo"},
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert result.stderr == "", "people should see nothing but the demo"
+    return result.stdout
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    require(SAIL)
+    return tmp_path_factory.mktemp("demo")
+
+
+@pytest.fixture(scope="session")
+def printed(folder: Path) -> str:
+    return demo(folder)
+
+
+def table(folder: Path, name: str) -> pa.Table:
+    rows = DeltaTable(str(folder / "tables" / name)).to_pyarrow_table()
+    return rows.drop_columns(["processedAt"] if "processedAt" in rows.column_names else [])
+
+
+def test_there_is_a_progress_line_for_every_day(printed: str) -> None:
+    lines = re.findall(r"^ *(\d+)/3 (2026-01-0\d) +([\d ]*\d) events +\d+\.\d s$", printed, re.M)
+    assert [(number, day) for number, day, _ in lines] == [
+        ("1", "2026-01-05"),
+        ("2", "2026-01-06"),
+        ("3", "2026-01-07"),
+    ]
+    assert all(int(events.replace(" ", "")) > 0 for _, _, events in lines)
+
+
+def test_peter_s_row_is_printed_with_all_its_columns(printed: str) -> None:
+    for line in (
+        r"totalWatchTime +130\.0",
+        r"totalUniqueSecondsWatched +120\.0",
+        r"watchPercentage +43\.33",
+        r"engagementScore +31\.33",
+        r"engagementTier +Low",
+        r"watchedIntervals +0-120000 ms",
+        r"activeDays +2026-01-05",
+    ):
+        assert re.search(rf"^ +{line}$", printed, re.M), line
+
+
+def test_the_rest_of_the_story_is_told(printed: str) -> None:
+    assert "Top videos" in printed
+    assert re.search(r"Tiers: High \d+, Medium \d+, Low \d+, Minimal \d+", printed)
+    assert re.search(r"Rejected: \d+ of [\d ]+ rows \(invalid_position \d+, ", printed)
+    assert "make dev" in printed
+
+
+def test_the_history_is_in_the_demo_s_own_dagster_home(folder: Path, printed: str) -> None:
+    assert printed
+    with dg.DagsterInstance.from_config(str(folder / "dagster_home")) as instance:
+        days = instance.get_materialized_partitions(dg.AssetKey("quality_report"))
+    assert days == {"2026-01-05", "2026-01-06", "2026-01-07"}
+
+
+def test_dagster_and_the_command_line_agree_to_the_last_digit(folder: Path, printed: str) -> None:
+    assert printed
+    with using(SAIL):
+        in_one_go = aggregate_files(
+            engine_session(SAIL),
+            SourceSpec(location=str(folder / "events")),
+            video_metadata=str(folder / "videos.jsonl"),
+            run_time=datetime.now(UTC),
+        ).rows.to_pylist()
+    stored = table(folder, "aggregated_user_video_engagement")
+    by_day = stored.sort_by([("userId", "ascending"), ("videoId", "ascending")]).to_pylist()
+    assert {row["userId"] for row in by_day} == {row["userId"] for row in in_one_go}
+    # Starts that nothing follows may be settled on the day after the demo's last one.
+    last = {(row["userId"], row["videoId"]): row for row in by_day}
+    for row in in_one_go:
+        if max(row["activeDays"]).day <= 7:
+            row.pop("processedAt")
+            assert last[row["userId"], row["videoId"]] == row
+
+
+def rounded(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Averages come in another order of addition on another engine."""
+    return tuple(round(float(value), 6) if not isinstance(value, str) else value for value in row)
+
+
+@pytest.mark.parametrize("query", QUERIES.values(), ids=QUERIES)
+def test_the_published_queries_run_unchanged(
+    spark: SparkSession, folder: Path, printed: str, query: str
+) -> None:
+    assert printed
+    name = "aggregated_user_video_engagement"
+    rows = table(folder, name)
+    with duckdb.connect() as connection:
+        connection.register(name, rows)
+        from_duckdb = connection.execute(query).fetchall()
+    spark.createDataFrame(rows).createOrReplaceTempView(name)
+    try:
+        from_spark = [tuple(row) for row in spark.sql(query).collect()]
+    finally:
+        spark.catalog.dropTempView(name)
+    assert from_spark
+    assert sorted(map(rounded, from_spark)) == sorted(map(rounded, from_duckdb))
+
+
+@pytest.mark.slow
+def test_running_it_again_gives_the_same_rows(folder: Path, printed: str) -> None:
+    assert printed
+    names = {path.name for path in (folder / "tables").iterdir()}
+    names.remove("source_inventory")  # of which it says when files were written and looked at
+    before = {name: sorted(map(repr, table(folder, name).to_pylist())) for name in names}
+    demo(folder)
+    after = {name: sorted(map(repr, table(folder, name).to_pylist())) for name in names}
+    assert after == before

@@ -1,0 +1,263 @@
+"""The whole computation over files."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from pyspark.sql import SparkSession
+
+from vidagg_dagster.core.contract import SourceSpec
+from vidagg_dagster.core.parameters import EngagementParameters
+from vidagg_dagster.core.schemas import AGGREGATED_ENGAGEMENT
+from vidagg_dagster.demo.files import DemoFiles, generate
+from vidagg_dagster.metrics.ingestion import id_or_user
+from vidagg_dagster.pipeline.batch import Aggregation, aggregate_files
+from vidagg_dagster.sources.read import SourceError
+from vidagg_dagster.spark.session import engine_session, using
+from vidagg_dagster.spark.slices import Slicing
+from vidagg_dagster_tests.conftest import require
+from vidagg_dagster_tests.support import peter
+
+RUN_TIME = datetime(2026, 2, 1, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> DemoFiles:
+    return generate(tmp_path_factory.mktemp("demo"), days=3, viewers=40)
+
+
+@pytest.fixture(scope="module", params=["spark", "sail"])
+def of_demo(request: pytest.FixtureRequest, demo: DemoFiles) -> Iterator[Aggregation]:
+    require(request.param)
+    with using(request.param):
+        yield of_files(engine_session(request.param), demo.events, demo.videos)
+
+
+def of_files(spark: SparkSession, events: Path, videos: Path | None = None) -> Aggregation:
+    return aggregate_files(
+        spark,
+        SourceSpec(location=str(events)),
+        video_metadata=str(videos) if videos else None,
+        run_time=RUN_TIME,
+    )
+
+
+def of_rows(spark: SparkSession, folder: Path, *more: dict[str, Any]) -> list[dict[str, Any]]:
+    events = peter.write_events(folder / "events.jsonl", *more)
+    result = of_files(spark, events, peter.write_videos(folder / "videos.jsonl"))
+    rows: list[dict[str, Any]] = result.rows.to_pylist()
+    return rows
+
+
+def test_peter_gets_his_row(spark: SparkSession, tmp_path: Path) -> None:
+    (row,) = of_rows(spark, tmp_path)
+    assert {name: row[name] for name in peter.ROW} == peter.ROW
+    assert row["watchedIntervals"] == [{"startMs": 0, "endMs": 120_000}]
+    assert row["activeDays"] == [date(2026, 1, 5)]
+
+
+def test_windows_and_slices_of_users_give_the_same_rows_and_counts(
+    sail: SparkSession, demo: DemoFiles
+) -> None:
+    source = SourceSpec(location=str(demo.events))
+    videos = str(demo.videos)
+    whole, sliced, by_windows = (
+        aggregate_files(sail, source, video_metadata=videos, run_time=RUN_TIME, **way)
+        for way in ({}, {"events_at_once": 500}, {"kernels": False})
+    )
+    rows = whole.rows.to_pylist()
+    assert sliced.rows.to_pylist() == rows
+    assert by_windows.rows.to_pylist() == rows
+    assert sliced.counts == whole.counts
+    assert {**dict.fromkeys(whole.counts, 0), **by_windows.counts} == whole.counts
+
+
+def test_slices_of_users_do_not_hide_that_two_users_share_an_id(
+    sail: SparkSession, tmp_path: Path
+) -> None:
+    rows = [
+        {
+            "timestamp": f"2026-01-05T10:00:{user % 60:02}Z",
+            "userId": f"user{user}",
+            "sessionId": "s",
+            "videoId": "v",
+            "eventName": "video_play",
+            "currentTime": 0,
+            "eventId": f"e{user % 10}",
+        }
+        for user in range(40)
+    ]
+    (tmp_path / "a.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    source = SourceSpec(location=str(tmp_path))
+    whole, sliced = (
+        aggregate_files(sail, source, run_time=RUN_TIME, events_at_once=at_once)
+        for at_once in (1000, 5)
+    )
+    assert whole.counts["duplicates"] == 30
+    assert sliced.counts == whole.counts
+    assert sliced.rows.to_pylist() == whole.rows.to_pylist()
+
+
+def test_slices_by_id_spread_rows_without_one_and_keep_an_id_together(sail: SparkSession) -> None:
+    rows = [(f"user{at}", f"e{at % 3}" if at % 10 == 0 else None) for at in range(200)]
+    frame = sail.createDataFrame(rows, "userId string, eventId string")
+    parts = [
+        [tuple(row) for row in part.collect()]
+        for part in Slicing(200, 4, use_kernels=True).each(
+            frame, lambda part, _: part, by=id_or_user()
+        )
+    ]
+    assert sorted(map(str, chain(*parts))) == sorted(map(str, rows))
+    assert max(map(len, parts)) < 100
+    for event_id in ("e0", "e1", "e2"):
+        assert sum(any(found == event_id for _, found in part) for part in parts) == 1
+
+
+def test_the_rows_have_every_declared_column_in_order(of_demo: Aggregation) -> None:
+    assert of_demo.rows.column_names == AGGREGATED_ENGAGEMENT.column_names
+
+
+def test_the_rows_are_sorted_and_unique(of_demo: Aggregation) -> None:
+    keys = [(row["userId"], row["videoId"]) for row in of_demo.rows.to_pylist()]
+    assert keys == sorted(set(keys))
+    assert len(keys) > 50
+
+
+def test_every_input_row_is_accounted_for_with_the_generator_s_own_counts(
+    of_demo: Aggregation, demo: DemoFiles
+) -> None:
+    counts = of_demo.counts
+    assert counts["input"] == demo.rows
+    assert counts["accepted"] == demo.accepted
+    assert counts["duplicates"] == demo.duplicates
+    assert counts["rejected"] == demo.rejected
+    reasons = {
+        name.removeprefix("rejected:"): count
+        for name, count in counts.items()
+        if name.startswith("rejected:") and count
+    }
+    assert reasons == demo.reasons
+
+
+@pytest.mark.jvm
+def test_both_engines_give_the_same_rows(demo: DemoFiles) -> None:
+    results = []
+    for engine in ("spark", "sail"):
+        require(engine)
+        with using(engine):
+            results.append(of_files(engine_session(engine), demo.events, demo.videos))
+    assert results[0].counts == results[1].counts
+    assert results[0].rows.to_pylist() == results[1].rows.to_pylist()
+
+
+@pytest.mark.long_on_jvm
+def test_shuffled_files_give_the_same_rows(
+    spark: SparkSession, demo: DemoFiles, tmp_path: Path
+) -> None:
+    lines = [line for file in demo.events.iterdir() for line in file.read_text().splitlines()]
+    for number in range(2):
+        part = sorted(lines[number::2], key=lambda line: line[::-1])
+        (tmp_path / f"{number}.jsonl").write_text("\n".join(part) + "\n")
+    straight = of_files(spark, demo.events, demo.videos).rows.to_pylist()
+    assert of_files(spark, tmp_path, demo.videos).rows.to_pylist() == straight
+
+
+DRESSES = {
+    "12.5": 12.5,
+    '"12.5"': 12.5,
+    "1.25e1": 12.5,
+    "12": 12.0,
+    "null": None,
+    '"NaN"': None,
+    '"Infinity"': None,
+    "NaN": None,
+    "Infinity": None,
+    "-Infinity": None,
+}
+"""How a currentTime may be written in JSON -> the seconds it means, None if it is unusable."""
+
+
+def test_a_current_time_may_come_in_any_dress(spark: SparkSession, tmp_path: Path) -> None:
+    events = tmp_path / "events.jsonl"
+    lines = []
+    for number, written in enumerate(DRESSES):
+        line = json.dumps(peter.EVENTS[0] | {"userId": f"u{number}", "currentTime": "HERE"})
+        lines.append(line.replace('"HERE"', written) + "\n")
+    events.write_text("".join(lines))
+    result = of_files(spark, events)
+    assert {row["userId"]: row["maxPositionReached"] for row in result.rows.to_pylist()} == {
+        f"u{number}": seconds
+        for number, seconds in enumerate(DRESSES.values())
+        if seconds is not None
+    }
+    assert result.counts["rejected"] == sum(seconds is None for seconds in DRESSES.values())
+
+
+def test_without_metadata_there_is_no_duration_and_no_score(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    result = of_files(spark, peter.write_events(tmp_path / "events.jsonl"))
+    (row,) = result.rows.to_pylist()
+    assert row["totalWatchTime"] == 130.0
+    assert row["videoDuration"] is None
+    assert row["engagementScore"] is None
+    assert row["qualityFlags"] == ["unknown_duration"]
+
+
+def test_a_missing_duration_can_be_estimated(spark: SparkSession, tmp_path: Path) -> None:
+    result = aggregate_files(
+        spark,
+        SourceSpec(location=str(peter.write_events(tmp_path / "events.jsonl"))),
+        run_time=RUN_TIME,
+        estimate_missing_durations=True,
+    )
+    (row,) = result.rows.to_pylist()
+    assert (row["videoDuration"], row["videoDurationSource"]) == (120.0, "estimated")
+
+
+def test_rules_can_differ_from_the_published_ones(spark: SparkSession, tmp_path: Path) -> None:
+    result = aggregate_files(
+        spark,
+        SourceSpec(location=str(peter.write_events(tmp_path / "events.jsonl"))),
+        run_time=RUN_TIME,
+        parameters=EngagementParameters(backward_skip_ms=60_000),
+    )
+    assert result.rows.to_pylist()[0]["totalBackwardSkips"] == 0
+
+
+def test_an_input_without_a_needed_column_names_those_it_has(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    events = tmp_path / "events.jsonl"
+    events.write_text('{"timestamp": "2026-01-05T10:00:00Z", "user": "peter"}\n')
+    with pytest.raises(SourceError, match=r"userId(.|\n)*user"):
+        of_files(spark, events)
+
+
+def test_no_events_at_all_give_no_rows(spark: SparkSession, tmp_path: Path) -> None:
+    events = tmp_path / "events.csv"
+    events.write_text("timestamp,userId,sessionId,videoId,eventName,currentTime\n")
+    result = of_files(spark, events)
+    assert result.rows.num_rows == 0
+    assert result.counts["input"] == 0
+
+
+def test_the_summary_adds_up_in_one_line() -> None:
+    counts = {
+        "input": 1_234_567,
+        "accepted": 1_234_560,
+        "duplicates": 4,
+        "rejected": 3,
+        "rejected:missing_user": 2,
+        "rejected:malformed_row": 1,
+        "rejected:missing_video": 0,
+    }
+    assert Aggregation(pa.table({"userId": ["peter"]}), counts).summary() == (
+        "1 row; input 1 234 567 = accepted 1 234 560 + duplicates 4 + rejected 3 "
+        "(malformed_row 1, missing_user 2)"
+    )

@@ -1,0 +1,153 @@
+"""The steps as a whole, on both kinds of tables."""
+
+import os
+import uuid
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+
+from vidagg_dagster.core.contract import DayResult, StepName, StepResult, TableStore
+from vidagg_dagster.core.schemas import TABLES
+from vidagg_dagster.pipeline.run import StepError, open_tables, run_step
+from vidagg_dagster.spark.session import SAIL, engine_session, using
+from vidagg_dagster_tests.support.arrow import rows_of
+from vidagg_dagster_tests.support.small_site import Site, anna, day, peter, write_site
+
+DAYS = [day(0), day(1)]
+
+
+def run_all(spark: SparkSession, site: Site, store: TableStore) -> Mapping[StepName, StepResult]:
+    """Every step over both days, then once more over a day that has changed."""
+    for days in (DAYS, DAYS[1:]):
+        results = {
+            step: run_step(spark, site.request(step, days).model_copy(update={"store": store}))
+            for step in StepName
+        }
+        site.write_day(DAYS[1], [*peter(DAYS[1]), "no event at all"])
+    return results
+
+
+def stored(spark: SparkSession, store: TableStore) -> dict[str, list[dict[str, Any]]]:
+    """Without what tells one copy of a file from another: its time of change."""
+    tables = open_tables(spark, store)
+    return {
+        name: sorted((row | {"state": None} for row in rows_of(tables.read(table))), key=repr)
+        for name, table in TABLES.items()
+    }
+
+
+@pytest.mark.slow
+def test_catalog_tables_come_out_as_local_ones_row_for_row(
+    catalog_spark: SparkSession, tmp_path: Path
+) -> None:
+    schema = f"vidagg_{uuid.uuid4().hex}"
+    catalog_spark.sql(f"CREATE SCHEMA {schema}")
+    catalog = TableStore(kind="catalog", location=schema)
+    results = run_all(catalog_spark, write_site(tmp_path / "catalog", 2), catalog)
+    rows = stored(catalog_spark, catalog)
+    assert {
+        row["tableName"] for row in catalog_spark.sql(f"SHOW TABLES IN {schema}").collect()
+    } == {*TABLES}
+    catalog_spark.sql(f"DROP SCHEMA {schema} CASCADE")
+
+    with using(SAIL):
+        local = TableStore(kind="local", location=str(tmp_path / "tables"))
+        sail = engine_session(SAIL)
+        expected = run_all(sail, write_site(tmp_path / "local", 2), local)
+        assert rows == stored(sail, local)
+    for step, result in results.items():
+        assert result.outcomes == expected[step].outcomes, step
+        assert [(day.day, day.rows, day.metrics) for day in result.days] == [
+            (day.day, day.rows, day.metrics) for day in expected[step].days
+        ], step
+        assert all(outcome.passed for outcome in result.outcomes if outcome.rule != RARE), step
+
+
+RARE = "rejected_share"
+"""One bad row of seven is more than one in a hundred."""
+
+
+def test_days_computed_one_by_one_come_out_as_those_computed_together(
+    sail: SparkSession, tmp_path: Path
+) -> None:
+    site = write_site(tmp_path, 3)
+    days = [day(n) for n in range(3)]
+    found: dict[int, Any] = {}
+    # 13 events a day: two at a time, all three together.
+    for at_once in (28, 1000):
+        store = TableStore(kind="local", location=str(tmp_path / f"tables-{at_once}"))
+        said: list[tuple[int, int, date]] = []
+
+        def say(number: int, total: int, done: DayResult, said: Any = said) -> None:
+            said.append((number, total, done.day))
+
+        results = {}
+        for step in StepName:
+            request = site.request(step, days).model_copy(
+                update={"store": store, "events_at_once": at_once}
+            )
+            results[step] = run_step(sail, request, say)
+        assert said == 5 * [(number + 1, 3, days[number]) for number in range(3)]
+        written = open_tables(sail, store).version(TABLES["sessions"])
+        assert written == {28: 2, 1000: 1}[at_once], "one commit for each part"
+        found[at_once] = (
+            stored(sail, store),
+            {step: (r.outcomes, r.top, r.rows) for step, r in results.items()},
+        )
+        for result in results.values():
+            assert all(done.seconds >= 0 for done in result.days)
+    assert found[28] == found[1000]
+
+
+def test_kernels_and_slices_of_users_change_no_table(sail: SparkSession, tmp_path: Path) -> None:
+    site = write_site(tmp_path, 2)
+    # The same id twice, the same event twice, and rows that are none.
+    twice = [*anna(DAYS[1]), *anna(DAYS[1])[:2], "no event at all", '{"userId": "nobody"}']
+    numbered = [
+        row if isinstance(row, str) else {**row, "eventId": f"e{at % 9}"}
+        for at, row in enumerate([*peter(DAYS[1]), *twice])
+    ]
+    site.write_day(DAYS[1], numbered)
+    found = []
+    for kernels, at_once in ((False, 10_000), (True, 10_000), (True, 4)):
+        store = TableStore(kind="local", location=str(tmp_path / f"tables-{kernels}-{at_once}"))
+        changes = {"store": store, "events_at_once": at_once, "kernels": kernels}
+        results = [
+            run_step(sail, site.request(step, DAYS).model_copy(update=changes)) for step in StepName
+        ]
+        found.append((stored(sail, store), [result.outcomes for result in results]))
+    rows = found[0][0]
+    assert {len(rows[name]) > 0 for name in ("raw_events", "rejected_events")} == {True}
+    assert {row["value"] for row in rows["ingestion_counts"] if row["measure"] == "duplicates"} > {
+        0
+    }
+    for tables, outcomes in found[1:]:
+        for name, expected in rows.items():
+            assert tables[name] == expected, name
+        assert outcomes == found[0][1]
+
+
+def test_only_files_that_hold_the_days_are_read(sail: SparkSession, tmp_path: Path) -> None:
+    site = write_site(tmp_path, 3)
+    days = [day(n) for n in range(3)]
+    run_step(sail, site.request(StepName.RAW_EVENTS, days))
+    expected = stored(sail, TableStore(kind="local", location=str(site.tables)))["raw_events"]
+    # Damaged since, but known and unchanged by size and time: another day does not touch it.
+    broken = site.events / f"{days[0]}.jsonl"
+    times = broken.stat()
+    broken.write_bytes(b"\0" * times.st_size)
+    os.utime(broken, ns=(times.st_atime_ns, times.st_mtime_ns))
+    result = run_step(sail, site.request(StepName.RAW_EVENTS, days[2:]))
+    assert result.rows == len([*peter(days[2]), *anna(days[2])])
+    store = TableStore(kind="local", location=str(site.tables))
+    assert stored(sail, store)["raw_events"] == expected
+
+
+def test_a_step_without_days_is_refused(sail: SparkSession, tmp_path: Path) -> None:
+    site = write_site(tmp_path / "site", 1)
+    with pytest.raises(StepError, match="sessions needs at least one day"):
+        run_step(sail, site.request(StepName.SESSIONS, []))

@@ -1,0 +1,345 @@
+"""Settings: what is accepted, what one error says about all that is not, and the reference."""
+
+import os
+import subprocess
+import sys
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from tools.settings_reference import env_example, settings_reference
+from vidagg_dagster.core.contract import SourceSpec, TableStore
+from vidagg_dagster.core.parameters import EngagementParameters
+from vidagg_dagster.defs.targets import databricks_steps
+from vidagg_dagster.settings.model import (
+    PREFIX,
+    Settings,
+    SettingsError,
+    load_settings,
+    variable_name,
+)
+
+REPO = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def _nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in list(os.environ):
+        if name.upper().startswith(PREFIX):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+def refusal() -> str:
+    with pytest.raises(SettingsError) as error:
+        load_settings()
+    return str(error.value)
+
+
+def test_without_any_variable_the_published_rules_hold() -> None:
+    settings = load_settings()
+    assert settings.parameters == EngagementParameters()
+    assert (settings.engine, settings.target, settings.timezone) == ("auto", "local", "UTC")
+    assert settings.source_spec is None
+    assert settings.store == TableStore(kind="local", location=str(Path.cwd() / "data"))
+
+
+def test_every_setting_can_come_from_the_environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name, value in {
+        "SOURCE": "events",
+        "SOURCE_FORMAT": "csv",
+        "COLUMNS": "userId=user, currentTime = pos",
+        "SOURCE_TIMEZONE": "Europe/Berlin",
+        "TIMESTAMP_UNIT": "ms",
+        "VIDEO_METADATA": "videos.csv",
+        "DATA_ROOT": str(tmp_path / "tables"),
+        "START_DATE": "2025-03-01",
+        "TIMEZONE": "America/New_York",
+        "ENGINE": "sc://spark.example:15002",
+        "DRIVER_MEMORY": "4g",
+        "TARGET": "local",
+        "MAX_DAYS_PER_RUN": "7",
+        "ESTIMATE_MISSING_DURATIONS": "true",
+        "SESSION_TIMEOUT_MS": "600000",
+        "COVERAGE_WEIGHT": "70.25",
+        "REPAIR_SEEKS": "false",
+    }.items():
+        monkeypatch.setenv(f"VIDAGG_{name}", value)
+    settings = load_settings()
+    assert settings.source_spec == SourceSpec(
+        location="events",
+        format="csv",
+        columns={"userId": "user", "currentTime": "pos"},
+        timezone="Europe/Berlin",
+        timestamp_unit="ms",
+    )
+    assert settings.start_date == date(2025, 3, 1)
+    assert settings.data_root == tmp_path / "tables"
+    assert settings.parameters == EngagementParameters(
+        session_timeout_ms=600_000, coverage_weight=Decimal("70.25"), repair_seeks=False
+    )
+    assert settings.estimate_missing_durations
+    assert settings.max_days_per_run == 7
+
+
+def test_columns_can_be_a_json_object(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIDAGG_COLUMNS", '{"videoId": "a,b=c"}')
+    assert load_settings().columns == {"videoId": "a,b=c"}
+
+
+def test_the_environment_wins_over_the_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / ".env").write_text("VIDAGG_ENGINE=spark\nVIDAGG_TOLERANCE_MS=5\nOTHER=x\n")
+    monkeypatch.setenv("VIDAGG_ENGINE", "sail")
+    settings = load_settings()
+    assert (settings.engine, settings.tolerance_ms) == ("sail", 5)
+
+
+def test_an_empty_value_means_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIDAGG_TIMEZONE", "")
+    monkeypatch.setenv("VIDAGG_SOURCE", "")
+    settings = load_settings()
+    assert (settings.timezone, settings.source) == ("UTC", None)
+
+
+def test_variables_of_the_test_suite_are_no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIDAGG_TEST_ENGINES", "sail")
+    load_settings()
+
+
+def test_an_unknown_setting_is_named_with_the_one_that_was_meant(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("VIDAGG_SESION_TIMEOUT_MS", "5")
+    assert refusal() == (
+        "1 setting is wrong:\n"
+        "  VIDAGG_SESION_TIMEOUT_MS='5': there is no such setting; "
+        "did you mean VIDAGG_SESSION_TIMEOUT_MS?"
+    )
+
+
+def test_an_unknown_setting_like_no_other_leads_to_the_reference(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("VIDAGG_XQZJXQZJXQZJ", "5")
+    assert "VIDAGG_XQZJXQZJXQZJ='5': there is no such setting; see docs/settings.md" in refusal()
+
+
+def test_an_unknown_setting_in_the_file_is_found_too(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("VIDAGG_TIMEZON=UTC\n")
+    assert "VIDAGG_TIMEZON='UTC'" in refusal()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("TIMEZONE", "Europe/Berlim", "did you mean Europe/Berlin?"),
+        ("SOURCE_TIMEZONE", "../../etc/passwd", "an IANA time zone"),
+        ("START_DATE", "1999-12-31", "from 2000-01-01 to today"),
+        ("START_DATE", "2199-01-01", "from 2000-01-01 to today"),
+        ("START_DATE", "soon", "a day YYYY-MM-DD"),
+        ("ENGINE", "sparc", "did you mean spark?"),
+        ("ENGINE", "sc://", "sc://host:port"),
+        ("TARGET", "kubernetes", "allowed: local or databricks"),
+        ("SOURCE_FORMAT", "xml", "auto, jsonl, csv, parquet, delta or table"),
+        ("TIMESTAMP_UNIT", "minutes", "s, ms, us or ns"),
+        ("COLUMNS", "user", "`ours=theirs,...`"),
+        ("COLUMNS", "who=user", "no column of an event: who"),
+        ("COLUMNS", "{", "not a JSON object"),
+        ("SESSION_TIMEOUT_MS", "0", "a whole number above 0 and below 86400000"),
+        ("SESSION_TIMEOUT_MS", "30 min", "a whole number"),
+        ("MAX_PLAYBACK_RATE", "nan", "a number above 0 and at most 16"),
+        ("COVERAGE_WEIGHT", "80.125", "a number with up to 2 decimals"),
+        ("REPAIR_SEEKS", "perhaps", "true or false"),
+        ("MAX_DAYS_PER_RUN", "-1", "a whole number at least 0"),
+        ("DRIVER_MEMORY", "lots", "a size such as 4g"),
+    ],
+)
+def test_an_impossible_value_is_named_with_what_is_allowed(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, allowed: str
+) -> None:
+    monkeypatch.setenv(f"VIDAGG_{name}", value)
+    message = refusal()
+    assert f"VIDAGG_{name}={value!r}: " in message
+    assert allowed in message
+
+
+def test_a_data_root_that_is_a_file_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "tables").touch()
+    monkeypatch.setenv("VIDAGG_DATA_ROOT", "tables")
+    assert "VIDAGG_DATA_ROOT='tables': this is a file, not a folder" in refusal()
+
+
+def test_one_error_names_every_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIDAGG_ENGIN", "sail")
+    monkeypatch.setenv("VIDAGG_TIMEZONE", "Mars/Olympus")
+    monkeypatch.setenv("VIDAGG_TOLERANCE_MS", "-1")
+    message = refusal()
+    assert message.startswith("3 settings are wrong:")
+    for name in ("VIDAGG_ENGIN=", "VIDAGG_TIMEZONE=", "VIDAGG_TOLERANCE_MS="):
+        assert name in message
+
+
+def test_settings_that_contradict_each_other_are_named_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("VIDAGG_MEDIUM_TIER_SCORE", "80")
+    message = refusal()
+    assert "VIDAGG_HIGH_TIER_SCORE='75', VIDAGG_MEDIUM_TIER_SCORE='80'" in message
+    assert "tier scores must descend" in message
+
+
+def test_the_reference_pages_are_up_to_date() -> None:
+    """`python -m tools.settings_reference` writes them anew."""
+    assert (REPO / "docs" / "settings.md").read_text(encoding="utf-8") == settings_reference()
+    assert (REPO / ".env.example").read_text(encoding="utf-8") == env_example()
+
+
+def test_every_setting_is_documented() -> None:
+    for name, field in Settings.model_fields.items():
+        assert field.description, name
+        assert f"`{variable_name(name)}`" in settings_reference()
+        assert f"# {variable_name(name)}=" in env_example()
+
+
+def test_the_example_file_is_valid_when_uncommented(tmp_path: Path) -> None:
+    lines = env_example().replace("# VIDAGG_", "VIDAGG_")
+    (tmp_path / ".env").write_text(lines)
+    assert load_settings() == Settings(_env_file=None)
+
+
+def test_importing_the_settings_reads_nothing(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("VIDAGG_ENGINE=nonsense\n")
+    subprocess.run(
+        [sys.executable, "-c", "import vidagg_dagster.settings.model"],
+        check=True,
+        cwd=tmp_path,
+        env={**os.environ, "VIDAGG_TIMEZONE": "nonsense", "PYTHONPATH": str(REPO)},
+    )
+
+
+DATABRICKS = {
+    "VIDAGG_TARGET": "databricks",
+    "VIDAGG_SOURCE": "main.raw.player_events",
+    "VIDAGG_DATABRICKS_SCHEMA": "main.video",
+    "VIDAGG_DATABRICKS_VOLUME": "/Volumes/main/video/vidagg/",
+}
+
+
+def set_databricks(monkeypatch: pytest.MonkeyPatch, **changes: str) -> None:
+    for name, value in {**DATABRICKS, **changes}.items():
+        monkeypatch.setenv(name, value)
+
+
+def test_databricks_needs_few_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_databricks(monkeypatch)
+    settings = load_settings()
+    assert settings.store == TableStore(kind="catalog", location="main.video")
+    assert settings.databricks_volume == "/Volumes/main/video/vidagg"
+    assert settings.databricks_compute == "serverless"
+
+
+def test_everything_that_databricks_lacks_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIDAGG_TARGET", "databricks")
+    monkeypatch.setenv("VIDAGG_DATABRICKS_COMPUTE", "job_cluster")
+    monkeypatch.setenv("VIDAGG_COMPLETION_SHARE_PERCENT", "wrong")
+    told = refusal()
+    for name in ("SOURCE", "DATABRICKS_SCHEMA", "DATABRICKS_VOLUME", "DATABRICKS_JOB_CLUSTER"):
+        assert f"VIDAGG_{name}: VIDAGG_TARGET=databricks needs" in told
+    assert "VIDAGG_COMPLETION_SHARE_PERCENT" in told
+    monkeypatch.setenv("VIDAGG_DATABRICKS_COMPUTE", "existing_cluster")
+    assert "VIDAGG_DATABRICKS_CLUSTER_ID: VIDAGG_TARGET=databricks needs" in refusal()
+
+
+def test_locally_nothing_of_databricks_is_needed() -> None:
+    assert load_settings().databricks_schema is None
+
+
+@pytest.mark.parametrize(
+    "schema", ["video", "a.b.c", "main.video; DROP", "main.`x`", "main.", "../a.b", "m\u00e4.b"]
+)
+def test_a_schema_that_is_more_than_two_names_is_refused(
+    schema: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_databricks(monkeypatch, VIDAGG_DATABRICKS_SCHEMA=schema)
+    assert "not catalog.schema" in refusal()
+
+
+@pytest.mark.parametrize(
+    "volume",
+    [
+        "dbfs:/Volumes/main/video/vidagg",
+        "/Volumes/main/video",
+        "/Volumes/main/video/vidagg/../../other",
+        "/Volumes/main/video/vidagg extra",
+        "/Volumes/main/video/vidagg/a b",
+        "/Volumes/main/video/vidagg//x",
+        "Volumes/main/video/vidagg",
+        "/mnt/data",
+    ],
+)
+def test_a_path_outside_a_volume_is_refused(volume: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    set_databricks(monkeypatch, VIDAGG_DATABRICKS_VOLUME=volume)
+    assert "VIDAGG_DATABRICKS_VOLUME" in refusal()
+
+
+def test_a_folder_in_a_volume_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_databricks(monkeypatch, VIDAGG_DATABRICKS_VOLUME="/Volumes/main/video/files/vidagg-2.x")
+    assert load_settings().databricks_volume == "/Volumes/main/video/files/vidagg-2.x"
+
+
+@pytest.mark.parametrize("source", ["data/events", "../events", "./events.jsonl"])
+def test_a_relative_path_means_nothing_on_a_cluster(
+    source: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_databricks(monkeypatch, VIDAGG_SOURCE=source)
+    assert f"VIDAGG_SOURCE='{source}': a relative path means nothing on a cluster" in refusal()
+    monkeypatch.setenv("VIDAGG_SOURCE", "/Volumes/main/raw/events")
+    load_settings()
+
+
+def test_a_new_cluster_is_a_json_object_of_known_fields(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_databricks(
+        monkeypatch,
+        VIDAGG_DATABRICKS_COMPUTE="job_cluster",
+        VIDAGG_DATABRICKS_JOB_CLUSTER='{"node_type_id": "i3.xlarge", "autoscal": {}}',
+    )
+    with pytest.raises(SettingsError, match="the Clusters API knows no autoscal"):
+        databricks_steps(load_settings())
+    monkeypatch.setenv("VIDAGG_DATABRICKS_JOB_CLUSTER", '{"node_type_id": "i3.xlarge"}')
+    assert databricks_steps(load_settings()).compute.cluster()["node_type_id"] == "i3.xlarge"
+    monkeypatch.setenv("VIDAGG_DATABRICKS_JOB_CLUSTER", "node_type_id=i3")
+    assert "not a JSON object" in refusal()
+
+
+def test_the_code_location_loads_without_credentials_and_names_the_tables(tmp_path: Path) -> None:
+    """In a process of its own, where nothing has imported the parts of Databricks before."""
+    code = (
+        "from vidagg_dagster.definitions import defs\n"
+        "import dagster as dg\n"
+        "loaded = defs()\n"
+        "asset = loaded.resolve_asset_graph().get(dg.AssetKey('sessions'))\n"
+        "print(asset.metadata['dagster/table_name'], asset.pools)\n"
+        "import sys\n"
+        "print('databricks.sdk' in sys.modules)\n"
+    )
+    kept = {n: v for n, v in os.environ.items() if not n.startswith("DATABRICKS_")}
+    for extra, expected in (
+        (DATABRICKS, "main.video.sessions {'vidagg_tables'}\nTrue\n"),
+        ({}, "sessions {'vidagg_tables'}\nFalse\n"),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            env={**kept, **extra, "HOME": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.stdout == expected, done.stderr

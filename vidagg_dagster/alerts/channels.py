@@ -15,16 +15,13 @@ from typing import Final, Literal, Protocol
 
 from vidagg_dagster.alerts.message import Alert
 from vidagg_dagster.core.contract import Severity
-from vidagg_dagster.settings.model import Settings, SettingsError
+from vidagg_dagster.core.errors import DeliveryError, SettingsError
+from vidagg_dagster.settings.model import Settings
 
 log = logging.getLogger(__name__)
 
 TIMEOUT_S: Final = 10
 """For one attempt; a channel that hangs must not hold up the others."""
-
-
-class DeliveryError(RuntimeError):
-    """An alert did not get through; the message says why, without address or secret."""
 
 
 class Channel(Protocol):

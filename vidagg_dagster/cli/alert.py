@@ -36,8 +36,9 @@ def add_commands(commands: Any) -> None:
 
 
 def _test(options: argparse.Namespace) -> int:
-    from vidagg_dagster.alerts.channels import DeliveryError, channels
-    from vidagg_dagster.settings.model import SettingsError, load_settings
+    from vidagg_dagster.alerts.channels import channels
+    from vidagg_dagster.core.errors import DeliveryError, SettingsError
+    from vidagg_dagster.settings.model import load_settings
 
     try:
         settings = load_settings()

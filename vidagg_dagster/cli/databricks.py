@@ -42,9 +42,10 @@ def add_commands(commands: Any) -> None:
 
 
 def _deploy(options: argparse.Namespace) -> int:
-    from vidagg_dagster.databricks.wheel import WheelError, build_wheel, require_wheel
+    from vidagg_dagster.core.errors import SettingsError, WheelError
+    from vidagg_dagster.databricks.wheel import build_wheel, require_wheel
     from vidagg_dagster.defs.targets import databricks_steps
-    from vidagg_dagster.settings.model import SettingsError, load_settings
+    from vidagg_dagster.settings.model import load_settings
 
     try:
         settings = load_settings()
@@ -56,8 +57,9 @@ def _deploy(options: argparse.Namespace) -> int:
 
     from databricks.sdk import WorkspaceClient
 
+    from vidagg_dagster.core.errors import CredentialsError
     from vidagg_dagster.databricks.deploy import Deployment
-    from vidagg_dagster.databricks.workspace import CredentialsError, usable_config
+    from vidagg_dagster.databricks.workspace import usable_config
 
     with tempfile.TemporaryDirectory() as folder:
         try:
@@ -80,9 +82,9 @@ def remove_leftovers(settings: "Settings", retention_hours: int, *, dry_run: boo
     """`vidagg maintain` where the tables are on Databricks."""
     import time
 
+    from vidagg_dagster.core.errors import SettingsError
     from vidagg_dagster.databricks.leftovers import Leftovers
     from vidagg_dagster.defs.targets import databricks_steps
-    from vidagg_dagster.settings.model import SettingsError
 
     try:
         databricks_steps(settings)
@@ -92,7 +94,8 @@ def remove_leftovers(settings: "Settings", retention_hours: int, *, dry_run: boo
     from databricks.sdk import WorkspaceClient
     from databricks.sdk.errors.base import DatabricksError
 
-    from vidagg_dagster.databricks.workspace import CredentialsError, usable_config
+    from vidagg_dagster.core.errors import CredentialsError
+    from vidagg_dagster.databricks.workspace import usable_config
 
     would = "would be " if dry_run else ""
     try:

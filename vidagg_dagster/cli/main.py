@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from vidagg_dagster.cli import alert as alert_commands
 from vidagg_dagster.cli import databricks as databricks_commands
 from vidagg_dagster.core.contract import SourceSpec, parse_columns
+from vidagg_dagster.core.errors import BadInputError
 from vidagg_dagster.core.parameters import EngagementParameters
 
 BAD_INPUT = 2
@@ -147,8 +148,8 @@ def _maintain_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _maintain(options: argparse.Namespace) -> int:
-    from vidagg_dagster.settings.model import SettingsError, load_settings
-    from vidagg_dagster.tables.interface import TableError
+    from vidagg_dagster.core.errors import SettingsError, TableError
+    from vidagg_dagster.settings.model import load_settings
     from vidagg_dagster.tables.retention import require_safe_retention
 
     hours, dry_run = options.retention_hours, options.dry_run
@@ -276,13 +277,10 @@ def _parameters(pairs: Sequence[str]) -> EngagementParameters:
         ) from None
 
 
-class BadInputError(ValueError):
-    """An argument that cannot be used; the message says which, and why."""
-
-
 def _aggregate(options: argparse.Namespace) -> int:
     # Spark takes a second to import; wrong arguments are answered before that.
-    from vidagg_dagster.cli.output import OutputError, check_output, write_output
+    from vidagg_dagster.cli.output import check_output, write_output
+    from vidagg_dagster.core.errors import OutputError
 
     try:
         check_output(options.output)
@@ -293,11 +291,10 @@ def _aggregate(options: argparse.Namespace) -> int:
     except (OutputError, BadInputError) as error:
         return _refuse(error)
 
+    from vidagg_dagster.core.errors import EngineError, SourceError
     from vidagg_dagster.pipeline.batch import aggregate_files
-    from vidagg_dagster.sources.read import SourceError
     from vidagg_dagster.spark.session import (
         CONNECT_PREFIX,
-        EngineError,
         engine_session,
         stop_sessions,
     )

@@ -21,11 +21,11 @@ from databricks.sdk.service.jobs import QueueSettings, Run
 from pydantic import Field, ValidationError
 
 from vidagg_dagster.core.contract import REQUEST, StepRequest, StepResult
+from vidagg_dagster.core.errors import CredentialsError
 from vidagg_dagster.core.unity_catalog import pipes_folder, scratch_folder
 from vidagg_dagster.databricks.compute import Compute, wheel_path
 from vidagg_dagster.databricks.workspace import (
     PATIENCE,
-    CredentialsError,
     StepJobs,
     StepWorkspace,
 )

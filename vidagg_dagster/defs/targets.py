@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from vidagg_dagster.core.errors import SettingsError
 from vidagg_dagster.runners.local import LocalSteps
-from vidagg_dagster.settings.model import Settings, SettingsError
+from vidagg_dagster.settings.model import Settings
 
 if TYPE_CHECKING:
     from vidagg_dagster.databricks.runner import DatabricksSteps

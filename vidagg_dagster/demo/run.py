@@ -13,6 +13,7 @@ from pathlib import Path
 import dagster as dg
 import yaml
 
+from vidagg_dagster.core.errors import DayFailedError, EngineError
 from vidagg_dagster.core.schemas import AGGREGATED_ENGAGEMENT, INGESTION_COUNTS, RAW_EVENTS
 from vidagg_dagster.core.text import spaced
 from vidagg_dagster.demo.files import DAYS, FIRST_DAY, VIEWERS, generate
@@ -22,7 +23,7 @@ from vidagg_dagster.demo.show import (
     show_tiers,
     show_top_videos,
 )
-from vidagg_dagster.spark.session import EngineError, resolve_engine, stop_sessions
+from vidagg_dagster.spark.session import resolve_engine, stop_sessions
 
 PREFIX = "VIDAGG_"
 KEPT = ("VIDAGG_ENGINE", "VIDAGG_DRIVER_MEMORY")
@@ -99,10 +100,6 @@ def run_demo(
     print(f"\nDone in {time.monotonic() - started:.0f} s. The tables are in {tables}.")
     print(f"Open Dagster's UI on them: make dev (or: vidagg ui --folder {folder})")
     return 0
-
-
-class DayFailedError(RuntimeError):
-    """A day's run failed; the message says which day, and why."""
 
 
 def _materialize(days: tuple[date, ...]) -> Counter[str]:

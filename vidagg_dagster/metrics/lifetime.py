@@ -11,6 +11,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
+from vidagg_dagster.core.errors import TableConflictError
 from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.core.schemas import (
     AGGREGATED_ENGAGEMENT,
@@ -31,7 +32,7 @@ from vidagg_dagster.metrics.kernels.names import COUNTS, REASON_BITS, SAME_ID
 from vidagg_dagster.metrics.timeline import prepared
 from vidagg_dagster.spark.arrow import Kernels
 from vidagg_dagster.spark.columns import milliseconds
-from vidagg_dagster.tables.interface import TableConflictError, Tables
+from vidagg_dagster.tables.interface import Tables
 
 _log = logging.getLogger(__name__)
 _KEY = list(AGGREGATED_ENGAGEMENT.key)

@@ -19,11 +19,12 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from vidagg_dagster.core.contract import LateDay, LateReport, SourceSpec, StepRequest
+from vidagg_dagster.core.errors import TableConflictError
 from vidagg_dagster.core.schemas import EVENT_DATE, SOURCE_INVENTORY
 from vidagg_dagster.metrics.ingestion import rows_by_file
 from vidagg_dagster.quality.evaluate import ONE_DAY
 from vidagg_dagster.sources.read import list_source, read_source
-from vidagg_dagster.tables.interface import TableConflictError, Tables
+from vidagg_dagster.tables.interface import Tables
 
 log = logging.getLogger(__name__)
 

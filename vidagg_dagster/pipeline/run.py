@@ -20,6 +20,7 @@ from vidagg_dagster.core.contract import (
     StepResult,
     TableStore,
 )
+from vidagg_dagster.core.errors import StepError
 from vidagg_dagster.core.schemas import (
     AGGREGATED_ENGAGEMENT,
     EVENT_DATE,
@@ -52,10 +53,6 @@ MAX_TOP_VIDEOS = 10
 
 Metrics = dict[str, int | float | str | None]
 DayDone = Callable[[int, int, DayResult], None]
-
-
-class StepError(ValueError):
-    """The request cannot be carried out; the message says what it lacks."""
 
 
 def open_tables(spark: SparkSession, store: TableStore) -> Tables:

@@ -5,17 +5,21 @@ import os
 import dagster as dg
 
 from vidagg_dagster.core.contract import DayResult, StepRequest, StepResult
-from vidagg_dagster.pipeline.run import StepError, run_step
+from vidagg_dagster.core.errors import (
+    EngineError,
+    SourceError,
+    StepError,
+    TableConflictError,
+    TableError,
+)
+from vidagg_dagster.pipeline.run import run_step
 from vidagg_dagster.runners.progress import day_line, summary_line
-from vidagg_dagster.sources.read import SourceError
 from vidagg_dagster.spark.session import (
     MEMORY_SETTING,
-    EngineError,
     engine_session,
     resolve_engine,
 )
 from vidagg_dagster.tables.delta_folder import require_writable, storage_fault
-from vidagg_dagster.tables.interface import TableConflictError, TableError
 
 
 class LocalSteps(dg.ConfigurableResource):  # type: ignore[type-arg]

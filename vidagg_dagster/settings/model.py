@@ -28,6 +28,7 @@ from vidagg_dagster.core.contract import (
     parse_columns,
     require_event_columns,
 )
+from vidagg_dagster.core.errors import SettingsError
 from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.settings.databricks import DatabricksSettings, incomplete, unreachable
 from vidagg_dagster.settings.operations import OperationsSettings
@@ -38,10 +39,6 @@ TEST_PREFIX = "VIDAGG_TEST_"
 ENV_FILE = ".env"
 EARLIEST_START = date(2000, 1, 1)
 """Events before this are rejected as out of range, so no earlier day can hold any."""
-
-
-class SettingsError(ValueError):
-    """One or more settings are unknown or impossible; the message names each one."""
 
 
 def _allowed(text: str) -> dict[str, Any]:

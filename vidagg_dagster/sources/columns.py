@@ -8,7 +8,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from vidagg_dagster.sources.files import SourceError
+from vidagg_dagster.core.errors import SourceError
 from vidagg_dagster.spark.compat import is_nested, rtrim, try_cast, try_url_decode
 
 TYPED_TIMESTAMP: Final = "typedTimestamp"

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 from urllib.parse import unquote, urlsplit
 
+from vidagg_dagster.core.errors import SourceError
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -28,10 +30,6 @@ EXTENSIONS: Final[dict[str, Kind]] = {
 }
 
 _CHUNK: Final = 1 << 20
-
-
-class SourceError(ValueError):
-    """A source cannot be read. The message says what is wrong, where, and what to do."""
 
 
 @dataclass(frozen=True)

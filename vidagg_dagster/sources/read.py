@@ -22,6 +22,7 @@ from vidagg_dagster.core.contract import (
     SourceSpec,
     require_event_columns,
 )
+from vidagg_dagster.core.errors import SourceError
 from vidagg_dagster.sources.columns import (
     FILE,
     LINE_NUMBER,
@@ -33,7 +34,6 @@ from vidagg_dagster.sources.columns import (
 from vidagg_dagster.sources.files import (
     InputFile,
     Kind,
-    SourceError,
     find_files,
     is_delta,
     local_path,
@@ -44,7 +44,7 @@ from vidagg_dagster.spark.names import FILE_FORMATS
 if TYPE_CHECKING:
     from deltalake import DeltaTable
 
-__all__ = ["SourceError", "estimated_rows", "list_source", "read_columns", "read_source"]
+__all__ = ["estimated_rows", "list_source", "read_columns", "read_source"]
 
 Format = Literal["auto", "jsonl", "csv", "parquet", "delta", "table"]
 

@@ -13,6 +13,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from vidagg_dagster.core.errors import SourceError
 from vidagg_dagster.sources import text_lines as text
 from vidagg_dagster.sources.columns import (
     FILE,
@@ -27,7 +28,6 @@ from vidagg_dagster.sources.files import (
     CsvHeader,
     InputFile,
     ParquetFile,
-    SourceError,
     Staging,
     check_text,
     csv_header,

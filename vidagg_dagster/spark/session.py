@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import urlsplit
 
+from vidagg_dagster.core.errors import EngineError
+
 if TYPE_CHECKING:
     from pysail.spark import SparkConnectServer
     from pyspark.sql import SparkSession
@@ -49,10 +51,6 @@ _SESSION_CONF: Final[Mapping[str, str]] = {
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
     "spark.sql.execution.arrow.pyspark.enabled": "true",
 }
-
-
-class EngineError(RuntimeError):
-    """The engine asked for cannot be used. The message says what, where and what to do."""
 
 
 @dataclass(frozen=True)

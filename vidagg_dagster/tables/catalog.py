@@ -22,6 +22,7 @@ from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
+from vidagg_dagster.core.errors import TableError
 from vidagg_dagster.core.schemas import EVENT_DATE, TableSpec
 from vidagg_dagster.spark.compat import error_condition
 from vidagg_dagster.spark.names import FILE_FORMATS
@@ -30,7 +31,6 @@ from vidagg_dagster.tables.interface import (
     NOTE_ENTRY,
     Frames,
     Replaced,
-    TableError,
     bad_keys,
     changed_since_error,
     conform,

@@ -26,13 +26,13 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
+from vidagg_dagster.core.errors import TableError
 from vidagg_dagster.core.schemas import EVENT_DATE, TableSpec
 from vidagg_dagster.tables.interface import (
     DAYS_ENTRY,
     NOTE_ENTRY,
     Frames,
     Replaced,
-    TableError,
     bad_keys,
     changed_since_error,
     conform,

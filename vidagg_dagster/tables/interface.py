@@ -15,6 +15,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
+from vidagg_dagster.core.errors import TableConflictError, TableError
 from vidagg_dagster.core.schemas import EVENT_DATE, TableSpec
 
 DAYS_ENTRY: Final = "vidagg.days"
@@ -26,14 +27,6 @@ NOTE_ENTRY: Final = "vidagg.note"
 
 Frames = DataFrame | Sequence[DataFrame]
 """What is written at once: a frame, or several that are not to be in memory together."""
-
-
-class TableError(RuntimeError):
-    """A table cannot be read or written. The message says what, where and what to do."""
-
-
-class TableConflictError(TableError):
-    """Someone else wrote the same rows meanwhile. Nothing was written; trying again is safe."""
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,9 @@ from typing import Final
 from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
+from vidagg_dagster.core.errors import TableError
 from vidagg_dagster.core.schemas import EVENT_DATE, TABLES, TableSpec
 from vidagg_dagster.tables.delta_folder import live_files
-from vidagg_dagster.tables.interface import TableError
 from vidagg_dagster.tables.retention import SAFE_RETENTION_HOURS
 
 log = logging.getLogger(__name__)

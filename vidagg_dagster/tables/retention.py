@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from vidagg_dagster.tables.interface import TableError
+from vidagg_dagster.core.errors import TableError
 
 SAFE_RETENTION_HOURS: Final = 168
 """A week, Delta's own limit: readers and steps that began before a file was replaced still need it,

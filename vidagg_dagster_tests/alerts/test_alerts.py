@@ -20,7 +20,7 @@ from pydantic import SecretStr
 
 from vidagg_dagster.alerts import channels as channels_module
 from vidagg_dagster.alerts.causes import due_days, missing_days, of_run
-from vidagg_dagster.alerts.channels import Channel, DeliveryError, channels
+from vidagg_dagster.alerts.channels import Channel, channels
 from vidagg_dagster.alerts.message import MAX_TEXT, Alert, Cause, without_values
 from vidagg_dagster.alerts.outbox import (
     FIRST_WAIT_S,
@@ -32,9 +32,10 @@ from vidagg_dagster.alerts.outbox import (
     deliver,
 )
 from vidagg_dagster.core.contract import Severity, StepName
+from vidagg_dagster.core.errors import DeliveryError, SettingsError
 from vidagg_dagster.defs.checks import check_specs
 from vidagg_dagster.defs.sensors import OVERLAP_S, alerts
-from vidagg_dagster.settings.model import Settings, SettingsError
+from vidagg_dagster.settings.model import Settings
 from vidagg_dagster_tests.support.receivers import HANG, http_receiver, mail_receiver
 
 pytestmark = pytest.mark.runs

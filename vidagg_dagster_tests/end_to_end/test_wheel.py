@@ -15,7 +15,8 @@ import pytest
 
 import vidagg_dagster
 from vidagg_dagster.core.contract import StepName, TableStore
-from vidagg_dagster.databricks.wheel import WheelError, require_wheel, wheel_name
+from vidagg_dagster.core.errors import WheelError
+from vidagg_dagster.databricks.wheel import require_wheel, wheel_name
 from vidagg_dagster.pipeline.run import run_step
 from vidagg_dagster.spark.session import SAIL, engine_session, using
 from vidagg_dagster_tests.conftest import DELTA_FOR_SPARK_35, delta_conf, jars_from_maven, require

@@ -11,12 +11,12 @@ import pytest
 
 from tools.settings_reference import env_example, settings_reference
 from vidagg_dagster.core.contract import SourceSpec, TableStore
+from vidagg_dagster.core.errors import SettingsError
 from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.defs.targets import databricks_steps
 from vidagg_dagster.settings.model import (
     PREFIX,
     Settings,
-    SettingsError,
     load_settings,
     variable_name,
 )

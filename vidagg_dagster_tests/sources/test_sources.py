@@ -22,9 +22,10 @@ from vidagg_dagster.core.contract import (
     REQUIRED_COLUMNS,
     SourceSpec,
 )
+from vidagg_dagster.core.errors import SourceError
 from vidagg_dagster.metrics.ingestion import classify
 from vidagg_dagster.sources.columns import payload_text
-from vidagg_dagster.sources.read import SourceError, read_source
+from vidagg_dagster.sources.read import read_source
 
 GOOD: dict[str, Any] = {
     "timestamp": "2024-03-05T10:00:00Z",

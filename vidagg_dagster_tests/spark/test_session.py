@@ -12,8 +12,8 @@ import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
+from vidagg_dagster.core.errors import EngineError
 from vidagg_dagster.spark.session import (
-    EngineError,
     default_driver_memory,
     engine_session,
     find_java,

@@ -17,10 +17,11 @@ import pytest
 from deltalake import DeltaTable, Schema
 from pyspark.sql import SparkSession
 
+from vidagg_dagster.core.errors import TableError
 from vidagg_dagster.core.schemas import EVENT_DATE, INGESTION_COUNTS, SESSIONS, TABLES, TableSpec
 from vidagg_dagster.spark.session import SAIL, SPARK, engine_session, using
 from vidagg_dagster.tables.delta_folder import LocalTables, day_counts
-from vidagg_dagster.tables.interface import Replaced, TableError
+from vidagg_dagster.tables.interface import Replaced
 from vidagg_dagster_tests.conftest import require
 from vidagg_dagster_tests.tables.test_tables import awkward_rows, content
 
@@ -247,7 +248,7 @@ from datetime import date
 from vidagg_dagster.tables.delta_folder import LocalTables
 from vidagg_dagster.core.schemas import INGESTION_COUNTS
 from vidagg_dagster.spark.session import engine_session
-from vidagg_dagster.tables.interface import TableConflictError
+from vidagg_dagster.core.errors import TableConflictError
 
 root, name, rows, rounds = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
 spark = engine_session("sail")

@@ -16,6 +16,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
+from vidagg_dagster.core.errors import TableConflictError, TableError
 from vidagg_dagster.core.schemas import (
     AGGREGATED_ENGAGEMENT,
     EVENT_DATE,
@@ -30,7 +31,7 @@ from vidagg_dagster.core.schemas import (
 from vidagg_dagster.spark.session import engine_session, using
 from vidagg_dagster.tables.catalog import CatalogTables
 from vidagg_dagster.tables.delta_folder import LocalTables
-from vidagg_dagster.tables.interface import Replaced, TableConflictError, TableError, Tables
+from vidagg_dagster.tables.interface import Replaced, Tables
 from vidagg_dagster_tests.conftest import require
 from vidagg_dagster_tests.support.arrow import rows_of
 

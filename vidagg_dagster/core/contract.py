@@ -71,6 +71,10 @@ class Severity(StrEnum):
     WARN = "WARN"
 
 
+Metrics = dict[str, int | float | str | None]
+"""Numbers to show to people, by name."""
+
+
 class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -149,11 +153,12 @@ class DayResult(_Model):
 
     day: date
     rows: int
+    unit: str = Field(default="rows", description="What the rows are: events, sessions, ...")
     seconds: float = Field(
         default=0.0,
         description="Time it took; of days that were computed together the share of its events.",
     )
-    metrics: dict[str, int | float | str | None] = Field(default_factory=dict)
+    metrics: Metrics = Field(default_factory=dict)
 
 
 class LateDay(_Model):
@@ -182,17 +187,28 @@ class LateReport(_Model):
         return tuple(day for day in self.days if not day.within_limit)
 
 
+class LifetimeUpdate(_Model):
+    """What an update of the lifetime table did."""
+
+    changed: int = Field(description="Rows that were written.")
+    deleted: int = Field(description="Rows that are gone.")
+    days: tuple[date, ...] | None = Field(
+        description="The replaced days that it took in; None where it took all days."
+    )
+
+
 class StepResult(_Model):
     """What a step did: per-day row counts, check outcomes and tables to show to people."""
 
     step: StepName
     rows: int
+    unit: str = Field(default="rows", description="What the rows are: events, sessions, ...")
     days: tuple[DayResult, ...] = ()
     outcomes: tuple[RuleOutcome, ...] = ()
     top: tuple[dict[str, Any], ...] = Field(
         default=(), description="A few rows worth showing, e.g. the videos with most watch time."
     )
-    metrics: dict[str, int | float | str | None] = Field(default_factory=dict)
+    metrics: Metrics = Field(default_factory=dict)
     seconds: float = 0.0
     late: LateReport | None = Field(
         default=None, description="Of raw_events: days that have changed in the source meanwhile."

@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from vidagg_dagster.core.contract import LateReport, RuleOutcome, Severity
+from vidagg_dagster.core.contract import LateReport, LifetimeUpdate, RuleOutcome, Severity
 from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.core.schemas import EVENT_DATE, INGESTION_COUNTS, TableSpec
 from vidagg_dagster.spark.columns import milliseconds
 
 if TYPE_CHECKING:
-    from vidagg_dagster.metrics.lifetime import LifetimeUpdate
     from vidagg_dagster.tables.interface import Tables
 
 ONE_DAY = timedelta(days=1)
@@ -80,7 +79,7 @@ class CheckContext:
     tables: "Tables"
     days: tuple[date, ...]
     parameters: EngagementParameters
-    update: "LifetimeUpdate | None" = None
+    update: LifetimeUpdate | None = None
     late: LateReport | None = None
 
     @cached_property

@@ -15,9 +15,8 @@ from vidagg_dagster.core.schemas import (
     SESSIONS,
     USER_VIDEO_ENGAGEMENT,
 )
-from vidagg_dagster.core.vocabulary import EVIDENCE
+from vidagg_dagster.core.vocabulary import EVIDENCE, REASONS
 from vidagg_dagster.metrics.engagement import QUALITY_FLAGS, TIERS
-from vidagg_dagster.metrics.ingestion import REASONS
 from vidagg_dagster.quality.evaluate import countable_ms
 
 if TYPE_CHECKING:

@@ -35,7 +35,7 @@ class LocalSteps(dg.ConfigurableResource):  # type: ignore[type-arg]
             os.environ.setdefault(MEMORY_SETTING, self.driver_memory)
 
         def say(number: int, total: int, day: DayResult) -> None:
-            context.log.info(day_line(request.step, number, total, day))
+            context.log.info(day_line(number, total, day))
 
         try:
             if request.store.kind == "local":

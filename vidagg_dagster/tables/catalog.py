@@ -44,6 +44,7 @@ from vidagg_dagster.tables.interface import (
     other_columns_error,
     require_days,
     require_key_columns,
+    rows_of_other_days,
     span,
     stray_days_error,
 )
@@ -134,7 +135,7 @@ class CatalogTables:
                 )
             except Exception as error:
                 if error_condition(error) == "DELTA_REPLACE_WHERE_MISMATCH":
-                    raise stray_days_error(table, days, _stray(frame, days)) from error
+                    raise stray_days_error(table, days, rows_of_other_days(frame, days)) from error
                 if not _is_conflict(error):
                     raise
                 lost += 1
@@ -322,13 +323,6 @@ def _clustered(table: TableSpec, frame: DataFrame) -> DataFrame:
 def _quoted(text: str) -> str:
     escaped = text.replace("\\", "\\\\").replace("'", "\\'")
     return f"'{escaped}'"
-
-
-def _stray(frame: DataFrame, days: Sequence[date]) -> dict[str, int]:
-    inside = F.coalesce(F.col(EVENT_DATE).isin(list(days)), F.lit(False))
-    day = F.coalesce(F.col(EVENT_DATE).cast(T.StringType()), F.lit("no day"))
-    found = frame.where(~inside).groupBy(day.alias("day")).agg(F.count(F.lit(1)).alias("rows"))
-    return {row["day"]: row["rows"] for row in found.collect()}
 
 
 def _metadata(text: str | None) -> dict[str, str]:

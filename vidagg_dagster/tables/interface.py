@@ -192,6 +192,14 @@ def require_key_columns(table: TableSpec, keys: DataFrame) -> DataFrame:
     return keys.select(*table.key)
 
 
+def rows_of_other_days(frame: DataFrame, days: Sequence[date]) -> dict[str, int]:
+    """Rows outside the days to replace, by their day as text; null is `no day`."""
+    inside = F.coalesce(F.col(EVENT_DATE).isin(list(days)), F.lit(False))
+    day = F.coalesce(F.col(EVENT_DATE).cast(T.StringType()), F.lit("no day"))
+    found = frame.where(~inside).groupBy(day.alias("day")).agg(F.count(F.lit(1)).alias("rows"))
+    return {row["day"]: row["rows"] for row in found.collect()}
+
+
 def stray_days_error(
     table: TableSpec, days: Sequence[date], found: Mapping[str, int]
 ) -> TableError:

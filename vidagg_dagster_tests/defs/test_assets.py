@@ -372,9 +372,11 @@ def test_the_rules_of_the_settings_reach_the_engine(project: Project) -> None:
 
 
 def test_the_lines_of_a_step_are_for_people() -> None:
-    done = DayResult(day=day(7), rows=41_210, seconds=2.06)
-    assert day_line(StepName.RAW_EVENTS, 8, 30, done) == " 8/30 2026-01-12 41 210 events 2.1 s"
-    result = StepResult(step=StepName.SESSIONS, rows=494_520, days=(done,), seconds=25.04)
+    done = DayResult(day=day(7), rows=41_210, unit="events", seconds=2.06)
+    assert day_line(8, 30, done) == " 8/30 2026-01-12 41 210 events 2.1 s"
+    result = StepResult(
+        step=StepName.SESSIONS, rows=494_520, unit="sessions", days=(done,), seconds=25.04
+    )
     assert summary_line(result) == "sessions: 494 520 sessions in 25.0 s"
 
 

@@ -13,7 +13,7 @@ import pytest
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from vidagg_dagster.core.contract import RuleOutcome, StepName
+from vidagg_dagster.core.contract import LifetimeUpdate, RuleOutcome, StepName
 from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.core.schemas import (
     AGGREGATED_ENGAGEMENT,
@@ -27,7 +27,6 @@ from vidagg_dagster.core.schemas import (
     WATCH_INTERVALS,
     TableSpec,
 )
-from vidagg_dagster.metrics.lifetime import LifetimeUpdate
 from vidagg_dagster.pipeline.run import open_tables, run_step
 from vidagg_dagster.quality.evaluate import CheckContext, evaluate
 from vidagg_dagster.quality.report import MEASURES, measure_days

@@ -18,7 +18,6 @@ from vidagg_dagster.core.contract import (
     StepName,
     StepRequest,
     StepResult,
-    TableStore,
 )
 from vidagg_dagster.core.errors import StepError
 from vidagg_dagster.core.schemas import (
@@ -47,23 +46,13 @@ from vidagg_dagster.sources.videos import read_videos
 from vidagg_dagster.spark.arrow import Kernels
 from vidagg_dagster.spark.slices import Slicing
 from vidagg_dagster.tables.interface import Frames, Tables
+from vidagg_dagster.tables.open import open_tables as open_tables
 
 MAX_TOP_VIDEOS = 10
 """How many videos a step shows to people."""
 
 Metrics = dict[str, int | float | str | None]
 DayDone = Callable[[int, int, DayResult], None]
-
-
-def open_tables(spark: SparkSession, store: TableStore) -> Tables:
-    """The tables of a store, read and written through `spark`."""
-    if store.kind == "catalog":
-        from vidagg_dagster.tables.catalog import CatalogTables
-
-        return CatalogTables(spark, store.location)
-    from vidagg_dagster.tables.delta_folder import LocalTables
-
-    return LocalTables(spark, store.location)
 
 
 def run_step(spark: SparkSession, request: StepRequest, done: DayDone | None = None) -> StepResult:

@@ -28,7 +28,9 @@ def retry_conflicts(operation: Callable[[], T], *, attempts: int, max_wait_s: fl
         try:
             return operation()
         except TableConflictError as error:
-            log.warning("attempt %d of %d lost against another writer: %s", attempt, attempts, error)
+            log.warning(
+                "attempt %d of %d lost against another writer: %s", attempt, attempts, error
+            )
             pause(attempt, max_wait_s)
     return operation()
 

@@ -60,4 +60,3 @@ def days_to_json(days: Iterable[date]) -> str:
 def days_from_json(text: str) -> frozenset[date]:
     """The days of a text that `days_to_json` made."""
     return frozenset(date.fromisoformat(day) for day in json.loads(text))
-

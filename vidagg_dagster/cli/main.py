@@ -150,7 +150,7 @@ def _maintain_options(parser: argparse.ArgumentParser) -> None:
 def _maintain(options: argparse.Namespace) -> int:
     from vidagg_dagster.core.errors import SettingsError, TableError
     from vidagg_dagster.settings.model import load_settings
-    from vidagg_dagster.tables.retention import require_safe_retention
+    from vidagg_dagster.tables.maintenance import require_safe_retention
 
     hours, dry_run = options.retention_hours, options.dry_run
     try:

@@ -49,6 +49,9 @@ def require_event_columns(names: Iterable[str]) -> None:
         )
 
 
+DEFAULT_EVENTS_AT_ONCE: Final = 10_000_000
+"""Days are computed together up to so many events, unless a setting says otherwise."""
+
 REQUEST: Final = "request"
 """Under which name a `StepRequest` travels to a step in another process."""
 
@@ -121,7 +124,7 @@ class StepRequest(_Model):
         description="Days before the last complete one that late events may still change.",
     )
     events_at_once: int = Field(
-        default=10_000_000,
+        default=DEFAULT_EVENTS_AT_ONCE,
         gt=0,
         description="Days are computed together up to so many events. A day beyond it is computed "
         "by itself, and on an engine that does not spill in slices of its users.",

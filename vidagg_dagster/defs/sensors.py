@@ -6,7 +6,7 @@ here knows Dagster's ticks and cursors.
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import Any, Final
 
 import dagster as dg
@@ -17,6 +17,7 @@ from vidagg_dagster.alerts.channels import channels
 from vidagg_dagster.alerts.message import Alert
 from vidagg_dagster.alerts.outbox import Outbox, accept, deliver
 from vidagg_dagster.core.contract import StepName
+from vidagg_dagster.core.days import stretches as stretches
 from vidagg_dagster.core.schemas import RAW_EVENTS, TABLES
 from vidagg_dagster.defs.assets import FOLLOW_UP
 from vidagg_dagster.defs.jobs import daily_engagement
@@ -90,18 +91,6 @@ def late_runs(days: Sequence[date], inventory: int, most_days: int) -> Iterator[
             yield dg.RunRequest(run_key=key, partition_key=first, tags=tags)
         else:
             yield dg.RunRequest(run_key=key, tags={**tags, _RANGE_START: first, _RANGE_END: last})
-
-
-def stretches(days: Sequence[date], most: int) -> list[list[date]]:
-    """Days in order, split where one is missing and after `most` (0: never)."""
-    parts: list[list[date]] = []
-    for day in sorted(set(days)):
-        follows = parts and parts[-1][-1] + timedelta(days=1) == day
-        if follows and (not most or len(parts[-1]) < most):
-            parts[-1].append(day)
-        else:
-            parts.append([day])
-    return parts
 
 
 def alerts(settings: Settings) -> dg.SensorDefinition:

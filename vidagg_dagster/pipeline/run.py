@@ -14,7 +14,6 @@ from vidagg_dagster.core.contract import (
     RuleOutcome,
     StepRequest,
     StepResult,
-    TableStore,
 )
 from vidagg_dagster.core.errors import StepError
 from vidagg_dagster.core.schemas import RAW_EVENTS
@@ -22,7 +21,7 @@ from vidagg_dagster.pipeline.step import Step, StepContext, StepOutput
 from vidagg_dagster.pipeline.steps import STEPS
 from vidagg_dagster.quality.evaluate import CheckContext, evaluate
 from vidagg_dagster.quality.rules import RULES
-from vidagg_dagster.tables.interface import Tables
+from vidagg_dagster.tables.open import open_tables
 
 MAX_TOP_VIDEOS: Final = 10
 """How many videos a step shows to people."""
@@ -32,17 +31,6 @@ Weights = Mapping[date, int]
 
 DayDone = Callable[[int, int, DayResult], None]
 """Called after each day with its number from 1 on, how many there are, and its result."""
-
-
-def open_tables(spark: SparkSession, store: TableStore) -> Tables:
-    """The tables of a store, read and written through `spark`."""
-    if store.kind == "catalog":
-        from vidagg_dagster.tables.catalog import CatalogTables
-
-        return CatalogTables(spark, store.location)
-    from vidagg_dagster.tables.delta_folder import LocalTables
-
-    return LocalTables(spark, store.location)
 
 
 def run_step(spark: SparkSession, request: StepRequest, done: DayDone | None = None) -> StepResult:

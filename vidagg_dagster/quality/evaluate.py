@@ -7,7 +7,7 @@ its rows and repeated keys. A rule about a whole day is a function of `CheckCont
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,14 +15,13 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from vidagg_dagster.core.contract import LateReport, LifetimeUpdate, RuleOutcome, Severity
+from vidagg_dagster.core.days import with_day_before
 from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.core.schemas import EVENT_DATE, INGESTION_COUNTS, TableSpec
 from vidagg_dagster.spark.columns import milliseconds
 
 if TYPE_CHECKING:
     from vidagg_dagster.tables.interface import Tables
-
-ONE_DAY = timedelta(days=1)
 
 Answer = TypeVar("Answer")
 
@@ -103,11 +102,6 @@ class CheckContext:
     def days_and_before(self) -> list[date]:
         """The days and, as context, the one before each."""
         return with_day_before(self.days)
-
-
-def with_day_before(days: Sequence[date]) -> list[date]:
-    """The days and the one before each, sorted, each once."""
-    return sorted({*days, *(day - ONE_DAY for day in days)})
 
 
 def countable_ms(name: str) -> Column:

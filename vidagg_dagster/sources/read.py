@@ -23,6 +23,7 @@ from vidagg_dagster.core.contract import (
     require_event_columns,
 )
 from vidagg_dagster.core.errors import SourceError
+from vidagg_dagster.core.unity_catalog import FILE_FORMATS
 from vidagg_dagster.sources.columns import (
     FILE,
     LINE_NUMBER,
@@ -39,7 +40,6 @@ from vidagg_dagster.sources.files import (
     local_path,
 )
 from vidagg_dagster.sources.readers import read_files
-from vidagg_dagster.spark.names import FILE_FORMATS
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable

@@ -15,9 +15,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from vidagg_dagster.core.schemas import EVENT_DATE, TableSpec
-from vidagg_dagster.tables.interface import (
-    Frames,
-    Replaced,
+from vidagg_dagster.tables.checks import (
     bad_keys,
     conform,
     distinct_days,
@@ -28,6 +26,7 @@ from vidagg_dagster.tables.interface import (
     rows_of_other_days,
     stray_days_error,
 )
+from vidagg_dagster.tables.interface import Frames, Replaced
 
 DELTA: Final = "delta"
 

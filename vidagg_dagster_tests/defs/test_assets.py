@@ -28,7 +28,7 @@ from vidagg_dagster.core.schemas import (
     TableSpec,
 )
 from vidagg_dagster.defs.assets import GROUP, OWNERS, build_assets
-from vidagg_dagster.pipeline.run import open_tables
+from vidagg_dagster.tables.open import open_tables
 from vidagg_dagster.quality.rules import RULES
 from vidagg_dagster.runners.local import LocalSteps
 from vidagg_dagster.runners.progress import day_line, summary_line

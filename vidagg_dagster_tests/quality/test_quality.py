@@ -27,7 +27,8 @@ from vidagg_dagster.core.schemas import (
     WATCH_INTERVALS,
     TableSpec,
 )
-from vidagg_dagster.pipeline.run import open_tables, run_step
+from vidagg_dagster.pipeline.run import run_step
+from vidagg_dagster.tables.open import open_tables
 from vidagg_dagster.quality.evaluate import CheckContext, evaluate
 from vidagg_dagster.quality.report import MEASURES, measure_days
 from vidagg_dagster.quality.rules import RULES

@@ -1,6 +1,7 @@
 """What crosses the boundary between the orchestrator and a step: frozen, JSON-ready models."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, Final, Literal
@@ -180,6 +181,15 @@ class LateReport(_Model):
     def beyond_limit(self) -> tuple[LateDay, ...]:
         """The days that are left as they are until someone runs them again."""
         return tuple(day for day in self.days if not day.within_limit)
+
+
+@dataclass(frozen=True)
+class LifetimeUpdate:
+    """What an update of the lifetime table did. `days` are those it took in; None means all."""
+
+    changed: int
+    deleted: int
+    days: tuple[date, ...] | None
 
 
 class StepResult(_Model):

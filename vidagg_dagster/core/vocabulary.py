@@ -20,6 +20,9 @@ ENDED = KIND_AND_RANK["video_ended"][1]
 EVIDENCE = ("observed", "heartbeat", "bridged", "clipped")
 """How a watched interval is known, in the order in which rows show it."""
 
+REJECTED_PREFIX = "rejected:"
+"""Name of the count of rows rejected for one reason: this and the reason."""
+
 VISIT_SUMS: dict[str, str] = {
     "eventCount": "eventCount",
     "tailMs": "tailMs",

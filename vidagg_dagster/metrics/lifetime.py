@@ -3,7 +3,6 @@
 import hashlib
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from functools import reduce
 
@@ -11,6 +10,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
+from vidagg_dagster.core.contract import LifetimeUpdate
 from vidagg_dagster.core.errors import TableConflictError
 from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.core.schemas import (
@@ -37,15 +37,6 @@ from vidagg_dagster.tables.interface import Tables
 _log = logging.getLogger(__name__)
 _KEY = list(AGGREGATED_ENGAGEMENT.key)
 _ATTEMPTS = 3
-
-
-@dataclass(frozen=True)
-class LifetimeUpdate:
-    """What an update did. `days` are the replaced days it took in; None where it took all."""
-
-    changed: int
-    deleted: int
-    days: tuple[date, ...] | None
 
 
 def merge_days(

@@ -14,6 +14,7 @@ from pyspark.sql import functions as F
 from vidagg_dagster.core.contract import (
     DayResult,
     LateReport,
+    LifetimeUpdate,
     RuleOutcome,
     StepName,
     StepRequest,
@@ -37,7 +38,7 @@ from vidagg_dagster.core.schemas import (
 from vidagg_dagster.metrics import ingestion as events
 from vidagg_dagster.metrics import intervals, timeline
 from vidagg_dagster.metrics.engagement import duration_estimates, user_video_engagement
-from vidagg_dagster.metrics.lifetime import LifetimeUpdate, update_lifetime
+from vidagg_dagster.metrics.lifetime import update_lifetime
 from vidagg_dagster.pipeline.inventory import record_inventory, take_inventory
 from vidagg_dagster.quality.evaluate import CheckContext, countable_ms, evaluate, with_day_before
 from vidagg_dagster.quality.report import measure_days, report_frame

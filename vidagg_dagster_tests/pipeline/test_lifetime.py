@@ -12,9 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 
+from vidagg_dagster.core.contract import LifetimeUpdate
 from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.core.schemas import AGGREGATED_ENGAGEMENT, USER_VIDEO_ENGAGEMENT
-from vidagg_dagster.metrics.lifetime import LifetimeUpdate, merge_days, update_lifetime
+from vidagg_dagster.metrics.lifetime import merge_days, update_lifetime
 from vidagg_dagster.tables.delta_folder import LocalTables
 from vidagg_dagster_tests.support.engine_frames import RUN_TIME, Computed, keyed, rows_of
 from vidagg_dagster_tests.support.reference import (

@@ -13,7 +13,7 @@ import pytest
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from vidagg_dagster.core.contract import RuleOutcome, StepName
+from vidagg_dagster.core.contract import LifetimeUpdate, RuleOutcome, StepName
 from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.core.schemas import (
     AGGREGATED_ENGAGEMENT,
@@ -27,7 +27,6 @@ from vidagg_dagster.core.schemas import (
     WATCH_INTERVALS,
     TableSpec,
 )
-from vidagg_dagster.metrics.lifetime import LifetimeUpdate
 from vidagg_dagster.pipeline.run import open_tables, run_step
 from vidagg_dagster.quality.evaluate import CheckContext, evaluate
 from vidagg_dagster.quality.report import MEASURES, measure_days
@@ -99,16 +98,16 @@ class Lab:
         frame: DataFrame | None = None,
     ) -> dict[tuple[str, date | None], RuleOutcome]:
         update = LifetimeUpdate(changed=0, deleted=0, days=touched) if touched else None
-        facts = CheckContext(
+        context = CheckContext(
             tables=self.tables,
             days=tuple(days) if table.partitioned else (),
-            rules=EngagementParameters(),
+            parameters=EngagementParameters(),
             update=update,
         )
         if frame is None and table is WATCH_INTERVALS:
             videos = read_videos(self.spark, str(self.site.videos))
             frame = self.tables.read(table, days).join(videos, "videoId", "left")
-        outcomes = evaluate(facts, table, RULES[table.name], frame).outcomes
+        outcomes = evaluate(context, table, RULES[table.name], frame).outcomes
         return {(outcome.rule, outcome.day): outcome for outcome in outcomes}
 
     def failed(self, table: TableSpec, **more: object) -> set[str]:

@@ -20,9 +20,7 @@ from vidagg_dagster.quality.rules.engagement import engagement_rules
 from vidagg_dagster.quality.rules.shared import BROKEN_TABLE, any_of
 
 _KEY: Final = list(AGGREGATED_ENGAGEMENT.key)
-_ADDITIVE: Final = {
-    column.name: column.type for column in USER_VIDEO_ENGAGEMENT.columns if column.additive
-}
+_ADDITIVE: Final = USER_VIDEO_ENGAGEMENT.additive_columns
 _UNIQUE: Final = "totalUniqueSecondsWatched"
 _ROWS: Final = "rows"
 _PAIRS: Final = "pairs"
@@ -30,7 +28,8 @@ _PAIRS: Final = "pairs"
 
 def _exact(name: str) -> Column:
     """An additive column as an integer, so that a sum does not depend on the order of its rows."""
-    return countable_ms(name) if isinstance(_ADDITIVE[name], T.DoubleType) else F.col(name)
+    in_seconds = isinstance(USER_VIDEO_ENGAGEMENT.struct[name].dataType, T.DoubleType)
+    return countable_ms(name) if in_seconds else F.col(name)
 
 
 def _touched(context: CheckContext) -> tuple[DataFrame, DataFrame]:

@@ -21,7 +21,7 @@ EVIDENCE = ("observed", "heartbeat", "bridged", "clipped")
 """How a watched interval is known, in the order in which rows show it."""
 
 REJECTED_PREFIX = "rejected:"
-"""Name of the count of rows rejected for one reason: this and the reason."""
+"""Before the reason, in the names of counts of rows rejected for one reason."""
 
 VISIT_SUMS: dict[str, str] = {
     "eventCount": "eventCount",

@@ -23,7 +23,7 @@ from vidagg_dagster.tables.interface import Tables
 ONE_DAY = timedelta(days=1)
 
 MAX_COUNTABLE: Final = 1e15
-"""A published number at or above this is not converted to milliseconds."""
+"""Published seconds at or above this are not converted to milliseconds."""
 
 _ROWS, _REPEATED = "__rows", "__repeated"
 

@@ -59,7 +59,7 @@ MEASURES: Final = (
     Measure("videos", ROWS, "Videos among them."),
     Measure("watch_seconds", SECONDS, "Content watched, replays included."),
     Measure("unique_seconds", SECONDS, "Content watched, per user, video and day once."),
-    Measure("clock_seconds", SECONDS, "Time on the clock meanwhile."),
+    Measure("clock_seconds", SECONDS, "Time on the clock while it was watched."),
     Measure("estimated_tail_seconds", SECONDS, "Upper bound of what open ends may have watched."),
     *(
         Measure(f"{_EVIDENCE_PREFIX}{name}", SHARE, f"Part of watch_seconds that is {name}.")

@@ -1,4 +1,4 @@
-"""The sensor `alerts`: failures and missing days are told to the configured channels."""
+"""The sensor `alerts`: tells the configured channels of failures and missing days."""
 
 import time
 from datetime import UTC, datetime
@@ -81,7 +81,7 @@ def _alerts_of_runs(
 
 
 def _opened(context: dg.SensorEvaluationContext, now: float) -> Outbox:
-    """The outbox of the last tick; an empty one, which knows no run before `now`, at the first."""
+    """The outbox of the last tick; without one, an outbox that ignores runs ended before `now`."""
     if not context.cursor:
         return Outbox(seen_until=now + OVERLAP_S)
     try:

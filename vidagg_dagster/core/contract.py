@@ -1,7 +1,6 @@
 """What crosses the boundary between the orchestrator and a step: frozen, JSON-ready models."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, Final, Literal
@@ -183,13 +182,14 @@ class LateReport(_Model):
         return tuple(day for day in self.days if not day.within_limit)
 
 
-@dataclass(frozen=True)
-class LifetimeUpdate:
-    """What an update of the lifetime table did. `days` are those it took in; None means all."""
+class LifetimeUpdate(_Model):
+    """What an update of the lifetime table did."""
 
-    changed: int
-    deleted: int
-    days: tuple[date, ...] | None
+    changed: int = Field(description="Rows that were written.")
+    deleted: int = Field(description="Rows that are gone.")
+    days: tuple[date, ...] | None = Field(
+        description="The replaced days that it took in; None where it took all days."
+    )
 
 
 class StepResult(_Model):

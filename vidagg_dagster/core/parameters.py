@@ -1,4 +1,4 @@
-"""The thresholds of the arithmetic as data: one frozen model, published defaults, validated once."""
+"""The thresholds of the arithmetic: one frozen model with the published defaults."""
 
 from decimal import Decimal
 from typing import Annotated, Self

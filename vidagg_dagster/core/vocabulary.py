@@ -1,4 +1,4 @@
-"""Each list of words once: event names, kinds, reasons, evidence, and what is counted of a visit."""
+"""Each list of words once: event names, kinds, reasons, evidence, counters of a visit."""
 
 from typing import Final
 
@@ -50,6 +50,9 @@ ENDED = KIND_AND_RANK["video_ended"][1]
 
 EVIDENCE = ("observed", "heartbeat", "bridged", "clipped")
 """How a watched interval is known, in the order in which rows show it."""
+
+REJECTED_PREFIX = "rejected:"
+"""Before the reason, in the names of counts of rows rejected for one reason."""
 
 VISIT_SUMS: dict[str, str] = {
     "eventCount": "eventCount",

@@ -1,7 +1,7 @@
 """What differs between the targets: who runs a step, in which process, how often it is tried.
 
-The parts for Databricks are imported where they are used only: they take seconds, and are not
-installed everywhere.
+The parts for Databricks are imported only where they are used: the import takes seconds, and they
+are not installed everywhere.
 """
 
 from typing import TYPE_CHECKING
@@ -16,14 +16,16 @@ if TYPE_CHECKING:
     from vidagg_dagster.databricks.runner import DatabricksSteps
 
 POOL = "vidagg_tables"
-"""Of every asset. `dagster.yaml` lets one run of it go at a time, so that runs never interleave."""
+"""The pool of every asset. `dagster.yaml` lets one run at a time use it, so that runs never
+interleave."""
 
 
 def steps(settings: Settings) -> dg.ConfigurableResource:  # type: ignore[type-arg]
-    """What runs the steps; no credentials are looked for yet.
+    """The runner of the steps. It looks for credentials only when it runs one.
 
     Raises:
-        SettingsError: Databricks is the target, and its extra is not installed.
+        SettingsError: Databricks is the target, and its extra is not installed or a field of the
+            new cluster is unknown.
     """
     if settings.target == "local":
         return LocalSteps(engine=settings.engine, driver_memory=settings.driver_memory)
@@ -31,10 +33,10 @@ def steps(settings: Settings) -> dg.ConfigurableResource:  # type: ignore[type-a
 
 
 def databricks_steps(settings: Settings) -> "DatabricksSteps":
-    """What runs the steps on Databricks.
+    """The runner of the steps on Databricks.
 
     Raises:
-        SettingsError: The parts for Databricks are not installed, or a field of the new cluster is
+        SettingsError: The extra for Databricks is not installed, or a field of the new cluster is
             unknown.
     """
     _require_databricks()
@@ -58,16 +60,16 @@ def databricks_steps(settings: Settings) -> "DatabricksSteps":
 
 
 def executor(settings: Settings) -> dg.ExecutorDefinition:
-    """Where steps wait for their work to be done."""
+    """The processes in which steps run, or wait for Databricks."""
     if settings.target == "local":
-        # Steps of one run share one engine, whose start costs more than a small day.
+        # The steps of a run share one engine: starting it costs more than computing a small day.
         return dg.in_process_executor
-    # A step of Databricks only waits, so a process each lets what is independent run at once.
+    # A step on Databricks only waits; in processes of their own, independent steps run at once.
     return dg.multiprocess_executor.configured({"max_concurrent": settings.databricks_max_steps})
 
 
 def retry_policy(settings: Settings) -> dg.RetryPolicy | None:
-    """How a failed step is tried again. Not locally, where that would only hide what is wrong."""
+    """How a failed step is tried again. Not locally: there a retry would only hide the fault."""
     if settings.target == "local" or not settings.databricks_retries:
         return None
     return dg.RetryPolicy(

@@ -1,4 +1,4 @@
-"""The way from rows of a source to lifetime rows, in one place: raw -> sessions -> daily -> lifetime.
+"""From rows of a source to lifetime rows, in one place: raw -> sessions -> daily -> lifetime.
 
 The steps take it one table at a time, `vidagg aggregate` and the notebook class all at once.
 """

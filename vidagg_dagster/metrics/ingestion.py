@@ -17,7 +17,7 @@ from vidagg_dagster.core.schemas import (
     REJECTED_EVENTS,
     TableSpec,
 )
-from vidagg_dagster.core.vocabulary import ALIASES, EVENT_NAMES, REASONS
+from vidagg_dagster.core.vocabulary import ALIASES, EVENT_NAMES, REASONS, REJECTED_PREFIX
 from vidagg_dagster.metrics.kernels.names import AGAIN, SAME_ID
 from vidagg_dagster.sources.columns import payload_hash, payload_text
 from vidagg_dagster.spark.arrow import Kernels
@@ -158,7 +158,7 @@ def ingestion_counts(classified: DataFrame) -> DataFrame:
         "accepted": outcome == ACCEPTED,
         "duplicates": outcome == DUPLICATE,
         "rejected": outcome == REJECTED,
-        **{f"rejected:{name}": F.array_contains("reasons", name) for name in REASONS},
+        **{f"{REJECTED_PREFIX}{name}": F.array_contains("reasons", name) for name in REASONS},
     }
     names = list(counts)
     per_day = classified.groupBy(EVENT_DATE).agg(

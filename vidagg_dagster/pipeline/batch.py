@@ -16,7 +16,7 @@ from vidagg_dagster.core.contract import SourceSpec
 from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.core.schemas import AGGREGATED_ENGAGEMENT, RAW_EVENTS
 from vidagg_dagster.core.text import spaced
-from vidagg_dagster.core.vocabulary import REASONS
+from vidagg_dagster.core.vocabulary import REASONS, REJECTED_PREFIX
 from vidagg_dagster.metrics.composition import EngagementChain
 from vidagg_dagster.metrics.ingestion import (
     OUTCOME,
@@ -43,9 +43,6 @@ _STAGED = T.StructType(
 EVENTS_AT_ONCE = 10_000_000
 """An engine that does not spill computes so many events together; about 5 GB."""
 
-REJECTED_BY = "rejected:"
-"""Prefix of the counts of single rejection reasons."""
-
 
 @dataclass(frozen=True)
 class Aggregation:
@@ -62,9 +59,9 @@ class Aggregation:
         """The counts as one line."""
         count = {name: spaced(value) for name, value in self.counts.items()}
         reasons = ", ".join(
-            f"{name.removeprefix(REJECTED_BY)} {value}"
+            f"{name.removeprefix(REJECTED_PREFIX)} {value}"
             for name, value in sorted(count.items())
-            if name.startswith(REJECTED_BY) and self.counts[name]
+            if name.startswith(REJECTED_PREFIX) and self.counts[name]
         )
         rows = self.rows.num_rows
         return (
@@ -196,7 +193,7 @@ def _counts(files: Sequence[str]) -> dict[str, int]:
         "accepted": accepted,
         "duplicates": read - accepted - rejected,
         "rejected": rejected,
-        **{f"{REJECTED_BY}{n}": rows for n, rows in zip(REASONS, by_reason, strict=True)},
+        **{f"{REJECTED_PREFIX}{n}": rows for n, rows in zip(REASONS, by_reason, strict=True)},
     }
 
 

@@ -18,7 +18,6 @@ from typing import Final
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql import types as T
 
 from vidagg_dagster.core.days import days_from_json, days_text, days_to_json
 from vidagg_dagster.core.errors import TableError

@@ -1,4 +1,4 @@
-"""Managed tables of a Spark session in any format, for notebooks: no history, whole tables per write.
+"""Managed tables of a Spark session in any format, for notebooks. A write replaces a whole table.
 
 Plain Spark and Sail write Parquet here, Databricks writes Delta. What only Delta's log tells (which
 days changed since a version) is not known: who asks is told to take every day.

@@ -34,7 +34,7 @@ from vidagg_dagster.alerts.outbox import (
 from vidagg_dagster.core.contract import Severity, StepName
 from vidagg_dagster.core.errors import DeliveryError, SettingsError
 from vidagg_dagster.defs.checks import check_specs
-from vidagg_dagster.defs.sensors import OVERLAP_S, alerts
+from vidagg_dagster.defs.sensors.alerts import OVERLAP_S, alerts
 from vidagg_dagster.settings.model import Settings
 from vidagg_dagster_tests.support.receivers import HANG, http_receiver, mail_receiver
 
@@ -522,7 +522,7 @@ class Bell:
 
 @pytest.fixture
 def yesterday_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vidagg_dagster.defs.sensors.missing_days", lambda *_: iter(()))
+    monkeypatch.setattr("vidagg_dagster.defs.sensors.alerts.missing_days", lambda *_: iter(()))
 
 
 @pytest.mark.usefixtures("yesterday_is_there")

@@ -28,13 +28,13 @@ from vidagg_dagster.core.schemas import (
     TableSpec,
 )
 from vidagg_dagster.defs.assets import GROUP, OWNERS, build_assets
-from vidagg_dagster.tables.open import open_tables
 from vidagg_dagster.quality.rules import RULES
 from vidagg_dagster.runners.local import LocalSteps
 from vidagg_dagster.runners.progress import day_line, summary_line
 from vidagg_dagster.settings.model import PREFIX, Settings
 from vidagg_dagster.spark.session import SAIL, SPARK, engine_session
 from vidagg_dagster.tables.interface import Tables
+from vidagg_dagster.tables.open import open_tables
 from vidagg_dagster_tests.support.small_site import (
     FIRST_DAY,
     Site,

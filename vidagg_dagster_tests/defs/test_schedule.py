@@ -10,9 +10,12 @@ import dagster as dg
 import pytest
 from dagster._utils.schedules import schedule_execution_time_iterator
 
-from vidagg_dagster.defs.assets import FOLLOW_UP, build_assets
-from vidagg_dagster.defs.jobs import daily_engagement, daily_schedule
-from vidagg_dagster.defs.sensors import alerts, late_events, late_runs, stretches
+from vidagg_dagster.defs.assets import build_assets
+from vidagg_dagster.defs.jobs import daily_engagement
+from vidagg_dagster.defs.metadata import FOLLOW_UP
+from vidagg_dagster.defs.schedules import daily_schedule
+from vidagg_dagster.defs.sensors.alerts import alerts
+from vidagg_dagster.defs.sensors.late_events import late_events, late_runs, stretches
 from vidagg_dagster.settings.model import Settings
 
 pytestmark = pytest.mark.runs

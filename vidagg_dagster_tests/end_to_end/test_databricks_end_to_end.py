@@ -24,9 +24,9 @@ from vidagg_dagster.core.schemas import TABLES
 from vidagg_dagster.defs.assets import build_assets
 from vidagg_dagster.defs.targets import steps
 from vidagg_dagster.pipeline.run import run_step
-from vidagg_dagster.tables.open import open_tables
 from vidagg_dagster.settings.model import Settings
 from vidagg_dagster.spark.session import SAIL, engine_session, using
+from vidagg_dagster.tables.open import open_tables
 from vidagg_dagster_tests.conftest import ConnectServer, delta_conf, require
 from vidagg_dagster_tests.support.arrow import rows_of
 from vidagg_dagster_tests.support.dagster_ui import Ui, free_port, serving

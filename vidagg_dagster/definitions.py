@@ -6,7 +6,7 @@ from vidagg_dagster.defs.assets import build_assets
 from vidagg_dagster.defs.jobs import daily_engagement, daily_schedule
 from vidagg_dagster.defs.sensors import alerts, late_events
 from vidagg_dagster.defs.targets import executor, steps
-from vidagg_dagster.settings.model import load_settings
+from vidagg_dagster.settings import load_settings
 
 
 @dg.definitions

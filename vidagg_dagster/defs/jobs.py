@@ -3,7 +3,7 @@
 import dagster as dg
 
 from vidagg_dagster.defs.assets import GROUP
-from vidagg_dagster.settings.model import Settings
+from vidagg_dagster.settings import Settings
 
 daily_engagement = dg.define_asset_job(
     "daily_engagement",
@@ -23,9 +23,9 @@ def daily_schedule(settings: Settings) -> dg.ScheduleDefinition:
     schedule: dg.ScheduleDefinition = dg.build_schedule_from_partitioned_job(  # type: ignore[assignment]
         daily_engagement,
         name="daily_engagement_schedule",
-        hour_of_day=settings.schedule_hour,
-        description=f"At {settings.schedule_hour:02}:00 ({settings.timezone}) materializes the day "
-        "before. Missed while the daemon was down, it is made up for.",
+        hour_of_day=settings.operations.schedule_hour,
+        description=f"At {settings.operations.schedule_hour:02}:00 ({settings.timezone}) "
+        "materializes the day before. Missed while the daemon was down, it is made up for.",
         default_status=dg.DefaultScheduleStatus.STOPPED,
     )
     return schedule

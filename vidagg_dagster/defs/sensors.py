@@ -20,7 +20,7 @@ from vidagg_dagster.core.contract import StepName
 from vidagg_dagster.core.schemas import RAW_EVENTS, TABLES
 from vidagg_dagster.defs.assets import FOLLOW_UP
 from vidagg_dagster.defs.jobs import daily_engagement
-from vidagg_dagster.settings.model import Settings
+from vidagg_dagster.settings import Settings
 
 LATE_S: Final = 60
 ALERT_S: Final = 30
@@ -44,8 +44,8 @@ def late_events(settings: Settings) -> dg.SensorDefinition:
         default_status=dg.DefaultSensorStatus.STOPPED,
         description="Runs days again for which events have arrived since they were read, each with "
         "the day after it, which looks back. raw_events finds them whenever it runs. Only days up "
-        f"to {settings.max_lateness_days} before the last complete one; older ones show in the "
-        "check late_within_limit.",
+        f"to {settings.operations.max_lateness_days} before the last complete one; older ones show "
+        "in the check late_within_limit.",
     )
     def sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         after = int(context.cursor) if context.cursor else None
@@ -113,8 +113,8 @@ def alerts(settings: Settings) -> dg.SensorDefinition:
         default_status=dg.DefaultSensorStatus.STOPPED,
         description="Tells the configured channels of failed checks (of both severities, also in "
         "runs that succeed), of failed runs, and of a day that is not there at "
-        f"{settings.deadline_hour:02}:00 ({settings.timezone}). What a channel does not take is "
-        "tried again for a day. Nothing is told of runs before it was switched on.",
+        f"{settings.operations.deadline_hour:02}:00 ({settings.timezone}). What a channel does not "
+        "take is tried again for a day. Nothing is told of runs before it was switched on.",
     )
     def sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
         now = time.time()
@@ -141,14 +141,17 @@ def look_around(
     found: list[Alert] = []
     ended = ended_runs(instance, outbox.seen_until - OVERLAP_S, outbox.seen_runs, RUNS_PER_TICK)
     for run, _ in ended:
-        found += of_run(instance, run, assets, settings.ui_url)
+        found += of_run(instance, run, assets, settings.operations.ui_url)
     until = max([outbox.seen_until, *(updated for _, updated in ended)])
     days = due_days(
-        datetime.fromtimestamp(now, UTC), settings.timezone, settings.deadline_hour, outbox.day_due
+        datetime.fromtimestamp(now, UTC),
+        settings.timezone,
+        settings.operations.deadline_hour,
+        outbox.day_due,
     )
     days = [day for day in days if day >= settings.start_date]
     daily = [name for name in assets if TABLES[name].partitioned]
-    found += missing_days(instance, daily, days, settings.ui_url)
+    found += missing_days(instance, daily, days, settings.operations.ui_url)
     seen = (*outbox.seen_runs, *(run.run_id for run, _ in ended))
     return (
         outbox.model_copy(

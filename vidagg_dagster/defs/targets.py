@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from vidagg_dagster.runners.local import LocalSteps
-from vidagg_dagster.settings.model import Settings, SettingsError
+from vidagg_dagster.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
     from vidagg_dagster.databricks.runner import DatabricksSteps
@@ -40,19 +40,19 @@ def databricks_steps(settings: Settings) -> "DatabricksSteps":
     from vidagg_dagster.databricks.compute import unknown_cluster_fields
     from vidagg_dagster.databricks.runner import DatabricksSteps
 
-    unknown = unknown_cluster_fields(settings.databricks_job_cluster)
+    unknown = unknown_cluster_fields(settings.databricks.job_cluster)
     if unknown:
         raise SettingsError(
             f"VIDAGG_DATABRICKS_JOB_CLUSTER: the Clusters API knows no {', '.join(unknown)}"
         )
     return DatabricksSteps(
-        volume=settings.databricks_volume or "",
-        compute_kind=settings.databricks_compute,
-        environment_version=settings.databricks_environment_version,
-        job_cluster=settings.databricks_job_cluster,
-        cluster_id=settings.databricks_cluster_id,
-        timeout_minutes=settings.databricks_timeout_minutes,
-        poll_seconds=settings.databricks_poll_seconds,
+        volume=settings.databricks.volume or "",
+        compute_kind=settings.databricks.compute,
+        environment_version=settings.databricks.environment_version,
+        job_cluster=settings.databricks.job_cluster,
+        cluster_id=settings.databricks.cluster_id,
+        timeout_minutes=settings.databricks.timeout_minutes,
+        poll_seconds=settings.databricks.poll_seconds,
     )
 
 
@@ -62,16 +62,16 @@ def executor(settings: Settings) -> dg.ExecutorDefinition:
         # Steps of one run share one engine, whose start costs more than a small day.
         return dg.in_process_executor
     # A step of Databricks only waits, so a process each lets what is independent run at once.
-    return dg.multiprocess_executor.configured({"max_concurrent": settings.databricks_max_steps})
+    return dg.multiprocess_executor.configured({"max_concurrent": settings.databricks.max_steps})
 
 
 def retry_policy(settings: Settings) -> dg.RetryPolicy | None:
     """How a failed step is tried again. Not locally, where that would only hide what is wrong."""
-    if settings.target == "local" or not settings.databricks_retries:
+    if settings.target == "local" or not settings.databricks.retries:
         return None
     return dg.RetryPolicy(
-        max_retries=settings.databricks_retries,
-        delay=settings.databricks_retry_seconds,
+        max_retries=settings.databricks.retries,
+        delay=settings.databricks.retry_seconds,
         backoff=dg.Backoff.EXPONENTIAL,
         jitter=dg.Jitter.PLUS_MINUS,
     )

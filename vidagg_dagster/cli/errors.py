@@ -1,0 +1,17 @@
+"""How a command ends that does not succeed: its exit code, and the error that leads to it."""
+
+from typing import Final
+
+FAILED: Final = 1
+"""Exit code: the command began its work and did not complete it."""
+
+BAD_INPUT: Final = 2
+"""Exit code: arguments, settings or files that cannot be used."""
+
+
+class BadInputError(ValueError):
+    """An argument that cannot be used; the message says which, and why."""
+
+
+class CommandFailedError(RuntimeError):
+    """The command began its work and did not complete it; the message says why."""

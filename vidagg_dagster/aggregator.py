@@ -21,7 +21,7 @@ from zoneinfo import ZoneInfo
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from vidagg_dagster.core.contract import SourceSpec
+from vidagg_dagster.core.contract import SourceSpec, TimestampUnit
 from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.core.schemas import (
     AGGREGATED_ENGAGEMENT,
@@ -111,7 +111,7 @@ class VideoEngagementAggregator:
         parameters: EngagementParameters | None = None,
         timezone: str = "UTC",
         source_timezone: str = "UTC",
-        timestamp_unit: Literal["s", "ms", "us", "ns"] | None = None,
+        timestamp_unit: TimestampUnit | None = None,
         columns: Mapping[str, str] | None = None,
         estimate_missing_durations: bool = False,
         table_format: str | None = None,

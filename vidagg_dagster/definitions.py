@@ -8,7 +8,7 @@ from vidagg_dagster.defs.schedules import daily_schedule
 from vidagg_dagster.defs.sensors.alerts import alerts
 from vidagg_dagster.defs.sensors.late_events import late_events
 from vidagg_dagster.defs.targets import executor, steps
-from vidagg_dagster.settings.model import load_settings
+from vidagg_dagster.settings import load_settings
 
 
 @dg.definitions

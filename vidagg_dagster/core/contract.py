@@ -1,6 +1,5 @@
 """What crosses the boundary between the orchestrator and a step: frozen, JSON-ready models."""
 
-from collections.abc import Iterable
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, Final, Literal
@@ -22,35 +21,19 @@ EVENT_COLUMNS: Final = (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS)
 """The columns of an event, by our names; a source may call them otherwise."""
 
 
-def parse_columns(text: str) -> dict[str, str]:
-    """`ours=theirs,...` -> our column name -> the source's.
+SourceFormat = Literal["auto", "jsonl", "csv", "parquet", "delta", "table"]
+"""What a source is; `auto` goes by what lies there."""
 
-    Raises:
-        ValueError: A pair lacks a name, or ours is no column of an event.
-    """
-    pairs = [pair.partition("=") for pair in text.split(",") if pair.strip()]
-    if not all(ours.strip() and theirs.strip() for ours, _, theirs in pairs):
-        raise ValueError(f"{text!r}: every pair needs a name on both sides of `=`")
-    columns = {ours.strip(): theirs.strip() for ours, _, theirs in pairs}
-    require_event_columns(columns)
-    return columns
+TimestampUnit = Literal["s", "ms", "us", "ns"]
+"""The unit of timestamps that are numbers."""
 
-
-def require_event_columns(names: Iterable[str]) -> None:
-    """Check the left side of a mapping.
-
-    Raises:
-        ValueError: A name is no column of an event.
-    """
-    unknown = sorted(set(names) - set(EVENT_COLUMNS))
-    if unknown:
-        raise ValueError(
-            f"no column of an event: {', '.join(unknown)}; ours are {', '.join(EVENT_COLUMNS)}"
-        )
-
+ENGINE_NAMES: Final = ("auto", "spark", "sail")
+"""The engines that have a name. A Spark Connect server has an address."""
 
 DEFAULT_EVENTS_AT_ONCE: Final = 10_000_000
-"""Days are computed together up to so many events, unless a setting says otherwise."""
+"""An engine that does not spill needs about 5 GB for so many."""
+
+DEFAULT_MAX_LATENESS_DAYS: Final = 3
 
 REQUEST: Final = "request"
 """Under which name a `StepRequest` travels to a step in another process."""
@@ -86,12 +69,12 @@ class SourceSpec(_Model):
     """Where events are read from and how their columns are to be understood."""
 
     location: str = Field(description="A folder, a file, a Delta table's folder or a table name.")
-    format: Literal["auto", "jsonl", "csv", "parquet", "delta", "table"] = "auto"
+    format: SourceFormat = "auto"
     columns: dict[str, str] = Field(
         default_factory=dict, description="Our column name -> the source's column name."
     )
     timezone: str = Field(default="UTC", description="Zone of times that carry none.")
-    timestamp_unit: Literal["s", "ms", "us", "ns"] | None = Field(
+    timestamp_unit: TimestampUnit | None = Field(
         default=None, description="Unit of numeric timestamps; without one they are not read."
     )
 
@@ -119,7 +102,7 @@ class StepRequest(_Model):
     estimate_missing_durations: bool = False
     parameters: EngagementParameters = EngagementParameters()
     max_lateness_days: int = Field(
-        default=3,
+        default=DEFAULT_MAX_LATENESS_DAYS,
         ge=0,
         description="Days before the last complete one that late events may still change.",
     )

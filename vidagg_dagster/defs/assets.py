@@ -40,7 +40,7 @@ from vidagg_dagster.defs.partitions import (
 )
 from vidagg_dagster.defs.targets import POOL, retry_policy
 from vidagg_dagster.runners.runner import StepRunner
-from vidagg_dagster.settings.model import Settings
+from vidagg_dagster.settings import Settings
 
 GROUP: Final = "video_engagement"
 OWNERS: Final = ["team:data"]
@@ -210,7 +210,7 @@ def _request(
         video_metadata=settings.video_metadata,
         estimate_missing_durations=settings.estimate_missing_durations,
         parameters=settings.parameters,
-        max_lateness_days=settings.max_lateness_days,
+        max_lateness_days=settings.operations.max_lateness_days,
         events_at_once=settings.events_at_once,
         kernels=settings.uses_kernels,
     )

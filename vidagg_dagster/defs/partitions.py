@@ -4,7 +4,7 @@ from datetime import date, timedelta
 
 import dagster as dg
 
-from vidagg_dagster.settings.model import Settings
+from vidagg_dagster.settings import Settings
 
 LOOK_BACK = dg.TimeWindowPartitionMapping(start_offset=-1)
 """A day's sessions need the events of the day before as context: what was open at midnight.
@@ -34,8 +34,8 @@ def by_deadline(settings: Settings) -> dg.FreshnessPolicy:
     alert of a missing day does.
     """
     return dg.FreshnessPolicy.cron(
-        deadline_cron=f"0 {settings.deadline_hour} * * *",
-        lower_bound_delta=timedelta(hours=settings.deadline_hour),
+        deadline_cron=f"0 {settings.operations.deadline_hour} * * *",
+        lower_bound_delta=timedelta(hours=settings.operations.deadline_hour),
         timezone=settings.timezone,
     )
 

@@ -15,8 +15,8 @@ def daily_schedule(settings: Settings) -> dg.ScheduleDefinition:
     schedule: dg.ScheduleDefinition = dg.build_schedule_from_partitioned_job(  # type: ignore[assignment]
         daily_engagement,
         name="daily_engagement_schedule",
-        hour_of_day=settings.schedule_hour,
-        description=f"At {settings.schedule_hour:02}:00 ({settings.timezone}) materializes the day "
+        hour_of_day=settings.operations.schedule_hour,
+        description=f"At {settings.operations.schedule_hour:02}:00 ({settings.timezone}) materializes the day "
         "before. A run that was missed while the daemon was down is made up for.",
         default_status=dg.DefaultScheduleStatus.STOPPED,
     )

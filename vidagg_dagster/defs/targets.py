@@ -43,19 +43,19 @@ def databricks_steps(settings: Settings) -> "DatabricksSteps":
     from vidagg_dagster.databricks.compute import unknown_cluster_fields
     from vidagg_dagster.databricks.runner import DatabricksSteps
 
-    unknown = unknown_cluster_fields(settings.databricks_job_cluster)
+    unknown = unknown_cluster_fields(settings.databricks.job_cluster)
     if unknown:
         raise SettingsError(
             f"VIDAGG_DATABRICKS_JOB_CLUSTER: the Clusters API knows no {', '.join(unknown)}"
         )
     return DatabricksSteps(
-        volume=settings.databricks_volume or "",
-        compute_kind=settings.databricks_compute,
-        environment_version=settings.databricks_environment_version,
-        job_cluster=settings.databricks_job_cluster,
-        cluster_id=settings.databricks_cluster_id,
-        timeout_minutes=settings.databricks_timeout_minutes,
-        poll_seconds=settings.databricks_poll_seconds,
+        volume=settings.databricks.volume or "",
+        compute_kind=settings.databricks.compute,
+        environment_version=settings.databricks.environment_version,
+        job_cluster=settings.databricks.job_cluster,
+        cluster_id=settings.databricks.cluster_id,
+        timeout_minutes=settings.databricks.timeout_minutes,
+        poll_seconds=settings.databricks.poll_seconds,
     )
 
 
@@ -65,16 +65,16 @@ def executor(settings: Settings) -> dg.ExecutorDefinition:
         # The steps of a run share one engine: starting it costs more than computing a small day.
         return dg.in_process_executor
     # A step on Databricks only waits; in processes of their own, independent steps run at once.
-    return dg.multiprocess_executor.configured({"max_concurrent": settings.databricks_max_steps})
+    return dg.multiprocess_executor.configured({"max_concurrent": settings.databricks.max_steps})
 
 
 def retry_policy(settings: Settings) -> dg.RetryPolicy | None:
     """How a failed step is tried again. Not locally: there a retry would only hide the fault."""
-    if settings.target == "local" or not settings.databricks_retries:
+    if settings.target == "local" or not settings.databricks.retries:
         return None
     return dg.RetryPolicy(
-        max_retries=settings.databricks_retries,
-        delay=settings.databricks_retry_seconds,
+        max_retries=settings.databricks.retries,
+        delay=settings.databricks.retry_seconds,
         backoff=dg.Backoff.EXPONENTIAL,
         jitter=dg.Jitter.PLUS_MINUS,
     )

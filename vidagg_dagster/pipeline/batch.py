@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import types as T
 
-from vidagg_dagster.core.contract import SourceSpec
+from vidagg_dagster.core.contract import DEFAULT_EVENTS_AT_ONCE, SourceSpec
 from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.core.schemas import AGGREGATED_ENGAGEMENT, RAW_EVENTS
 from vidagg_dagster.core.text import spaced
@@ -39,9 +39,6 @@ _STAGED = T.StructType(
     ]
 )
 """What the counts and the rows need of a classified row: all but its payload."""
-
-EVENTS_AT_ONCE = 10_000_000
-"""An engine that does not spill computes so many events together; about 5 GB."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +78,7 @@ def aggregate_files(
     run_time: datetime,
     estimate_missing_durations: bool = False,
     kernels: bool = True,
-    events_at_once: int = EVENTS_AT_ONCE,
+    events_at_once: int = DEFAULT_EVENTS_AT_ONCE,
 ) -> Aggregation:
     """Every event of `source`, of all its days, to one row per user and video.
 

@@ -33,7 +33,7 @@ def alerts(settings: Settings) -> dg.SensorDefinition:
         default_status=dg.DefaultSensorStatus.STOPPED,
         description="Tells the configured channels of failed checks (of both severities, also in "
         "runs that succeed), of failed runs, and of a day that is not there at "
-        f"{settings.deadline_hour:02}:00 ({settings.timezone}). What a channel does not take is "
+        f"{settings.operations.deadline_hour:02}:00 ({settings.timezone}). What a channel does not take is "
         "tried again for a day. Runs that ended before it was switched on are not told.",
     )
     def sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
@@ -59,11 +59,14 @@ def collect_alerts(
     assets = [step.value for step in StepName]
     outbox, of_runs = _alerts_of_runs(instance, settings, outbox, assets)
     days = due_days(
-        datetime.fromtimestamp(now, UTC), settings.timezone, settings.deadline_hour, outbox.day_due
+        datetime.fromtimestamp(now, UTC),
+        settings.timezone,
+        settings.operations.deadline_hour,
+        outbox.day_due,
     )
     days = [day for day in days if day >= settings.start_date]
     daily = [name for name in assets if TABLES[name].partitioned]
-    of_days = missing_days(instance, daily, days, settings.ui_url)
+    of_days = missing_days(instance, daily, days, settings.operations.ui_url)
     day_due = days[-1] if days else outbox.day_due
     return outbox.model_copy(update={"day_due": day_due}), [*of_runs, *of_days]
 
@@ -73,7 +76,11 @@ def _alerts_of_runs(
 ) -> tuple[Outbox, list[Alert]]:
     since = outbox.seen_until - OVERLAP_S
     ended = ended_runs(instance, since, outbox.seen_runs, MAX_RUNS_PER_TICK)
-    found = [alert for run, _ in ended for alert in of_run(instance, run, assets, settings.ui_url)]
+    found = [
+        alert
+        for run, _ in ended
+        for alert in of_run(instance, run, assets, settings.operations.ui_url)
+    ]
     seen_until = max([outbox.seen_until, *(updated for _, updated in ended)])
     seen_runs = (*outbox.seen_runs, *(run.run_id for run, _ in ended))[-MAX_SEEN_RUNS:]
     seen = outbox.model_copy(update={"seen_until": seen_until, "seen_runs": seen_runs})

@@ -1,19 +1,12 @@
 """Steps in the process of the run: one engine, started by the first step that needs it."""
 
-import os
-
 import dagster as dg
 
 from vidagg_dagster.core.contract import DayResult, StepRequest, StepResult
 from vidagg_dagster.pipeline.run import StepError, run_step
 from vidagg_dagster.runners.progress import day_line, summary_line
 from vidagg_dagster.sources.read import SourceError
-from vidagg_dagster.spark.session import (
-    MEMORY_SETTING,
-    EngineError,
-    engine_session,
-    resolve_engine,
-)
+from vidagg_dagster.spark.session import EngineError, engine_session, resolve_engine
 from vidagg_dagster.tables.delta_folder import require_writable, storage_fault
 from vidagg_dagster.tables.interface import TableConflictError, TableError
 
@@ -26,9 +19,6 @@ class LocalSteps(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def run(self, context: dg.AssetExecutionContext, request: StepRequest) -> StepResult:
         """Run the step; a fault of input or set-up becomes a `Failure` with its message alone."""
-        if self.driver_memory:
-            # The engine takes it from the environment; here it may come from `.env`.
-            os.environ.setdefault(MEMORY_SETTING, self.driver_memory)
 
         def say(number: int, total: int, day: DayResult) -> None:
             context.log.info(day_line(request.step, number, total, day))
@@ -38,7 +28,8 @@ class LocalSteps(dg.ConfigurableResource):  # type: ignore[type-arg]
                 require_writable(request.store.location)
             choice = resolve_engine(self.engine)
             context.log.info(f"engine: {choice.engine} ({choice.reason})")
-            result = run_step(engine_session(self.engine), request, say)
+            spark = engine_session(self.engine, driver_memory=self.driver_memory)
+            result = run_step(spark, request, say)
         except TableConflictError as error:
             raise dg.Failure(str(error)) from error
         except (EngineError, SourceError, StepError, TableError) as error:

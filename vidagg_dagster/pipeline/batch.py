@@ -34,7 +34,8 @@ from vidagg_dagster.metrics.lifetime import (
     publish_lifetime,
 )
 from vidagg_dagster.metrics.timeline import sessions
-from vidagg_dagster.sources.read import estimated_rows, read_source
+from vidagg_dagster.sources.listing import estimated_rows
+from vidagg_dagster.sources.read import read_source
 from vidagg_dagster.sources.videos import read_videos
 from vidagg_dagster.spark.arrow import Kernels
 from vidagg_dagster.spark.slices import Slicing

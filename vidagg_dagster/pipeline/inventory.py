@@ -22,7 +22,8 @@ from vidagg_dagster.core.contract import LateDay, LateReport, SourceSpec, StepRe
 from vidagg_dagster.core.schemas import EVENT_DATE, SOURCE_INVENTORY
 from vidagg_dagster.metrics.ingestion import rows_by_file
 from vidagg_dagster.quality.evaluate import ONE_DAY
-from vidagg_dagster.sources.read import list_source, read_source
+from vidagg_dagster.sources.listing import list_source
+from vidagg_dagster.sources.read import read_source
 from vidagg_dagster.tables.interface import TableConflictError, Tables
 
 log = logging.getLogger(__name__)

@@ -19,12 +19,12 @@ import pytest
 from pyspark.sql import SparkSession
 
 from vidagg_dagster.databricks.wheel import build_wheel
+from vidagg_dagster.spark.java import find_java
 from vidagg_dagster.spark.session import (
     MEMORY_SETTING,
     SAIL,
     SPARK,
     engine_session,
-    find_java,
     stop_session,
     stop_sessions,
     use,

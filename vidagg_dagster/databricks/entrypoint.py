@@ -45,7 +45,7 @@ def main() -> None:
     ):
         # Spark takes its time to import, and Dagster should see the task open before.
         from vidagg_dagster.pipeline.run import run_step
-        from vidagg_dagster.spark.cluster import cluster_session
+        from vidagg_dagster.spark.session import cluster_session
 
         request = StepRequest.model_validate(pipes.get_extra(REQUEST))
         spark = cluster_session()

@@ -16,8 +16,9 @@ def daily_schedule(settings: Settings) -> dg.ScheduleDefinition:
         daily_engagement,
         name="daily_engagement_schedule",
         hour_of_day=settings.operations.schedule_hour,
-        description=f"At {settings.operations.schedule_hour:02}:00 ({settings.timezone}) materializes the day "
-        "before. A run that was missed while the daemon was down is made up for.",
+        description=f"At {settings.operations.schedule_hour:02}:00 ({settings.timezone}) "
+        "materializes the day before. A run that was missed while the daemon was down is "
+        "made up for.",
         default_status=dg.DefaultScheduleStatus.STOPPED,
     )
     return schedule

@@ -19,8 +19,8 @@ from vidagg_dagster.core.schemas import (
 )
 from vidagg_dagster.core.vocabulary import ALIASES, EVENT_NAMES, REASONS, REJECTED_PREFIX
 from vidagg_dagster.metrics.kernels.names import AGAIN, SAME_ID
-from vidagg_dagster.sources.columns import payload_hash, payload_text
 from vidagg_dagster.spark.arrow import Kernels
+from vidagg_dagster.spark.columns import milliseconds
 from vidagg_dagster.spark.compat import try_cast
 from vidagg_dagster.spark.parsing import (
     epoch_us,
@@ -30,6 +30,7 @@ from vidagg_dagster.spark.parsing import (
     number,
     trimmed,
 )
+from vidagg_dagster.spark.payload import payload_hash, payload_text
 
 ACCEPTED: Final = "accepted"
 DUPLICATE: Final = "duplicate"
@@ -278,9 +279,7 @@ def _judged(rows: DataFrame, payload: Column, start_date: date | None, timezone:
         "sessionId",
         "videoId",
         "eventName",
-        F.when(position_ok, F.floor(F.col("_seconds") * 1000.0 + 0.5).cast("bigint")).alias(
-            "positionMs"
-        ),
+        F.when(position_ok, milliseconds(F.col("_seconds"))).alias("positionMs"),
         "playbackRate",
         "eventId",
         "sourceFile",

@@ -26,7 +26,8 @@ from vidagg_dagster.metrics.ingestion import (
     with_same_id,
 )
 from vidagg_dagster.metrics.kernels.names import COUNTS
-from vidagg_dagster.sources.read import estimated_rows, read_source
+from vidagg_dagster.sources.listing import estimated_rows
+from vidagg_dagster.sources.read import read_source
 from vidagg_dagster.sources.videos import read_videos
 from vidagg_dagster.spark.arrow import Kernels
 from vidagg_dagster.spark.slices import Slicing

@@ -20,7 +20,8 @@ from vidagg_dagster.core.contract import LateDay, LateReport, SourceSpec, StepRe
 from vidagg_dagster.core.days import ONE_DAY
 from vidagg_dagster.core.schemas import EVENT_DATE, SOURCE_INVENTORY
 from vidagg_dagster.metrics.ingestion import rows_by_file
-from vidagg_dagster.sources.read import list_source, read_source
+from vidagg_dagster.sources.listing import list_source
+from vidagg_dagster.sources.read import read_source
 from vidagg_dagster.tables.interface import Tables
 from vidagg_dagster.tables.retry import retry_conflicts
 

@@ -31,7 +31,7 @@ from vidagg_dagster.pipeline.inventory import (
     updated,
 )
 from vidagg_dagster.pipeline.run import run_step
-from vidagg_dagster.sources.read import list_source
+from vidagg_dagster.sources.listing import list_source
 from vidagg_dagster.tables.open import open_tables
 from vidagg_dagster_tests.support.arrow import rows_of
 from vidagg_dagster_tests.support.small_site import (

@@ -24,8 +24,8 @@ from vidagg_dagster.core.contract import (
 )
 from vidagg_dagster.core.errors import SourceError
 from vidagg_dagster.metrics.ingestion import classify
-from vidagg_dagster.sources.columns import payload_text
 from vidagg_dagster.sources.read import read_source
+from vidagg_dagster.spark.payload import payload_text
 
 GOOD: dict[str, Any] = {
     "timestamp": "2024-03-05T10:00:00Z",

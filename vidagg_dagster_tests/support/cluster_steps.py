@@ -34,7 +34,7 @@ def comparable(rows: Rows) -> Any:
 
 
 def main(folder: str, out: str, *conf: str) -> None:
-    from vidagg_dagster.spark.cluster import cluster_session
+    from vidagg_dagster.spark.session import cluster_session
 
     site = Site(Path(folder))
     days = [day(n) for n in range(len(list(site.events.iterdir())))]

@@ -33,8 +33,8 @@ def alerts(settings: Settings) -> dg.SensorDefinition:
         default_status=dg.DefaultSensorStatus.STOPPED,
         description="Tells the configured channels of failed checks (of both severities, also in "
         "runs that succeed), of failed runs, and of a day that is not there at "
-        f"{settings.operations.deadline_hour:02}:00 ({settings.timezone}). What a channel does not take is "
-        "tried again for a day. Runs that ended before it was switched on are not told.",
+        f"{settings.operations.deadline_hour:02}:00 ({settings.timezone}). What a channel does not "
+        "take is tried again for a day. Runs that ended before it was switched on are not told.",
     )
     def sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
         now = time.time()

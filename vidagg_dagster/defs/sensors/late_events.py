@@ -29,8 +29,8 @@ def late_events(settings: Settings) -> dg.SensorDefinition:
         default_status=dg.DefaultSensorStatus.STOPPED,
         description="Runs days again for which events have arrived since they were read, each with "
         "the day after it, which looks back. raw_events finds them whenever it runs. Only days up "
-        f"to {settings.operations.max_lateness_days} before the last complete one; older ones show in the "
-        f"check {LATE_WITHIN_LIMIT}.",
+        f"to {settings.operations.max_lateness_days} before the last complete one; older ones "
+        f"show in the check {LATE_WITHIN_LIMIT}.",
     )
     def sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         after = int(context.cursor) if context.cursor else None

@@ -1,0 +1,49 @@
+"""Tables computed by the real steps: once for all tests, and a copy for each that breaks them."""
+
+import shutil
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from vidagg_dagster.core.contract import RuleOutcome, StepName
+from vidagg_dagster.core.schemas import (
+    TABLES,
+)
+from vidagg_dagster.pipeline.run import open_tables, run_step
+from vidagg_dagster.quality.rules import RULES
+from vidagg_dagster.spark.session import SAIL, engine_session, use
+from vidagg_dagster_tests.conftest import require
+from vidagg_dagster_tests.support.quality_lab import DAYS, Lab
+from vidagg_dagster_tests.support.small_site import Site, write_site
+
+
+@pytest.fixture(scope="session")
+def computed(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """All steps over four days, on Sail."""
+    require(SAIL)
+    spark = engine_session(SAIL)
+    use(SAIL)
+    site = write_site(tmp_path_factory.mktemp("site"), len(DAYS))
+    for step in StepName:
+        run_step(spark, site.request(step, DAYS))
+    return site
+
+
+@pytest.fixture
+def lab(computed: Site, tmp_path: Path, sail: SparkSession) -> Iterator[Lab]:
+    shutil.copytree(computed.folder, tmp_path / "site")
+    site = Site(tmp_path / "site")
+    request = site.request(StepName.RAW_EVENTS, DAYS)
+    return Lab(sail, site, open_tables(sail, request.store))
+
+
+@pytest.fixture(scope="session")
+def computed_outcomes(computed: Site) -> dict[str, dict[tuple[str, date | None], RuleOutcome]]:
+    spark = engine_session(SAIL)
+    use(SAIL)
+    tables = open_tables(spark, computed.request(StepName.RAW_EVENTS, DAYS).store)
+    lab = Lab(spark, computed, tables)
+    return {name: lab.evaluate(TABLES[name], days=DAYS, touched=tuple(DAYS)) for name in RULES}

@@ -1,7 +1,7 @@
-"""The engines that tests run on.
+"""The engines that tests run on, and the lanes that they run in.
 
 `spark` runs a test on JVM Spark and on Sail, `jvm`, `sail` and `connect_spark` on one of them.
-VIDAGG_TEST_ENGINES=sail (or spark) restricts the run to one engine.
+VIDAGG_TEST_ENGINES=sail (or spark) restricts the run to one engine, `--lane` to one lane.
 """
 
 import os
@@ -30,6 +30,7 @@ from vidagg_dagster.spark.session import (
     use,
     using,
 )
+from vidagg_dagster_tests.support.lanes import LANES, lane_of, lanes_below
 from vidagg_dagster_tests.support.postgres import Postgres, running
 
 if TYPE_CHECKING:  # tests of the engine run where no Dagster is
@@ -53,26 +54,51 @@ MAVEN_COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy"
 os.environ.setdefault(MEMORY_SETTING, "2g")
 
 
-JVM_FIXTURES = frozenset({"jvm", "connect_spark", "connect_server", "catalog_spark"})
+TESTS = Path(__file__).parent
+JVM = frozenset({"jvm", "connect_spark", "connect_server", "catalog_spark"})
 JVM_PARAMS = frozenset({SPARK, "local-spark", "catalog"})
+POSTGRES = "postgres"
+MANY_QUERIES = frozenset({"patient_engine", "patient_spark"})
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Marks what needs a JVM, so that `make test` can run it beside the rest.
+def pytest_addoption(parser: pytest.Parser) -> None:
+    said = "; ".join(f"{lane}: {tests}" for lane, tests in LANES.items())
+    parser.addoption("--lane", choices=[*LANES], help=f"run the tests of one lane ({said})")
 
-    A JVM plans and compiles each of a hundred small queries anew; tests that are marked
-    `long_on_jvm` run there with the slow ones.
-    """
-    if not isinstance(item, pytest.Function):
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out files without a test of the lane: importing them takes seconds."""
+    lane = config.getoption("--lane")
+    if lane is None or collection_path.suffix != ".py" or TESTS not in collection_path.parents:
+        return None
+    return lane not in lanes_below(_folders(collection_path)) or None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    lane = config.getoption("--lane")
+    if lane is None:
         return
+    others = [item for item in items if _lane(item) != lane]
+    items[:] = [item for item in items if _lane(item) == lane]
+    config.hook.pytest_deselected(items=others)
+
+
+def _folders(path: Path) -> tuple[str, ...]:
+    return path.relative_to(TESTS).parent.parts
+
+
+def _lane(item: pytest.Item) -> str:
+    """By the folder of a test, and by the fixtures and parameters that it asks for."""
+    fixtures = frozenset(getattr(item, "fixturenames", ()))
     callspec = getattr(item, "callspec", None)
-    values = () if callspec is None else callspec.params.values()
-    if JVM_FIXTURES.intersection(item.fixturenames) or any(
-        isinstance(value, str) and value in JVM_PARAMS for value in values
-    ):
-        item.add_marker(pytest.mark.jvm)
-        if item.get_closest_marker("long_on_jvm"):
-            item.add_marker(pytest.mark.slow)
+    params = () if callspec is None else callspec.params.values()
+    said = {param for param in params if isinstance(param, str)}
+    return lane_of(
+        _folders(item.path),
+        on_jvm=not JVM.isdisjoint(fixtures) or not JVM_PARAMS.isdisjoint(said),
+        on_postgres=POSTGRES in fixtures | said,
+        many_queries=not MANY_QUERIES.isdisjoint(fixtures),
+    )
 
 
 def require(engine: str) -> None:
@@ -101,6 +127,18 @@ def engine(request: pytest.FixtureRequest) -> str:
 def spark(engine: str) -> SparkSession:
     """A session of each engine in turn. Session-scoped, so that wider fixtures can build on it."""
     return engine_session(engine)
+
+
+@pytest.fixture
+def patient_engine(engine: str) -> str:
+    """`engine` for a test of many small queries, which is in the slow lane on JVM Spark."""
+    return engine
+
+
+@pytest.fixture
+def patient_spark(spark: SparkSession) -> SparkSession:
+    """`spark` for a test of many small queries, which is in the slow lane on JVM Spark."""
+    return spark
 
 
 @pytest.fixture(autouse=True)
@@ -249,7 +287,7 @@ def postgres() -> Iterator[Postgres]:
         yield server
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.waits)])
+@pytest.fixture(params=["sqlite", POSTGRES])
 def instance(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator["dg.DagsterInstance"]:
     """A Dagster instance with nothing in it, on each storage that deployments use."""
     import dagster as dg

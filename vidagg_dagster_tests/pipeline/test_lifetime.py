@@ -67,12 +67,11 @@ class Pipeline:
         return keyed(rows_of(merge_days(daily, parameters=parameters, run_time=RUN_TIME)), KEY)
 
 
-@pytest.mark.long_on_jvm
 def test_days_in_any_order_twice_or_emptied_equal_a_full_merge(
-    spark: SparkSession, tmp_path: Path
+    patient_spark: SparkSession, tmp_path: Path
 ) -> None:
     generator = random.Random(21)
-    pipeline = Pipeline(spark, tmp_path, random_events(21, n_users=120))
+    pipeline = Pipeline(patient_spark, tmp_path, random_events(21, n_users=120))
     days = pipeline.days
     order = [[d] for d in days[1:]] + [days[:3], days[2:4]]
     generator.shuffle(order)

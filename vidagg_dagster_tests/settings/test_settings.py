@@ -20,8 +20,7 @@ from vidagg_dagster.settings.model import (
     load_settings,
     variable_name,
 )
-
-REPO = Path(__file__).parents[2]
+from vidagg_dagster_tests.support.repository import REPO
 
 
 @pytest.fixture(autouse=True)

@@ -1,7 +1,8 @@
 """A step in a process that kills itself at a named point of writing a table.
 
-`python -m vidagg_dagster_tests.support.killed_step POINT TABLE < request.json`. What is patched are the
-libraries below the project, so that nothing in the project knows of it.
+`python -m vidagg_dagster_tests.support.killed_step POINT TABLE < request.json`
+
+What is patched are the libraries below the project, so that nothing in the project knows of it.
 """
 
 import os

@@ -5,15 +5,10 @@ start their own JVM. What comes out must be the rows of a local run.
 """
 
 import os
-import re
 import subprocess
 import sys
 import time
-import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import date
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 import pytest
@@ -23,105 +18,24 @@ from vidagg_dagster.core.contract import StepName, TableStore
 from vidagg_dagster.core.schemas import TABLES
 from vidagg_dagster.defs.assets import build_assets
 from vidagg_dagster.defs.targets import steps
-from vidagg_dagster.pipeline.run import open_tables, run_step
-from vidagg_dagster.settings.model import Settings
-from vidagg_dagster.spark.session import SAIL, engine_session, using
-from vidagg_dagster_tests.conftest import ConnectServer, delta_conf, require
+from vidagg_dagster_tests.conftest import delta_conf
 from vidagg_dagster_tests.support.arrow import rows_of
 from vidagg_dagster_tests.support.dagster_ui import Ui, free_port, serving
 from vidagg_dagster_tests.support.databricks_day import deploy_and_materialize
+from vidagg_dagster_tests.support.databricks_rows import (
+    local_rows,
+    settings_for,
+    stored,
+    without_run_time,
+)
 from vidagg_dagster_tests.support.fake_databricks.site import Databricks, classic_spark, databricks
 from vidagg_dagster_tests.support.pages import shell_lines
+from vidagg_dagster_tests.support.repository import REPO
 from vidagg_dagster_tests.support.small_site import FIRST_DAY, Site, day, peter, write_site
 
-REPO = Path(__file__).parents[2]
 EVERY_ASSET = [str(step) for step in StepName]
-Rows = Mapping[str, list[dict[str, Any]]]
 
 
-@pytest.fixture
-def place(
-    connect_server: ConnectServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Databricks]:
-    """A workspace whose serverless compute is the Spark Connect server."""
-    if connect_server.without_delta:
-        pytest.skip(connect_server.without_delta)
-    remote = {"SPARK_REMOTE": connect_server.address}
-    with databricks(tmp_path / "workspace", serverless=remote) as running:
-        for name, value in running.credentials.items():
-            monkeypatch.setenv(name, value)
-        yield running
-
-
-@pytest.fixture
-def schema(catalog_spark: SparkSession, place: Databricks) -> Iterator[str]:
-    name = f"video_{uuid.uuid4().hex}"
-    catalog_spark.sql(f"CREATE SCHEMA {name}")
-    place.workspace.catalog.schemas.append(f"spark_catalog.{name}")
-    yield f"spark_catalog.{name}"
-    catalog_spark.sql(f"DROP SCHEMA {name} CASCADE")
-
-
-def without_run_time(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    kept = [{k: v for k, v in row.items() if k != "processedAt"} for row in rows]
-    return sorted(kept, key=repr)
-
-
-def stored(spark: SparkSession, store: TableStore) -> Rows:
-    tables = open_tables(spark, store)
-    return {name: without_run_time(rows_of(tables.read(table))) for name, table in TABLES.items()}
-
-
-def local_rows(site: Site, days: Sequence[date], look_back: Sequence[date]) -> Rows:
-    """What Sail makes of the site: raw_events of `days`, the rest of `look_back`, as a backfill."""
-    require(SAIL)
-    with using(SAIL):
-        spark = engine_session(SAIL)
-        for step in StepName:
-            wanted = days if step is StepName.RAW_EVENTS else look_back
-            run_step(spark, site.request(step, wanted))
-        return stored(spark, TableStore(kind="local", location=str(site.tables)))
-
-
-def settings_for(place: Databricks, site: Site, schema: str, **more: Any) -> Settings:
-    return Settings(
-        _env_file=None,
-        target="databricks",
-        source=str(site.events),
-        video_metadata=str(site.videos),
-        start_date=FIRST_DAY,
-        databricks_schema=schema,
-        databricks_volume=place.volume,
-        databricks_poll_seconds=0.5,
-        databricks_retries=0,
-        **more,
-    )
-
-
-def test_a_step_of_the_wheel_on_spark_connect_stores_the_rows_of_the_day(
-    place: Databricks, schema: str, wheel: Path, catalog_spark: SparkSession, tmp_path: Path
-) -> None:
-    site = write_site(tmp_path / "site", 1)
-    place.put_wheel(wheel)
-    settings = settings_for(place, site, schema)
-    with dg.DagsterInstance.ephemeral() as instance:
-        result = dg.materialize(
-            build_assets(settings),
-            instance=instance,
-            resources={"steps": steps(settings)},
-            partition_key=day(0).isoformat(),
-            selection=["raw_events"],
-        )
-        told = [entry.user_message for entry in instance.all_logs(result.run_id)]
-    assert [line for line in told if re.fullmatch(rf"1/1 {day(0)} 13 events \d+\.\d s", line)]
-    assert result.get_asset_check_evaluations()
-    assert all(check.passed for check in result.get_asset_check_evaluations())
-    counts = open_tables(catalog_spark, settings.store).day_counts(TABLES["raw_events"], [day(0)])
-    assert counts == {day(0): 13}
-    assert place.leftovers() == []
-
-
-@pytest.mark.slow
 def test_a_range_on_a_job_cluster_gives_the_rows_of_a_local_run(
     wheel: Path,
     delta_jars: list[Path],
@@ -167,7 +81,6 @@ def test_a_range_on_a_job_cluster_gives_the_rows_of_a_local_run(
     assert found == local_rows(site, [day(0), day(1)], [day(0), day(1)])
 
 
-@pytest.mark.slow
 def test_a_backfill_from_the_ui_gives_the_rows_of_a_local_run(
     place: Databricks, schema: str, catalog_spark: SparkSession, tmp_path: Path
 ) -> None:
@@ -266,7 +179,6 @@ def _a_terminated_run(ui: Ui, site: Site, place: Databricks) -> None:
     assert ui.materialized_days("raw_events") == 2
 
 
-@pytest.mark.slow
 def test_the_live_test_s_story_holds_on_the_loopback_workspace(
     place: Databricks, schema: str, wheel: Path, tmp_path: Path
 ) -> None:
@@ -274,7 +186,6 @@ def test_the_live_test_s_story_holds_on_the_loopback_workspace(
     assert place.leftovers() == []
 
 
-@pytest.mark.slow
 def test_the_commands_of_the_page_lead_to_a_first_day(
     place: Databricks, schema: str, catalog_spark: SparkSession, tmp_path: Path
 ) -> None:

@@ -27,11 +27,9 @@ from vidagg_dagster_tests.conftest import require
 from vidagg_dagster_tests.support.dagster_ui import Ui, ask, free_port, process, serving
 from vidagg_dagster_tests.support.postgres import Postgres
 from vidagg_dagster_tests.support.receivers import HttpReceiver, http_receiver
+from vidagg_dagster_tests.support.repository import REPO
 from vidagg_dagster_tests.support.small_site import Site, anna, event, peter, write_site
 
-pytestmark = pytest.mark.slow
-
-REPO = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 TODAY = datetime.now(UTC).date()
 EVERY_ASSET = [str(step) for step in StepName]

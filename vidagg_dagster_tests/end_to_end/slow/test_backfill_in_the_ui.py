@@ -6,7 +6,6 @@ One server and one story, because each start costs half a minute.
 import os
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -23,11 +22,9 @@ from vidagg_dagster.quality.rules import RULES
 from vidagg_dagster.spark.session import SAIL
 from vidagg_dagster_tests.conftest import require
 from vidagg_dagster_tests.support.dagster_ui import Ui, free_port, serving
+from vidagg_dagster_tests.support.repository import REPO
 from vidagg_dagster_tests.support.small_site import FIRST_DAY, Site, day, peter, write_site
 
-pytestmark = pytest.mark.slow
-
-REPO = Path(__file__).parents[2]
 LIFETIME = AGGREGATED_ENGAGEMENT.name
 EVERY_ASSET = [str(step) for step in StepName]
 DAILY_ASSETS = [name for name in EVERY_ASSET if TABLES[name].partitioned]

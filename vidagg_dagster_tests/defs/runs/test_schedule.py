@@ -2,7 +2,6 @@
 
 import itertools
 from datetime import date, datetime, timedelta
-from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -14,8 +13,7 @@ from vidagg_dagster.defs.assets import FOLLOW_UP, build_assets
 from vidagg_dagster.defs.jobs import daily_engagement, daily_schedule
 from vidagg_dagster.defs.sensors import alerts, late_events, late_runs, stretches
 from vidagg_dagster.settings.model import Settings
-
-pytestmark = pytest.mark.runs
+from vidagg_dagster_tests.support.repository import REPO
 
 ZONE = "Europe/Berlin"
 
@@ -165,7 +163,6 @@ def test_the_sensor_asks_for_exactly_the_late_days_once(instance: dg.DagsterInst
 
 
 def test_the_shipped_dagster_settings_are_the_same_wherever_they_are() -> None:
-    root = Path(__file__).parents[2]
-    assert (root / "dagster.yaml").read_text() == (
-        root / "vidagg_dagster" / "dagster.yaml"
+    assert (REPO / "dagster.yaml").read_text() == (
+        REPO / "vidagg_dagster" / "dagster.yaml"
     ).read_text()

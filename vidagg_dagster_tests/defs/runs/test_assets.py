@@ -35,6 +35,7 @@ from vidagg_dagster.runners.progress import day_line, summary_line
 from vidagg_dagster.settings.model import PREFIX, Settings
 from vidagg_dagster.spark.session import SAIL, SPARK, engine_session
 from vidagg_dagster.tables.interface import Tables
+from vidagg_dagster_tests.support.repository import REPO
 from vidagg_dagster_tests.support.small_site import (
     FIRST_DAY,
     Site,
@@ -45,9 +46,6 @@ from vidagg_dagster_tests.support.small_site import (
     write_site,
 )
 
-pytestmark = pytest.mark.runs
-
-REPO = Path(__file__).parents[2]
 DAILY = [
     table.name for table in TABLES.values() if table.partitioned and table.name in set(StepName)
 ]

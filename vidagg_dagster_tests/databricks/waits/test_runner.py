@@ -36,8 +36,6 @@ from vidagg_dagster_tests.support.fake_databricks.site import (
 )
 from vidagg_dagster_tests.support.small_site import FIRST_DAY, day
 
-pytestmark = pytest.mark.waits
-
 PATIENCE = 6.0
 ASSETS = ("raw_events", "sessions")
 SILENT = "pass"

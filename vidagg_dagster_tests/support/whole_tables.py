@@ -1,0 +1,19 @@
+"""All tables of a place, row for row."""
+
+from typing import Any
+
+from pyspark.sql import SparkSession
+
+from vidagg_dagster.core.contract import TableStore
+from vidagg_dagster.core.schemas import TABLES
+from vidagg_dagster.pipeline.run import open_tables
+from vidagg_dagster_tests.support.arrow import rows_of
+
+
+def stored(spark: SparkSession, store: TableStore) -> dict[str, list[dict[str, Any]]]:
+    """Without what tells one copy of a file from another: its time of change."""
+    tables = open_tables(spark, store)
+    return {
+        name: sorted((row | {"state": None} for row in rows_of(tables.read(table))), key=repr)
+        for name, table in TABLES.items()
+    }

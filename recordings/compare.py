@@ -14,17 +14,10 @@ from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
-from vidagg_dagster.spark.session import engine_session, stop_sessions
-from vidagg_dagster_tests.support.recorded import (
-    LIMIT_MS,
-    Comparison,
-    Credit,
-    Key,
-    Span,
+from recordings.recorded import LIMIT_MS, Comparison, Credit, Key, Span, compare, length
+from recordings.senders import (
     Trial,
-    compare,
     ends_with_a_drag,
-    length,
     off_by,
     pauses_around_seeks,
     pauses_when_left,
@@ -36,6 +29,7 @@ from vidagg_dagster_tests.support.recorded import (
     tells_no_rate,
     tells_rate_changes,
 )
+from vidagg_dagster.spark.session import engine_session, stop_sessions
 
 PAGE = Path("docs", "recorded-sessions.md")
 

@@ -25,11 +25,11 @@ from vidagg_dagster_tests.support.against_reference import (
     both_ways,
     plain,
 )
+from vidagg_dagster_tests.support.arrow import rows_of
 from vidagg_dagster_tests.support.engine_frames import (
     RUN_TIME,
     Computed,
     keyed,
-    rows_of,
     session_rows,
     settled_rows,
 )
@@ -63,7 +63,7 @@ def test_the_engine_gives_the_numbers_worked_out_by_hand(
     events = [e for s in batch for e in deduplicate(s.parsed(), timezone)[0]]
     random.Random(11).shuffle(events)
     durations = {video: ms for s in batch for video, ms in s.durations_ms().items()}
-    parameters = EngagementParameters(**batch[0].parameters)
+    parameters = EngagementParameters.model_validate(batch[0].parameters)
     computed = Computed(
         spark, events, durations, parameters=parameters, timezone=timezone, kernels=kernels
     )
@@ -274,7 +274,8 @@ def test_without_the_union_everything_that_follows_from_it_is_null(
 
 def test_the_rules_of_every_scenario_mean_the_same_to_engine_and_reference() -> None:
     for scenario in SCENARIOS:
-        ours, theirs = EngagementParameters(**scenario.parameters), parameters_of(scenario)
+        ours = EngagementParameters.model_validate(scenario.parameters)
+        theirs = parameters_of(scenario)
         assert {name: getattr(theirs, name) for name in type(ours).model_fields} == dict(ours)
 
 

@@ -132,7 +132,7 @@ def test_a_row_without_a_usable_time_gets_the_day_in_its_path_or_else_the_start_
 def test_a_row_with_a_usable_time_has_its_own_day_whatever_else_is_wrong(
     spark: SparkSession,
 ) -> None:
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"videoId": None, "sourceFile": "2024-02-03.jsonl"},
         {"currentTime": "x", "timestamp": "2023-01-02T03:04:05Z"},
     ]

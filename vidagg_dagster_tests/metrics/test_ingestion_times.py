@@ -8,7 +8,7 @@ from pyspark.sql import SparkSession
 
 from vidagg_dagster_tests.support.judged_rows import MOMENT, by_user, judged, source, utc
 
-GOOD_TIMES = {
+GOOD_TIMES: dict[str | None, datetime] = {
     "2024-03-05T10:00:00Z": utc(2024, 3, 5, 10),
     "2024-03-05 10:00:00Z": utc(2024, 3, 5, 10),
     "2024-03-05T10:00:00": utc(2024, 3, 5, 10),
@@ -66,12 +66,13 @@ def test_a_time_is_iso_8601_with_date_and_time_and_lies_between_2000_and_a_day_a
     missing = [None, "", "  ", "\u2003"]
     every = [*GOOD_TIMES, *UNPARSABLE_TIMES, *TIMES_OUT_OF_RANGE, *missing]
     rows = by_user(spark, "timestamp", every)
-    assert {value: row.reasons or row.timestamp for value, row in rows.items()} == {
+    expected: dict[str | None, Any] = {
         **GOOD_TIMES,
         **{text: ["unparsable_timestamp"] for text in UNPARSABLE_TIMES},
         **{text: ["timestamp_out_of_range"] for text in TIMES_OUT_OF_RANGE},
         **{text: ["missing_timestamp"] for text in missing},
     }
+    assert {value: row.reasons or row.timestamp for value, row in rows.items()} == expected
 
 
 def test_a_time_without_zone_is_wall_time_of_the_declared_zone(spark: SparkSession) -> None:

@@ -1,6 +1,7 @@
 """Positions, playback rates, names and ids: what is accepted and as what."""
 
 import math
+from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
@@ -36,17 +37,19 @@ def test_a_position_is_a_plain_number_from_0_to_a_day_and_becomes_rounded_millis
 ) -> None:
     rows = by_user(spark, "currentTime", GOOD_POSITIONS + BAD_POSITIONS + MISSING_POSITIONS)
     found = {value: row.reasons or row.positionMs for value, row in rows.items()}
-    assert found == {
+    expected: dict[str | None, Any] = {
         **{text: math.floor(float(text) * 1000 + 0.5) for text in GOOD_POSITIONS},
         **{text: ["invalid_position"] for text in BAD_POSITIONS},
         **{text: ["missing_position"] for text in MISSING_POSITIONS},
     }
+    assert found == expected
 
 
 def test_an_unusable_playback_rate_is_unknown_and_never_a_reason_to_reject(
     spark: SparkSession,
 ) -> None:
-    usable = {"1": 1.0, "1.5": 1.5, " 2.0 ": 2.0, "0.25": 0.25, "16": 16.0, "1e-3": 0.001}
+    usable: dict[Any, Any] = {"1": 1.0, "1.5": 1.5, " 2.0 ": 2.0, "0.25": 0.25, "16": 16.0}
+    usable["1e-3"] = 0.001
     unusable = [
         *(None, "", "0", "-0.0", "-1", "16.01", "NaN", "Infinity", "1e400", "true", "x", "null"),
         *("0x1p1", "1,5"),
@@ -62,7 +65,7 @@ def test_an_unusable_playback_rate_is_unknown_and_never_a_reason_to_reject(
 def test_known_names_and_aliases_are_accepted_in_any_case_and_others_are_not(
     spark: SparkSession,
 ) -> None:
-    known = {name: name for name in EVENT_NAMES} | ALIASES
+    known: dict[Any, str] = {name: name for name in EVENT_NAMES} | ALIASES
     known |= {" Video_PLAY\u00a0": "video_play", "PAUSE": "video_pause"}
     unknown = [
         *("", "  ", None, "null", "video_", "video play", "video-play", "played", "seek"),

@@ -1,10 +1,11 @@
 """Late events: what arrives for days that were read already is found, counted, and taken in."""
 
 import json
+import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from deltalake import write_deltalake
@@ -13,7 +14,6 @@ from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 
 from vidagg_dagster.core.contract import LateReport, SourceSpec, StepName, StepRequest, StepResult
-from vidagg_dagster.pipeline import inventory as module
 from vidagg_dagster.pipeline.inventory import (
     GONE,
     READ,
@@ -167,7 +167,9 @@ def test_another_way_to_read_the_source_reads_all_of_it_again(
     assert set(late(found)) == {0, 1}, "14 hours further east other events belong to these days"
 
 
-def as_delta(site: Site, rows: Sequence[Mapping[str, Any]], mode: str) -> None:
+def as_delta(
+    site: Site, rows: Sequence[Mapping[str, Any]], mode: Literal["overwrite", "append"]
+) -> None:
     import pyarrow as pa
 
     write_deltalake(str(site.folder / "delta"), pa.Table.from_pylist(list(rows)), mode=mode)
@@ -212,7 +214,7 @@ def test_an_inventory_that_another_run_has_overtaken_is_taken_again(
     sail: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two runs of different days, and a file for both days that only the second one has seen."""
-    monkeypatch.setattr(module.time, "sleep", lambda _: None)
+    monkeypatch.setattr(time, "sleep", lambda _: None)
     site = write_site(tmp_path, 3)
 
     def request(*days: date) -> StepRequest:

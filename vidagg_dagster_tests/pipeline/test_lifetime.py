@@ -4,6 +4,7 @@ import random
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.core.schemas import AGGREGATED_ENGAGEMENT, USER_VIDEO_ENGAGEMENT
 from vidagg_dagster.metrics.lifetime import LifetimeUpdate, merge_days, update_lifetime
 from vidagg_dagster.tables.delta_folder import LocalTables
-from vidagg_dagster_tests.support.engine_frames import RUN_TIME, Computed, keyed, rows_of
+from vidagg_dagster_tests.support.arrow import rows_of
+from vidagg_dagster_tests.support.engine_frames import RUN_TIME, Computed, keyed
 from vidagg_dagster_tests.support.reference import (
     ADDITIVE,
     DEFAULT_PARAMETERS,
@@ -145,7 +147,7 @@ def test_changed_rules_score_every_row_anew(sail: SparkSession, tmp_path: Path) 
     pipeline = Pipeline(sail, tmp_path, random_events(24, n_users=30, days=2))
     pipeline.run_days(pipeline.days)
     pipeline.update()
-    strict = EngagementParameters(low_tier_score="40")
+    strict = EngagementParameters(low_tier_score=Decimal(40))
     before = pipeline.lifetime()
     assert pipeline.update(strict).days is None
     after = pipeline.lifetime()

@@ -52,7 +52,12 @@ def test_days_computed_one_by_one_come_out_as_those_computed_together(
 def test_kernels_and_slices_of_users_change_no_table(sail: SparkSession, tmp_path: Path) -> None:
     site = write_site(tmp_path, 2)
     # The same id twice, the same event twice, and rows that are none.
-    twice = [*anna(DAYS[1]), *anna(DAYS[1])[:2], "no event at all", '{"userId": "nobody"}']
+    twice: list[Any] = [
+        *anna(DAYS[1]),
+        *anna(DAYS[1])[:2],
+        "no event at all",
+        '{"userId": "nobody"}',
+    ]
     numbered = [
         row if isinstance(row, str) else {**row, "eventId": f"e{at % 9}"}
         for at, row in enumerate([*peter(DAYS[1]), *twice])

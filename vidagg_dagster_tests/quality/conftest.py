@@ -1,7 +1,6 @@
 """Tables computed by the real steps: once for all tests, and a copy for each that breaks them."""
 
 import shutil
-from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
@@ -33,7 +32,7 @@ def computed(tmp_path_factory: pytest.TempPathFactory) -> Site:
 
 
 @pytest.fixture
-def lab(computed: Site, tmp_path: Path, sail: SparkSession) -> Iterator[Lab]:
+def lab(computed: Site, tmp_path: Path, sail: SparkSession) -> Lab:
     shutil.copytree(computed.folder, tmp_path / "site")
     site = Site(tmp_path / "site")
     request = site.request(StepName.RAW_EVENTS, DAYS)

@@ -32,6 +32,11 @@ def _truncated_gzip(folder: Path) -> None:
     (folder / "a.jsonl.gz").write_bytes(whole[: len(whole) // 2])
 
 
+def _delta_without_users(folder: Path) -> None:
+    folder.rmdir()
+    delta(folder, typed(userId=None))
+
+
 REFUSED: dict[str, tuple[Callable[[Path], Any], str]] = {
     "nothing there": (lambda d: d.rmdir(), "there is no file or folder .*source"),
     "unknown extension": (
@@ -75,7 +80,7 @@ REFUSED: dict[str, tuple[Callable[[Path], Any], str]] = {
     ),
     "no json": (lambda d: write(d / "a.jsonl", ["[", "x"]), "Found in the first lines .*: none"),
     "delta without a column": (
-        lambda d: [d.rmdir(), delta(d, typed(userId=None))],
+        _delta_without_users,
         "Missing columns: userId",
     ),
 }

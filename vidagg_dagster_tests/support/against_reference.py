@@ -11,12 +11,12 @@ from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.metrics.intervals import watch_intervals
 from vidagg_dagster.metrics.lifetime import merge_days
 from vidagg_dagster.spark.arrow import Kernels
+from vidagg_dagster_tests.support.arrow import rows_of
 from vidagg_dagster_tests.support.engine_frames import (
     RUN_TIME,
     Computed,
     interval_rows,
     keyed,
-    rows_of,
     session_rows,
     settled_rows,
 )

@@ -140,7 +140,7 @@ def reference_row(
     row: Row, duration_ms: int | None, parameters: ReferenceParameters
 ) -> dict[str, Any]:
     """What the engine must publish for a reference row, in the engine's own shapes."""
-    expected = dict(published(row, duration_ms, None, parameters))
+    expected: dict[str, Any] = dict(published(row, duration_ms, None, parameters))
     expected["watchedIntervals"] = [
         {"startMs": start, "endMs": end} for start, end in expected["watchedIntervals"]
     ]

@@ -70,16 +70,16 @@ class Lab:
         frame: DataFrame | None = None,
     ) -> dict[tuple[str, date | None], RuleOutcome]:
         update = LifetimeUpdate(changed=0, deleted=0, days=touched) if touched else None
-        facts = CheckContext(
+        context = CheckContext(
             tables=self.tables,
             days=tuple(days) if table.partitioned else (),
-            rules=EngagementParameters(),
+            parameters=EngagementParameters(),
             update=update,
         )
         if frame is None and table is WATCH_INTERVALS:
             videos = read_videos(self.spark, str(self.site.videos))
             frame = self.tables.read(table, days).join(videos, "videoId", "left")
-        outcomes = evaluate(facts, table, RULES[table.name], frame).outcomes
+        outcomes = evaluate(context, table, RULES[table.name], frame).outcomes
         return {(outcome.rule, outcome.day): outcome for outcome in outcomes}
 
     def failed(self, table: TableSpec, **more: object) -> set[str]:

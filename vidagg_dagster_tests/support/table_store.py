@@ -52,7 +52,7 @@ class Store:
     def keys(self, *keys: tuple[str, str]) -> DataFrame:
         return self.spark.createDataFrame(list(keys), "userId string, videoId string")
 
-    def counts(self, *rows: tuple[date | None, str, int]) -> DataFrame:
+    def counts(self, *rows: tuple[date | None, str, int | None]) -> DataFrame:
         """Rows of ingestion_counts, the smallest table with days."""
         return self.spark.createDataFrame(list(rows), INGESTION_COUNTS.struct)
 

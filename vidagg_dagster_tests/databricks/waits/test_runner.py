@@ -19,7 +19,7 @@ import dagster as dg
 import pytest
 from databricks.sdk.service.jobs import SubmitTask
 
-from vidagg_dagster.core.contract import StepName, StepRequest
+from vidagg_dagster.core.contract import StepName
 from vidagg_dagster.databricks.compute import DEFAULT_CLUSTER, Compute
 from vidagg_dagster.databricks.runner import JOB_PAGE, DatabricksSteps, run_name
 from vidagg_dagster.databricks.wheel import wheel_name
@@ -34,7 +34,7 @@ from vidagg_dagster_tests.support.fake_databricks.site import (
     databricks,
     fake_wheel,
 )
-from vidagg_dagster_tests.support.small_site import FIRST_DAY, day
+from vidagg_dagster_tests.support.small_site import FIRST_DAY, Site, day
 
 PATIENCE = 6.0
 ASSETS = ("raw_events", "sessions")
@@ -188,6 +188,7 @@ def test_a_reported_result_makes_the_days_done_twice_in_one_process(project: Pro
         assert event.metadata["dagster/partition_row_count"].value == 7
         page = event.metadata[JOB_PAGE]
         assert isinstance(page, dg.UrlMetadataValue)
+        assert page.url is not None
         assert page.url.startswith(project.place.workspace.address)
     assert len({job.submission.token for job in project.jobs}) == 4
     assert all(len(job.submission.token or "") <= 64 for job in project.jobs)
@@ -411,6 +412,6 @@ def test_a_task_survives_the_way_through_the_sdks_types() -> None:
     assert task.libraries[0].whl == f"/Volumes/a/b/c/wheels/{wheel_name()}"
 
 
-def test_the_lifetime_step_has_no_days_in_its_name() -> None:
-    request = StepRequest.model_construct(step=StepName.AGGREGATED_ENGAGEMENT, days=())
+def test_the_lifetime_step_has_no_days_in_its_name(tmp_path: Path) -> None:
+    request = Site(tmp_path).request(StepName.AGGREGATED_ENGAGEMENT, [])
     assert run_name(request, "r") == "vidagg aggregated_user_video_engagement (Dagster run r)"

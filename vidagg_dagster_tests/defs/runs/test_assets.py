@@ -396,6 +396,7 @@ def test_every_asset_and_column_is_described(project: Project) -> None:
     }
     assert set(specs) == {*StepName, VIDEO_METADATA, PLAYER_EVENTS}
     for name, spec in specs.items():
+        assert spec.description is not None
         assert spec.description.startswith("One row per ")
         assert (spec.group_name, spec.owners) == (GROUP, OWNERS)
         assert spec.kinds

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from deltalake import DeltaTable
@@ -75,7 +76,7 @@ def stages(tmp_path_factory: pytest.TempPathFactory) -> Stages:
     for step in StepName:
         run_step(sail, site.request(step, DAYS))
     old = {name: rows(sail, site, table) for name, table in TABLES.items()}
-    zoe = [
+    zoe: list[dict[str, Any] | str] = [
         event(day(1), "09:00:00", "zoe", "video_play", 0),
         event(day(1), "09:01:00", "zoe", "video_pause", 60),
         "no row at all",

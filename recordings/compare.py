@@ -138,7 +138,7 @@ EXPLAINED: Mapping[Key, tuple[str, str]] = {
 
 
 class WeakSpot(NamedTuple):
-    """Where the rules are off, what a sender can do about it, and the proof of both."""
+    """A case in which the rules are off, the remedy of a sender, and trials that prove both."""
 
     what: str
     remedy: str
@@ -407,7 +407,7 @@ def spans(found: Sequence[Span]) -> str:
 
 
 def evidence(found: Sequence[Credit]) -> str:
-    """Credits in play order, by evidence; what goes on where the one before ended is one."""
+    """Credits in play order, by evidence. A credit that goes on from the one before is merged."""
     shown = []
     for kind, group in groupby(found, key=attrgetter("evidence")):
         runs: list[Span] = []
@@ -431,7 +431,7 @@ def all_trials() -> list[Trial]:
 
 
 def main(root: Path) -> None:
-    """Write the page of the repository at `root` anew."""
+    """Rewrite the page in the repository at `root`."""
     try:
         spark = engine_session()
         text = page(compare(spark), off_by(spark, all_trials()))

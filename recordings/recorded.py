@@ -153,7 +153,7 @@ def classified(spark: SparkSession, events: Path = EVENTS) -> DataFrame:
 
 
 class Credited(NamedTuple):
-    """What the pipeline makes of some events, by session and video."""
+    """Intervals and tails that the pipeline credits, by session and video."""
 
     intervals: Mapping[Key, Sequence[Credit]]
     """In play order."""
@@ -176,7 +176,7 @@ class Credited(NamedTuple):
 
 
 def credited(spark: SparkSession, events: Path = EVENTS) -> Credited:
-    """Events through the pipeline."""
+    """Send events through the pipeline."""
     told = sessions(
         accepted(classified(spark, events)),
         read_videos(spark, str(VIDEOS)),

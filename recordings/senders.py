@@ -14,7 +14,7 @@ from pyspark.sql import SparkSession
 from recordings.recorded import Json, at, credited, moment, read, truths
 
 LAST_SEEN = timedelta(milliseconds=20)
-"""How old the last known position is when a seek or pause is reported: the recorder's sampling."""
+"""Age of the last known position when a seek or pause is reported: the recorder's sampling."""
 
 
 @dataclass
@@ -26,7 +26,7 @@ class Recording:
     truths: list[Json]
 
     def add(self, name: str, when: datetime, position: float, **more: object) -> None:
-        """One more event, as if the page had sent it."""
+        """Add an event, as if the page had sent it."""
         added = {"timestamp": when.isoformat(), "eventName": name, "currentTime": position}
         without_id = {name: self.events[0][name] for name in self.events[0] if name != "eventId"}
         self.events.append(without_id | added | more)
@@ -41,9 +41,9 @@ Sender = Callable[[Recording], None]
 
 
 def ends_of_play(recording: Recording) -> Iterator[tuple[datetime, float]]:
-    """When each stretch of playing ended in a pause or a seek, and at which position it had been.
+    """Time and position at which each stretch of playing ended in a pause or a seek.
 
-    The element tells neither event's handler; a page knows it from the last `timeupdate`.
+    The handlers of these events do not get the position. A page has it from the last `timeupdate`.
     """
     playing, ends = False, []
     for event in recording.dom:
@@ -63,7 +63,7 @@ def tells_last_position(recording: Recording) -> None:
 
 
 def pauses_around_seeks(recording: Recording) -> None:
-    """Each seek while playing as a pause where it began and a resume where it went."""
+    """Each seek while playing as a pause at its start and a resume at its destination."""
     for when, position in ends_of_play(recording):
         recording.add("video_pause", when - LAST_SEEN, position)
     for event in [row for row in recording.events if row["eventName"] == "video_seek"]:
@@ -71,7 +71,7 @@ def pauses_around_seeks(recording: Recording) -> None:
 
 
 def tells_rate_changes(recording: Recording) -> None:
-    """`video_progress` at each `ratechange`; the recording shows the rate by what came after."""
+    """`video_progress` at each `ratechange`, with the rate computed from what came after."""
     for now, then in pairwise(recording.dom):
         if now["event"] == "ratechange" and not now["paused"]:
             speed = 1000 * (then["currentTime"] - now["currentTime"]) / (then["ms"] - now["ms"])
@@ -89,7 +89,7 @@ def pauses_when_left(recording: Recording) -> None:
 
 
 def pauses_while_waiting(recording: Recording) -> None:
-    """Standing still to buffer as a pause and a resume."""
+    """Waiting for data as a pause and a resume."""
     waiting = False
     for event in recording.dom:
         if event["event"] == "waiting" and not event["paused"]:
@@ -108,7 +108,7 @@ def reports_seeking(recording: Recording) -> None:
 
 
 def ends_with_a_drag(recording: Recording) -> None:
-    """The last pause is that of a slider taken by its thumb."""
+    """The last pause comes from dragging the slider's thumb."""
     last = recording.events[-1]
     recording.add("video_seek", at(last) + timedelta(milliseconds=2), last["currentTime"])
 
@@ -134,7 +134,7 @@ def sends_no_seeks(recording: Recording) -> None:
 
 
 def sent_by(session: str, senders: Sequence[Sender]) -> list[Json]:
-    """The events of a recorded session after each of `senders` had its way."""
+    """The events of a recorded session, as changed by each of `senders`."""
     rows = [read(name) for name in ("sessions.jsonl", "dom_events.jsonl", "truth.jsonl")]
     recording = Recording(*([row for row in file if row["sessionId"] == session] for file in rows))
     for sender in senders:
@@ -149,11 +149,11 @@ class Trial(NamedTuple):
     now: tuple[Sender, ...]
     better: tuple[Sender, ...]
     clock: bool = False
-    """What counts is the clock, not what was watched."""
+    """Compare time on the clock, not what was watched."""
 
 
 def off_by(spark: SparkSession, trials: Sequence[Trial]) -> list[tuple[int, int]]:
-    """For each trial by how much its session is off, and by how much with the better sender."""
+    """For each trial the error of its session and that with the better sender, in milliseconds."""
     variants = [(trial, senders) for trial in trials for senders in (trial.now, trial.better)]
     with tempfile.TemporaryDirectory(prefix="vidagg-") as folder:
         file = Path(folder, "events.jsonl")

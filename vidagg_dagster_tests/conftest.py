@@ -33,13 +33,13 @@ from vidagg_dagster.spark.session import (
 from vidagg_dagster_tests.support.lanes import LANES, lane_of, lanes_below
 from vidagg_dagster_tests.support.postgres import Postgres, running
 
-if TYPE_CHECKING:  # tests of the engine run where no Dagster is
+if TYPE_CHECKING:  # the tests of steps also run where Dagster is not installed
     import dagster as dg
 
 ENGINES = os.environ.get("VIDAGG_TEST_ENGINES", f"{SPARK},{SAIL}").split(",")
 
 CATALOG_SESSION = "VIDAGG_TEST_CATALOG_SESSION"
-"""Set to `classic`, it runs the tests of CatalogTables without Spark Connect."""
+"""`classic` runs the tests of CatalogTables without Spark Connect."""
 
 _SPARK_LINE = ".".join(pyspark.__version__.split(".")[:2])
 DELTA_FOR_SPARK_35 = ("io.delta:delta-spark_2.12:3.3.2", "io.delta:delta-storage:3.3.2")
@@ -50,7 +50,7 @@ DELTA_ARTIFACTS = (
 )
 MAVEN_COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy"
 
-# Test data are small; a developer's machine may run other things beside two JVMs.
+# Test data are small, and a developer's machine runs other things beside two JVMs.
 os.environ.setdefault(MEMORY_SETTING, "2g")
 
 
@@ -88,7 +88,7 @@ def _folders(path: Path) -> tuple[str, ...]:
 
 
 def _lane(item: pytest.Item) -> str:
-    """By the folder of a test, and by the fixtures and parameters that it asks for."""
+    """The lane of a test, by its folder and by the fixtures and parameters that it asks for."""
     fixtures = frozenset(getattr(item, "fixturenames", ()))
     callspec = getattr(item, "callspec", None)
     params = () if callspec is None else callspec.params.values()
@@ -143,7 +143,7 @@ def patient_spark(spark: SparkSession) -> SparkSession:
 
 @pytest.fixture(autouse=True)
 def _speak_to_the_engine(request: pytest.FixtureRequest) -> None:
-    """Other tests in between may have left functions speaking to the other engine."""
+    """A test in between may have switched `pyspark.sql.functions` to the other engine."""
     if "engine" in request.fixturenames:
         use(request.getfixturevalue("engine"))
 
@@ -164,7 +164,7 @@ def jvm() -> Iterator[SparkSession]:
 
 @dataclass(frozen=True)
 class ConnectServer:
-    """A Spark Connect server, and why it lacks Delta (None: it has it)."""
+    """A Spark Connect server. `without_delta` says why it lacks Delta, or is None."""
 
     address: str
     without_delta: str | None
@@ -172,7 +172,7 @@ class ConnectServer:
 
 @pytest.fixture(scope="session")
 def delta_jars(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Spark's own Delta, from Maven Central or Maven's cache. Skips where it cannot be had."""
+    """The jars of Spark's own Delta, from Maven Central or Maven's cache. Skips without them."""
     return jars_from_maven(DELTA_ARTIFACTS, tmp_path_factory.mktemp("delta"))
 
 
@@ -199,26 +199,26 @@ def jars_from_maven(artifacts: Sequence[str], folder: Path) -> list[Path]:
 
 
 def delta_conf(jars: list[Path], warehouse: Path) -> dict[str, str]:
-    """What a Spark JVM needs from its start to know Delta."""
+    """Settings with which a JVM of Spark must start to know Delta."""
     return {
         "spark.jars": ",".join(map(str, jars)),
         "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
         "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
         "spark.sql.warehouse.dir": str(warehouse),
-        # 50 tasks to read the log of a table of a few commits are most of a test's time.
+        # By default 50 tasks read the log of a few commits, which takes most of a test's time.
         "spark.databricks.delta.snapshotPartitions": "1",
     }
 
 
 @pytest.fixture(scope="session")
 def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the catalog's tables lie."""
+    """The folder of the catalog's tables."""
     return tmp_path_factory.mktemp("warehouse")
 
 
 @pytest.fixture(scope="session")
 def connect_server(request: pytest.FixtureRequest, warehouse: Path) -> Iterator[ConnectServer]:
-    """A real Spark Connect server in a process of its own: what serverless compute speaks."""
+    """A real Spark Connect server in its own process, with the protocol of serverless compute."""
     require(SPARK)
     without_delta = None
     conf: dict[str, str] = {}
@@ -247,9 +247,9 @@ def connect_server(request: pytest.FixtureRequest, warehouse: Path) -> Iterator[
             pytest.fail(f"the Spark Connect server ended with code {server.wait()}")
         address = f"sc://127.0.0.1:{port}"
         yield ConnectServer(address, without_delta)
-        stop_session(address)  # while the server is still there to be told
+        stop_session(address)  # while the server can still be told
     finally:
-        # The server ends at the end of its standard input, also when this process is killed.
+        # The server ends with its standard input, so also when this process is killed.
         server.communicate(timeout=60)
 
 
@@ -261,7 +261,7 @@ def connect_spark(connect_server: ConnectServer) -> Iterator[SparkSession]:
 
 @pytest.fixture
 def catalog_spark(request: pytest.FixtureRequest, warehouse: Path) -> Iterator[SparkSession]:
-    """A session with Spark's own Delta: through Spark Connect, or classic if asked for."""
+    """A session with Spark's own Delta: through Spark Connect, or classic by CATALOG_SESSION."""
     require(SPARK)
     if os.environ.get(CATALOG_SESSION) == "classic":
         jars = request.getfixturevalue("delta_jars")
@@ -282,14 +282,14 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
-    """A PostgreSQL server for the whole run; tests use schemas of Dagster's own in it."""
+    """A PostgreSQL server for the whole run."""
     with running() as server:
         yield server
 
 
 @pytest.fixture(params=["sqlite", POSTGRES])
 def instance(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator["dg.DagsterInstance"]:
-    """A Dagster instance with nothing in it, on each storage that deployments use."""
+    """An empty Dagster instance, on each storage that deployments use."""
     import dagster as dg
 
     home = tmp_path / "instance"

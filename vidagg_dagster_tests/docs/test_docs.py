@@ -86,7 +86,7 @@ def test_constraints_are_plain_versions() -> None:
 
 
 def test_the_compose_file_is_valid_and_its_image_has_what_it_needs() -> None:
-    """By the Compose specification; that its commands run is tested in test_operations."""
+    """Valid by the Compose specification. test_operations runs its commands."""
     deploy = REPO / "deploy"
     checked = subprocess.run(
         [

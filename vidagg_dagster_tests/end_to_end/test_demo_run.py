@@ -66,7 +66,7 @@ def test_dagster_and_the_command_line_agree_to_the_last_digit(folder: Path, prin
     stored = table(folder, "aggregated_user_video_engagement")
     by_day = stored.sort_by([("userId", "ascending"), ("videoId", "ascending")]).to_pylist()
     assert {row["userId"] for row in by_day} == {row["userId"] for row in in_one_go}
-    # Starts that nothing follows may be settled on the day after the demo's last one.
+    # A start without a later event may be settled on the day after the demo's last day.
     last = {(row["userId"], row["videoId"]): row for row in by_day}
     for row in in_one_go:
         if max(row["activeDays"]).day <= 7:
@@ -75,7 +75,7 @@ def test_dagster_and_the_command_line_agree_to_the_last_digit(folder: Path, prin
 
 
 def rounded(row: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Averages come in another order of addition on another engine."""
+    """Engines add the terms of an average in different orders."""
     return tuple(round(float(value), 6) if not isinstance(value, str) else value for value in row)
 
 

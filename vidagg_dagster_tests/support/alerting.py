@@ -1,4 +1,4 @@
-"""Settings, runs and alerts as tests of alerts want them."""
+"""Settings, runs and alerts for the tests of alerts."""
 
 from collections.abc import Iterator
 from datetime import date
@@ -29,7 +29,7 @@ def settings(**values: Any) -> Settings:
 
 
 def raw_events(*failed: str, error: Exception | None = None) -> dg.AssetsDefinition:
-    """An asset with the name and the checks of ours, whose checks turn out as a test wants them."""
+    """An asset with our name and checks. The checks in `failed` fail; `error` fails the asset."""
 
     @dg.asset(
         name="raw_events",

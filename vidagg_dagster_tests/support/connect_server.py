@@ -2,7 +2,7 @@
 
 `python -m vidagg_dagster_tests.support.connect_server PORT [conf=value ...]`
 
-Prints `ready` and serves until the end of its standard input, so it never outlives its parent.
+Prints `ready` and serves until its standard input ends, so it never outlives its parent.
 """
 
 import os

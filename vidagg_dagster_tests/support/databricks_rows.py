@@ -1,4 +1,4 @@
-"""Settings of a loopback workspace, and what its tables hold beside those of a local run."""
+"""Settings for a loopback workspace, and the rows of its tables and of a local run."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -30,7 +30,7 @@ def stored(spark: SparkSession, store: TableStore) -> Rows:
 
 
 def local_rows(site: Site, days: Sequence[date], look_back: Sequence[date]) -> Rows:
-    """What Sail makes of the site: raw_events of `days`, the rest of `look_back`, as a backfill."""
+    """Rows computed by Sail: raw_events of `days`, the rest of `look_back`, as in a backfill."""
     require(SAIL)
     with using(SAIL):
         spark = engine_session(SAIL)

@@ -26,7 +26,7 @@ def demo(folder: Path) -> str:
         ],
         capture_output=True,
         text=True,
-        # Settings of somebody's own data must not leak into the demo.
+        # Settings for a developer's own data must not reach the demo.
         env=environment | {"VIDAGG_SOURCE": "/nowhere", "VIDAGG_TIMEZONE": "Asia/Tokyo"},
         check=False,
     )

@@ -1,4 +1,4 @@
-"""Rows of a source, like one good row but for what a test changes, and what is judged of them."""
+"""Source rows that differ from one good row in what a test changes, and their classification."""
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
@@ -51,7 +51,7 @@ SCHEMA = T.StructType([T.StructField(n, _TYPES.get(n, T.StringType())) for n in 
 
 
 def source(spark: SparkSession, rows: Sequence[dict[str, Any]]) -> DataFrame:
-    """A source frame of rows like `GOOD` but for the columns given."""
+    """A source frame. Each row is `GOOD` with the given columns changed."""
     filled = [tuple({**GOOD, **row}.values()) for row in rows]
     return spark.createDataFrame(filled, SCHEMA)
 
@@ -84,7 +84,7 @@ def by_user(
 
 
 def outcome(row: Row) -> Any:
-    """Reasons, or the position and time of an accepted row."""
+    """The reasons of a rejected row, or the position and time of an accepted one."""
     return row.reasons or (row.positionMs, row.timestamp)
 
 

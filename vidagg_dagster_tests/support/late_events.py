@@ -1,4 +1,4 @@
-"""A file that was delivered late, and runs at a given time that find it."""
+"""A file that was delivered late, and the times of runs that find it."""
 
 from datetime import UTC, date, datetime
 
@@ -6,11 +6,11 @@ from vidagg_dagster.core.contract import StepResult
 from vidagg_dagster_tests.support.small_site import FIRST_DAY
 
 LATE = date(2026, 3, 1)
-"""In the name of a file that was delivered late."""
+"""The day in the name of a file that was delivered late."""
 
 
 def at(when: date, hour: int = 2) -> datetime:
-    """The time of a run."""
+    """The time of a run on a day."""
     return datetime(when.year, when.month, when.day, hour, tzinfo=UTC)
 
 

@@ -25,7 +25,7 @@ DAYS = [day(number) for number in range(4)]
 
 
 BROKEN = DAYS[3]
-"""The day that the tests break; the three before give its volume a median."""
+"""The day that tests break. The three days before give its volume a median."""
 
 
 @dataclass
@@ -39,7 +39,7 @@ class Lab:
     def change(
         self, table: TableSpec, columns: dict[str, Column], *, where: Column | None = None
     ) -> None:
-        """Other values in some rows of the broken day, or of the lifetime table."""
+        """Change values in some rows of the broken day, or of the lifetime table."""
         rows = self._rows(table)
         chosen = F.lit(True) if where is None else where
         changed = rows.select(
@@ -53,7 +53,7 @@ class Lab:
         self._write(table, changed)
 
     def repeat(self, table: TableSpec) -> None:
-        """Every row of the broken day twice."""
+        """Write every row of the broken day twice."""
         rows = self._rows(table)
         self._write(table, rows.unionByName(rows))
 
@@ -121,7 +121,7 @@ def spans(*pairs: tuple[int, int]) -> Column:
 
 
 def counted(**values: int) -> Callable[[Lab], None]:
-    """Other numbers among the ingestion counts."""
+    """Change some of the ingestion counts."""
 
     def apply(lab: Lab) -> None:
         value = F.col("value")
@@ -133,7 +133,7 @@ def counted(**values: int) -> Callable[[Lab], None]:
 
 
 def peters(table: TableSpec, **columns: Callable[[], Column]) -> Callable[[Lab], None]:
-    """Other values in peter's rows."""
+    """Change values in peter's rows."""
     return lambda lab: lab.change(
         table, {name: value() for name, value in columns.items()}, where=when_peter()
     )

@@ -1,4 +1,4 @@
-"""Sources of one good event, changed as a test needs it, in every format."""
+"""Source files of a good event, with the changes that a test needs, in every format."""
 
 import gzip
 import json
@@ -37,14 +37,14 @@ def read(spark: SparkSession, location: Path | str, **spec: Any) -> DataFrame:
 
 
 def values(spark: SparkSession, location: Path | str, *columns: str, **spec: Any) -> list[Any]:
-    """Sorted values of columns (of one: bare) of all rows."""
+    """Values of columns of all rows, sorted; bare for a single column."""
     rows = read(spark, location, **spec).select(*columns).collect()
     found = [tuple(row) if len(columns) > 1 else row[0] for row in rows]
     return sorted(found, key=repr)
 
 
 def write(path: Path, content: str | bytes | Iterable[str]) -> Path:
-    """A file of text, bytes or lines; gzip where its name says so."""
+    """Write a file of text, bytes or lines; gzip if its name ends so."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if isinstance(content, bytes):
         data = content
@@ -56,7 +56,7 @@ def write(path: Path, content: str | bytes | Iterable[str]) -> Path:
 
 
 def event(**changes: Any) -> str:
-    """A JSON line like `GOOD` but for the fields given."""
+    """`GOOD` with the given fields changed, as a JSON line."""
     return json.dumps({**GOOD, **changes}, ensure_ascii=False)
 
 
@@ -67,7 +67,7 @@ def parquet(path: Path, rows: Mapping[str, Any], **options: Any) -> Path:
 
 
 def typed(number: int = 1, /, **columns: Any) -> dict[str, Any]:
-    """Columns of `number` rows like `GOOD` but for those given; None leaves one out."""
+    """Columns of `number` rows of `GOOD`, with the given ones replaced; None drops one."""
     return {
         name: column
         for name, column in {**{n: [v] * number for n, v in GOOD.items()}, **columns}.items()

@@ -1,4 +1,4 @@
-"""What the tables of a site hold, as texts that can be compared."""
+"""The rows of a site's tables, as texts that can be compared."""
 
 from pyspark.sql import SparkSession
 

@@ -35,7 +35,7 @@ class Store:
         self.tables = self.open()
 
     def open(self) -> Tables:
-        """The same tables once more, as another process would open them."""
+        """The same tables, opened again as another process would."""
         if isinstance(self.place, Path):
             return LocalTables(self.spark, self.place)
         return CatalogTables(self.spark, self.place)
@@ -53,7 +53,7 @@ class Store:
         return self.spark.createDataFrame(list(keys), "userId string, videoId string")
 
     def counts(self, *rows: tuple[date | None, str, int | None]) -> DataFrame:
-        """Rows of ingestion_counts, the smallest table with days."""
+        """Rows of ingestion_counts, the smallest partitioned table."""
         return self.spark.createDataFrame(list(rows), INGESTION_COUNTS.struct)
 
     def stored(
@@ -71,7 +71,7 @@ class Store:
         }
 
     def lifetime_keys(self, version: int) -> list[tuple[str, str]]:
-        """Whom any reader saw in the lifetime table at a version."""
+        """The keys in the lifetime table at a version."""
         if isinstance(self.place, Path):
             rows = self.delta(AGGREGATED_ENGAGEMENT, version).to_pyarrow_table().to_pylist()
         else:
@@ -81,7 +81,7 @@ class Store:
 
 
 def content(frame: DataFrame) -> Rows:
-    """The rows in an order of their own."""
+    """The rows, sorted by their text."""
     return sorted(rows_of(frame), key=repr)
 
 
@@ -98,7 +98,7 @@ def pair(user: str, video: str, watched: float | None = None, **more: Any) -> di
 
 
 def awkward(kind: T.DataType, variant: int) -> Any:
-    """A value that some engine or format might lose, twist or refuse."""
+    """A value that some engine or format might lose, change or refuse."""
     if isinstance(kind, T.StringType):
         return ["", " ü🎬\n\t\"'\\,{}", "null", "a" * 300][variant % 4]
     if isinstance(kind, T.LongType):
@@ -133,7 +133,7 @@ def awkward_rows(table: TableSpec, days: Sequence[date]) -> Rows:
             for place, column in enumerate(table.columns)
         }
         rows.append(row)
-        rows.append(dict.fromkeys(row))  # every column may be null but the key
+        rows.append(dict.fromkeys(row))  # every column except the key may be null
     for number, row in enumerate(rows):
         if EVENT_DATE in table.column_names:
             row[EVENT_DATE] = days[number % len(days)]
@@ -144,7 +144,7 @@ def awkward_rows(table: TableSpec, days: Sequence[date]) -> Rows:
 
 
 def left_over(store: Store) -> list[str]:
-    """What lies beside or in the table and is neither its rows nor its log."""
+    """Staging folders or tables that were not removed."""
     if isinstance(store.place, Path):
         return [path.name for path in (store.place / INGESTION_COUNTS.name).glob("staging-*")]
     tables = store.spark.sql(f"SHOW TABLES IN {store.place}").collect()

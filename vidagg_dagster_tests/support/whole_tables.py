@@ -1,4 +1,4 @@
-"""All tables of a place, row for row."""
+"""All tables of a store, row by row."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from vidagg_dagster_tests.support.arrow import rows_of
 
 
 def stored(spark: SparkSession, store: TableStore) -> dict[str, list[dict[str, Any]]]:
-    """Without what tells one copy of a file from another: its time of change."""
+    """Rows by table, sorted. `state` is blanked because it holds a file's time of change."""
     tables = open_tables(spark, store)
     return {
         name: sorted((row | {"state": None} for row in rows_of(tables.read(table))), key=repr)

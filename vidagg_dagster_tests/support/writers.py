@@ -1,4 +1,4 @@
-"""Processes that write to a table in a folder, and what they leave there."""
+"""Processes that write to a table in a folder, and the files and rows they leave."""
 
 import subprocess
 import sys
@@ -10,7 +10,7 @@ from vidagg_dagster.core.schemas import INGESTION_COUNTS, TableSpec
 
 
 def files(root: Path, table: TableSpec = INGESTION_COUNTS) -> list[Path]:
-    """Everything in a table's folder but its log and empty folders."""
+    """All files in a table's folder except those of its log."""
     found = (root / table.name).rglob("*")
     return sorted(p for p in found if p.is_file() and "_delta_log" not in p.parts)
 
@@ -61,7 +61,7 @@ def go(writer: "subprocess.Popen[str]") -> None:
 
 
 def owner_and_rows(root: Path, version: int) -> tuple[str, int] | None:
-    """Whose rows a version has, and how many; None if it has none."""
+    """The writer of a version's rows and their number; None for a version without rows."""
     stored = DeltaTable(str(root / "ingestion_counts"), version=version).to_pyarrow_table()
     owners = set(stored["measure"].to_pylist())
     assert len(owners) <= 1, f"version {version} mixes the rows of {owners}"

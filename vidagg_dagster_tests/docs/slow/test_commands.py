@@ -12,12 +12,12 @@ from vidagg_dagster_tests.support.pages import COMMANDS
 from vidagg_dagster_tests.support.repository import REPO
 
 SERVING = {"make dev": "PORT={}", ".venv/bin/dagster dev -w workspace.yaml": "--port {}"}
-"""The commands that do not end by themselves, and how each is told the port."""
+"""The commands that serve until they are stopped, and the option for the port of each."""
 
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
-    """A fresh clone, with what is not committed yet; nothing is installed in it."""
+    """A fresh clone with uncommitted changes, and nothing installed in it."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
         cwd=REPO,
@@ -33,7 +33,7 @@ def clone(tmp_path: Path) -> Path:
 
 
 def test_the_commands_of_the_pages_run_on_a_fresh_clone(clone: Path) -> None:
-    """From top to bottom in one shell's environment; the tests themselves only once removed."""
+    """From top to bottom, with the exports of one shell, and without `make test`."""
     exports: dict[str, str] = {}
     environment = {
         name: value
@@ -49,7 +49,7 @@ def test_the_commands_of_the_pages_run_on_a_fresh_clone(clone: Path) -> None:
             with serving(command, port, cwd=clone, env=environment | exports):
                 pass
         elif line == "make test":
-            continue  # This is a test of it.
+            continue
         else:
             result = subprocess.run(
                 ["bash", "-c", line],

@@ -43,7 +43,7 @@ def test_a_range_on_a_job_cluster_gives_the_rows_of_a_local_run(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """On classic Spark, with a metastore of its own; the schema `default` is always there."""
+    """On classic Spark with its own metastore, in which the schema `default` always exists."""
     site = write_site(tmp_path / "site", 2)
     warehouse = tmp_path / "warehouse"
     classic = classic_spark(tmp_path / "cluster", delta_conf(delta_jars, warehouse))
@@ -136,7 +136,9 @@ def _a_backfill(ui: Ui, site: Site) -> None:
     runs = ui.backfill([day(0), day(1)], EVERY_ASSET)
     assert {run["status"] for run in runs} == {"SUCCESS"}
     assert ui.materialized_days("raw_events") == 2
-    assert ui.materialized_days("quality_report") == 3  # and the day after, by the look-back
+    assert (
+        ui.materialized_days("quality_report") == 3
+    )  # two days, and the day after by the look-back
     assert [ui.rows_shown("raw_events", day(n)) for n in (0, 1)] == [13, 13]
     assert ui.days_of_check("raw_events", "input_reconciles") == {"SUCCEEDED": 2}
     assert site.events.exists()
@@ -167,7 +169,7 @@ def _a_terminated_run(ui: Ui, site: Site, place: Databricks) -> None:
     while len(place.workspace.runs.all) == before:
         assert time.monotonic() < deadline
         time.sleep(0.2)
-    time.sleep(5)  # in the midst of it
+    time.sleep(5)  # in the middle of the step
     job = list(place.workspace.runs.all.values())[-1]
     assert not job.ended
     (run,) = ui.state(backfill)["runs"]
@@ -208,7 +210,7 @@ def test_the_commands_of_the_page_lead_to_a_first_day(
     for line in shell_lines(REPO / "docs" / "databricks.md"):
         if line.startswith("export "):
             pairs = dict(pair.split("=", 1) for pair in line.split()[1:])
-            # The loopback workspace knows tokens only.
+            # The loopback workspace knows only tokens.
             told |= {name: pairs[name] for name in pairs if "CLIENT" not in name}
             continue
         done = subprocess.run(
@@ -224,7 +226,7 @@ def test_the_commands_of_the_page_lead_to_a_first_day(
     assert set(ours) - set(told) == {
         *("DATABRICKS_TOKEN", "DATABRICKS_CONFIG_FILE", "DAGSTER_HOME"),
         "VIDAGG_DATABRICKS_POLL_SECONDS",
-    }  # all else is on the page
+    }  # the page has all others
     store = TableStore(kind="catalog", location=schema)
     assert {name: len(rows) for name, rows in stored(catalog_spark, store).items()}[
         "aggregated_user_video_engagement"

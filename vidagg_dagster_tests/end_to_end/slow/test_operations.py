@@ -1,7 +1,7 @@
 """A deployment as it runs every day: late events, alerts, a killed worker, two runs of one day.
 
-Once as `dagster dev` with SQLite, once as the processes of deploy/docker-compose.yml with
-PostgreSQL. One story each, because a start costs half a minute.
+It runs once as `dagster dev` with SQLite, and once as the processes of deploy/docker-compose.yml
+with PostgreSQL. Each is one story, because a start costs half a minute.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""The wheel, installed as a cluster would, on the Spark and Python of the Databricks runtimes."""
+"""The installed wheel, on the Spark and Python versions of the Databricks runtimes."""
 
 import json
 import os
@@ -27,12 +27,12 @@ ENGINE_TESTS = (
     "metrics/test_reference.py",
     "quality/test_*.py",
 )
-"""Of the tests of steps, those that need neither Dagster nor tables in a folder."""
+"""The tests of steps that need neither Dagster nor tables in a folder."""
 CATALOG_TESTS = ("tables/test_contract_*.py", "tables/test_catalog.py")
 
 
 def environment(folder: Path, python: str, *packages: str) -> Path:
-    """A virtual environment with packages; gives its interpreter."""
+    """A virtual environment with packages; returns its interpreter."""
     if python == sys.executable:
         venv.create(folder, with_pip=True)
     else:
@@ -44,7 +44,7 @@ def environment(folder: Path, python: str, *packages: str) -> Path:
 
 
 def _clean_environment() -> dict[str, str]:
-    """Without our settings, and without PySpark's switch that Sail in this process left on."""
+    """Without our settings, and without the PySpark setting that Sail left in this process."""
     ours = ("VIDAGG_", "SPARK_")
     return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
 
@@ -56,7 +56,7 @@ TEST_PACKAGES = ("pytest", "hypothesis", "deltalake", "duckdb", "polars", "pydan
 def test_on_spark_3_5_the_engine_passes_its_tests_and_stores_the_same_rows(
     wheel: Path, tmp_path: Path
 ) -> None:
-    """Databricks Runtime 15 and 16. The wheel is installed as a cluster would, by pip."""
+    """Databricks Runtime 15 and 16. pip installs the wheel, as on a cluster."""
     require(SAIL)
     python = environment(tmp_path / "env", sys.executable, *SPARK_35, *TEST_PACKAGES, str(wheel))
     tests = tmp_path / "work"
@@ -107,7 +107,7 @@ def test_on_spark_3_5_the_engine_passes_its_tests_and_stores_the_same_rows(
 def test_on_python_3_12_the_wheel_computes_a_day(
     wheel: Path, delta_jars: list[Path], tmp_path: Path
 ) -> None:
-    """Serverless environments 3 to 5. Which interpreter: VIDAGG_TEST_PYTHON312, else in PATH."""
+    """Serverless environments 3 to 5. The interpreter is VIDAGG_TEST_PYTHON312, else in PATH."""
     python = os.environ.get(PYTHON_312) or shutil.which("python3.12")
     answers = python and subprocess.run([python, "-V"], capture_output=True, check=False)
     if not answers or answers.returncode:

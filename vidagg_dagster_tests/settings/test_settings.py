@@ -16,8 +16,7 @@ from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.defs.targets import databricks_steps
 from vidagg_dagster.settings import Settings, load_settings
 from vidagg_dagster.settings.variables import PREFIX, variables_of
-
-REPO = Path(__file__).parents[2]
+from vidagg_dagster_tests.support.repository import REPO
 
 
 @pytest.fixture(autouse=True)

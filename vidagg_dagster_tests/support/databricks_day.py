@@ -1,4 +1,4 @@
-"""One day on whatever workspace the environment's credentials lead to."""
+"""One day on the workspace that the environment's credentials name."""
 
 import io
 import uuid
@@ -19,7 +19,7 @@ from vidagg_dagster_tests.support.small_site import FIRST_DAY, day, write_site
 
 
 def deploy_and_materialize(folder: Path, wheel: Path, schema: str, volume: str) -> None:
-    """Uploads events and the wheel, runs every asset for a day, and looks at what was reported."""
+    """Upload events and the wheel, run every asset for a day, and check what was reported."""
     site = write_site(folder / "site", 1)
     source = f"{volume}/test-{uuid.uuid4().hex}"
     client = WorkspaceClient()

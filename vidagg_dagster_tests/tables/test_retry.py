@@ -3,14 +3,13 @@ from collections.abc import Callable
 import pytest
 
 from vidagg_dagster.core.errors import TableConflictError, TableError
-from vidagg_dagster.tables import retry
 from vidagg_dagster.tables.retry import retry_conflicts
 
 
 @pytest.fixture
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     waited: list[float] = []
-    monkeypatch.setattr(retry.time, "sleep", waited.append)
+    monkeypatch.setattr("vidagg_dagster.tables.retry.time.sleep", waited.append)
     return waited
 
 

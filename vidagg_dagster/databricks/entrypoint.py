@@ -53,7 +53,7 @@ def main() -> None:
         result = run_step(
             spark,
             request,
-            lambda number, total, day: pipes.log.info(day_line(request.step, number, total, day)),
+            lambda number, total, day: pipes.log.info(day_line(number, total, day)),
         )
         pipes.log.info(summary_line(result))
         pipes.report_custom_message(result.model_dump(mode="json"))

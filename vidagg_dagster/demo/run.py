@@ -13,7 +13,7 @@ from pathlib import Path
 import dagster as dg
 import yaml
 
-from vidagg_dagster.core.errors import DayFailedError, EngineError
+from vidagg_dagster.core.errors import DayFailedError
 from vidagg_dagster.core.schemas import AGGREGATED_ENGAGEMENT, INGESTION_COUNTS, RAW_EVENTS
 from vidagg_dagster.core.text import spaced
 from vidagg_dagster.demo.files import DAYS, FIRST_DAY, VIEWERS, generate
@@ -30,11 +30,16 @@ KEPT = ("VIDAGG_ENGINE", "VIDAGG_DRIVER_MEMORY")
 """Settings of the machine, not of somebody's data: the demo takes them over."""
 
 
+def demo_home(folder: Path) -> Path:
+    """Where Dagster keeps its history of the demo in `folder`."""
+    return folder / "dagster_home"
+
+
 def demo_environment(folder: Path) -> dict[str, str]:
     """The variables under which Dagster, and so its UI, work on the demo in `folder`."""
     root = folder.absolute()
     return {
-        "DAGSTER_HOME": str(root / "dagster_home"),
+        "DAGSTER_HOME": str(demo_home(root)),
         "VIDAGG_SOURCE": str(root / "events"),
         "VIDAGG_SOURCE_FORMAT": "jsonl",
         "VIDAGG_VIDEO_METADATA": str(root / "videos.jsonl"),
@@ -53,18 +58,18 @@ def _enter(folder: Path) -> None:
 
 def run_demo(
     folder: Path, *, engine: str | None = None, days: int = DAYS, viewers: int = VIEWERS
-) -> int:
+) -> None:
     """Generate the events, materialize every day through Dagster, print the result.
 
     Running it again writes the same rows again; Dagster's history keeps both runs.
+
+    Raises:
+        EngineError: The engine cannot run on this machine.
+        DayFailedError: The run of a day failed.
     """
     if engine is not None:
         os.environ["VIDAGG_ENGINE"] = engine
-    try:
-        choice = resolve_engine(os.environ.get("VIDAGG_ENGINE", "auto"))
-    except EngineError as error:
-        print(f"vidagg demo: {error}", file=sys.stderr)
-        return 2
+    choice = resolve_engine(os.environ.get("VIDAGG_ENGINE", "auto"))
     started = time.monotonic()
     files = generate(folder, days=days, viewers=viewers)
     print(f"{spaced(files.rows)} rows of {len(files.days)} days written to {files.events}")
@@ -79,9 +84,6 @@ def run_demo(
     configuration.write_text(yaml.safe_dump(quiet), encoding="utf-8")
     try:
         checks = _materialize(files.days)
-    except DayFailedError as error:
-        print(f"vidagg demo: {error}", file=sys.stderr)
-        return 1
     finally:
         configuration.write_text(shipped, encoding="utf-8")
         stop_sessions()
@@ -99,7 +101,6 @@ def run_demo(
     print(f"Rejected: {rows_per_reason(tables / INGESTION_COUNTS.name)}")
     print(f"\nDone in {time.monotonic() - started:.0f} s. The tables are in {tables}.")
     print(f"Open Dagster's UI on them: make dev (or: vidagg ui --folder {folder})")
-    return 0
 
 
 def _materialize(days: tuple[date, ...]) -> Counter[str]:
@@ -149,10 +150,7 @@ def _accepted(result: dg.ExecuteInProcessResult) -> int:
 
 
 def open_ui(folder: Path, *, port: int = 3000) -> int:
-    """Start Dagster's UI on the demo in `folder`; ends with Ctrl-C."""
-    if not (folder / "dagster_home").is_dir():
-        print(f"vidagg ui: no demo in {folder}; run vidagg demo first", file=sys.stderr)
-        return 2
+    """Start Dagster's UI on the demo in `folder`, and return its exit code. Ctrl-C ends it."""
     _enter(folder)
     module = "vidagg_dagster.definitions"
     command = [sys.executable, "-m", "dagster", "dev", "-m", module, "-p", str(port)]

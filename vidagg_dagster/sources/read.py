@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
 from pyspark.errors import PySparkException
@@ -16,13 +16,15 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
+from vidagg_dagster.core.column_mapping import require_event_columns
 from vidagg_dagster.core.contract import (
     EVENT_COLUMNS,
     REQUIRED_COLUMNS,
+    SourceFormat,
     SourceSpec,
-    require_event_columns,
 )
 from vidagg_dagster.core.errors import SourceError
+from vidagg_dagster.core.unity_catalog import FILE_FORMATS
 from vidagg_dagster.sources.columns import (
     FILE,
     LINE_NUMBER,
@@ -39,14 +41,11 @@ from vidagg_dagster.sources.files import (
     local_path,
 )
 from vidagg_dagster.sources.readers import read_files
-from vidagg_dagster.spark.names import FILE_FORMATS
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
 
 __all__ = ["estimated_rows", "list_source", "read_columns", "read_source"]
-
-Format = Literal["auto", "jsonl", "csv", "parquet", "delta", "table"]
 
 _TABLE_NAME: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*){0,2}", re.ASCII)
 _PACKED_BYTES, _TEXT_BYTES = 15, 150
@@ -141,7 +140,7 @@ def read_source(
 def read_columns(
     spark: SparkSession,
     location: str,
-    form: Format,
+    form: SourceFormat,
     request: ColumnRequest,
     scratch: str | None = None,
     *,

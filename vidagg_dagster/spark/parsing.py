@@ -1,13 +1,12 @@
 """Text -> values, the same on every engine: strict patterns first, so that no cast decides."""
 
-from typing import Final, Literal
+from typing import Final
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
+from vidagg_dagster.core.contract import TimestampUnit
 from vidagg_dagster.spark.compat import trim, try_cast
-
-Unit = Literal["s", "ms", "us", "ns"]
 
 WHITESPACE: Final = "".join(
     map(
@@ -91,7 +90,7 @@ def date_us(text: Column, timezone: str) -> Column:
     return F.when(text.rlike(_DATE), instant_us(F.concat(text, F.lit("T00:00")), timezone))
 
 
-def epoch_us(text: Column, unit: Unit) -> Column:
+def epoch_us(text: Column, unit: TimestampUnit) -> Column:
     """A number of `unit`s since 1970 -> microseconds; null if it is no number.
 
     Plain integers and decimals are taken digit by digit, because a double holds no microseconds of

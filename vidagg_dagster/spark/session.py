@@ -112,6 +112,7 @@ def engine_session(
     *,
     conf: Mapping[str, str] | None = None,
     jars: tuple[str, ...] = (),
+    driver_memory: str | None = None,
 ) -> "SparkSession":
     """The session of an engine: started at the first call, the same one ever after.
 
@@ -120,6 +121,8 @@ def engine_session(
         conf: Further Spark configuration. For a JVM session it must come with the first call,
             because a running JVM does not take it any more.
         jars: Paths of jars for a JVM session, likewise with the first call.
+        driver_memory: Heap of the JVM, such as `4g`, if this call starts it. None: what
+            VIDAGG_DRIVER_MEMORY says, else `default_driver_memory`.
 
     Raises:
         EngineError: The engine is unknown, cannot run here, or runs already with other `conf`.
@@ -150,7 +153,7 @@ def engine_session(
     server: SparkConnectServer | None = None
     address: str | None = None
     if choice.engine == SPARK:
-        session = _start_jvm(wanted)
+        session = _start_jvm(wanted, driver_memory)
     else:
         if choice.engine == SAIL:
             server, address = _start_sail()
@@ -275,15 +278,16 @@ def _require_sail() -> None:
         )
 
 
-def _start_jvm(extra: Mapping[str, str]) -> "SparkSession":
+def _start_jvm(extra: Mapping[str, str], driver_memory: str | None) -> "SparkSession":
     from pyspark.errors import PySparkException
     from pyspark.sql import SparkSession
 
     cores = os.cpu_count() or 1
+    memory = driver_memory or os.environ.get(MEMORY_SETTING) or default_driver_memory()
     conf = {
         "spark.app.name": "vidagg",
         "spark.master": "local[*]",
-        "spark.driver.memory": os.environ.get(MEMORY_SETTING) or default_driver_memory(),
+        "spark.driver.memory": memory,
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.host": "127.0.0.1",
         "spark.ui.enabled": "false",

@@ -34,8 +34,10 @@ from vidagg_dagster.alerts.outbox import (
 from vidagg_dagster.core.contract import Severity, StepName
 from vidagg_dagster.core.errors import DeliveryError, SettingsError
 from vidagg_dagster.defs.checks import check_specs
-from vidagg_dagster.defs.sensors import OVERLAP_S, alerts
-from vidagg_dagster.settings.model import Settings
+from vidagg_dagster.defs.sensors.alerts import OVERLAP_S, alerts
+from vidagg_dagster.settings import Settings
+from vidagg_dagster.settings.alerts import AlertSettings
+from vidagg_dagster.settings.operations import OperationsSettings
 from vidagg_dagster_tests.support.receivers import HANG, http_receiver, mail_receiver
 
 pytestmark = pytest.mark.runs
@@ -46,8 +48,12 @@ ASSETS = [step.value for step in StepName]
 SECRET_USER = "user-4711"
 
 
-def settings(**values: Any) -> Settings:
-    return Settings(_env_file=None, ui_url=UI, start_date=date(2026, 1, 1), **values)
+def settings(**channels: Any) -> Settings:
+    return Settings(
+        start_date=date(2026, 1, 1),
+        operations=OperationsSettings(ui_url=UI),
+        alerts=AlertSettings(**channels),
+    )
 
 
 def raw_events(*failed: str, error: Exception | None = None) -> dg.AssetsDefinition:
@@ -308,14 +314,14 @@ def send_all(address: str, port: int, alert: Alert) -> None:
 def every_channel(address: str, port: int) -> tuple[Channel, ...]:
     return channels(
         settings(
-            alert_slack_webhook=SecretStr(address),
-            alert_teams_webhook=SecretStr(address),
-            alert_webhook=SecretStr(address),
-            alert_email_to="a@example.com,b@example.com",
-            alert_email_from="vidagg@example.com",
-            alert_smtp_host="127.0.0.1",
-            alert_smtp_port=port,
-            alert_smtp_security="none",
+            slack_webhook=SecretStr(address),
+            teams_webhook=SecretStr(address),
+            webhook=SecretStr(address),
+            email_to="a@example.com,b@example.com",
+            email_from="vidagg@example.com",
+            smtp_host="127.0.0.1",
+            smtp_port=port,
+            smtp_security="none",
         )
     )
 
@@ -377,10 +383,10 @@ def test_a_mail_server_whose_certificate_nobody_knows_gets_nothing() -> None:
             c
             for c in channels(
                 settings(
-                    alert_email_to="a@example.com",
-                    alert_email_from="b@example.com",
-                    alert_smtp_host="127.0.0.1",
-                    alert_smtp_port=mail.port,
+                    email_to="a@example.com",
+                    email_from="b@example.com",
+                    smtp_host="127.0.0.1",
+                    smtp_port=mail.port,
                 )
             )
             if c.name == "email"
@@ -396,7 +402,7 @@ def test_a_channel_without_its_package_is_named_with_the_command_to_install_it(
 ) -> None:
     monkeypatch.setattr(channels_module, "find_spec", lambda _: None)
     with pytest.raises(SettingsError, match=r"VIDAGG_ALERT_SLACK_WEBHOOK needs .* pip install"):
-        channels(settings(alert_slack_webhook=SecretStr("https://example.com")))
+        channels(settings(slack_webhook=SecretStr("https://example.com")))
     assert [c.name for c in channels(settings())] == ["log"]
 
 
@@ -522,7 +528,7 @@ class Bell:
 
 @pytest.fixture
 def yesterday_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vidagg_dagster.defs.sensors.missing_days", lambda *_: iter(()))
+    monkeypatch.setattr("vidagg_dagster.defs.sensors.alerts.missing_days", lambda *_: iter(()))
 
 
 @pytest.mark.usefixtures("yesterday_is_there")
@@ -531,7 +537,7 @@ def test_the_sensor_tells_each_failure_once_and_tries_until_it_is_taken(
 ) -> None:
     run(instance, raw_events("rejected_share"))  # before it was switched on: history
     with http_receiver(500, 503) as http:
-        bell = Bell(instance, settings(alert_webhook=SecretStr(http.address)))
+        bell = Bell(instance, settings(webhook=SecretStr(http.address)))
         assert bell.tick() == "0 new, 0 delivered, 0 waiting"
         ended = run(instance, raw_events("rejected_share"), day="2026-01-06")
         assert bell.tick() == (
@@ -559,8 +565,8 @@ def test_a_channel_that_hangs_holds_up_no_other(
         bell = Bell(
             instance,
             settings(
-                alert_slack_webhook=SecretStr(slow.address),
-                alert_webhook=SecretStr(quick.address),
+                slack_webhook=SecretStr(slow.address),
+                webhook=SecretStr(quick.address),
             ),
         )
         bell.tick()
@@ -578,7 +584,7 @@ def test_a_channel_that_hangs_holds_up_no_other(
 
 def test_the_sensor_tells_a_missing_day_once(instance: dg.DagsterInstance) -> None:
     with http_receiver() as http:
-        bell = Bell(instance, settings(alert_webhook=SecretStr(http.address)))
+        bell = Bell(instance, settings(webhook=SecretStr(http.address)))
         bell.tick()
         bell.tick()
         [body] = http.taken
@@ -590,7 +596,7 @@ def test_the_sensor_tells_a_missing_day_once(instance: dg.DagsterInstance) -> No
 def test_a_run_that_shows_up_late_among_newer_ones_is_told(instance: dg.DagsterInstance) -> None:
     """Times of runs come from several machines: a run may appear behind one that was seen."""
     with http_receiver() as http:
-        bell = Bell(instance, settings(alert_webhook=SecretStr(http.address)))
+        bell = Bell(instance, settings(webhook=SecretStr(http.address)))
         bell.tick()
         run(instance, raw_events("rejected_share"))
         bell.tick()

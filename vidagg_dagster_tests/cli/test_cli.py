@@ -131,7 +131,7 @@ def test_aggregate_works_where_dagster_is_not_installed(
 ) -> None:
     (tmp_path / "sitecustomize.py").write_text(
         "import sys\n"
-        "for name in ('dagster', 'dagster_webserver', 'pydantic_settings', 'deltalake'):\n"
+        "for name in ('dagster', 'dagster_webserver', 'dotenv', 'deltalake'):\n"
         "    sys.modules[name] = None\n"
     )
     output = tmp_path / "out.jsonl"

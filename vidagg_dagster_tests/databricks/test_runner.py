@@ -25,7 +25,8 @@ from vidagg_dagster.databricks.runner import JOB_PAGE, DatabricksSteps, run_name
 from vidagg_dagster.databricks.wheel import wheel_name
 from vidagg_dagster.defs.assets import build_assets
 from vidagg_dagster.quality.rules import RULES
-from vidagg_dagster.settings.model import Settings
+from vidagg_dagster.settings import Settings
+from vidagg_dagster.settings.databricks import DatabricksSettings
 from vidagg_dagster_tests.support.fake_databricks.runs import Run
 from vidagg_dagster_tests.support.fake_databricks.server import TOKEN, Fault
 from vidagg_dagster_tests.support.fake_databricks.site import (
@@ -90,14 +91,15 @@ class Project:
 
     def run(self, first: date = FIRST_DAY, last: date | None = None) -> dg.ExecuteInProcessResult:
         settings = Settings(
-            _env_file=None,
             target="databricks",
             source="/events",
             start_date=FIRST_DAY,
-            databricks_schema="spark_catalog.video",
-            databricks_volume=self.place.volume,
-            databricks_retries=self.changed.pop("retries", 0),
-            databricks_retry_seconds=0.1,
+            databricks=DatabricksSettings(
+                schema="spark_catalog.video",
+                volume=self.place.volume,
+                retries=self.changed.pop("retries", 0),
+                retry_seconds=0.1,
+            ),
         )
         steps = DatabricksSteps(
             volume=self.place.volume,

@@ -16,6 +16,7 @@ from pyspark.sql import SparkSession
 
 from vidagg_dagster.core.contract import DayResult, StepName, StepResult
 from vidagg_dagster.core.lineage import PLAYER_EVENTS, VIDEO_METADATA
+from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.core.schemas import (
     AGGREGATED_ENGAGEMENT,
     EVENT_DATE,
@@ -28,13 +29,14 @@ from vidagg_dagster.core.schemas import (
     TableSpec,
 )
 from vidagg_dagster.defs.assets import GROUP, OWNERS, build_assets
-from vidagg_dagster.pipeline.run import open_tables
 from vidagg_dagster.quality.rules import RULES
 from vidagg_dagster.runners.local import LocalSteps
 from vidagg_dagster.runners.progress import day_line, summary_line
-from vidagg_dagster.settings.model import PREFIX, Settings
+from vidagg_dagster.settings import Settings
+from vidagg_dagster.settings.variables import PREFIX
 from vidagg_dagster.spark.session import SAIL, SPARK, engine_session
 from vidagg_dagster.tables.interface import Tables
+from vidagg_dagster.tables.open import open_tables
 from vidagg_dagster_tests.support.small_site import (
     FIRST_DAY,
     Site,
@@ -73,7 +75,7 @@ class Project:
             "engine": self.engine,
             **self.changed,
         }
-        return Settings(_env_file=None, **values)
+        return Settings(**values)
 
     @property
     def tables(self) -> Tables:
@@ -365,16 +367,18 @@ def test_estimated_durations_are_said_to_be_estimated(project: Project) -> None:
 
 
 def test_the_rules_of_the_settings_reach_the_engine(project: Project) -> None:
-    project.changed["backward_skip_ms"] = 20_000
+    project.changed["parameters"] = EngagementParameters(backward_skip_ms=20_000)
     assert project.run(day(0)).success
     row = next(row for row in project.rows(USER_VIDEO_ENGAGEMENT) if row["userId"] == "peter")
     assert row["totalBackwardSkips"] == 0
 
 
 def test_the_lines_of_a_step_are_for_people() -> None:
-    done = DayResult(day=day(7), rows=41_210, seconds=2.06)
-    assert day_line(StepName.RAW_EVENTS, 8, 30, done) == " 8/30 2026-01-12 41 210 events 2.1 s"
-    result = StepResult(step=StepName.SESSIONS, rows=494_520, days=(done,), seconds=25.04)
+    done = DayResult(day=day(7), rows=41_210, unit="events", seconds=2.06)
+    assert day_line(8, 30, done) == " 8/30 2026-01-12 41 210 events 2.1 s"
+    result = StepResult(
+        step=StepName.SESSIONS, rows=494_520, unit="sessions", days=(done,), seconds=25.04
+    )
     assert summary_line(result) == "sessions: 494 520 sessions in 25.0 s"
 
 

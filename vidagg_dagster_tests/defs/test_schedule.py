@@ -10,10 +10,14 @@ import dagster as dg
 import pytest
 from dagster._utils.schedules import schedule_execution_time_iterator
 
-from vidagg_dagster.defs.assets import FOLLOW_UP, build_assets
-from vidagg_dagster.defs.jobs import daily_engagement, daily_schedule
-from vidagg_dagster.defs.sensors import alerts, late_events, late_runs, stretches
-from vidagg_dagster.settings.model import Settings
+from vidagg_dagster.defs.assets import build_assets
+from vidagg_dagster.defs.jobs import daily_engagement
+from vidagg_dagster.defs.metadata import FOLLOW_UP
+from vidagg_dagster.defs.schedules import daily_schedule
+from vidagg_dagster.defs.sensors.alerts import alerts
+from vidagg_dagster.defs.sensors.late_events import late_events, late_runs, stretches
+from vidagg_dagster.settings import Settings
+from vidagg_dagster.settings.operations import OperationsSettings
 
 pytestmark = pytest.mark.runs
 
@@ -21,7 +25,7 @@ ZONE = "Europe/Berlin"
 
 
 def settings(**values: Any) -> Settings:
-    return Settings(_env_file=None, start_date=date(2025, 1, 1), timezone=ZONE, **values)
+    return Settings(start_date=date(2025, 1, 1), timezone=ZONE, **values)
 
 
 def project(**values: Any) -> dg.Definitions:
@@ -37,7 +41,7 @@ def project(**values: Any) -> dg.Definitions:
 
 def runs(first: datetime, days: int, hour: int) -> list[tuple[datetime, str]]:
     """When the schedule ticks from `first` on, and which partition each tick asks for."""
-    definitions = project(schedule_hour=hour)
+    definitions = project(operations=OperationsSettings(schedule_hour=hour))
     schedule = definitions.get_schedule_def("daily_engagement_schedule")
     ticks = itertools.takewhile(
         lambda tick: tick < first + timedelta(days=days),

@@ -23,9 +23,11 @@ from vidagg_dagster.core.contract import StepName, TableStore
 from vidagg_dagster.core.schemas import TABLES
 from vidagg_dagster.defs.assets import build_assets
 from vidagg_dagster.defs.targets import steps
-from vidagg_dagster.pipeline.run import open_tables, run_step
-from vidagg_dagster.settings.model import Settings
+from vidagg_dagster.pipeline.run import run_step
+from vidagg_dagster.settings import Settings
+from vidagg_dagster.settings.databricks import DatabricksSettings
 from vidagg_dagster.spark.session import SAIL, engine_session, using
+from vidagg_dagster.tables.open import open_tables
 from vidagg_dagster_tests.conftest import ConnectServer, delta_conf, require
 from vidagg_dagster_tests.support.arrow import rows_of
 from vidagg_dagster_tests.support.dagster_ui import Ui, free_port, serving
@@ -85,16 +87,13 @@ def local_rows(site: Site, days: Sequence[date], look_back: Sequence[date]) -> R
 
 def settings_for(place: Databricks, site: Site, schema: str, **more: Any) -> Settings:
     return Settings(
-        _env_file=None,
         target="databricks",
         source=str(site.events),
         video_metadata=str(site.videos),
         start_date=FIRST_DAY,
-        databricks_schema=schema,
-        databricks_volume=place.volume,
-        databricks_poll_seconds=0.5,
-        databricks_retries=0,
-        **more,
+        databricks=DatabricksSettings(
+            schema=schema, volume=place.volume, poll_seconds=0.5, retries=0, **more
+        ),
     )
 
 
@@ -141,8 +140,8 @@ def test_a_range_on_a_job_cluster_gives_the_rows_of_a_local_run(
             place,
             site,
             "spark_catalog.default",
-            databricks_compute="job_cluster",
-            databricks_job_cluster={"node_type_id": "i3.xlarge"},
+            compute="job_cluster",
+            job_cluster={"node_type_id": "i3.xlarge"},
         )
         result = dg.materialize(
             build_assets(settings),

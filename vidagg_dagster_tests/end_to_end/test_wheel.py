@@ -101,7 +101,7 @@ def _clean_environment() -> dict[str, str]:
 
 
 SPARK_35 = ("pyspark[connect]==3.5.*", "pandas<3", "pyarrow>=17,<22")
-TEST_PACKAGES = ("pytest", "hypothesis", "deltalake", "duckdb", "polars", "pydantic-settings")
+TEST_PACKAGES = ("pytest", "hypothesis", "deltalake", "duckdb", "polars", "python-dotenv")
 
 
 @pytest.mark.slow

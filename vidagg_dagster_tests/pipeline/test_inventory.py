@@ -30,8 +30,9 @@ from vidagg_dagster.pipeline.inventory import (
     take_inventory,
     updated,
 )
-from vidagg_dagster.pipeline.run import open_tables, run_step
+from vidagg_dagster.pipeline.run import run_step
 from vidagg_dagster.sources.read import list_source
+from vidagg_dagster.tables.open import open_tables
 from vidagg_dagster_tests.support.arrow import rows_of
 from vidagg_dagster_tests.support.small_site import (
     FIRST_DAY,

@@ -12,9 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 
+from vidagg_dagster.core.contract import LifetimeUpdate
 from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.core.schemas import AGGREGATED_ENGAGEMENT, USER_VIDEO_ENGAGEMENT
-from vidagg_dagster.metrics.lifetime import LifetimeUpdate, merge_days, update_lifetime
+from vidagg_dagster.metrics.composition import EngagementChain
+from vidagg_dagster.metrics.lifetime import merge_days
+from vidagg_dagster.pipeline.lifetime import update_lifetime
 from vidagg_dagster.tables.delta_folder import LocalTables
 from vidagg_dagster_tests.support.engine_frames import RUN_TIME, Computed, keyed, rows_of
 from vidagg_dagster_tests.support.reference import (
@@ -55,9 +58,8 @@ class Pipeline:
     def update(
         self, parameters: EngagementParameters = RULES, *, estimate: bool = False
     ) -> LifetimeUpdate:
-        return update_lifetime(
-            self.tables, parameters=parameters, run_time=RUN_TIME, estimate=estimate
-        )
+        chain = EngagementChain(parameters, "UTC", RUN_TIME, estimate_missing_durations=estimate)
+        return update_lifetime(self.tables, chain)
 
     def lifetime(self) -> dict[Any, Any]:
         return keyed(rows_of(self.tables.read(AGGREGATED_ENGAGEMENT)), KEY)

@@ -13,8 +13,9 @@ from pyspark.sql import SparkSession
 from vidagg_dagster.core.contract import DayResult, StepName, StepResult, TableStore
 from vidagg_dagster.core.errors import StepError
 from vidagg_dagster.core.schemas import TABLES
-from vidagg_dagster.pipeline.run import open_tables, run_step
+from vidagg_dagster.pipeline.run import run_step
 from vidagg_dagster.spark.session import SAIL, engine_session, using
+from vidagg_dagster.tables.open import open_tables
 from vidagg_dagster_tests.support.arrow import rows_of
 from vidagg_dagster_tests.support.small_site import Site, anna, day, peter, write_site
 

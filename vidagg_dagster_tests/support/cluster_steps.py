@@ -14,7 +14,8 @@ from pyspark.sql import SparkSession
 
 from vidagg_dagster.core.contract import StepName, TableStore
 from vidagg_dagster.core.schemas import TABLES
-from vidagg_dagster.pipeline.run import open_tables, run_step
+from vidagg_dagster.pipeline.run import run_step
+from vidagg_dagster.tables.open import open_tables
 from vidagg_dagster_tests.support.arrow import rows_of
 from vidagg_dagster_tests.support.small_site import FIRST_DAY, Site, day
 

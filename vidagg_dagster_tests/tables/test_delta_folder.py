@@ -20,7 +20,8 @@ from pyspark.sql import SparkSession
 from vidagg_dagster.core.errors import TableError
 from vidagg_dagster.core.schemas import EVENT_DATE, INGESTION_COUNTS, SESSIONS, TABLES, TableSpec
 from vidagg_dagster.spark.session import SAIL, SPARK, engine_session, using
-from vidagg_dagster.tables.delta_folder import LocalTables, day_counts
+from vidagg_dagster.tables.delta_folder import LocalTables
+from vidagg_dagster.tables.delta_log import day_counts
 from vidagg_dagster.tables.interface import Replaced
 from vidagg_dagster_tests.conftest import require
 from vidagg_dagster_tests.tables.test_tables import awkward_rows, content

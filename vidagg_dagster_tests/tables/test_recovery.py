@@ -30,10 +30,11 @@ from vidagg_dagster.core.schemas import (
     WATCH_INTERVALS,
     TableSpec,
 )
-from vidagg_dagster.pipeline.run import open_tables, run_step
+from vidagg_dagster.pipeline.run import run_step
 from vidagg_dagster.spark.session import SAIL, engine_session
-from vidagg_dagster.tables.delta_folder import live_files
+from vidagg_dagster.tables.delta_log import live_files
 from vidagg_dagster.tables.maintenance import maintain
+from vidagg_dagster.tables.open import open_tables
 from vidagg_dagster_tests.conftest import require
 from vidagg_dagster_tests.support.arrow import rows_of
 from vidagg_dagster_tests.support.killed_step import POINTS
@@ -320,3 +321,14 @@ def test_maintain_compacts_a_day_of_many_small_files_and_changes_no_row(
     assert tables.days_replaced_since(RAW_EVENTS, version).days == frozenset()
     again = {result.table: result for result in maintain(site.tables, retention_hours=0)}
     assert again["raw_events"].compacted == {}
+
+
+def test_the_command_line_knows_the_retention_without_an_engine() -> None:
+    """`vidagg --help` shows it, and must not wait for Spark or need deltalake."""
+    code = (
+        "import sys, vidagg_dagster.tables.maintenance as m\n"
+        "assert m.SAFE_RETENTION_HOURS == 168\n"
+        "assert not {'pyspark', 'deltalake', 'pyarrow'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -3,21 +3,16 @@
 The tables are computed by the real steps, broken through the real `Tables`, and evaluated again.
 """
 
-import shutil
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from datetime import date, datetime
-from pathlib import Path
 
 import pytest
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from vidagg_dagster.core.contract import RuleOutcome, StepName
-from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.core.schemas import (
     AGGREGATED_ENGAGEMENT,
-    INGESTION_COUNTS,
     QUALITY_REPORT,
     RAW_EVENTS,
     REJECTED_EVENTS,
@@ -27,112 +22,22 @@ from vidagg_dagster.core.schemas import (
     WATCH_INTERVALS,
     TableSpec,
 )
-from vidagg_dagster.metrics.lifetime import LifetimeUpdate
-from vidagg_dagster.pipeline.run import open_tables, run_step
-from vidagg_dagster.quality.evaluate import CheckContext, evaluate
-from vidagg_dagster.quality.report import MEASURES, measure_days
+from vidagg_dagster.pipeline.run import run_step
 from vidagg_dagster.quality.rules import RULES
-from vidagg_dagster.sources.videos import read_videos
 from vidagg_dagster.spark.session import SAIL, engine_session, use, using
 from vidagg_dagster.tables.delta_folder import LocalTables
-from vidagg_dagster.tables.interface import Tables
-from vidagg_dagster_tests.conftest import require
+from vidagg_dagster.tables.open import open_tables
 from vidagg_dagster_tests.support import small_site
-from vidagg_dagster_tests.support.small_site import Site, day, write_site
-
-DAYS = [day(number) for number in range(4)]
-BROKEN = DAYS[3]
-"""The day that the tests break; the three before give its volume a median."""
-
-
-@pytest.fixture(scope="module")
-def computed(tmp_path_factory: pytest.TempPathFactory) -> Site:
-    """All steps over four days, on Sail."""
-    require(SAIL)
-    spark = engine_session(SAIL)
-    use(SAIL)
-    site = write_site(tmp_path_factory.mktemp("site"), len(DAYS))
-    for step in StepName:
-        run_step(spark, site.request(step, DAYS))
-    return site
-
-
-@dataclass
-class Lab:
-    """A copy of the computed tables that a test may break."""
-
-    spark: SparkSession
-    site: Site
-    tables: Tables
-
-    def change(
-        self, table: TableSpec, columns: dict[str, Column], *, where: Column | None = None
-    ) -> None:
-        """Other values in some rows of the broken day, or of the lifetime table."""
-        rows = self._rows(table)
-        chosen = F.lit(True) if where is None else where
-        changed = rows.select(
-            *[
-                F.when(chosen, columns[c.name]).otherwise(F.col(c.name)).cast(c.type).alias(c.name)
-                if c.name in columns
-                else F.col(c.name)
-                for c in table.columns
-            ]
-        )
-        self._write(table, changed)
-
-    def repeat(self, table: TableSpec) -> None:
-        """Every row of the broken day twice."""
-        rows = self._rows(table)
-        self._write(table, rows.unionByName(rows))
-
-    def keep(self, table: TableSpec, where: Column) -> None:
-        """Drop all other rows of the broken day."""
-        self._write(table, self._rows(table).where(where))
-
-    def evaluate(
-        self,
-        table: TableSpec,
-        *,
-        days: Sequence[date] = (BROKEN,),
-        touched: tuple[date, ...] = (),
-        frame: DataFrame | None = None,
-    ) -> dict[tuple[str, date | None], RuleOutcome]:
-        update = LifetimeUpdate(changed=0, deleted=0, days=touched) if touched else None
-        facts = CheckContext(
-            tables=self.tables,
-            days=tuple(days) if table.partitioned else (),
-            rules=EngagementParameters(),
-            update=update,
-        )
-        if frame is None and table is WATCH_INTERVALS:
-            videos = read_videos(self.spark, str(self.site.videos))
-            frame = self.tables.read(table, days).join(videos, "videoId", "left")
-        outcomes = evaluate(facts, table, RULES[table.name], frame).outcomes
-        return {(outcome.rule, outcome.day): outcome for outcome in outcomes}
-
-    def failed(self, table: TableSpec, **more: object) -> set[str]:
-        """Names of the rules that do not hold."""
-        outcomes = self.evaluate(table, **more)  # type: ignore[arg-type]
-        return {rule for (rule, _), outcome in outcomes.items() if not outcome.passed}
-
-    def _rows(self, table: TableSpec) -> DataFrame:
-        return self.tables.read(table, [BROKEN] if table.partitioned else None)
-
-    def _write(self, table: TableSpec, rows: DataFrame) -> None:
-        if table.partitioned:
-            self.tables.replace_days(table, rows, [BROKEN])
-        else:
-            self.tables.upsert(table, rows, None, self.tables.note(table))
-
-
-@pytest.fixture
-def lab(computed: Site, tmp_path: Path, sail: SparkSession) -> Iterator[Lab]:
-    shutil.copytree(computed.folder, tmp_path / "site")
-    site = Site(tmp_path / "site")
-    request = site.request(StepName.RAW_EVENTS, DAYS)
-    return Lab(sail, site, open_tables(sail, request.store))
-
+from vidagg_dagster_tests.support.quality_lab import (
+    BROKEN,
+    DAYS,
+    Lab,
+    counted,
+    measured,
+    peters,
+    when_peter,
+)
+from vidagg_dagster_tests.support.small_site import Site, day
 
 ALL_RULES = [(TABLES[table], rule.name) for table, rules in RULES.items() for rule in rules]
 
@@ -157,13 +62,6 @@ def computed_outcomes(computed: Site) -> dict[str, dict[tuple[str, date | None],
     return {name: lab.evaluate(TABLES[name], days=DAYS, touched=tuple(DAYS)) for name in RULES}
 
 
-PETER = "peter"
-
-
-def when_peter() -> Column:
-    return F.col("userId") == PETER
-
-
 def nan() -> Column:
     return F.lit(float("nan"))
 
@@ -177,31 +75,6 @@ def spans(*pairs: tuple[int, int]) -> Column:
             )
             for start, end in pairs
         ]
-    )
-
-
-def counted(**values: int) -> Callable[[Lab], None]:
-    """Other numbers among the ingestion counts."""
-
-    def apply(lab: Lab) -> None:
-        value = F.col("value")
-        for name, number in values.items():
-            value = F.when(F.col("measure") == name, F.lit(number)).otherwise(value)
-        lab.change(INGESTION_COUNTS, {"value": value})
-
-    return apply
-
-
-def peters(table: TableSpec, **columns: Callable[[], Column]) -> Callable[[Lab], None]:
-    """Other values in peter's rows."""
-    return lambda lab: lab.change(
-        table, {name: value() for name, value in columns.items()}, where=when_peter()
-    )
-
-
-def measured(name: str, value: float) -> Callable[[Lab], None]:
-    return lambda lab: lab.change(
-        QUALITY_REPORT, {"value": F.lit(value)}, where=F.col("measure") == name
     )
 
 
@@ -445,60 +318,6 @@ def test_a_declared_playback_rate_widens_the_clock_of_its_session(lab: Lab) -> N
     assert "watch_within_clock" in lab.failed(WATCH_INTERVALS)
     lab.change(RAW_EVENTS, {"playbackRate": F.lit(4.0)}, where=trailer)
     assert "watch_within_clock" not in lab.failed(WATCH_INTERVALS)
-
-
-def test_the_report_states_what_happened_on_a_day(computed: Site, sail: SparkSession) -> None:
-    tables = open_tables(sail, computed.request(StepName.QUALITY_REPORT, DAYS).store)
-    rows = tables.read(QUALITY_REPORT, [day(0)]).collect()
-    report = {row["measure"]: (row["value"], row["unit"]) for row in rows}
-    assert set(report) == {measure.name for measure in MEASURES}
-    assert {name: value for name, (value, _) in report.items() if value} == {
-        "input": 13.0,
-        "accepted": 13.0,
-        "sessions": 2.0,
-        "rows": 3.0,
-        "users": 2.0,
-        "videos": 2.0,
-        "watch_seconds": 210.0,
-        "unique_seconds": 200.0,
-        "clock_seconds": 180.0,
-        "estimated_tail_seconds": 90.0,
-        "evidence_share:observed": 180 / 210,
-        "evidence_share:heartbeat": 20 / 210,
-        "evidence_share:clipped": 10 / 210,
-        "completions": 1.0,
-        "forward_skips": 1.0,
-        "backward_skips": 1.0,
-        "flag:seek_repaired": 1.0,
-        "flag:open_ended": 1.0,
-        "tier:High": 1.0,
-        "tier:Low": 1.0,
-        "tier:Minimal": 1.0,
-    }
-    assert report["watch_seconds"][1] == "seconds"
-
-
-def test_a_day_without_rows_has_a_report_of_zeros(lab: Lab) -> None:
-    measured_day = measure_days(lab.tables, [day(40)])[day(40)]
-    assert measured_day == {measure.name: 0.0 for measure in MEASURES}
-
-
-def test_pairs_whose_positions_are_all_beyond_the_video_are_counted(lab: Lab) -> None:
-    beyond = F.transform(
-        "visits",
-        lambda visit: (
-            visit.withField("exceedingCount", visit["eventCount"])
-            .withField("eventCount", F.lit(0).cast("bigint"))
-            .withField("openEndedCount", F.lit(0).cast("bigint"))
-        ),
-    )
-    lab.change(SESSIONS, {"visits": beyond}, where=when_peter())
-    assert measure_days(lab.tables, [BROKEN])[BROKEN]["pairs_without_valid_position"] == 1
-
-
-def test_a_negative_watch_time_is_measured(lab: Lab) -> None:
-    peters(USER_VIDEO_ENGAGEMENT, totalWatchTime=lambda: F.lit(-1.0))(lab)
-    assert measure_days(lab.tables, [BROKEN])[BROKEN]["negative_watch_time"] == 1
 
 
 class _KilledError(Exception):

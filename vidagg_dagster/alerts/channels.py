@@ -1,6 +1,6 @@
 """Where alerts go: log, Slack, Microsoft Teams, e-mail, any webhook.
 
-What a channel raises never carries its address: the addresses of webhooks are secrets, and error
+No error of a channel contains its address: the addresses of webhooks are secrets, and the error
 texts of HTTP clients repeat them.
 """
 
@@ -21,29 +21,29 @@ from vidagg_dagster.settings.model import Settings
 log = logging.getLogger(__name__)
 
 TIMEOUT_S: Final = 10
-"""For one attempt; a channel that hangs must not hold up the others."""
+"""Of one attempt: a channel that hangs must not hold up the others."""
 
 
 class Channel(Protocol):
-    """One way to people."""
+    """One way to reach people."""
 
     @property
     def name(self) -> str:
-        """As the command line calls it."""
+        """The channel's name on the command line and in the outbox."""
         ...
 
     def send(self, alert: Alert) -> None:
-        """Deliver; returns only if it was taken.
+        """Deliver an alert; returns only if the channel has accepted it.
 
         Raises:
-            DeliveryError: It was not.
+            DeliveryError: The channel has not.
         """
         ...
 
 
 @dataclass(frozen=True)
 class LogChannel:
-    """Python's logging, and so the log of the daemon or of whatever collects it."""
+    """Python's logging, which the log of Dagster's daemon shows."""
 
     name: str = "log"
 
@@ -64,7 +64,7 @@ class SlackChannel:
         """Post the message as text."""
         from slack_sdk.webhook import WebhookClient
 
-        # Its own second try would double the time that a hanging channel takes.
+        # A retry of the client would double the time that a hanging channel takes.
         client = WebhookClient(self.url, timeout=TIMEOUT_S, retry_handlers=[])
         try:
             response = client.send(text=_slack_text(alert), unfurl_links=False)
@@ -76,7 +76,7 @@ class SlackChannel:
 
 @dataclass(frozen=True, repr=False)
 class TeamsChannel:
-    """A webhook of Microsoft Teams, as Workflows make them."""
+    """A webhook of Microsoft Teams, created by a workflow."""
 
     url: str
     name: str = "teams"
@@ -101,13 +101,13 @@ class TeamsChannel:
 
 @dataclass(frozen=True, repr=False)
 class WebhookChannel:
-    """Any address that takes a JSON object by POST."""
+    """Any address that accepts a JSON object by POST."""
 
     url: str
     name: str = "webhook"
 
     def send(self, alert: Alert) -> None:
-        """Post `Alert.payload`; any 2xx is a yes."""
+        """Post `Alert.payload`; any 2xx counts as accepted."""
         import requests
 
         try:
@@ -134,9 +134,9 @@ class EmailChannel:
     name: str = "email"
 
     def send(self, alert: Alert) -> None:
-        """One message to all receivers."""
+        """Send one message to all receivers."""
         message = EmailMessage()
-        # A header holds one line.
+        # A header must be one line.
         message["Subject"] = " ".join(f"vidagg: {alert.lines()[0]}".split())
         message["From"] = self.sender
         message["To"] = ", ".join(self.receivers)
@@ -170,7 +170,7 @@ class EmailChannel:
 
 
 def channels(settings: Settings) -> tuple[Channel, ...]:
-    """The log, and every channel that the settings name.
+    """The log, and every channel that is configured.
 
     Raises:
         SettingsError: A channel needs a package that is not installed.
@@ -210,11 +210,11 @@ def _require(package: str, setting: str) -> None:
 
 
 def _kind(error: BaseException) -> str:
-    """What went wrong, by its class alone."""
-    reason = getattr(error, "reason", None)  # urllib wraps what the socket said
+    """The class of an error, which is all that may be shown of it."""
+    reason = getattr(error, "reason", None)  # urllib wraps the error of the socket
     return type(reason if isinstance(reason, BaseException) else error).__name__
 
 
 def _slack_text(alert: Alert) -> str:
-    # Slack's only special characters; an asset's or check's name may hold none, an error may.
+    # Slack's only special characters. Error texts may contain them.
     return alert.text().replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

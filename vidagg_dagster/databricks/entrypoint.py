@@ -1,6 +1,6 @@
-"""`vidagg-step`: one step as a task of a cluster, started by Dagster through Pipes.
+"""`vidagg-step`: one step as a task on Databricks, started by Dagster through Pipes.
 
-Needs neither Dagster nor credentials: request and result pass as files of a Unity Catalog volume.
+It needs neither Dagster nor credentials: request and result are files of a Unity Catalog volume.
 """
 
 import logging
@@ -20,14 +20,17 @@ from vidagg_dagster.core.errors import NotStartedByDagsterError
 from vidagg_dagster.runners.progress import day_line, summary_line
 
 MESSAGE_S = 5.0
-"""Wait between two files of messages while the step runs."""
+"""Seconds between two files of messages while the step runs."""
 
 
 def main() -> None:
     """Run the requested step and report its result.
 
-    An exception ends the task as failed; Dagster shows its text. A violated rule is part of the
-    result and no exception.
+    An exception fails the task, and Dagster shows its text. A violated rule is no exception: it is
+    part of the result.
+
+    Raises:
+        NotStartedByDagsterError: The arguments that Dagster passes are missing.
     """
     arguments = PipesCliArgsParamsLoader()  # type: ignore[no-untyped-call]
     if not arguments.is_dagster_pipes_process():
@@ -43,7 +46,7 @@ def main() -> None:
         ) as pipes,
         _log_to_dagster(pipes),
     ):
-        # Spark takes its time to import, and Dagster should see the task open before.
+        # Importing Spark takes seconds, and Dagster should see before that the task has started.
         from vidagg_dagster.pipeline.run import run_step
         from vidagg_dagster.spark.session import cluster_session
 

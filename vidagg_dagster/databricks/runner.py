@@ -37,7 +37,7 @@ MAX_TRACE_CHARACTERS: Final = 4000
 class DatabricksSteps(dg.ConfigurableResource):  # type: ignore[type-arg]
     """Runs each step as a Databricks job and waits for it.
 
-    Credentials come from where the Databricks SDK looks for them. It looks when a step runs.
+    The Databricks SDK looks for credentials when a step runs, in the environment and its own files.
     """
 
     volume: str = Field(description="Unity Catalog volume, or a folder in one.")
@@ -94,7 +94,7 @@ class DatabricksSteps(dg.ConfigurableResource):  # type: ignore[type-arg]
         try:
             return StepWorkspace(announce, timedelta(seconds=self.patience_seconds))
         except CredentialsError as error:
-            raise dg.Failure(str(error), allow_retries=False) from error
+            raise dg.Failure(str(error), allow_retries=error.retryable) from error
 
     def _require_wheel(self, workspace: StepWorkspace) -> None:
         path = wheel_path(self.volume)

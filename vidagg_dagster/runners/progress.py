@@ -1,4 +1,4 @@
-"""What a step does, as lines for people."""
+"""The progress of a step as lines for people."""
 
 from vidagg_dagster.core.contract import DayResult, StepResult
 from vidagg_dagster.core.text import spaced

@@ -112,11 +112,11 @@ def stray_days_error(
 
 
 def lost_days_error(table: TableSpec, days: Sequence[date], version: int) -> TableConflictError:
-    """The error for a write of days that another one replaced meanwhile, by `version`."""
+    """The error for a write of days that other writers replaced meanwhile, up to `version`."""
     return TableConflictError(
-        f"{table.name}: another writer replaced {days_text(days)} while this write was under way "
-        f"(version {version}). Nothing was written. Let one run at a time write a day, then run it "
-        "again."
+        f"{table.name}: other writers replaced {days_text(days)} while this write was under way, "
+        f"last in version {version}. Nothing was written. Let one run at a time write a day, then "
+        "run it again."
     )
 
 

@@ -11,11 +11,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from email.message import EmailMessage
 from importlib.util import find_spec
-from typing import Final, Literal, Protocol
+from typing import Final, Protocol
 
 from vidagg_dagster.alerts.message import Alert
 from vidagg_dagster.core.contract import Severity
 from vidagg_dagster.settings import Settings, SettingsError
+from vidagg_dagster.settings.alerts import SmtpSecurity
 
 log = logging.getLogger(__name__)
 
@@ -129,7 +130,7 @@ class EmailChannel:
 
     host: str
     port: int
-    security: Literal["starttls", "tls", "none"]
+    security: SmtpSecurity
     sender: str
     receivers: tuple[str, ...]
     user: str | None = None

@@ -1,4 +1,4 @@
-"""How a command ends that does not succeed: its exit code, and the error that leads to it."""
+"""The exit codes of commands that do not succeed, and the errors that lead to them."""
 
 from typing import Final
 

@@ -11,12 +11,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from email.message import EmailMessage
 from importlib.util import find_spec
-from typing import Final, Literal, Protocol
+from typing import Final, Protocol
 
 from vidagg_dagster.alerts.message import Alert
 from vidagg_dagster.core.contract import Severity
 from vidagg_dagster.core.errors import DeliveryError, SettingsError
-from vidagg_dagster.settings.model import Settings
+from vidagg_dagster.settings import Settings
+from vidagg_dagster.settings.alerts import SmtpSecurity
 
 log = logging.getLogger(__name__)
 
@@ -126,7 +127,7 @@ class EmailChannel:
 
     host: str
     port: int
-    security: Literal["starttls", "tls", "none"]
+    security: SmtpSecurity
     sender: str
     receivers: tuple[str, ...]
     user: str | None = None

@@ -16,7 +16,7 @@ from vidagg_dagster.core.errors import BadInputError
 from vidagg_dagster.core.parameters import EngagementParameters
 
 FORMATS: Final = tuple(form for form in get_args(SourceFormat) if form != "table")
-"""What EVENTS can be: without a catalog there are no tables."""
+"""The formats of EVENTS: files only, because there is no catalog of tables."""
 
 
 def add_aggregate(commands: Any) -> None:

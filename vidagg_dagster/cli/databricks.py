@@ -55,7 +55,7 @@ def _deploy(options: argparse.Namespace) -> int:
     settings = load_settings()
     if settings.target != "databricks":
         raise SettingsError("VIDAGG_TARGET is not databricks. Set it, here or in .env.")
-    # Says which package is lacking, before one of it is imported.
+    # Names a missing package before anything imports it.
     steps = databricks_steps(settings)
 
     from databricks.sdk import WorkspaceClient
@@ -83,11 +83,11 @@ def remove_leftovers(settings: "Settings", retention_hours: int, *, dry_run: boo
     Raises:
         SettingsError: The parts for Databricks are not installed.
         CredentialsError: There are no credentials, or they do not work.
-        CommandFailedError: Databricks refused something.
+        CommandFailedError: A request to Databricks failed.
     """
     from vidagg_dagster.defs.targets import databricks_steps
 
-    # Says which package is lacking, before one of it is imported.
+    # Names a missing package before anything imports it.
     databricks_steps(settings)
 
     from databricks.sdk import WorkspaceClient

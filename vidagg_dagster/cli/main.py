@@ -18,7 +18,7 @@ COMMANDS = (
     alert.add_alert,
     databricks.add_databricks,
 )
-"""What adds a command, in the order of the help. Each command sets `run` and `command`."""
+"""Functions that add a command, in the order of the help. Each sets `run` and `command`."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,14 +36,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _says_all(error: Exception) -> bool:
-    """Whether a person needs no more than the message: so it is of the errors of this package."""
+    """Whether the message is enough for a person, as it is with the errors of this package."""
     return type(error).__module__.startswith("vidagg_dagster.")
 
 
 def _message(error: Exception) -> str:
     from vidagg_dagster.core.errors import SettingsError
 
-    # A line for each setting that is wrong; other messages may quote an engine's many lines.
+    # Has a line for each wrong setting. Other messages may quote many lines of an engine.
     return str(error) if isinstance(error, SettingsError) else _one_line(str(error))
 
 

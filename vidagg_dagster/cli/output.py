@@ -66,7 +66,7 @@ def _replacing(path: Path) -> Iterator[Path]:
 
 
 def _intervals_as_pairs(rows: pa.Table) -> pa.Table:
-    """`watchedIntervals` as [[start, end], ...] instead of structs, which few readers take to."""
+    """`watchedIntervals` as [[start, end], ...] instead of structs, which few readers handle."""
     index = rows.schema.get_field_index(INTERVALS)
     if index < 0:
         return rows

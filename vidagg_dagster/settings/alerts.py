@@ -10,6 +10,9 @@ from pydantic_core import PydanticCustomError
 from vidagg_dagster.core.validation import contradiction, raise_together
 from vidagg_dagster.settings.fields import SettingsGroup, allowed, require_web_address
 
+SmtpSecurity = Literal["starttls", "tls", "none"]
+"""How a connection to an SMTP server is protected."""
+
 _EMAIL_ADDRESS: Final = re.compile(r"[^@\s,<>]+@[^@\s,<>]+")
 
 
@@ -48,7 +51,7 @@ class AlertSettings(SettingsGroup):
         json_schema_extra=allowed("the name of a machine"),
     )
     smtp_port: int = Field(default=587, ge=1, le=65535, description="Its port.")
-    smtp_security: Literal["starttls", "tls", "none"] = Field(
+    smtp_security: SmtpSecurity = Field(
         default="starttls",
         description="How the connection to it is protected. A password is not sent over none.",
     )

@@ -1,4 +1,4 @@
-"""The settings that only count with `VIDAGG_TARGET=databricks`."""
+"""The settings that apply only with `VIDAGG_TARGET=databricks`."""
 
 from collections.abc import Iterator
 from typing import Any, Final, Literal

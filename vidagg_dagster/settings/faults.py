@@ -1,4 +1,4 @@
-"""What is said about settings that are unknown or impossible, and what each may be set to."""
+"""The messages about unknown and impossible settings, and what each setting may be set to."""
 
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
@@ -31,10 +31,10 @@ class Fault:
 
 
 def unknown(given: Mapping[str, str], variables: Mapping[str, Variable]) -> Iterator[Fault]:
-    """Variables that are set and are no settings."""
+    """Faults of variables that are set and set nothing."""
     for name in sorted(set(given) - set(variables)):
         meant = _closest(name, variables)
-        # Who mistypes the name of a secret has set a secret nevertheless.
+        # A secret stays one under a mistyped name.
         secret = meant is not None and _is_secret(variables[meant])
         value = "(not shown)" if secret else repr(given[name])
         hint = did_you_mean(name, variables) or "; see docs/settings.md"
@@ -44,7 +44,7 @@ def unknown(given: Mapping[str, str], variables: Mapping[str, Variable]) -> Iter
 def impossible(
     error: ValidationError, given: Mapping[str, str], variables: Mapping[str, Variable]
 ) -> Iterator[Fault]:
-    """What the validation of the settings found, in terms of their variables."""
+    """Faults that the validation of the settings found, with the variables to change."""
     by_path = {variable.path: variable for variable in variables.values()}
     for details in error.errors():
         concerned = tuple(by_path[path] for path in _paths(details, by_path))

@@ -1,4 +1,4 @@
-"""What the groups of settings have in common."""
+"""What the groups of settings share."""
 
 import json
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class SettingsGroup(BaseModel):
 
 @dataclass(frozen=True)
 class VariablePrefix:
-    """Marks a group whose variables carry its name: `VIDAGG_ALERT_...`."""
+    """Marks a group whose variables have a prefix of their own, such as `ALERT_`."""
 
     text: str
 

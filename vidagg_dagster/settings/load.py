@@ -1,4 +1,4 @@
-"""Reads the settings from where they are set."""
+"""Reads and validates the settings."""
 
 from collections.abc import Mapping
 
@@ -20,23 +20,18 @@ def load_settings() -> Settings:
     variables = variables_of(Settings)
     # An empty value means the default.
     known = {name: value for name, value in given.items() if value and name in variables}
-    faults = list(unknown(given, variables))
-    try:
-        settings = Settings.model_validate(nested(known, variables))
-    except ValidationError:
-        faults += _all_impossible(known, variables)
-    else:
-        if not faults:
-            return settings
-    head = "1 setting is wrong:" if len(faults) == 1 else f"{len(faults)} settings are wrong:"
-    raise SettingsError("\n".join([head, *(f"  {fault.text}" for fault in faults)]))
+    faults = [*unknown(given, variables), *_all_impossible(known, variables)]
+    if faults:
+        head = "1 setting is wrong:" if len(faults) == 1 else f"{len(faults)} settings are wrong:"
+        raise SettingsError("\n".join([head, *(f"  {fault.text}" for fault in faults)]))
+    return Settings.model_validate(nested(known, variables))
 
 
 def _all_impossible(given: Mapping[str, str], variables: Mapping[str, Variable]) -> list[Fault]:
-    """Every fault of the values, also those that another one hides.
+    """Every fault of the values, those included that another fault hides.
 
-    pydantic looks at several fields together only when each of them is valid. So the values are
-    validated again without the faulty ones, until none of them is faulty.
+    pydantic compares several fields only when each of them is valid. So the values are validated
+    again without the faulty ones, until none is faulty.
     """
     faults: list[Fault] = []
     rest = dict(given)
@@ -44,7 +39,7 @@ def _all_impossible(given: Mapping[str, str], variables: Mapping[str, Variable])
         found = _impossible(rest, variables)
         for fault in found:
             left_out = any(name in given and name not in rest for name in fault.variables)
-            # That a value is lacking which was left out is no fault of its own.
+            # What a value that was left out seems to lack or contradict is no fault of its own.
             if not left_out and fault not in faults:
                 faults.append(fault)
         faulty = {name for fault in found for name in fault.variables if name in rest}

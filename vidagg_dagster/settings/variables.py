@@ -1,7 +1,7 @@
 """Which variable sets which field, and what the variables are set to.
 
-A field `xyz` is the variable `VIDAGG_XYZ`. The fields of a group come without the group's name, or
-with the prefix that the group is marked with.
+The field `xyz` is set by `VIDAGG_XYZ`. So is the field `xyz` of a group, unless the group is marked
+with a prefix: then it is `VIDAGG_PREFIX_XYZ`.
 """
 
 import os
@@ -26,7 +26,7 @@ class Variable:
 
     name: str
     path: tuple[str, ...]
-    """The field's name, after that of its group if it is in one."""
+    """The field's name, preceded by the name of its group if it is in one."""
     field: FieldInfo
 
 
@@ -49,9 +49,10 @@ def _variables(model: type[BaseModel], prefix: str, path: tuple[str, ...]) -> It
 def given_variables() -> dict[str, str]:
     """Every `VIDAGG_*` variable that is set, in upper case.
 
-    The environment wins over `.env` in the working directory. An empty value wins over nothing.
+    The environment wins over `.env` in the working directory, but an empty value never replaces
+    another one.
     """
-    # Comes with Dagster, and is not there where steps run on a cluster.
+    # Part of the extra `orchestration`; the errors of settings are told without it too.
     from dotenv import dotenv_values
 
     given: dict[str, str] = {}

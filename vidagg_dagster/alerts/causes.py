@@ -13,11 +13,9 @@ import dagster as dg
 
 from vidagg_dagster.alerts.message import MAX_LINE, Alert, Cause, shortened, without_values
 from vidagg_dagster.core.contract import Severity
+from vidagg_dagster.core.vocabulary import REJECTED_PREFIX
 from vidagg_dagster.quality.evaluate import Rule
 from vidagg_dagster.quality.rules import RULES
-
-REASON: Final = "rejected:"
-"""How the names of counts begin that are reasons of rejected rows."""
 
 MAX_DAYS_ONE_BY_ONE: Final = 10
 """Of one check in one run; the other days are told together."""
@@ -104,7 +102,8 @@ def _of_check(
 ) -> Alert:
     numbers = _numbers(evaluation.metadata)
     reasons = sorted(
-        (name for name in numbers if name.startswith(REASON)), key=lambda name: -numbers[name]
+        (name for name in numbers if name.startswith(REJECTED_PREFIX)),
+        key=lambda name: -numbers[name],
     )
     blocks = "; nothing was built on it" if evaluation.blocking else ""
     return Alert(
@@ -114,9 +113,11 @@ def _of_check(
         asset=asset,
         check=check,
         day=day,
-        counts={name: value for name, value in numbers.items() if not name.startswith(REASON)},
+        counts={
+            name: value for name, value in numbers.items() if not name.startswith(REJECTED_PREFIX)
+        },
         reasons=tuple(
-            [f"{name.removeprefix(REASON)} {numbers[name]}" for name in reasons]
+            [f"{name.removeprefix(REJECTED_PREFIX)} {numbers[name]}" for name in reasons]
             or _named_days(evaluation.metadata)
         ),
         what_to_do=_advice(rule),

@@ -15,16 +15,13 @@ from typing import Final, Literal, Protocol
 
 from vidagg_dagster.alerts.message import Alert
 from vidagg_dagster.core.contract import Severity
-from vidagg_dagster.settings.model import Settings, SettingsError
+from vidagg_dagster.core.errors import DeliveryError, SettingsError
+from vidagg_dagster.settings.model import Settings
 
 log = logging.getLogger(__name__)
 
 TIMEOUT_S: Final = 10
 """For one attempt; a channel that hangs must not hold up the others."""
-
-
-class DeliveryError(RuntimeError):
-    """An alert did not get through; the message says why, without address or secret."""
 
 
 class Channel(Protocol):
@@ -183,25 +180,25 @@ def channels(settings: Settings) -> tuple[Channel, ...]:
 
 def _channels(settings: Settings) -> Iterator[Channel]:
     yield LogChannel()
-    if settings.alert_slack_webhook is not None:
+    if settings.alerts.slack_webhook is not None:
         _require("slack_sdk", "VIDAGG_ALERT_SLACK_WEBHOOK")
-        yield SlackChannel(settings.alert_slack_webhook.get_secret_value())
-    if settings.alert_teams_webhook is not None:
+        yield SlackChannel(settings.alerts.slack_webhook.get_secret_value())
+    if settings.alerts.teams_webhook is not None:
         _require("dagster_msteams", "VIDAGG_ALERT_TEAMS_WEBHOOK")
-        yield TeamsChannel(settings.alert_teams_webhook.get_secret_value())
-    if settings.alert_email_to:
-        password = settings.alert_smtp_password
+        yield TeamsChannel(settings.alerts.teams_webhook.get_secret_value())
+    if settings.alerts.email_to:
+        password = settings.alerts.smtp_password
         yield EmailChannel(
-            host=settings.alert_smtp_host or "",
-            port=settings.alert_smtp_port,
-            security=settings.alert_smtp_security,
-            sender=settings.alert_email_from or "",
-            receivers=settings.alert_email_to,
-            user=settings.alert_smtp_user,
+            host=settings.alerts.smtp_host or "",
+            port=settings.alerts.smtp_port,
+            security=settings.alerts.smtp_security,
+            sender=settings.alerts.email_from or "",
+            receivers=settings.alerts.email_to,
+            user=settings.alerts.smtp_user,
             password=None if password is None else password.get_secret_value(),
         )
-    if settings.alert_webhook is not None:
-        yield WebhookChannel(settings.alert_webhook.get_secret_value())
+    if settings.alerts.webhook is not None:
+        yield WebhookChannel(settings.alerts.webhook.get_secret_value())
 
 
 def _require(package: str, setting: str) -> None:

@@ -11,9 +11,10 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict
 
-from vidagg_dagster.alerts.channels import Channel, DeliveryError
+from vidagg_dagster.alerts.channels import Channel
 from vidagg_dagster.alerts.message import Alert, Cause
 from vidagg_dagster.core.contract import Severity
+from vidagg_dagster.core.errors import DeliveryError
 
 log = logging.getLogger(__name__)
 

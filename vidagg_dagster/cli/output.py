@@ -14,12 +14,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from vidagg_dagster.core.errors import OutputError
+
 INTERVALS = "watchedIntervals"
 _ROWS_AT_ONCE = 10_000
-
-
-class OutputError(ValueError):
-    """The output cannot be written there. The message says what, where and what to do."""
 
 
 def check_output(path: Path) -> None:

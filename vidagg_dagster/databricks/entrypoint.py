@@ -16,14 +16,11 @@ from dagster_pipes import (
 )
 
 from vidagg_dagster.core.contract import REQUEST, StepRequest
+from vidagg_dagster.core.errors import NotStartedByDagsterError
 from vidagg_dagster.runners.progress import day_line, summary_line
 
 MESSAGE_S = 5.0
 """Wait between two files of messages while the step runs."""
-
-
-class NotStartedByDagsterError(RuntimeError):
-    """The task was started without what Dagster passes to it."""
 
 
 def main() -> None:
@@ -56,7 +53,7 @@ def main() -> None:
         result = run_step(
             spark,
             request,
-            lambda number, total, day: pipes.log.info(day_line(request.step, number, total, day)),
+            lambda number, total, day: pipes.log.info(day_line(number, total, day)),
         )
         pipes.log.info(summary_line(result))
         pipes.report_custom_message(result.model_dump(mode="json"))

@@ -7,13 +7,10 @@ from pathlib import Path
 from typing import Final
 
 import vidagg_dagster
+from vidagg_dagster.core.errors import WheelError
 
 PACKAGE: Final = "vidagg_dagster"
 ENTRY_POINT: Final = "vidagg-step"
-
-
-class WheelError(RuntimeError):
-    """The wheel cannot be built or is not the one of this version. The message says what to do."""
 
 
 def wheel_name() -> str:

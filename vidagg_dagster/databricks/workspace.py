@@ -20,6 +20,8 @@ from databricks.sdk.retries import retried
 from databricks.sdk.service.jobs import Run, RunLifeCycleState, RunResultState
 from requests import exceptions as http
 
+from vidagg_dagster.core.errors import CredentialsError
+
 PATIENCE: Final = timedelta(minutes=10)
 """How long a workspace that answers with errors of its own is asked again."""
 
@@ -42,10 +44,6 @@ ENDED: Final = frozenset(
     }
 )
 """The states of a run whose task does not execute any more."""
-
-
-class CredentialsError(ValueError):
-    """The SDK found no credentials, or they do not work. The message says how to give some."""
 
 
 class PatientApi(ApiClient):

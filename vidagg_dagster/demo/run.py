@@ -15,6 +15,7 @@ from typing import Final
 import dagster as dg
 import yaml
 
+from vidagg_dagster.core.errors import DayFailedError
 from vidagg_dagster.core.schemas import AGGREGATED_ENGAGEMENT, INGESTION_COUNTS, RAW_EVENTS
 from vidagg_dagster.core.text import spaced
 from vidagg_dagster.demo.files import DAYS, FIRST_DAY, VIEWERS, generate
@@ -24,22 +25,23 @@ from vidagg_dagster.demo.show import (
     show_tiers,
     show_top_videos,
 )
-from vidagg_dagster.spark.session import EngineError, resolve_engine, stop_sessions
+from vidagg_dagster.spark.session import resolve_engine, stop_sessions
 
 PREFIX: Final = "VIDAGG_"
 KEPT: Final = ("VIDAGG_ENGINE", "VIDAGG_DRIVER_MEMORY")
 """Settings that describe the machine and not the user's data, so the demo keeps them."""
 
 
-class DayFailedError(RuntimeError):
-    """The run of a day failed. The message says which day, and why."""
+def demo_home(folder: Path) -> Path:
+    """Where Dagster keeps its history of the demo in `folder`."""
+    return folder / "dagster_home"
 
 
 def demo_environment(folder: Path) -> dict[str, str]:
     """The variables with which Dagster and its UI work on the demo in `folder`."""
     root = folder.absolute()
     return {
-        "DAGSTER_HOME": str(root / "dagster_home"),
+        "DAGSTER_HOME": str(demo_home(root)),
         "VIDAGG_SOURCE": str(root / "events"),
         "VIDAGG_SOURCE_FORMAT": "jsonl",
         "VIDAGG_VIDEO_METADATA": str(root / "videos.jsonl"),
@@ -51,19 +53,18 @@ def demo_environment(folder: Path) -> dict[str, str]:
 
 def run_demo(
     folder: Path, *, engine: str | None = None, days: int = DAYS, viewers: int = VIEWERS
-) -> int:
+) -> None:
     """Generate the events, materialize every day through Dagster, print the result.
 
-    A second run writes the same rows again, and Dagster's history keeps both runs. Returns the exit
-    code: 0, 1 where a day failed, 2 where no engine can run.
+    A second run writes the same rows again, and Dagster's history keeps both runs.
+
+    Raises:
+        EngineError: The engine cannot run on this machine.
+        DayFailedError: The run of a day failed.
     """
     if engine is not None:
         os.environ["VIDAGG_ENGINE"] = engine
-    try:
-        choice = resolve_engine(os.environ.get("VIDAGG_ENGINE", "auto"))
-    except EngineError as error:
-        print(f"vidagg demo: {error}", file=sys.stderr)
-        return 2
+    choice = resolve_engine(os.environ.get("VIDAGG_ENGINE", "auto"))
     started = time.monotonic()
     files = generate(folder, days=days, viewers=viewers)
     print(f"{spaced(files.rows)} rows of {len(files.days)} days written to {files.events}")
@@ -72,23 +73,16 @@ def run_demo(
     try:
         with _quiet_home(Path(os.environ["DAGSTER_HOME"])):
             checks = _materialize(files.days)
-    except DayFailedError as error:
-        print(f"vidagg demo: {error}", file=sys.stderr)
-        return 1
     finally:
         stop_sessions()
     tables = Path(os.environ["VIDAGG_DATA_ROOT"])
     _print_result(checks, tables)
     print(f"\nDone in {time.monotonic() - started:.0f} s. The tables are in {tables}.")
     print(f"Open Dagster's UI on them: make dev (or: vidagg ui --folder {folder})")
-    return 0
 
 
 def open_ui(folder: Path, *, port: int = 3000) -> int:
     """Start Dagster's UI on the demo in `folder`, until Ctrl-C. Returns the exit code."""
-    if not (folder / "dagster_home").is_dir():
-        print(f"vidagg ui: no demo in {folder}; run vidagg demo first", file=sys.stderr)
-        return 2
     _enter(folder)
     module = "vidagg_dagster.definitions"
     command = [sys.executable, "-m", "dagster", "dev", "-m", module, "-p", str(port)]

@@ -11,6 +11,7 @@ import pyarrow.dataset as ds
 from deltalake import DeltaTable
 
 from vidagg_dagster.core.text import clock, spaced
+from vidagg_dagster.core.vocabulary import REJECTED_PREFIX
 from vidagg_dagster.metrics.engagement import TIERS
 
 
@@ -80,11 +81,10 @@ def rows_per_reason(ingestion_counts: Path) -> str:
         .sort_by("measure")
         .to_pylist()
     }
-    prefix = "rejected:"
     reasons = ", ".join(
-        f"{name.removeprefix(prefix)} {spaced(value)}"
+        f"{name.removeprefix(REJECTED_PREFIX)} {spaced(value)}"
         for name, value in counts.items()
-        if name.startswith(prefix) and value
+        if name.startswith(REJECTED_PREFIX) and value
     )
     return (
         f"{spaced(counts.get('rejected', 0))} of {spaced(counts.get('input', 0))} rows "

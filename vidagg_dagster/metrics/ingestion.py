@@ -17,6 +17,7 @@ from vidagg_dagster.core.schemas import (
     REJECTED_EVENTS,
     TableSpec,
 )
+from vidagg_dagster.core.vocabulary import ALIASES, EVENT_NAMES, REASONS, REJECTED_PREFIX
 from vidagg_dagster.metrics.kernels.names import AGAIN, SAME_ID
 from vidagg_dagster.spark.arrow import Kernels
 from vidagg_dagster.spark.columns import milliseconds
@@ -30,41 +31,6 @@ from vidagg_dagster.spark.parsing import (
     trimmed,
 )
 from vidagg_dagster.spark.payload import payload_hash, payload_text
-
-REASONS: Final = (
-    "missing_timestamp",
-    "unparsable_timestamp",
-    "timestamp_out_of_range",
-    "missing_user",
-    "missing_session",
-    "missing_video",
-    "unknown_event",
-    "missing_position",
-    "invalid_position",
-    "malformed_row",
-)
-"""Why a row may be rejected, in the order in which several reasons are listed."""
-
-EVENT_NAMES: Final = (
-    "video_play",
-    "video_resume",
-    "video_progress",
-    "video_seek",
-    "video_pause",
-    "video_ended",
-)
-"""The canonical names, in the order that decides between events of one instant."""
-
-ALIASES: Final = {
-    "play": "video_play",
-    "resume": "video_resume",
-    "video_heartbeat": "video_progress",
-    "video_seeked": "video_seek",
-    "pause": "video_pause",
-    "end": "video_ended",
-    "ended": "video_ended",
-    "video_end": "video_ended",
-}
 
 ACCEPTED: Final = "accepted"
 DUPLICATE: Final = "duplicate"
@@ -193,7 +159,7 @@ def ingestion_counts(classified: DataFrame) -> DataFrame:
         "accepted": outcome == ACCEPTED,
         "duplicates": outcome == DUPLICATE,
         "rejected": outcome == REJECTED,
-        **{f"rejected:{name}": F.array_contains("reasons", name) for name in REASONS},
+        **{f"{REJECTED_PREFIX}{name}": F.array_contains("reasons", name) for name in REASONS},
     }
     names = list(counts)
     per_day = classified.groupBy(EVENT_DATE).agg(

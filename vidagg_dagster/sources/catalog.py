@@ -6,9 +6,10 @@ from typing import Final
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
+from vidagg_dagster.core.errors import SourceError
+from vidagg_dagster.core.unity_catalog import FILE_FORMATS
 from vidagg_dagster.sources.columns import ColumnRequest, table_frame
-from vidagg_dagster.sources.errors import SourceError, first_line
-from vidagg_dagster.spark.names import FILE_FORMATS
+from vidagg_dagster.sources.error_text import first_line
 
 _TABLE_NAME: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*){0,2}", re.ASCII)
 

@@ -8,7 +8,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from vidagg_dagster.sources.errors import SourceError
+from vidagg_dagster.core.errors import SourceError
 from vidagg_dagster.spark.compat import try_url_decode
 from vidagg_dagster.spark.payload import PAYLOAD, row_as_json
 from vidagg_dagster.spark.rendering import as_text

@@ -9,8 +9,9 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
+from vidagg_dagster.core.errors import SourceError
 from vidagg_dagster.sources.columns import ColumnRequest, table_frame, union
-from vidagg_dagster.sources.errors import SourceError, first_line
+from vidagg_dagster.sources.error_text import first_line
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import unquote, urlsplit
 
-from vidagg_dagster.sources.errors import SourceError
+from vidagg_dagster.core.errors import SourceError
 
 FileFormat = Literal["jsonl", "csv", "parquet"]
 

@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Final
 
 from vidagg_dagster.core.contract import SourceSpec
+from vidagg_dagster.core.errors import SourceError
 from vidagg_dagster.sources.delta import latest_commit
-from vidagg_dagster.sources.errors import SourceError
 from vidagg_dagster.sources.files import (
     InputFile,
     file_format_of,

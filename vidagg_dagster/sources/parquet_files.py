@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vidagg_dagster.sources.errors import SourceError, reason
+from vidagg_dagster.core.errors import SourceError
+from vidagg_dagster.sources.error_text import reason
 from vidagg_dagster.sources.files import InputFile
 
 if TYPE_CHECKING:

@@ -6,26 +6,24 @@ the same rows.
 """
 
 from collections.abc import Collection
-from typing import Literal
 
 from pyspark.sql import DataFrame, SparkSession
 
+from vidagg_dagster.core.column_mapping import require_event_columns
 from vidagg_dagster.core.contract import (
     EVENT_COLUMNS,
     REQUIRED_COLUMNS,
+    SourceFormat,
     SourceSpec,
-    require_event_columns,
 )
+from vidagg_dagster.core.errors import SourceError
 from vidagg_dagster.sources.catalog import names_table, read_table
 from vidagg_dagster.sources.columns import LINE_NUMBER, ColumnRequest
 from vidagg_dagster.sources.delta import read_delta, read_local_delta
-from vidagg_dagster.sources.errors import SourceError
 from vidagg_dagster.sources.files import file_format_of, find_files, is_delta, local_path
 from vidagg_dagster.sources.readers import read_files
 
-__all__ = ["SourceError", "read_columns", "read_source"]
-
-Format = Literal["auto", "jsonl", "csv", "parquet", "delta", "table"]
+__all__ = ["read_columns", "read_source"]
 
 
 def read_source(
@@ -71,7 +69,7 @@ def read_source(
 def read_columns(
     spark: SparkSession,
     location: str,
-    form: Format,
+    form: SourceFormat,
     request: ColumnRequest,
     scratch: str | None = None,
     *,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from vidagg_dagster.core.errors import SourceError
 from vidagg_dagster.sources import text_lines as text
 from vidagg_dagster.sources.columns import (
     FILE,
@@ -22,7 +23,6 @@ from vidagg_dagster.sources.columns import (
     union,
 )
 from vidagg_dagster.sources.engine_files import EngineFiles
-from vidagg_dagster.sources.errors import SourceError
 from vidagg_dagster.sources.files import InputFile
 from vidagg_dagster.sources.parquet_files import ParquetFile, parquet_file
 from vidagg_dagster.sources.staging import Staging, staging_in

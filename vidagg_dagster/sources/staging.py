@@ -6,7 +6,8 @@ from dataclasses import replace
 from functools import cache, cached_property
 from pathlib import Path
 
-from vidagg_dagster.sources.errors import SourceError, reason
+from vidagg_dagster.core.errors import SourceError
+from vidagg_dagster.sources.error_text import reason
 from vidagg_dagster.sources.files import InputFile
 from vidagg_dagster.sources.parquet_files import ParquetFile, plain_schema
 from vidagg_dagster.sources.text_files import read_chunks

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from vidagg_dagster.sources.errors import SourceError, reason
+from vidagg_dagster.core.errors import SourceError
+from vidagg_dagster.sources.error_text import reason
 from vidagg_dagster.sources.files import InputFile
 
 _CHUNK_BYTES: Final = 1 << 20

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import urlsplit
 
-from vidagg_dagster.spark.engines import CONNECT_PREFIX, SETTING, EngineError
+from vidagg_dagster.core.errors import EngineError
+from vidagg_dagster.spark.engines import CONNECT_PREFIX, SETTING
 
 if TYPE_CHECKING:
     from pysail.spark import SparkConnectServer

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Final
 
+from vidagg_dagster.core.errors import EngineError
 from vidagg_dagster.spark.java import MIN_JAVA, find_java
 
 AUTO: Final = "auto"
@@ -15,10 +16,6 @@ SAIL: Final = "sail"
 CONNECT_PREFIX: Final = "sc://"
 SETTING: Final = "VIDAGG_ENGINE"
 MEMORY_SETTING: Final = "VIDAGG_DRIVER_MEMORY"
-
-
-class EngineError(RuntimeError):
-    """The requested engine cannot be used. The message names the fault, its place and the fix."""
 
 
 @dataclass(frozen=True)

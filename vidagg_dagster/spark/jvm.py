@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from vidagg_dagster.spark.engines import MEMORY_SETTING, SETTING, EngineError
+from vidagg_dagster.core.errors import EngineError
+from vidagg_dagster.spark.engines import MEMORY_SETTING, SETTING
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

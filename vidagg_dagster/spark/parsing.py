@@ -1,13 +1,12 @@
 """Text -> values, the same on every engine: patterns decide what is valid, never a cast."""
 
-from typing import Final, Literal
+from typing import Final
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
+from vidagg_dagster.core.contract import TimestampUnit
 from vidagg_dagster.spark.compat import trim, try_cast
-
-Unit = Literal["s", "ms", "us", "ns"]
 
 WHITESPACE: Final = "".join(
     map(
@@ -90,7 +89,7 @@ def date_us(text: Column, timezone: str) -> Column:
     return F.when(text.rlike(_DATE), instant_us(F.concat(text, F.lit("T00:00")), timezone))
 
 
-def epoch_us(text: Column, unit: Unit) -> Column:
+def epoch_us(text: Column, unit: TimestampUnit) -> Column:
     """A number of `unit`s since 1970 -> microseconds; null if it is no number.
 
     Plain integers and decimals are read digit by digit. Today's time in nanoseconds as a double

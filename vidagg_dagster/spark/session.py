@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast
 
+from vidagg_dagster.core.errors import EngineError
 from vidagg_dagster.spark.connect import connect, require_listener, start_sail
 from vidagg_dagster.spark.engines import (
     AUTO,
@@ -19,7 +20,6 @@ from vidagg_dagster.spark.engines import (
     SAIL,
     SPARK,
     EngineChoice,
-    EngineError,
     resolve_engine,
 )
 from vidagg_dagster.spark.jvm import start_jvm

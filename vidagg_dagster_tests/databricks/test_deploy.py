@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 from databricks.sdk import WorkspaceClient
-from databricks.sdk.errors import DatabricksError, NotFound
+from databricks.sdk.errors import NotFound
+from databricks.sdk.errors.base import DatabricksError
 
 from vidagg_dagster.cli.main import main
 from vidagg_dagster.databricks.wheel import wheel_name

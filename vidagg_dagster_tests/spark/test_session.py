@@ -12,9 +12,10 @@ import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
+from vidagg_dagster.core.errors import EngineError
 from vidagg_dagster.spark.java import find_java
 from vidagg_dagster.spark.jvm import default_driver_memory
-from vidagg_dagster.spark.session import EngineError, engine_session, resolve_engine, using
+from vidagg_dagster.spark.session import engine_session, resolve_engine, using
 from vidagg_dagster_tests.conftest import require
 
 

@@ -6,7 +6,7 @@
 Columns: time, user, session, video, event name (with or without `video_`), position in seconds;
 then, optionally and in any order, a playback rate (`x2`) and an event id (`id=abc`). A time may
 carry a date before it (`01-13 10:00:00`, else 01-12; the year is 2025) and a fraction of a second.
-Empty lines and everything after `#` are left out.
+Empty lines and everything after `#` are ignored.
 """
 
 from collections.abc import Iterable

@@ -9,10 +9,10 @@ import pytest
 from pyspark.sql import SparkSession
 
 from benchmarks.cases import CASES
-from benchmarks.contestant import CONTESTANTS, RUN_TIME
 from benchmarks.contestants import duckdb_sql, polars_frames
 from benchmarks.generate import Site, generate
 from benchmarks.measure import require_same_rows
+from benchmarks.measure_one import CONTESTANTS, RUN_TIME
 from benchmarks.report import PAGE, load, page
 from vidagg_dagster.core.contract import SourceSpec
 from vidagg_dagster.pipeline.batch import aggregate_files

@@ -1,6 +1,6 @@
-"""One measurement in a process of its own: `python -m benchmarks.contestant NAME SITE OUTPUT`.
+"""One measurement in its own process: `python -m benchmarks.measure_one NAME SITE OUTPUT`.
 
-Prints one JSON object: seconds of the work itself, seconds until the engine was there, and rows.
+Prints one JSON object: seconds of the work, seconds until the engine was ready, and rows.
 """
 
 import json
@@ -19,7 +19,7 @@ Work = Callable[[Path, Path], dict[str, Any]]
 
 
 def main() -> None:
-    """Runs the contestant that the arguments name."""
+    """Run the contestant that the arguments name."""
     name, site, output = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
     print(json.dumps(CONTESTANTS[name](site, output)))
 
@@ -76,7 +76,7 @@ def _naive(site: Path, output: Path) -> dict[str, Any]:
 
 
 def _daily(engine: str, *, again: bool = False) -> Work:
-    """The whole run of the site's first day; with `again` of the second one, engine warm."""
+    """The whole run of the site's first day, or with `again` of the second, on a warm engine."""
 
     def work(site: Path, output: Path) -> dict[str, Any]:
         from benchmarks.contestants.ours import DailyRun
@@ -92,13 +92,13 @@ def _daily(engine: str, *, again: bool = False) -> Work:
 
 
 def _new_day(engine: str, history: int) -> Work:
-    """A new day after so many days of history, which are computed first and not measured."""
+    """A new day after `history` days, which are computed before and not measured."""
 
     def work(site: Path, output: Path) -> dict[str, Any]:
         from benchmarks.contestants.ours import DailyRun
 
         first = NEW_DAY - timedelta(days=history)
-        # Not from the first day on: to that go the rows without a time, of all files.
+        # One day earlier, because the first day gets the rows without a time, of all files.
         daily = DailyRun(engine, site, output, start=first - timedelta(days=1))
         daily.run(first, NEW_DAY - timedelta(days=1))
         seconds = daily.run(NEW_DAY)
@@ -121,7 +121,7 @@ CONTESTANTS: dict[str, Work] = {
     "new day after 1": _new_day("sail", 1),
     "new day after 365": _new_day("sail", 365),
 }
-"""By the name under which it is reported."""
+"""Contestants by their name in the report."""
 
 if __name__ == "__main__":
     main()

@@ -14,15 +14,14 @@ from zipfile import ZipFile
 import pytest
 import yaml
 
-import vidagg_dagster
+from vidagg_dagster_tests.support.pages import PAGES
+from vidagg_dagster_tests.support.repository import REPO
 
-PACKAGE = Path(vidagg_dagster.__file__).parent
-REPO = PACKAGE.parent
+PACKAGE = REPO / "vidagg_dagster"
 TESTS = REPO / "vidagg_dagster_tests"
 CONTRIBUTING, CHANGELOG = REPO / "CONTRIBUTING.md", REPO / "CHANGELOG.md"
 ARCHITECTURE, INDEX = REPO / "docs" / "architecture.md", REPO / "docs" / "README.md"
 DECISIONS = sorted((REPO / "docs" / "decisions").glob("*.md"))
-PAGES = sorted([*REPO.glob("*.md"), *(REPO / "docs").rglob("*.md")])
 FOR_BUILDERS = [CONTRIBUTING, ARCHITECTURE, INDEX, REPO / "SECURITY.md", *DECISIONS]
 FILE_ENDINGS = (".py", ".md", ".sql", ".toml", ".yaml", ".yml", ".txt", ".lock")
 

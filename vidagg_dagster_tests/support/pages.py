@@ -6,7 +6,12 @@ from pathlib import Path
 
 from vidagg_dagster_tests.support.repository import REPO
 
-PAGES = (REPO / "README.md", *sorted((REPO / "docs").rglob("*.md")))
+PAGES = (
+    REPO / "README.md",
+    *sorted(page for page in REPO.glob("*.md") if page.name != "README.md"),
+    *sorted((REPO / "docs").rglob("*.md")),
+)
+"""Every page for people, in the order in which they meet their commands."""
 
 
 def shell_lines(page: Path) -> Iterator[str]:

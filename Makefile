@@ -62,9 +62,10 @@ postgresql:
 bench: $(DEV) ## Measure against DuckDB, Polars and others, and write docs/benchmarks.md (an hour)
 	$(BIN)/python -m benchmarks $(GROUPS)
 
-lint: $(DEV) ## Style
+lint: $(DEV) ## Style, and that imports go down the floors only
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache --no-logo
 
 types: $(DEV) ## Types
 	$(BIN)/mypy

@@ -127,20 +127,8 @@ def merge_rows(
     A pair with one row of unknown intervals (null) has no known union, and none of what follows
     from it.
     """
-    described = F.struct(
-        F.element_at("activeDays", -1).alias("latestDay"),
-        F.col("videoTitle").alias("videoTitle"),
-        F.col("videoDuration").alias("videoDuration"),
-        F.col("videoDurationSource").alias("durationSource"),
-    )
-    intervals = F.col("watchedIntervals")
     merged = merge_with_union(
-        rows.withColumns(
-            {
-                "watchedIntervals": F.coalesce(intervals, F.array().cast(T.ArrayType(SPAN))),
-                "unionIsUnknown": intervals.isNull().cast("bigint"),
-            }
-        ),
+        _with_known_intervals(rows),
         _KEY,
         "watchedIntervals",
         sums={**_published_sums(), "unknownUnions": F.col("unionIsUnknown")},
@@ -148,7 +136,7 @@ def merge_rows(
         greatest={
             "lastWatchDate": F.col("lastWatchDate"),
             "maxPositionMs": milliseconds(F.col("maxPositionReached")),
-            "described": described,
+            "described": _description(),
         },
         lists={"days": F.col("activeDays")},
         unite=unique,
@@ -167,6 +155,27 @@ def merge_rows(
     if estimates is not None:
         pairs = with_estimates(pairs, estimates)
     return publish(pairs, AGGREGATED_ENGAGEMENT, parameters=parameters, run_time=run_time)
+
+
+def _with_known_intervals(rows: DataFrame) -> DataFrame:
+    """Empty intervals where they are unknown, and `unionIsUnknown` (0 or 1), which can be summed."""
+    intervals = F.col("watchedIntervals")
+    return rows.withColumns(
+        {
+            "watchedIntervals": F.coalesce(intervals, F.array().cast(T.ArrayType(SPAN))),
+            "unionIsUnknown": intervals.isNull().cast("bigint"),
+        }
+    )
+
+
+def _description() -> Column:
+    """What a row says of its video, ordered by its latest day: the greatest one is the newest."""
+    return F.struct(
+        F.element_at("activeDays", -1).alias("latestDay"),
+        F.col("videoTitle").alias("videoTitle"),
+        F.col("videoDuration").alias("videoDuration"),
+        F.col("videoDurationSource").alias("durationSource"),
+    )
 
 
 def _published_sums() -> dict[str, Column]:

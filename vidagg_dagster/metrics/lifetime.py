@@ -158,7 +158,7 @@ def merge_rows(
 
 
 def _with_known_intervals(rows: DataFrame) -> DataFrame:
-    """Empty intervals where they are unknown, and `unionIsUnknown` (0 or 1), which can be summed."""
+    """Empty intervals where they are unknown; `unionIsUnknown` (0 or 1) says where that is."""
     intervals = F.col("watchedIntervals")
     return rows.withColumns(
         {

@@ -1,6 +1,7 @@
 """Tables under test, and rows to write into them."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,13 @@ from vidagg_dagster.core.schemas import (
     AGGREGATED_ENGAGEMENT,
     EVENT_DATE,
     INGESTION_COUNTS,
+    TABLES,
     TableSpec,
 )
 from vidagg_dagster.tables.catalog import CatalogTables
 from vidagg_dagster.tables.delta_folder import LocalTables
 from vidagg_dagster.tables.interface import Tables
+from vidagg_dagster.tables.session_tables import SessionTables
 from vidagg_dagster_tests.support.arrow import rows_of
 
 Rows = list[dict[str, Any]]
@@ -26,10 +29,17 @@ Rows = list[dict[str, Any]]
 DAY_1, DAY_2, DAY_3, DAY_4 = (date(2024, 1, number) for number in range(1, 5))
 
 
+@dataclass(frozen=True)
+class Database:
+    """A database of a session, for tables without a history."""
+
+    name: str
+
+
 class Store:
     """Tables under test, with the session that writes them."""
 
-    def __init__(self, spark: SparkSession, place: Path | str) -> None:
+    def __init__(self, spark: SparkSession, place: Path | Database | str) -> None:
         self.spark = spark
         self.place = place
         self.tables = self.open()
@@ -38,6 +48,9 @@ class Store:
         """The same tables, opened again as another process would."""
         if isinstance(self.place, Path):
             return LocalTables(self.spark, self.place)
+        if isinstance(self.place, Database):
+            names = {name: f"{self.place.name}.{name}" for name in TABLES}
+            return SessionTables(self.spark, names)
         return CatalogTables(self.spark, self.place)
 
     def delta(self, table: TableSpec, version: int | None = None) -> DeltaTable:
@@ -147,5 +160,6 @@ def left_over(store: Store) -> list[str]:
     """Staging folders or tables that were not removed."""
     if isinstance(store.place, Path):
         return [path.name for path in (store.place / INGESTION_COUNTS.name).glob("staging-*")]
-    tables = store.spark.sql(f"SHOW TABLES IN {store.place}").collect()
+    place = store.place.name if isinstance(store.place, Database) else store.place
+    tables = store.spark.sql(f"SHOW TABLES IN {place}").collect()
     return [row["tableName"] for row in tables if row["tableName"] != INGESTION_COUNTS.name]

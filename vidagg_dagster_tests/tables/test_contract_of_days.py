@@ -30,20 +30,22 @@ from vidagg_dagster_tests.support.table_store import (
 
 
 @pytest.mark.parametrize("table", TABLES.values(), ids=TABLES.keys())
-def test_every_declared_table_gives_back_what_was_written(store: Store, table: TableSpec) -> None:
+def test_every_declared_table_gives_back_what_was_written(
+    any_store: Store, table: TableSpec
+) -> None:
     days = [date(2000, 1, 1), date(2024, 2, 29)]
     rows = awkward_rows(table, days)
     if table.partitioned:
-        store.tables.replace_days(table, store.frame(table, rows), days)
+        any_store.tables.replace_days(table, any_store.frame(table, rows), days)
     else:
-        store.tables.upsert(table, store.frame(table, rows), None, {})
+        any_store.tables.upsert(table, any_store.frame(table, rows), None, {})
 
-    read = store.tables.read(table)
+    read = any_store.tables.read(table)
 
     assert types(read) == types_of(table)
     assert content(read) == sorted(rows, key=repr)
     for day in days if table.partitioned else []:
-        assert store.stored(table, [day]) == sorted(
+        assert any_store.stored(table, [day]) == sorted(
             (row for row in rows if row[EVENT_DATE] == day), key=repr
         )
 
@@ -59,12 +61,12 @@ def test_a_table_that_nobody_wrote_is_empty_but_has_its_columns(store: Store) ->
     assert store.tables.days_replaced_since(SESSIONS, -1) == Replaced(-1, frozenset())
 
 
-def test_replacing_a_day_leaves_the_other_days_alone(store: Store) -> None:
-    store.tables.replace_days(
-        INGESTION_COUNTS, store.counts((DAY_1, "a", 1), (DAY_2, "a", 2)), [DAY_1, DAY_2]
+def test_replacing_a_day_leaves_the_other_days_alone(any_store: Store) -> None:
+    any_store.tables.replace_days(
+        INGESTION_COUNTS, any_store.counts((DAY_1, "a", 1), (DAY_2, "a", 2)), [DAY_1, DAY_2]
     )
-    store.tables.replace_days(INGESTION_COUNTS, store.counts((DAY_2, "b", 3)), [DAY_2])
-    assert store.values() == [(DAY_1, "a", 1), (DAY_2, "b", 3)]
+    any_store.tables.replace_days(INGESTION_COUNTS, any_store.counts((DAY_2, "b", 3)), [DAY_2])
+    assert any_store.values() == [(DAY_1, "a", 1), (DAY_2, "b", 3)]
 
 
 def test_replacing_a_day_by_nothing_empties_it(store: Store) -> None:
@@ -88,59 +90,59 @@ def test_several_days_are_replaced_in_one_commit(store: Store) -> None:
     assert store.values() == [(day, "second", 2) for day in days]
 
 
-def test_a_run_again_leaves_the_same_rows(store: Store) -> None:
+def test_a_run_again_leaves_the_same_rows(any_store: Store) -> None:
     rows = awkward_rows(SESSIONS, [DAY_1, DAY_2])
     for _ in range(2):
-        store.tables.replace_days(SESSIONS, store.frame(SESSIONS, rows), [DAY_1, DAY_2])
-    assert store.stored(SESSIONS) == sorted(rows, key=repr)
+        any_store.tables.replace_days(SESSIONS, any_store.frame(SESSIONS, rows), [DAY_1, DAY_2])
+    assert any_store.stored(SESSIONS) == sorted(rows, key=repr)
 
 
 @pytest.mark.parametrize("stray", [DAY_3, None], ids=["another day", "no day"])
 def test_a_row_of_another_day_is_refused_before_anything_is_written(
-    store: Store, stray: date | None
+    any_store: Store, stray: date | None
 ) -> None:
-    store.tables.replace_days(INGESTION_COUNTS, store.counts((DAY_1, "a", 1)), [DAY_1])
-    version = store.tables.version(INGESTION_COUNTS)
-    rows = store.counts((DAY_1, "b", 1), (stray, "b", 1), (stray, "c", 1))
+    any_store.tables.replace_days(INGESTION_COUNTS, any_store.counts((DAY_1, "a", 1)), [DAY_1])
+    version = any_store.tables.version(INGESTION_COUNTS)
+    rows = any_store.counts((DAY_1, "b", 1), (stray, "b", 1), (stray, "c", 1))
     with pytest.raises(TableError) as error:
-        store.tables.replace_days(INGESTION_COUNTS, rows, [DAY_1, DAY_2])
+        any_store.tables.replace_days(INGESTION_COUNTS, rows, [DAY_1, DAY_2])
     assert "ingestion_counts" in str(error.value)
     assert f"2 of {stray or 'no day'}" in str(error.value)
     assert "2024-01-01, 2024-01-02" in str(error.value)
-    assert store.values() == [(DAY_1, "a", 1)]
-    assert store.tables.version(INGESTION_COUNTS) == version
+    assert any_store.values() == [(DAY_1, "a", 1)]
+    assert any_store.tables.version(INGESTION_COUNTS) == version
 
 
-def test_a_missing_column_is_named_with_those_found(store: Store) -> None:
-    rows = store.counts((DAY_1, "a", 1)).drop("value").withColumn("extra", F.lit(1))
+def test_a_missing_column_is_named_with_those_found(any_store: Store) -> None:
+    rows = any_store.counts((DAY_1, "a", 1)).drop("value").withColumn("extra", F.lit(1))
     with pytest.raises(TableError, match=r"no column value .*Found: event_date, measure, extra"):
-        store.tables.replace_days(INGESTION_COUNTS, rows, [DAY_1])
+        any_store.tables.replace_days(INGESTION_COUNTS, rows, [DAY_1])
 
 
-def test_a_column_of_another_type_is_refused(store: Store) -> None:
-    rows = store.counts((DAY_1, "a", 1)).withColumn("value", F.lit("1"))
+def test_a_column_of_another_type_is_refused(any_store: Store) -> None:
+    rows = any_store.counts((DAY_1, "a", 1)).withColumn("value", F.lit("1"))
     with pytest.raises(TableError, match="value is string, not bigint"):
-        store.tables.replace_days(INGESTION_COUNTS, rows, [DAY_1])
+        any_store.tables.replace_days(INGESTION_COUNTS, rows, [DAY_1])
 
 
-def test_columns_are_taken_by_name_and_narrower_numbers_are_widened(store: Store) -> None:
-    rows = store.counts((DAY_1, "a", 7)).select(
+def test_columns_are_taken_by_name_and_narrower_numbers_are_widened(any_store: Store) -> None:
+    rows = any_store.counts((DAY_1, "a", 7)).select(
         F.lit(True).alias("more"), F.col("value").cast("int").alias("value"), "measure", EVENT_DATE
     )
-    store.tables.replace_days(INGESTION_COUNTS, rows, [DAY_1])
-    assert store.values() == [(DAY_1, "a", 7)]
+    any_store.tables.replace_days(INGESTION_COUNTS, rows, [DAY_1])
+    assert any_store.values() == [(DAY_1, "a", 7)]
 
 
-def test_days_and_keys_belong_to_different_tables(store: Store) -> None:
-    lifetime = store.frame(AGGREGATED_ENGAGEMENT, [])
+def test_days_and_keys_belong_to_different_tables(any_store: Store) -> None:
+    lifetime = any_store.frame(AGGREGATED_ENGAGEMENT, [])
     with pytest.raises(TableError, match="not kept by days"):
-        store.tables.replace_days(AGGREGATED_ENGAGEMENT, lifetime, [DAY_1])
+        any_store.tables.replace_days(AGGREGATED_ENGAGEMENT, lifetime, [DAY_1])
     with pytest.raises(TableError, match="not kept by days"):
-        store.tables.read(AGGREGATED_ENGAGEMENT, [DAY_1])
+        any_store.tables.read(AGGREGATED_ENGAGEMENT, [DAY_1])
     with pytest.raises(TableError, match="kept by days"):
-        store.tables.upsert(INGESTION_COUNTS, store.counts(), store.counts(), {})
+        any_store.tables.upsert(INGESTION_COUNTS, any_store.counts(), any_store.counts(), {})
     with pytest.raises(TableError, match="no days to replace"):
-        store.tables.replace_days(INGESTION_COUNTS, store.counts(), [])
+        any_store.tables.replace_days(INGESTION_COUNTS, any_store.counts(), [])
 
 
 def test_a_frame_read_before_a_write_still_gives_the_rows_of_then(store: Store) -> None:
@@ -154,44 +156,44 @@ def test_a_frame_read_before_a_write_still_gives_the_rows_of_then(store: Store) 
     assert store.values() == [(DAY_1, "b", 9)]
 
 
-def test_a_day_can_be_replaced_by_what_is_computed_from_it(store: Store) -> None:
-    store.tables.replace_days(INGESTION_COUNTS, store.counts((DAY_1, "a", 1)), [DAY_1])
-    more = store.tables.read(INGESTION_COUNTS).withColumn("value", F.col("value") + 1)
-    store.tables.replace_days(INGESTION_COUNTS, more, [DAY_1])
-    assert store.values() == [(DAY_1, "a", 2)]
+def test_a_day_can_be_replaced_by_what_is_computed_from_it(any_store: Store) -> None:
+    any_store.tables.replace_days(INGESTION_COUNTS, any_store.counts((DAY_1, "a", 1)), [DAY_1])
+    more = any_store.tables.read(INGESTION_COUNTS).withColumn("value", F.col("value") + 1)
+    any_store.tables.replace_days(INGESTION_COUNTS, more, [DAY_1])
+    assert any_store.values() == [(DAY_1, "a", 2)]
 
 
-def test_what_is_computed_once_keeps_its_rows_until_the_block_ends(store: Store) -> None:
-    store.tables.replace_days(INGESTION_COUNTS, store.counts((DAY_1, "input", 1)), [DAY_1])
-    counts = store.counts((DAY_1, "input", 7), (DAY_2, "input", None))
+def test_what_is_computed_once_keeps_its_rows_until_the_block_ends(any_store: Store) -> None:
+    any_store.tables.replace_days(INGESTION_COUNTS, any_store.counts((DAY_1, "input", 1)), [DAY_1])
+    counts = any_store.counts((DAY_1, "input", 7), (DAY_2, "input", None))
     # A dice thrown anew at each evaluation would show different numbers.
     frame = counts.withColumn("dice", F.rand())
-    with store.tables.computed(INGESTION_COUNTS, frame) as rows:
+    with any_store.tables.computed(INGESTION_COUNTS, frame) as rows:
         assert rows.columns == frame.columns
         assert content(rows) == content(rows)
         assert sorted(row["value"] or 0 for row in content(rows)) == [0, 7]
-        assert store.values() == [(DAY_1, "input", 1)]
-        assert store.tables.version(INGESTION_COUNTS) >= 0
-    assert left_over(store) == []
+        assert any_store.values() == [(DAY_1, "input", 1)]
+        assert any_store.tables.version(INGESTION_COUNTS) >= 0
+    assert left_over(any_store) == []
 
 
-def test_no_rows_can_be_computed_once_too(store: Store) -> None:
-    with store.tables.computed(INGESTION_COUNTS, store.counts()) as rows:
+def test_no_rows_can_be_computed_once_too(any_store: Store) -> None:
+    with any_store.tables.computed(INGESTION_COUNTS, any_store.counts()) as rows:
         assert content(rows) == []
         assert types(rows) == types_of(INGESTION_COUNTS)
 
 
-def test_what_was_computed_for_a_failing_block_is_removed(store: Store) -> None:
-    counts = store.counts((DAY_1, "input", 7))
-    with pytest.raises(LookupError), store.tables.computed(INGESTION_COUNTS, counts):
+def test_what_was_computed_for_a_failing_block_is_removed(any_store: Store) -> None:
+    counts = any_store.counts((DAY_1, "input", 7))
+    with pytest.raises(LookupError), any_store.tables.computed(INGESTION_COUNTS, counts):
         raise LookupError
-    assert left_over(store) == []
+    assert left_over(any_store) == []
 
 
-def test_rows_are_counted_by_day(store: Store) -> None:
-    rows = store.counts((DAY_1, "a", 1), (DAY_1, "b", 1), (DAY_2, "a", 1))
-    store.tables.replace_days(INGESTION_COUNTS, rows, [DAY_1, DAY_2])
-    counts = store.tables.day_counts(INGESTION_COUNTS, [DAY_1, DAY_3])
+def test_rows_are_counted_by_day(any_store: Store) -> None:
+    rows = any_store.counts((DAY_1, "a", 1), (DAY_1, "b", 1), (DAY_2, "a", 1))
+    any_store.tables.replace_days(INGESTION_COUNTS, rows, [DAY_1, DAY_2])
+    counts = any_store.tables.day_counts(INGESTION_COUNTS, [DAY_1, DAY_3])
     assert counts == {DAY_1: 2, DAY_3: 0}
 
 

@@ -69,12 +69,12 @@ def test_the_note_of_the_latest_upsert_is_given_back(store: Store) -> None:
     assert store.lifetime() == {("u", "v"): 1.0}
 
 
-def test_upserting_the_same_rows_twice_changes_nothing(store: Store) -> None:
+def test_upserting_the_same_rows_twice_changes_nothing(any_store: Store) -> None:
     table = AGGREGATED_ENGAGEMENT
     rows = awkward_rows(table, [])
     for _ in range(2):
-        store.tables.upsert(table, store.frame(table, rows), None, {})
-    assert store.stored(table) == sorted(rows, key=repr)
+        any_store.tables.upsert(table, any_store.frame(table, rows), None, {})
+    assert any_store.stored(table) == sorted(rows, key=repr)
 
 
 @pytest.mark.parametrize(

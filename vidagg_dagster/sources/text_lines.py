@@ -95,7 +95,7 @@ def _without_blanks(line: Column) -> Column:
 
 
 def _strict(text: Column) -> Column:
-    """`text` in a form that all engines read alike, with one more field; null if malformed for sure.
+    """`text` in a form that all engines read alike, plus one field; null if surely malformed.
 
     The added field is the last one. Engines find it only where the object that begins the text also
     ends it: not behind a second object, text between two objects or a missing bracket.

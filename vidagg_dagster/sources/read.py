@@ -69,7 +69,7 @@ def read_source(
 def read_columns(
     spark: SparkSession,
     location: str,
-    form: SourceFormat,
+    source_format: SourceFormat,
     request: ColumnRequest,
     scratch: str | None = None,
     *,
@@ -85,24 +85,24 @@ def read_columns(
     location = location.strip()
     if not location:
         raise SourceError("The location of the source is empty. Name a folder, file or table.")
-    if form == "table":
+    if source_format == "table":
         return read_table(spark, location, request)
     path = local_path(location)
     if path is None:
-        if form == "delta":
+        if source_format == "delta":
             return read_delta(spark, location, request)
         raise SourceError(
             f"{location} is an address of another file system, from which only Delta tables are "
             "read (format delta). Mount it, or register it as a table."
         )
-    if form == "auto" and not path.exists() and names_table(spark, location):
+    if source_format == "auto" and not path.exists() and names_table(spark, location):
         return read_table(spark, location, request)
-    if form == "delta" and not is_delta(path):
+    if source_format == "delta" and not is_delta(path):
         raise SourceError(
             f"{path} is no Delta table: it has no _delta_log. Correct the location or the format."
         )
-    if form == "delta" or (form == "auto" and is_delta(path)):
+    if source_format == "delta" or (source_format == "auto" and is_delta(path)):
         return read_local_delta(spark, path, request)
-    found = find_files(path, file_format_of(form))
+    found = find_files(path, file_format_of(source_format))
     files = [file for file in found if only is None or file.name in only]
     return read_files(spark, path if path.is_dir() else path.parent, files, request, scratch)

@@ -95,12 +95,12 @@ def _without_blanks(line: Column) -> Column:
 
 
 def _strict(text: Column) -> Column:
-    """`text` in a form that all engines read alike, with one more field; null if it is hopeless.
+    """`text` in a form that all engines read alike, plus one field; null if surely malformed.
 
     The added field is the last one. Engines find it only where the object that begins the text also
     ends it: not behind a second object, text between two objects or a missing bracket.
     """
-    hopeless = (
+    malformed = (
         ~F.startswith(text, F.lit("{"))
         | ~F.endswith(text, F.lit("}"))
         | F.contains(text, F.lit(_END))
@@ -108,7 +108,7 @@ def _strict(text: Column) -> Column:
     )
     body = F.substr(text, F.lit(1), F.length(text) - 1)
     strict = F.when(text.rlike(_DELICATE), _numbers_quoted(body)).otherwise(body)
-    return F.when(~hopeless, F.concat(strict, F.lit(f',"{_END}":"1"}}')))
+    return F.when(~malformed, F.concat(strict, F.lit(f',"{_END}":"1"}}')))
 
 
 def _has_wrong_escape(text: Column) -> Column:

@@ -222,7 +222,7 @@ def _discard(engine: str) -> None:
     """
     running = _running.pop(engine)
     if running.address is not None:
-        # The dead server cannot be told either; trying takes as long.
+        # Releasing the session would also wait for the dead server.
         cast("ConnectSession", running.session).release_session_on_close = False
     with using(engine), suppress(Exception):
         running.session.stop()

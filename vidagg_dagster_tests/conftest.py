@@ -18,18 +18,11 @@ import pyspark
 import pytest
 from pyspark.sql import SparkSession
 
+from vidagg_dagster.core.contract import SAIL, SPARK
 from vidagg_dagster.databricks.wheel import build_wheel
+from vidagg_dagster.spark.engines import MEMORY_SETTING
 from vidagg_dagster.spark.java import find_java
-from vidagg_dagster.spark.session import (
-    MEMORY_SETTING,
-    SAIL,
-    SPARK,
-    engine_session,
-    stop_session,
-    stop_sessions,
-    use,
-    using,
-)
+from vidagg_dagster.spark.session import engine_session, stop_session, stop_sessions, use, using
 from vidagg_dagster_tests.support.lanes import LANES, lane_of, lanes_below
 from vidagg_dagster_tests.support.postgres import Postgres, running
 

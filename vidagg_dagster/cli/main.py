@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from vidagg_dagster.cli import aggregate, alert, databricks, demo, maintain
 from vidagg_dagster.cli.exit_codes import BAD_INPUT, FAILED
-from vidagg_dagster.core.errors import CommandFailedError
+from vidagg_dagster.core.errors import CommandFailedError, SettingsError, VidaggError
 
 COMMANDS = (
     demo.add_demo,
@@ -27,22 +27,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     try:
         code: int = options.run(options)
-    except Exception as error:
-        if not _says_all(error):
-            raise
+    except VidaggError as error:
         print(f"{options.command}: {_message(error)}", file=sys.stderr)
         return FAILED if isinstance(error, CommandFailedError) else BAD_INPUT
     return code
 
 
-def _says_all(error: Exception) -> bool:
-    """Whether the message is enough for a person, as it is with the errors of this package."""
-    return type(error).__module__.startswith("vidagg_dagster.")
-
-
-def _message(error: Exception) -> str:
-    from vidagg_dagster.core.errors import SettingsError
-
+def _message(error: VidaggError) -> str:
     # Has a line for each wrong setting. Other messages may quote many lines of an engine.
     return str(error) if isinstance(error, SettingsError) else _one_line(str(error))
 

@@ -27,8 +27,14 @@ SourceFormat = Literal["auto", "jsonl", "csv", "parquet", "delta", "table"]
 TimestampUnit = Literal["s", "ms", "us", "ns"]
 """The unit of timestamps that are numbers."""
 
-ENGINE_NAMES: Final = ("auto", "spark", "sail")
-"""The engines that have a name. A Spark Connect server has an address."""
+AUTO: Final = "auto"
+SPARK: Final = "spark"
+SAIL: Final = "sail"
+ENGINE_NAMES: Final = (AUTO, SPARK, SAIL)
+"""The engines that have a name: `auto` chooses one of the others."""
+
+CONNECT_PREFIX: Final = "sc://"
+"""How the address of a Spark Connect server begins, which is an engine too."""
 
 DEFAULT_EVENTS_AT_ONCE: Final = 10_000_000
 """An engine that does not spill needs about 5 GB for so many."""

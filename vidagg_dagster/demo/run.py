@@ -25,7 +25,8 @@ from vidagg_dagster.demo.show import (
     show_tiers,
     show_top_videos,
 )
-from vidagg_dagster.spark.session import resolve_engine, stop_sessions
+from vidagg_dagster.spark.engines import resolve_engine
+from vidagg_dagster.spark.session import stop_sessions
 
 PREFIX: Final = "VIDAGG_"
 KEPT: Final = ("VIDAGG_ENGINE", "VIDAGG_DRIVER_MEMORY")

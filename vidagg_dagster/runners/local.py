@@ -6,7 +6,8 @@ from vidagg_dagster.core.contract import DayResult, StepRequest, StepResult
 from vidagg_dagster.core.errors import VidaggError
 from vidagg_dagster.pipeline.run import run_step
 from vidagg_dagster.runners.progress import day_line, summary_line
-from vidagg_dagster.spark.session import engine_session, resolve_engine
+from vidagg_dagster.spark.engines import resolve_engine
+from vidagg_dagster.spark.session import engine_session
 from vidagg_dagster.tables.disk import require_writable, storage_fault
 
 

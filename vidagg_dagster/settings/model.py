@@ -15,6 +15,7 @@ from pydantic_core import PydanticCustomError
 
 from vidagg_dagster.core.column_mapping import parse_columns, require_event_columns
 from vidagg_dagster.core.contract import (
+    CONNECT_PREFIX,
     DEFAULT_EVENTS_AT_ONCE,
     ENGINE_NAMES,
     EVENT_COLUMNS,
@@ -34,7 +35,6 @@ from vidagg_dagster.settings.operations import OperationsSettings
 EARLIEST_START: Final = date(2000, 1, 1)
 """Events before this are rejected as out of range, so no earlier day can hold any."""
 
-_CONNECT_PREFIX: Final = "sc://"
 _ABSOLUTE: Final = re.compile(r"/|[a-z][a-z0-9+.-]+://|[A-Za-z_]\w*(\.[A-Za-z_]\w*){0,2}$")
 """A whole path or the name of a table: what means the same on every machine."""
 
@@ -179,9 +179,7 @@ class Settings(SettingsGroup):
     @field_validator("engine")
     @classmethod
     def _known_engine(cls, value: str) -> str:
-        if value in ENGINE_NAMES or (
-            value.startswith(_CONNECT_PREFIX) and value != _CONNECT_PREFIX
-        ):
+        if value in ENGINE_NAMES or (value.startswith(CONNECT_PREFIX) and value != CONNECT_PREFIX):
             return value
         raise ValueError(f"unknown engine{did_you_mean(value, ENGINE_NAMES)}")
 
@@ -215,7 +213,7 @@ class Settings(SettingsGroup):
     def uses_kernels(self) -> bool:
         """Whether steps compute with kernels; `auto` resolved."""
         if self.kernels == "auto":
-            return self.target == "local" and not self.engine.startswith(_CONNECT_PREFIX)
+            return self.target == "local" and not self.engine.startswith(CONNECT_PREFIX)
         return self.kernels == "on"
 
     @property

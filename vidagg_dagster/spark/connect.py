@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import urlsplit
 
+from vidagg_dagster.core.contract import CONNECT_PREFIX
 from vidagg_dagster.core.errors import EngineError
-from vidagg_dagster.spark.engines import CONNECT_PREFIX, SETTING
+from vidagg_dagster.spark.engines import SETTING
 
 if TYPE_CHECKING:
     from pysail.spark import SparkConnectServer

@@ -7,13 +7,10 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Final
 
+from vidagg_dagster.core.contract import AUTO, CONNECT_PREFIX, SAIL, SPARK
 from vidagg_dagster.core.errors import EngineError
 from vidagg_dagster.spark.java import MIN_JAVA, find_java
 
-AUTO: Final = "auto"
-SPARK: Final = "spark"
-SAIL: Final = "sail"
-CONNECT_PREFIX: Final = "sc://"
 SETTING: Final = "VIDAGG_ENGINE"
 MEMORY_SETTING: Final = "VIDAGG_DRIVER_MEMORY"
 

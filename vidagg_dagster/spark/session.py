@@ -11,40 +11,16 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast
 
+from vidagg_dagster.core.contract import AUTO, SAIL, SPARK
 from vidagg_dagster.core.errors import EngineError
 from vidagg_dagster.spark.connect import connect, require_listener, start_sail
-from vidagg_dagster.spark.engines import (
-    AUTO,
-    CONNECT_PREFIX,
-    MEMORY_SETTING,
-    SAIL,
-    SPARK,
-    EngineChoice,
-    resolve_engine,
-)
+from vidagg_dagster.spark.engines import EngineChoice, resolve_engine
 from vidagg_dagster.spark.jvm import start_jvm
 
 if TYPE_CHECKING:
     from pysail.spark import SparkConnectServer
     from pyspark.sql import SparkSession
     from pyspark.sql.connect.session import SparkSession as ConnectSession
-
-__all__ = [
-    "AUTO",
-    "CONNECT_PREFIX",
-    "MEMORY_SETTING",
-    "SAIL",
-    "SPARK",
-    "EngineError",
-    "cluster_session",
-    "engine_session",
-    "resolve_engine",
-    "spills",
-    "stop_session",
-    "stop_sessions",
-    "use",
-    "using",
-]
 
 log = logging.getLogger(__name__)
 

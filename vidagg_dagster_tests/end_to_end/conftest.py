@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from vidagg_dagster.spark.session import SAIL
+from vidagg_dagster.core.contract import SAIL
 from vidagg_dagster_tests.conftest import ConnectServer, require
 from vidagg_dagster_tests.support.demo_run import demo
 from vidagg_dagster_tests.support.fake_databricks.site import Databricks, databricks

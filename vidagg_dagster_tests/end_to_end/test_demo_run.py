@@ -10,9 +10,9 @@ import duckdb
 import pytest
 from pyspark.sql import SparkSession
 
-from vidagg_dagster.core.contract import SourceSpec
+from vidagg_dagster.core.contract import SAIL, SourceSpec
 from vidagg_dagster.pipeline.batch import aggregate_files
-from vidagg_dagster.spark.session import SAIL, engine_session, using
+from vidagg_dagster.spark.session import engine_session, using
 from vidagg_dagster_tests.support.demo_run import table
 from vidagg_dagster_tests.support.use_cases import QUERIES
 

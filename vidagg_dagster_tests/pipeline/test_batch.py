@@ -11,14 +11,14 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 
-from vidagg_dagster.core.contract import SourceSpec
+from vidagg_dagster.core.contract import SAIL, SPARK, SourceSpec
 from vidagg_dagster.core.errors import SourceError
 from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.core.schemas import AGGREGATED_ENGAGEMENT
 from vidagg_dagster.demo.files import DemoFiles, generate
 from vidagg_dagster.metrics.ingestion import id_or_user
 from vidagg_dagster.pipeline.batch import Aggregation, aggregate_files
-from vidagg_dagster.spark.session import SAIL, SPARK, engine_session, using
+from vidagg_dagster.spark.session import engine_session, using
 from vidagg_dagster.spark.slices import Slicing
 from vidagg_dagster_tests.conftest import require
 from vidagg_dagster_tests.support import peter

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from vidagg_dagster.core.contract import StepName
+from vidagg_dagster.core.contract import SAIL, StepName
 from vidagg_dagster.pipeline.run import run_step
-from vidagg_dagster.spark.session import SAIL, engine_session, use
+from vidagg_dagster.spark.session import engine_session, use
 from vidagg_dagster.tables.open import open_tables
 from vidagg_dagster_tests.conftest import require
 from vidagg_dagster_tests.support.quality_lab import DAYS, Lab

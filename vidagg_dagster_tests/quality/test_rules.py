@@ -10,7 +10,7 @@ import pytest
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from vidagg_dagster.core.contract import RuleOutcome, StepName
+from vidagg_dagster.core.contract import SAIL, RuleOutcome, StepName
 from vidagg_dagster.core.schemas import (
     AGGREGATED_ENGAGEMENT,
     QUALITY_REPORT,
@@ -24,7 +24,7 @@ from vidagg_dagster.core.schemas import (
 )
 from vidagg_dagster.pipeline.run import run_step
 from vidagg_dagster.quality.rules import RULES
-from vidagg_dagster.spark.session import SAIL, engine_session, use, using
+from vidagg_dagster.spark.session import engine_session, use, using
 from vidagg_dagster.tables.delta_folder import LocalTables
 from vidagg_dagster.tables.open import open_tables
 from vidagg_dagster_tests.support import small_site

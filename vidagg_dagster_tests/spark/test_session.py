@@ -13,9 +13,10 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from vidagg_dagster.core.errors import EngineError
+from vidagg_dagster.spark.engines import resolve_engine
 from vidagg_dagster.spark.java import find_java
 from vidagg_dagster.spark.jvm import default_driver_memory
-from vidagg_dagster.spark.session import engine_session, resolve_engine, using
+from vidagg_dagster.spark.session import engine_session, using
 from vidagg_dagster_tests.conftest import require
 
 

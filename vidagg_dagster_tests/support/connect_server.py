@@ -10,7 +10,8 @@ import sys
 
 
 def main(port: str, *settings: str) -> None:
-    from vidagg_dagster.spark.session import SPARK, engine_session
+    from vidagg_dagster.core.contract import SPARK
+    from vidagg_dagster.spark.session import engine_session
 
     os.environ.pop("SPARK_CONNECT_MODE_ENABLED", None)
     engine_session(

@@ -6,12 +6,12 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
-from vidagg_dagster.core.contract import StepName, TableStore
+from vidagg_dagster.core.contract import SAIL, StepName, TableStore
 from vidagg_dagster.core.schemas import TABLES
 from vidagg_dagster.pipeline.run import run_step
 from vidagg_dagster.settings import Settings
 from vidagg_dagster.settings.databricks import DatabricksSettings
-from vidagg_dagster.spark.session import SAIL, engine_session, using
+from vidagg_dagster.spark.session import engine_session, using
 from vidagg_dagster.tables.open import open_tables
 from vidagg_dagster_tests.conftest import require
 from vidagg_dagster_tests.support.arrow import rows_of

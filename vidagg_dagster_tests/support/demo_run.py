@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 from deltalake import DeltaTable
 
-from vidagg_dagster.spark.session import SAIL
+from vidagg_dagster.core.contract import SAIL
 
 DAYS = 3
 

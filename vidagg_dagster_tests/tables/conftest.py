@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from vidagg_dagster.spark.session import SAIL, engine_session, using
+from vidagg_dagster.core.contract import SAIL
+from vidagg_dagster.spark.session import engine_session, using
 from vidagg_dagster_tests.conftest import require
 from vidagg_dagster_tests.support.table_store import Database, Store
 

@@ -12,9 +12,10 @@ import pytest
 from deltalake import DeltaTable, Schema
 from pyspark.sql import SparkSession
 
+from vidagg_dagster.core.contract import SAIL, SPARK
 from vidagg_dagster.core.errors import TableError
 from vidagg_dagster.core.schemas import EVENT_DATE, INGESTION_COUNTS, SESSIONS, TABLES, TableSpec
-from vidagg_dagster.spark.session import SAIL, SPARK, engine_session, using
+from vidagg_dagster.spark.session import engine_session, using
 from vidagg_dagster.tables.delta_folder import LocalTables
 from vidagg_dagster.tables.delta_log import day_counts
 from vidagg_dagster.tables.interface import Replaced

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from vidagg_dagster.spark.session import SAIL
+from vidagg_dagster.core.contract import SAIL
 from vidagg_dagster_tests.conftest import require
 from vidagg_dagster_tests.support.writers import delta, go, owner_and_rows, start_writer
 

@@ -14,7 +14,7 @@ import pytest
 from dagster._core.definitions.freshness import CronFreshnessPolicy
 from pyspark.sql import SparkSession
 
-from vidagg_dagster.core.contract import DayResult, StepName, StepResult
+from vidagg_dagster.core.contract import SAIL, SPARK, DayResult, StepName, StepResult
 from vidagg_dagster.core.lineage import PLAYER_EVENTS, VIDEO_METADATA
 from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.core.schemas import (
@@ -34,7 +34,7 @@ from vidagg_dagster.runners.local import LocalSteps
 from vidagg_dagster.runners.progress import day_line, summary_line
 from vidagg_dagster.settings import Settings
 from vidagg_dagster.settings.variables import PREFIX
-from vidagg_dagster.spark.session import SAIL, SPARK, engine_session
+from vidagg_dagster.spark.session import engine_session
 from vidagg_dagster.tables.interface import Tables
 from vidagg_dagster.tables.open import open_tables
 from vidagg_dagster_tests.support.repository import REPO

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
 
-from vidagg_dagster.core.contract import StepName
+from vidagg_dagster.core.contract import SAIL, StepName
 from vidagg_dagster.core.schemas import (
     AGGREGATED_ENGAGEMENT,
     RAW_EVENTS,
@@ -19,7 +19,6 @@ from vidagg_dagster.core.schemas import (
     USER_VIDEO_ENGAGEMENT,
 )
 from vidagg_dagster.quality.rules import RULES
-from vidagg_dagster.spark.session import SAIL
 from vidagg_dagster_tests.conftest import require
 from vidagg_dagster_tests.support.dagster_ui import Ui, free_port, serving
 from vidagg_dagster_tests.support.repository import REPO

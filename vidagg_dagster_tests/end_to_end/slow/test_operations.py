@@ -21,8 +21,7 @@ import pytest
 import yaml
 from deltalake import DeltaTable
 
-from vidagg_dagster.core.contract import StepName
-from vidagg_dagster.spark.session import SAIL
+from vidagg_dagster.core.contract import SAIL, StepName
 from vidagg_dagster_tests.conftest import require
 from vidagg_dagster_tests.support.dagster_ui import Ui, ask, free_port, process, serving
 from vidagg_dagster_tests.support.postgres import Postgres

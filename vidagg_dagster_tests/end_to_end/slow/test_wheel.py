@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from vidagg_dagster.core.contract import StepName, TableStore
+from vidagg_dagster.core.contract import SAIL, StepName, TableStore
 from vidagg_dagster.pipeline.run import run_step
-from vidagg_dagster.spark.session import SAIL, engine_session, using
+from vidagg_dagster.spark.session import engine_session, using
 from vidagg_dagster_tests.conftest import DELTA_FOR_SPARK_35, delta_conf, jars_from_maven, require
 from vidagg_dagster_tests.support.cluster_steps import comparable, stored_rows
 from vidagg_dagster_tests.support.repository import REPO

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
-from vidagg_dagster.core.contract import StepName, StepResult, TableStore
+from vidagg_dagster.core.contract import SAIL, StepName, StepResult, TableStore
 from vidagg_dagster.core.schemas import TABLES
 from vidagg_dagster.pipeline.run import run_step
-from vidagg_dagster.spark.session import SAIL, engine_session, using
+from vidagg_dagster.spark.session import engine_session, using
 from vidagg_dagster_tests.support.small_site import Site, day, peter, write_site
 from vidagg_dagster_tests.support.whole_tables import stored
 

@@ -13,7 +13,7 @@ import pytest
 from deltalake import DeltaTable
 from pyspark.sql import SparkSession
 
-from vidagg_dagster.core.contract import StepName
+from vidagg_dagster.core.contract import SAIL, StepName
 from vidagg_dagster.core.schemas import (
     AGGREGATED_ENGAGEMENT,
     INGESTION_COUNTS,
@@ -28,7 +28,7 @@ from vidagg_dagster.core.schemas import (
     TableSpec,
 )
 from vidagg_dagster.pipeline.run import run_step
-from vidagg_dagster.spark.session import SAIL, engine_session
+from vidagg_dagster.spark.session import engine_session
 from vidagg_dagster.tables.delta_log import live_files
 from vidagg_dagster.tables.maintenance import maintain
 from vidagg_dagster_tests.conftest import require

@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from vidagg_dagster.spark.session import SAIL, SPARK
+from vidagg_dagster.core.contract import SAIL, SPARK
 from vidagg_dagster_tests.conftest import require
 from vidagg_dagster_tests.support.writers import delta, files, go, owner_and_rows, start_writer
 

@@ -20,7 +20,6 @@ from vidagg_dagster.core.contract import (
     StepResult,
 )
 from vidagg_dagster.core.schemas import SOURCE_INVENTORY, TABLES
-from vidagg_dagster.pipeline import inventory as module
 from vidagg_dagster.pipeline.inventory import (
     GONE,
     READ,
@@ -32,6 +31,7 @@ from vidagg_dagster.pipeline.inventory import (
 )
 from vidagg_dagster.pipeline.run import open_tables, run_step
 from vidagg_dagster.sources.read import list_source
+from vidagg_dagster.tables import retry
 from vidagg_dagster_tests.support.arrow import rows_of
 from vidagg_dagster_tests.support.small_site import (
     FIRST_DAY,
@@ -293,7 +293,7 @@ def test_an_inventory_that_another_run_has_overtaken_is_taken_again(
     sail: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two runs of different days, and a file for both days that only the second one has seen."""
-    monkeypatch.setattr(module.time, "sleep", lambda _: None)
+    monkeypatch.setattr(retry.time, "sleep", lambda _: None)
     site = write_site(tmp_path, 3)
 
     def request(*days: date) -> StepRequest:

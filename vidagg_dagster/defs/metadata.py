@@ -8,6 +8,7 @@ from typing import Any, Final
 import dagster as dg
 
 from vidagg_dagster.core.contract import DayResult, LateReport, StepResult, TableStore
+from vidagg_dagster.core.days import span_text
 from vidagg_dagster.core.lineage import LINEAGE, PLAYER_EVENTS
 from vidagg_dagster.core.schemas import TableSpec
 from vidagg_dagster.settings.model import Settings
@@ -94,8 +95,8 @@ def run_metadata(result: StepResult) -> dict[str, Any]:
     """What every materialization of a run shows: the run as a whole."""
     shown: dict[str, Any] = {}
     if result.days:
-        first, last = result.days[0].day, result.days[-1].day
-        shown[DAYS] = f"{first}" if first == last else f"{first} to {last} ({len(result.days)})"
+        count = f" ({len(result.days)})" if len(result.days) > 1 else ""
+        shown[DAYS] = span_text(result.days[0].day, result.days[-1].day) + count
         shown[ROWS_OF_RUN] = result.rows
     else:
         shown[ROW_COUNT] = result.rows

@@ -155,7 +155,7 @@ def test_rejected_rows_are_counted_by_reason_and_take_no_part() -> None:
     assert facts_of(with_bad) == facts_of(without)
     counts = with_bad[COUNTS].to_pylist()[-1]
     assert counts[:7] == [len(events) + 2, len(events), 2, 1, 0, 0, 2]
-    assert FromEvents(RULES)(bad)[COUNTS].to_pylist() == [[2, 0, 2, 1, 0, 0, 2, *[0] * 12]]
+    assert FromEvents(RULES)(bad)[COUNTS].to_pylist() == [[2, 0, 2, 1, 0, 0, 2, *[0] * 6]]
 
 
 def test_days_computed_singly_give_the_sessions_of_one_pass() -> None:

@@ -6,7 +6,6 @@ result = aggregator.run_aggregation()
 aggregator.save_results(result)
 """
 
-import uuid
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -260,12 +259,14 @@ class VideoEngagementAggregator:
 
     def _daily_rows(self, days: _Days, chain: EngagementChain) -> DataFrame:
         spec = SourceSpec(
-            **self._location(self.input_table),
+            **self._place(self.input_table),
             columns=self.columns,
             timezone=self.source_timezone,
             timestamp_unit=self.timestamp_unit,
         )
-        source = read_source(self.spark, spec).where(days.may_hold(F.col("typedTimestamp")))
+        frame = self.input_table if isinstance(self.input_table, DataFrame) else None
+        source = read_source(self.spark, spec, frame=frame)
+        source = source.where(days.may_hold(F.col("typedTimestamp")))
         classified = chain.classified(
             chain.judged(source, spec), has_ids="eventId" in source.columns
         )
@@ -278,16 +279,13 @@ class VideoEngagementAggregator:
         return daily.where(days.contain(F.col(EVENT_DATE)))
 
     def _videos(self) -> DataFrame:
-        if self.video_metadata_table is None:
-            return read_videos(self.spark, None)
-        return read_videos(self.spark, self._location(self.video_metadata_table)["location"])
+        given = self.video_metadata_table
+        return read_videos(self.spark, str(given) if isinstance(given, Path) else given)
 
-    def _location(self, given: str | Path | DataFrame) -> dict[str, Any]:
+    def _place(self, given: str | Path | DataFrame) -> dict[str, Any]:
         """Where to read from, in the words of `SourceSpec`."""
         if isinstance(given, DataFrame):
-            view = f"vidagg_{uuid.uuid4().hex}"
-            given.createOrReplaceTempView(view)
-            return {"location": view, "format": "table"}
+            return {"location": "a frame"}
         if isinstance(given, Path) or not self.spark.catalog.tableExists(given):
             return {"location": str(given), "format": "auto"}
         return {"location": given, "format": "table"}

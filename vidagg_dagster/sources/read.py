@@ -18,7 +18,7 @@ from vidagg_dagster.core.contract import (
 )
 from vidagg_dagster.core.errors import SourceError
 from vidagg_dagster.sources.catalog import names_table, read_table
-from vidagg_dagster.sources.columns import LINE_NUMBER, ColumnRequest
+from vidagg_dagster.sources.columns import LINE_NUMBER, ColumnRequest, table_frame
 from vidagg_dagster.sources.delta import read_delta, read_local_delta
 from vidagg_dagster.sources.files import file_format_of, find_files, is_delta, local_path
 from vidagg_dagster.sources.readers import read_files
@@ -32,6 +32,7 @@ def read_source(
     scratch: str | None = None,
     *,
     only: Collection[str] | None = None,
+    frame: DataFrame | None = None,
 ) -> DataFrame:
     """One row per input row of the events source.
 
@@ -47,6 +48,7 @@ def read_source(
         scratch: A folder that all machines of the engine see, for copies of files that it cannot
             read as they are. None: the temporary folder of this machine.
         only: Names of the files to read, as `list_source` gives them. None: all.
+        frame: The rows themselves, instead of what lies at the location.
 
     Raises:
         SourceError: The source is missing or damaged, or lacks a required column.
@@ -62,7 +64,10 @@ def read_source(
         numbers=("currentTime", "playbackRate"),
         droppable="eventId",
     )
-    rows = read_columns(spark, spec.location, spec.format, request, scratch, only=only)
+    if frame is not None:
+        rows = table_frame(frame, "the frame", request)
+    else:
+        rows = read_columns(spark, spec.location, spec.format, request, scratch, only=only)
     return rows.drop(LINE_NUMBER)
 
 

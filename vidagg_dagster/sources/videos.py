@@ -12,6 +12,7 @@ from vidagg_dagster.sources.columns import (
     SOURCE_FILE,
     TYPED_TIMESTAMP,
     ColumnRequest,
+    table_frame,
 )
 from vidagg_dagster.sources.read import read_columns
 from vidagg_dagster.spark.columns import milliseconds
@@ -31,21 +32,24 @@ MAX_DURATION_S: Final = 1e10
 """A longer duration (300 years) is a mistake, and its milliseconds would not be exact."""
 
 
-def read_videos(spark: SparkSession, location: str | None, scratch: str | None = None) -> DataFrame:
+def read_videos(
+    spark: SparkSession, location: str | DataFrame | None, scratch: str | None = None
+) -> DataFrame:
     """One row per video: videoId, durationMs (null if unknown or not above 0), videoTitle.
 
     Args:
         spark: The Spark session.
-        location: A file or folder (JSON lines, CSV or Parquet), the folder of a Delta table or a
-            table name, with columns videoId, duration (seconds), title and optionally updatedAt.
-            None: no metadata, no rows. Of several rows of a video the one with the latest updatedAt
-            counts; among equals the last line of the last file, in tables the longest duration.
+        location: A file or folder (JSON lines, CSV or Parquet), the folder of a Delta table, a
+            table name, or a frame, with columns videoId, duration (seconds), title and optionally
+            updatedAt. None: no metadata, no rows. Of several rows of a video the one with the
+            latest updatedAt counts; among equals the last line of the last file, in tables the
+            longest duration.
         scratch: See `read.read_source`.
 
     Raises:
         SourceError: Nothing readable is there, or it has no column videoId.
     """
-    if location is None or not location.strip():
+    if location is None or (isinstance(location, str) and not location.strip()):
         return spark.createDataFrame([], SCHEMA)
     request = ColumnRequest(
         columns={name: name for name in COLUMNS},
@@ -53,7 +57,11 @@ def read_videos(spark: SparkSession, location: str | None, scratch: str | None =
         instant="updatedAt",
         numbered=True,
     )
-    rows = read_columns(spark, location, "auto", request, scratch).select(
+    if isinstance(location, str):
+        found = read_columns(spark, location, "auto", request, scratch)
+    else:
+        found = table_frame(location, "the frame", request)
+    rows = found.select(
         filled(F.col("videoId")).alias("videoId"),
         _milliseconds(finite_number(filled(F.col("duration")))).alias("durationMs"),
         filled(F.col("title")).alias("videoTitle"),

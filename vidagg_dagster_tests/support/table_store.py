@@ -162,4 +162,8 @@ def left_over(store: Store) -> list[str]:
         return [path.name for path in (store.place / INGESTION_COUNTS.name).glob("staging-*")]
     place = store.place.name if isinstance(store.place, Database) else store.place
     tables = store.spark.sql(f"SHOW TABLES IN {place}").collect()
-    return [row["tableName"] for row in tables if row["tableName"] != INGESTION_COUNTS.name]
+    return [
+        row["tableName"]
+        for row in tables
+        if row["tableName"] != INGESTION_COUNTS.name and not row["isTemporary"]
+    ]

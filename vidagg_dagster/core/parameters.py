@@ -41,10 +41,26 @@ class EngagementParameters(BaseModel):
         description="A position this far behind the last one while playing is a seek.",
     )
     drag_window_ms: int = Field(
+        default=10_000,
+        ge=0,
+        lt=3_600_000,
+        description="Longest time from a stop or a wait to the seek that lands at its place.",
+    )
+    seek_place_ms: int = Field(
         default=250,
         ge=0,
-        description="Largest distance, on the clock and in the video, between the pause of a "
-        "slider drag and its seek.",
+        description="Events this near to each other in the video are at one place of a seek.",
+    )
+    take_up_ms: int = Field(
+        default=1_000,
+        ge=0,
+        description="A seek so soon after the first event of a visit takes up an earlier place "
+        "and is no skip.",
+    )
+    ended_again_ms: int = Field(
+        default=1_000,
+        ge=0,
+        description="A `video_ended` so soon after a completion is the same completion.",
     )
     forward_skip_ms: int = Field(
         default=5_000, ge=0, description="Further ahead than this is a forward skip."

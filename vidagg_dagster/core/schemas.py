@@ -171,6 +171,7 @@ VISIT = _struct(
     backwardSkipCount=LONG,
     openEndedCount=LONG,
     tailMs=LONG,
+    noStart=BOOLEAN,
     intervals=T.ArrayType(INTERVAL),
 )
 

@@ -1,0 +1,137 @@
+"""Arrow columns as numpy arrays and back; numbers for texts; sorting by several keys."""
+
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+Array = npt.NDArray[Any]
+
+LARGEST: Final = int(np.iinfo(np.int64).max)
+SMALLEST: Final = int(np.iinfo(np.int64).min)
+
+
+def changes(*columns: Array) -> Bools:
+    """True at the first row and where a row differs from the one before in any of `columns`."""
+    first = np.ones(len(columns[0]), bool)
+    first[1:] = False
+    for column in columns:
+        first[1:] |= column[1:] != column[:-1]
+    return first
+
+
+def groups(*columns: Array) -> Ints:
+    """For rows sorted by `columns`: 0 for the first group of equal rows, 1 for the next, ..."""
+    return np.cumsum(changes(*columns)) - 1
+
+
+def order(*keys: Ints) -> Ints:
+    """The rows sorted by `keys`, the most significant first; equal rows keep their order.
+
+    The first two are sorted as one packed number, and what is equal in both, which is little, by
+    the rest: a sort by all keys at once is one pass for each.
+    """
+    if not len(keys[0]):
+        return np.zeros(0, np.int64)
+    major, minor = (key - key.min() for key in keys[:2])
+    span = int(minor.max()) + 1
+    if (int(major.max()) + 1) * span >= 2**63:
+        return np.lexsort(keys[::-1])
+    packed = major * span + minor
+    rows = np.argsort(packed, kind="stable")
+    if len(keys) > 2:
+        starts = changes(packed[rows])
+        last = np.append(starts[1:], True)
+        tied = np.flatnonzero(~(starts & last))
+        ties = rows[tied]
+        rest = [key[ties] for key in keys[2:]]
+        rows[tied] = ties[np.lexsort([*rest[::-1], (np.cumsum(starts) - 1)[tied]])]
+    return rows
+
+
+def combined(major: Ints, minor: Ints, minor_size: int) -> Ints:
+    """One number for two codes, other for other pairs; made dense first if it would be too large.
+
+    Ordered as the pair, unless it had to be made dense.
+    """
+    if len(major) and (int(major.max()) + 1) * max(minor_size, 1) >= 2**62:
+        major = dense(major)
+    return major * max(minor_size, 1) + minor
+
+
+def dense(numbers: Ints) -> Ints:
+    """Other numbers for other numbers: 0, 1, 2 in the order of their first appearance."""
+    indices = pa.array(numbers).dictionary_encode().indices
+    return np.asarray(indices.to_numpy(), np.int64)
+
+
+def codes(column: pa.ChunkedArray) -> tuple[Ints, pa.Array]:
+    """Texts -> numbers and the distinct texts that these count, in no order."""
+    texts = column.combine_chunks()
+    if isinstance(texts, pa.ChunkedArray):  # none or several, by version of pyarrow
+        texts = pa.concat_arrays(texts.chunks) if texts.num_chunks else pa.array([], pa.string())
+    encoded = texts if pa.types.is_dictionary(texts.type) else texts.dictionary_encode()
+    return encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64), encoded.dictionary
+
+
+def ordered_codes(column: pa.ChunkedArray) -> tuple[Ints, pa.Array]:
+    """As `codes`, with the distinct texts sorted by their UTF-8 bytes, as engines sort texts."""
+    numbers, texts = codes(column)
+    ranking = np.array(sorted(range(len(texts)), key=texts.to_pylist().__getitem__), np.int64)
+    rank = np.empty_like(ranking)
+    rank[ranking] = np.arange(len(ranking))
+    return rank[numbers], texts.take(pa.array(ranking))
+
+
+def integers(column: pa.ChunkedArray) -> Ints:
+    """A column without nulls as integers; dates as days, timestamps as microseconds."""
+    return np.asarray(_as_integers(column).to_numpy(), np.int64)
+
+
+def integers_or(column: pa.ChunkedArray, none: int) -> Ints:
+    """As `integers`, with `none` for null."""
+    return np.asarray(_as_integers(column).fill_null(none).to_numpy(), np.int64)
+
+
+def _as_integers(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    kind = column.type
+    if pa.types.is_date(kind):
+        column = column.cast(pa.int32())
+    elif pa.types.is_timestamp(kind):
+        column = column.cast(pa.timestamp("us", tz=kind.tz))
+    return column.cast(pa.int64())
+
+
+def floats_or_nan(column: pa.ChunkedArray) -> Floats:
+    """A column of doubles; null is NaN."""
+    return np.asarray(column.cast(pa.float64()).fill_null(np.nan).to_numpy(), np.float64)
+
+
+def bools(column: pa.ChunkedArray) -> Bools:
+    """A column of booleans; null is false."""
+    return np.asarray(column.fill_null(False).to_numpy(), bool)
+
+
+def nullable(values: Array, known: Bools) -> pa.Array:
+    """An Arrow array that is null where `known` is false."""
+    return pa.array(values, mask=~known)
+
+
+def instants(us: Ints, known: Bools | None = None) -> pa.Array:
+    """Microseconds -> timestamps in UTC."""
+    array = pa.array(us) if known is None else nullable(us, known)
+    return array.cast(pa.timestamp("us", tz="UTC"))
+
+
+def dates(days: Ints) -> pa.Array:
+    """Days since 1970 -> dates."""
+    return pa.array(days.astype(np.int32)).cast(pa.date32())
+
+
+def offsets(lengths: Ints) -> pa.Array:
+    """Lengths of arrays in a row -> where each begins, and where the last ends."""
+    return pa.array(np.concatenate(([0], np.cumsum(lengths))).astype(np.int32))

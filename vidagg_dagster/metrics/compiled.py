@@ -1,0 +1,108 @@
+"""Chooses how the loops of the arithmetic run: compiled by numba, or as the plain Python they are.
+
+A *rule* is a small function that a fold calls. A *fold* is a loop over arrays. Both stay plain
+functions. A fold is compiled when its input is large and numba is installed; the compiled code is
+kept on disk. Small inputs are not worth the import of a compiler, so they run as plain Python.
+There is one statement of each rule either way.
+"""
+
+from collections.abc import Callable
+from importlib.util import find_spec
+from threading import Lock
+from typing import Any, Final, Generic, ParamSpec, TypeVar
+
+import numpy as np
+
+COMPILED_FROM: Final = 50_000
+"""Inputs of so many rows are folded by compiled code, if there is a compiler."""
+
+_P = ParamSpec("_P")
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+_rules: list[Callable[..., Any]] = []
+_lock = Lock()
+
+
+def rule(function: _F) -> _F:
+    """Marks a function that folds call, so that it can be compiled into them."""
+    _rules.append(function)
+    return function
+
+
+class Fold(Generic[_P]):
+    """A loop over arrays. Its last argument is what it fills: an array or a tuple of arrays.
+
+    Calling it runs whichever form fits the size of the first array.
+    """
+
+    def __init__(self, function: Callable[_P, int]) -> None:
+        self.function = function
+        self.__doc__ = function.__doc__
+        self._compiled: Callable[..., int] | None = None
+
+    def __call__(self, *args: _P.args, **kwargs: _P.kwargs) -> int:
+        """What the loop returns, usually how many rows it filled."""
+        large = _length(args[0]) >= COMPILED_FROM and can_compile()
+        run = self.run_compiled if large else self.run_plain
+        return run(*args, **kwargs)
+
+    def run_plain(self, *args: _P.args, **kwargs: _P.kwargs) -> int:
+        """As plain Python, on lists: Python's own numbers are several times as fast as numpy's."""
+        assert not kwargs
+        lists = [_as_lists(value) for value in args]
+        result = self.function(*lists)  # type: ignore[call-arg]
+        _copy_back(lists[-1], args[-1])
+        return result
+
+    def run_compiled(self, *args: _P.args, **kwargs: _P.kwargs) -> int:
+        """As machine code, without Python's lock."""
+        assert not kwargs
+        if self._compiled is None:
+            self._compiled = _compile(self.function)
+        plain = [_as_arrays(value) for value in args[:-1]]
+        return int(self._compiled(*plain, args[-1]))
+
+
+def can_compile() -> bool:
+    """Whether numba is installed."""
+    return find_spec("numba") is not None
+
+
+def _compile(function: Callable[..., int]) -> Callable[..., int]:
+    from numba import njit
+    from numba.extending import register_jitable
+
+    with _lock:
+        while _rules:
+            register_jitable(_rules.pop())
+        try:
+            return njit(cache=True, nogil=True)(function)  # type: ignore[no-any-return]
+        except RuntimeError:  # no folder to keep machine code in
+            return njit(nogil=True)(function)  # type: ignore[no-any-return]
+
+
+def _length(value: Any) -> int:
+    return len(value[0]) if isinstance(value, tuple) else len(value)
+
+
+def _as_lists(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return type(value)(*map(_as_lists, value))
+    return value.tolist() if isinstance(value, np.ndarray) else value
+
+
+def _as_arrays(value: Any) -> Any:
+    """Writable and in one piece: each other kind of array would be compiled for by itself."""
+    if isinstance(value, tuple):
+        return type(value)(*map(_as_arrays, value))
+    if isinstance(value, np.ndarray):
+        return np.require(value, requirements=["C", "W"])
+    return value
+
+
+def _copy_back(filled: Any, into: Any) -> None:
+    if isinstance(into, tuple):
+        for one, other in zip(filled, into, strict=True):
+            _copy_back(one, other)
+    else:
+        into[:] = filled

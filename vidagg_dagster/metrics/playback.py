@@ -6,6 +6,8 @@ Plain loops over sorted integers, one function per rule, in the order and the wo
 `floor(ms * rate)`, `floor(ms / rate)`; everything else is exact in integers.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from math import floor, isnan, nan
 from typing import Final, NamedTuple
 
@@ -23,7 +25,7 @@ from vidagg_dagster.core.vocabulary import (
     STOP,
     WAITING,
 )
-from vidagg_dagster.metrics.arrays import Bools, Floats, Ints
+from vidagg_dagster.metrics.arrays import Ints
 from vidagg_dagster.metrics.compiled import Fold, rule
 
 UNKNOWN: Final = -1
@@ -57,23 +59,52 @@ class Limits(NamedTuple):
         return cls(*(getattr(parameters, name) for name in cls._fields))
 
 
-class Events(NamedTuple):
-    """Events sorted by player, then time, then name, then position.
+@dataclass(slots=True)
+class Moment:
+    """An event of a player, and what the player did at it.
 
-    A player is one user, session and video on one work day; the events beyond the video are a
-    player of their own. `us` is microseconds since 1970, `day` the event's own day, `rank` its
-    name, `position` at most the `duration`; `rate` and `seek_from` are what the event itself says.
+    A player is one user, session and video on one work day; events beyond the video are a player
+    of their own. Moments are sorted by player, and then in the order of play.
     """
 
-    us: Ints
-    player: Ints
-    day: Ints
-    rank: Ints
-    position: Ints
-    seek_from: Ints
-    duration: Ints
-    rate: Floats
-    beyond: Bools
+    player: int
+    us: int
+    """Microseconds since 1970."""
+    day: int
+    """The event's own day."""
+    rank: int
+    """Its name."""
+    kind: int
+    """`START`, `NEUTRAL` or `STOP`: what it does to the player."""
+    position: int
+    """The position that counts; at most the duration."""
+    seek_from: int
+    duration: int
+    rate: float
+    """The rate that counts: at first what the event itself says."""
+    beyond: bool
+    was_playing: bool
+    """The state of the player before the event."""
+    playing: bool
+    """The state after it."""
+    throughout: bool
+    """Whether the player is taken to play throughout, for want of starts and stops."""
+    lands: bool
+    """Whether this is a stop or a wait where a seek lands."""
+    evidence: int
+    """Of what the pair that this event closes is credited: from the position before to `end`."""
+    end: int
+    video: int
+    own: bool
+    """Whether the event is of the work day; else it is context."""
+    work_day: int
+    times_out_day: int
+    """The day on which a tail after the event would time out."""
+    session: int
+    """The session after cutting."""
+    next_us: int
+    """The session's next instant; `UNKNOWN` if there is none."""
+    next_day: int
 
 
 class Order(NamedTuple):
@@ -83,31 +114,12 @@ class Order(NamedTuple):
     kind: Ints
 
 
-class Playback(NamedTuple):
-    """What the player did at each event, in the order of play.
-
-    `position` and `rate` are those that count. `was_playing` is the state before the event.
-    `evidence` and `end` say what the pair that the event closes is credited: from the position of
-    the event before to `end`. `lands` is true of a stop or wait where a seek lands. `throughout`
-    is true of all events of a sender of positions only.
-    """
-
-    position: Ints
-    rate: Floats
-    was_playing: Bools
-    playing: Bools
-    lands: Bools
-    evidence: Ints
-    end: Ints
-    throughout: Bools
-
-
 # --- 1 Events: kinds, order, rate, replay, senders of positions only ------------------------------
 
 
 @rule
 def kind_of(rank: int, playing: bool) -> int:
-    """What a name does; `video_playing` starts a stopped player and says nothing of a playing one."""
+    """What a name does; `video_playing` starts a stopped player, else it is neutral."""
     if rank >= FIRST_STOP:
         return STOP
     if rank > LAST_START or (rank == PLAYING and playing):
@@ -118,7 +130,7 @@ def kind_of(rank: int, playing: bool) -> int:
 @rule
 def is_seek(rank: int) -> bool:
     """A `video_seek` or a `video_seeking`."""
-    return rank == SEEK or rank == SEEKING
+    return rank in (SEEK, SEEKING)
 
 
 @rule
@@ -128,9 +140,7 @@ def state_after(kind: int, playing: bool) -> bool:
 
 
 @rule
-def order_instant(
-    rank: Ints, first: int, end: int, playing: bool, at: Ints
-) -> None:
+def order_instant(rank: Ints, first: int, end: int, playing: bool, at: Ints) -> None:
     """Orders events of one instant, which are sorted by name: starts, neutral events, stops.
 
     While the player plays, stops come before starts. So an instant with both leaves the state as
@@ -155,9 +165,8 @@ def order_instant(
             place += 1
 
 
-def _order_of_play(events: Events, order: Order) -> int:
+def _order_of_play(player: Ints, us: Ints, rank: Ints, order: Order) -> int:
     """Fills `order`: where each event comes, and what it does to the player."""
-    us, player, rank = events.us, events.player, events.rank
     rows = len(us)
     playing = False
     first = 0
@@ -186,12 +195,12 @@ def told_rate(own: float, told: float) -> float:
 
 
 @rule
-def positions_only(rank: Ints, first: int, end: int) -> bool:
+def positions_only(moments: Sequence[Moment], first: int, end: int) -> bool:
     """Whether the player has neither start nor stop, so that it is taken to play throughout."""
-    for place in range(first, end):
-        if rank[place] <= LAST_START or rank[place] >= FIRST_STOP:
-            return False
-    return True
+    place = first
+    while place < end and moments[place].kind == NEUTRAL:
+        place += 1
+    return place == end
 
 
 @rule
@@ -208,24 +217,7 @@ def replay_position(position: int, next_seek: int, limits: Limits) -> int:
     return 0
 
 
-# --- 2 Watched intervals --------------------------------------------------------------------------
-
-
-class Pair(NamedTuple):
-    """Two neighbouring events `a`, `b` of a player that was playing at `a`."""
-
-    position_a: int
-    position_b: int
-    dt: int
-    rate_a: float
-    rate_b: float
-    duration: int
-    kind_b: int
-    is_seek: bool
-    """`b` seeks; or `b` stops or waits where a seek lands."""
-    seek_from: int
-    """What that seek says of where it began."""
-    under_way: bool
+# --- 2 Watched intervals: the pair `a`, `b` of a player that was playing at `a` -------------------
 
 
 @rule
@@ -235,220 +227,204 @@ def whole_ms(from_us: int, to_us: int) -> int:
 
 
 @rule
-def bound(pair: Pair, limits: Limits) -> int:
+def bound(a: Moment, b: Moment, limits: Limits) -> int:
     """How far the video can have played at most: `r*dt + tolerance`."""
-    rate = pair.rate_a
-    if isnan(rate) or pair.rate_b > rate:
-        rate = pair.rate_b
+    rate = b.rate if isnan(a.rate) or b.rate > a.rate else a.rate
     if isnan(rate):
         rate = limits.max_playback_rate
-    return floor(pair.dt * rate) + limits.tolerance_ms
+    return floor(whole_ms(a.us, b.us) * rate) + limits.tolerance_ms
 
 
 @rule
-def clock(pair: Pair) -> int:
+def clock(a: Moment, b: Moment) -> int:
     """Where the video had come by the clock: `a + dt` times `a`'s rate, not past its end."""
-    rate = 1.0 if isnan(pair.rate_a) else pair.rate_a
-    played_on = pair.position_a + floor(pair.dt * rate)
-    return pair.duration if pair.duration != UNKNOWN and played_on > pair.duration else played_on
+    rate = 1.0 if isnan(a.rate) else a.rate
+    played_on = a.position + floor(whole_ms(a.us, b.us) * rate)
+    return a.duration if a.duration != UNKNOWN and played_on > a.duration else played_on
 
 
 @rule
-def in_step(pair: Pair, limits: Limits) -> bool:
+def in_step(a: Moment, b: Moment, limits: Limits) -> bool:
     """`0.5*dt - tolerance <= dp <= bound`."""
-    dp = pair.position_b - pair.position_a
-    return 2 * dp >= pair.dt - 2 * limits.tolerance_ms and dp <= bound(pair, limits)
+    dp, dt = b.position - a.position, whole_ms(a.us, b.us)
+    return 2 * dp >= dt - 2 * limits.tolerance_ms and dp <= bound(a, b, limits)
 
 
 @rule
-def seek_is_told(pair: Pair, limits: Limits) -> bool:
+def seek_is_told(a: Moment, b: Moment, seek: Moment, limits: Limits) -> bool:
     """The seek's `seekFrom` lies 0 to `bound` after `a`."""
-    if pair.seek_from == UNKNOWN:
+    if seek.seek_from == UNKNOWN:
         return False
-    return 0 <= pair.seek_from - pair.position_a <= bound(pair, limits)
+    return 0 <= seek.seek_from - a.position <= bound(a, b, limits)
 
 
 @rule
-def credit_seek(pair: Pair, limits: Limits) -> tuple[int, int]:
+def under_way(a: Moment, b: Moment, a_moved: bool, limits: Limits) -> bool:
+    """The seek had begun before `a`: it seeks, waits or is a start that moved, and `b` is there."""
+    if abs(b.position - a.position) > limits.seek_place_ms:
+        return False
+    return a.rank in (SEEKING, WAITING) or a_moved
+
+
+@rule
+def has_moved(start: Moment, stood: int, limits: Limits) -> bool:
+    """Whether an event is a start away from where the player stood."""
+    return start.kind == START and abs(start.position - stood) > limits.seek_place_ms
+
+
+@rule
+def credit_seek(
+    a: Moment, b: Moment, seek: Moment, a_moved: bool, limits: Limits
+) -> tuple[int, int]:
     """The rows "seek" of the table: evidence, and the end of what is credited."""
-    if seek_is_told(pair, limits):
-        return TOLD, pair.seek_from
-    if pair.under_way or not limits.repair_seeks:
-        return NONE, pair.position_a
-    if pair.dt <= limits.session_timeout_ms or in_step(pair, limits):
-        return CLIPPED, clock(pair)
-    return NONE, pair.position_a
+    if seek_is_told(a, b, seek, limits):
+        return TOLD, seek.seek_from
+    if under_way(a, b, a_moved, limits) or not limits.repair_seeks:
+        return NONE, a.position
+    if whole_ms(a.us, b.us) <= limits.session_timeout_ms or in_step(a, b, limits):
+        return CLIPPED, clock(a, b)
+    return NONE, a.position
 
 
 @rule
-def credit_normal(pair: Pair, limits: Limits) -> tuple[int, int]:
+def credit_normal(a: Moment, b: Moment, limits: Limits) -> tuple[int, int]:
     """The rows "normal" of the table; nothing if none of them fits."""
-    dp = pair.position_b - pair.position_a
-    if 0 <= dp <= bound(pair, limits):
-        if pair.kind_b == STOP:
-            return OBSERVED, pair.position_b
-        if pair.kind_b == NEUTRAL:
-            return HEARTBEAT, pair.position_b
-        if in_step(pair, limits):
-            return BRIDGED, pair.position_b
-    return NONE, pair.position_a
+    if 0 <= b.position - a.position <= bound(a, b, limits):
+        if b.kind == STOP:
+            return OBSERVED, b.position
+        if b.kind == NEUTRAL:
+            return HEARTBEAT, b.position
+        if in_step(a, b, limits):
+            return BRIDGED, b.position
+    return NONE, a.position
 
 
 @rule
-def credit_unreported_seek(pair: Pair, limits: Limits) -> tuple[int, int]:
+def credit_unreported_seek(a: Moment, b: Moment, limits: Limits) -> tuple[int, int]:
     """The row "unreported seek" of the table; nothing if it does not fit."""
-    dp = pair.position_b - pair.position_a
-    jumps = dp > bound(pair, limits) or dp < -limits.seek_back_ms
-    if not jumps or pair.dt > limits.session_timeout_ms or not limits.repair_seeks:
-        return NONE, pair.position_a
-    end = clock(pair)
-    if dp > 0 and end > pair.position_b:
-        end = pair.position_b
-    return CLIPPED, end
+    dp = b.position - a.position
+    if whole_ms(a.us, b.us) > limits.session_timeout_ms or not limits.repair_seeks:
+        return NONE, a.position
+    if dp > bound(a, b, limits):
+        return CLIPPED, min(clock(a, b), b.position)
+    if dp < -limits.seek_back_ms:
+        return CLIPPED, clock(a, b)
+    return NONE, a.position
 
 
 @rule
-def credit(pair: Pair, limits: Limits) -> tuple[int, int]:
-    """The first row of the table that fits: evidence, and the end of what is credited."""
-    if pair.is_seek:
-        return credit_seek(pair, limits)
-    evidence, end = credit_normal(pair, limits)
-    if evidence != NONE:
-        return evidence, end
-    return credit_unreported_seek(pair, limits)
+def credit(moments: Sequence[Moment], b: int, seek: int, a_moved: bool, limits: Limits) -> None:
+    """Fills evidence and end by the first row of the table that fits; `seek` is the seek that `b`
+    is or that lands at it, or `UNKNOWN`.
+    """
+    before, moment = moments[b - 1], moments[b]
+    if seek != UNKNOWN:
+        evidence, end = credit_seek(before, moment, moments[seek], a_moved, limits)
+    else:
+        evidence, end = credit_normal(before, moment, limits)
+        if evidence == NONE:
+            evidence, end = credit_unreported_seek(before, moment, limits)
+    moment.evidence, moment.end = evidence, end
 
 
 @rule
-def clock_time(evidence: int, length: int, dt: int, rate_a: float) -> int:
+def clock_time(a: Moment, b: Moment) -> int:
     """Time on the clock of a credit: `dt`, or its part where the credit ends before `b`."""
-    if evidence != CLIPPED and evidence != TOLD:
+    dt, length = whole_ms(a.us, b.us), b.end - a.position
+    if b.evidence != CLIPPED and b.evidence != TOLD:
         return dt
-    played = length if isnan(rate_a) else floor(length / rate_a)
-    return min(played, dt)
+    return min(dt, length if isnan(a.rate) else floor(length / a.rate))
 
 
 @rule
-def landing_seek(
-    us: Ints,
-    day: Ints,
-    rank: Ints,
-    position: Ints,
-    b: int,
-    end: int,
-    limits: Limits,
-) -> int:
+def landing_seek(moments: Sequence[Moment], b: int, end: int, limits: Limits) -> int:
     """The seek that lands at `b`, or `UNKNOWN`: it follows on the same day, near on the clock and
     in the video, as does every event between.
     """
+    at = moments[b]
     for c in range(b + 1, end):
-        near = abs(position[c] - position[b]) <= limits.seek_place_ms
-        if not near or day[c] != day[b] or whole_ms(us[b], us[c]) > limits.drag_window_ms:
+        after = moments[c]
+        if abs(after.position - at.position) > limits.seek_place_ms or after.day != at.day:
             return UNKNOWN
-        if is_seek(rank[c]):
+        if whole_ms(at.us, after.us) > limits.drag_window_ms:
+            return UNKNOWN
+        if is_seek(after.rank):
             return c
     return UNKNOWN
 
 
 @rule
-def under_way(dp: int, rank_a: int, moved_a: bool, limits: Limits) -> bool:
-    """The seek had begun before `a`: `a` seeks, waits or is a start that moved, and `b` is there."""
-    return abs(dp) <= limits.seek_place_ms and (rank_a == SEEKING or rank_a == WAITING or moved_a)
+def seek_of(moments: Sequence[Moment], b: int, end: int, limits: Limits) -> int:
+    """The seek that `b` is, or that lands at it if `b` stops or waits; else `UNKNOWN`."""
+    moment = moments[b]
+    if is_seek(moment.rank):
+        return b
+    if moment.kind == STOP or moment.rank == WAITING:
+        return landing_seek(moments, b, end, limits)
+    return UNKNOWN
 
 
 @rule
-def stop_place(evidence: int, end: int, lands: bool, position_a: int, position: int) -> int:
+def stop_place(a: Moment, stop: Moment, evidence: int) -> int:
     """Where a stop ended playing: of one where a seek lands or that was clipped, where the credit
     ends, or `a`; else its own position.
     """
-    if lands or evidence == CLIPPED:
-        return position_a if evidence == NONE else end
-    return position
+    if stop.lands or evidence == CLIPPED:
+        return a.position if evidence == NONE else stop.end
+    return stop.position
 
 
 @rule
-def count_positions(
-    events: Events, kind: Ints, first: int, end: int, playback: Playback, limits: Limits
-) -> None:
-    """Fills rates and states, and the positions that count."""
-    throughout = positions_only(events.rank, first, end)
+def follow_states(moments: Sequence[Moment], first: int, end: int, limits: Limits) -> None:
+    """Fills rates, states, and the positions that count."""
+    throughout = positions_only(moments, first, end)
     playing, rate, ended_at = throughout, nan, UNKNOWN
     for b in range(first, end):
-        rate = told_rate(events.rate[b], rate)
-        position = events.position[b]
-        if kind[b] == START:
-            if replays(position, ended_at, limits):
-                follows_seek = b + 1 < end and is_seek(events.rank[b + 1])
-                next_seek = events.position[b + 1] if follows_seek else UNKNOWN
-                position = replay_position(position, next_seek, limits)
-        if kind[b] != NEUTRAL:
-            ended_at = position if events.rank[b] == ENDED else UNKNOWN
-        playback.rate[b] = rate
-        playback.position[b] = position
-        playback.was_playing[b] = playing
-        playing = state_after(kind[b], playing)
-        playback.playing[b] = playing
-        playback.throughout[b] = throughout
+        moment = moments[b]
+        if moment.kind == START and replays(moment.position, ended_at, limits):
+            next_seek = UNKNOWN
+            if b + 1 < end and is_seek(moments[b + 1].rank):
+                next_seek = moments[b + 1].position
+            moment.position = replay_position(moment.position, next_seek, limits)
+        if moment.kind != NEUTRAL:
+            ended_at = moment.position if moment.rank == ENDED else UNKNOWN
+        rate = told_rate(moment.rate, rate)
+        moment.rate = rate
+        moment.was_playing = playing
+        playing = state_after(moment.kind, playing)
+        moment.playing = playing
+        moment.throughout = throughout
 
 
 @rule
-def credit_pairs(
-    events: Events, kind: Ints, first: int, end: int, playback: Playback, limits: Limits
-) -> None:
+def credit_pairs(moments: Sequence[Moment], first: int, end: int, limits: Limits) -> None:
     """Fills what each pair of a player is credited."""
-    us, rank, position, rate = events.us, events.rank, playback.position, playback.rate
     stood = 0
-    moved = kind[first] == START and abs(position[first] - stood) > limits.seek_place_ms
-    if rank[first] == SEEK and not playback.was_playing[first]:
-        stood = position[first]
-    for b in range(first + 1, end):
-        a = b - 1
-        if playback.was_playing[b]:
-            seek = UNKNOWN
-            if is_seek(rank[b]):
-                seek = b
-            elif kind[b] == STOP or rank[b] == WAITING:
-                seek = landing_seek(us, events.day, rank, position, b, end, limits)
-                playback.lands[b] = seek != UNKNOWN
-            pair = Pair(
-                position[a],
-                position[b],
-                whole_ms(us[a], us[b]),
-                rate[a],
-                rate[b],
-                events.duration[b],
-                kind[b],
-                seek != UNKNOWN,
-                UNKNOWN if seek == UNKNOWN else events.seek_from[seek],
-                under_way(position[b] - position[a], rank[a], moved, limits),
-            )
-            playback.evidence[b], playback.end[b] = credit(pair, limits)
-            if kind[b] == STOP:
-                stood = stop_place(
-                    playback.evidence[b],
-                    playback.end[b],
-                    playback.lands[b],
-                    position[a],
-                    position[b],
-                )
-        elif rank[b] == SEEK:
-            stood = position[b]
-        moved = kind[b] == START and abs(position[b] - stood) > limits.seek_place_ms
+    moved = False
+    for b in range(first, end):
+        moment = moments[b]
+        if moment.was_playing and b > first:
+            seek = seek_of(moments, b, end, limits)
+            moment.lands = seek != UNKNOWN and seek != b
+            credit(moments, b, seek, moved, limits)
+            if moment.kind == STOP:
+                stood = stop_place(moments[b - 1], moment, moment.evidence)
+        elif moment.rank == SEEK and not moment.was_playing:
+            stood = moment.position
+        moved = has_moved(moment, stood, limits)
 
 
-def _play(events: Events, kind: Ints, limits: Limits, playback: Playback) -> int:
-    """Fills `playback`, which is zero everywhere, of events in the order of play."""
-    rows = len(events.us)
+def _play(limits: Limits, moments: Sequence[Moment]) -> int:
+    """Fills what each player did, of events in the order of play."""
+    rows = len(moments)
     first = 0
     while first < rows:
         end = first + 1
-        while end < rows and events.player[end] == events.player[first]:
+        while end < rows and moments[end].player == moments[first].player:
             end += 1
-        if events.beyond[first]:
-            for b in range(first, end):
-                playback.position[b] = events.position[b]
-        else:
-            count_positions(events, kind, first, end, playback, limits)
-            credit_pairs(events, kind, first, end, playback, limits)
+        if not moments[first].beyond:
+            follow_states(moments, first, end, limits)
+            credit_pairs(moments, first, end, limits)
         first = end
     return rows
 
@@ -460,17 +436,24 @@ play = Fold(_play)
 
 
 @rule
-def shows_where_playing_went(kind: int, rank: int, lands: bool, evidence: int) -> bool:
-    """Whether an event while playing is compared with the end of what was credited before it:
-    a seek, a wait where one lands, or another event that was clipped or not bridged.
+def left_at(a: Moment, b: Moment, stopped_at: int) -> int:
+    """Where playing had come when it went on at `b`; `UNKNOWN` where `b` tells of no skip.
+
+    Of a start while stopped that is `stopped_at`. While playing, of a seek, a wait where one
+    lands, or another event that was clipped or not bridged, it is the end of what was credited.
     """
-    if kind == STOP:
-        return False
-    return is_seek(rank) or (rank == WAITING and lands) or evidence == NONE or evidence == CLIPPED
+    if not b.was_playing:
+        return stopped_at if b.kind == START else UNKNOWN
+    if b.kind == STOP:
+        return UNKNOWN
+    lands = is_seek(b.rank) or (b.rank == WAITING and b.lands)
+    if lands or b.evidence == NONE or b.evidence == CLIPPED:
+        return a.position if b.evidence == NONE else b.end
+    return UNKNOWN
 
 
 @rule
-def takes_up_earlier_place(rank: int, since_first_ms: int, limits: Limits) -> bool:
+def takes_up(rank: int, since_first_ms: int, limits: Limits) -> bool:
     """A seek so soon after the first event of the visit counts nothing."""
     return is_seek(rank) and since_first_ms <= limits.take_up_ms
 
@@ -504,17 +487,17 @@ def is_completion(
 
 
 @rule
-def is_left_open(playing: bool, is_last: bool, next_kind: int, next_evidence: int) -> bool:
-    """The player plays, and nothing follows, or only a start that credits nothing."""
-    return playing and (is_last or (next_kind == START and next_evidence == NONE))
+def is_left_open(moment: Moment, after: Moment, is_last: bool) -> bool:
+    """The player plays, and nothing follows in the visit, or only a start that credits nothing."""
+    return moment.playing and (is_last or (after.kind == START and after.evidence == NONE))
 
 
 @rule
-def open_tail(rest_of_video: int, until_next_ms: int, limits: Limits) -> int:
-    """The most that was watched after an event left open; `UNKNOWN` bounds bound nothing."""
+def open_tail(moment: Moment, limits: Limits) -> int:
+    """The most that was watched after an event left open."""
     tail = limits.session_timeout_ms
-    if rest_of_video != UNKNOWN:
-        tail = min(tail, rest_of_video)
-    if until_next_ms != UNKNOWN:
-        tail = min(tail, until_next_ms)
+    if moment.duration != UNKNOWN:
+        tail = min(tail, moment.duration - moment.position)
+    if moment.next_us != UNKNOWN:
+        tail = min(tail, whole_ms(moment.us, moment.next_us))
     return tail

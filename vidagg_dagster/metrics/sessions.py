@@ -6,9 +6,10 @@ days*: its own, and the next one, where it is context. So days computed singly, 
 order or in one pass agree by construction.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -17,18 +18,17 @@ from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.core.vocabulary import ENDED, NEUTRAL, START, STOP
 from vidagg_dagster.metrics import playback as play
 from vidagg_dagster.metrics.arrays import (
-    LARGEST,
     SMALLEST,
     Array,
     Bools,
     Floats,
     Ints,
+    changes,
     codes,
     combined,
     dates,
     dense,
     floats_or_nan,
-    groups,
     instants,
     integers,
     integers_or,
@@ -37,8 +37,8 @@ from vidagg_dagster.metrics.arrays import (
     order,
     ordered_codes,
 )
-from vidagg_dagster.metrics.compiled import Fold, rule
-from vidagg_dagster.metrics.playback import NONE, UNKNOWN, Limits
+from vidagg_dagster.metrics.compiled import Fold, new_records, rule
+from vidagg_dagster.metrics.playback import NONE, UNKNOWN, Limits, Moment, Order
 
 _EPOCH: Final = date(1970, 1, 1)
 
@@ -145,9 +145,7 @@ class Last(NamedTuple):
     goes_on: Bools
 
 
-def _fill_last_days(
-    session: Ints, day: Ints, times_out_day: Ints, last: Last
-) -> int:
+def _fill_last_days(session: Ints, day: Ints, times_out_day: Ints, last: Last) -> int:
     for row in range(len(session)):
         of = session[row]
         last.day[of] = max(last.day[of], day[row])
@@ -166,9 +164,7 @@ def needed(events: WorkDays) -> WorkDays:
     return events if keeps.all() else events.take(np.flatnonzero(keeps))
 
 
-def _fill_keep_units(
-    unit: Ints, settles: Bools, keeps: Bools
-) -> int:
+def _fill_keep_units(unit: Ints, settles: Bools, keeps: Bools) -> int:
     first = 0
     while first < len(unit):
         end = first
@@ -188,54 +184,36 @@ _keep_units = Fold(_fill_keep_units)
 # --- players --------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Players:
-    """Events by player in the order of play; `at` is the place of each in the order by time."""
+def follow_players(
+    by_time: WorkDays, parameters: EngagementParameters, limits: Limits
+) -> tuple[Ints, Any]:
+    """Follows each player through its events, and credits its pairs.
 
-    at: Ints
-    video: Ints
-    own: Bools
-    work_day: Ints
-    times_out_day: Ints
-    events: play.Events
-    kind: Ints
-    playback: play.Playback
-
-
-def follow_players(by_time: WorkDays, parameters: EngagementParameters, limits: Limits) -> Players:
-    """Follows each player through its events, and credits its pairs."""
+    Returns the moments in the order of play, and for each its row in `by_time`.
+    """
     position, beyond = _believed(by_time.sent, by_time.duration, parameters)
-    seek_from, lies = _believed(by_time.seek_from, by_time.duration, parameters)
-    seek_from[lies] = UNKNOWN
+    seek_from, not_believed = _believed(by_time.seek_from, by_time.duration, parameters)
+    seek_from[not_believed] = UNKNOWN
     player = combined(by_time.unit, by_time.video * 2 + beyond, 2 * len(by_time.video_ids))
     # Already sorted but for sessions of several videos.
     at = np.argsort(player, kind="stable")
+    order_ = Order(np.empty(len(at), np.int64), np.empty(len(at), np.int64))
+    play.order_of_play(player[at], by_time.us[at], by_time.rank[at], order_)
+    at = at[order_.at]
+    moments = new_records(Moment, len(at))
+    moments["kind"] = order_.kind
+    columns = {"player": player, "position": position, "seek_from": seek_from, "beyond": beyond}
+    for name in _COPIED:
+        columns[name] = getattr(by_time, name)
+    for name, values in columns.items():
+        moments[name] = values[at]
+    play.play(limits, moments)
+    return at, moments
 
-    def events_at(rows: Ints) -> play.Events:
-        columns = (
-            *(by_time.us, player, by_time.day, by_time.rank, position),
-            *(seek_from, by_time.duration, by_time.rate, beyond),
-        )
-        return play.Events(*(column[rows] for column in columns))
 
-    rows = len(at)
-    sorted_ = events_at(at)
-    place, kind = np.empty(rows, np.int64), np.empty(rows, np.int64)
-    play.order_of_play(sorted_, play.Order(place, kind))
-    at = at[place]
-    events = events_at(at)
-    playback = _nothing_played(rows)
-    play.play(events, kind, limits, playback)
-    return Players(
-        at=at,
-        video=by_time.video[at],
-        own=by_time.own[at],
-        work_day=by_time.work_day[at],
-        times_out_day=by_time.times_out_day[at],
-        events=events,
-        kind=kind,
-        playback=playback,
-    )
+_COPIED: Final = (
+    *("us", "day", "rank", "duration", "rate", "video", "own", "work_day", "times_out_day"),
+)
 
 
 def _believed(sent: Ints, duration: Ints, parameters: EngagementParameters) -> tuple[Ints, Bools]:
@@ -243,19 +221,6 @@ def _believed(sent: Ints, duration: Ints, parameters: EngagementParameters) -> t
     limited = duration != UNKNOWN
     beyond = limited & (sent * 100 > duration * parameters.position_limit_percent)
     return np.where(limited & (sent > duration), duration, sent), beyond
-
-
-def _nothing_played(rows: int) -> play.Playback:
-    def numbers() -> Ints:
-        return np.zeros(rows, np.int64)
-
-    def no() -> Bools:
-        return np.zeros(rows, bool)
-
-    unknown = np.full(rows, np.nan)
-    return play.Playback(
-        numbers(), unknown, no(), no(), no(), numbers(), numbers(), no()
-    )
 
 
 # --- 4 Sessions -----------------------------------------------------------------------------------
@@ -276,9 +241,7 @@ def idle_ms(dt: int, most_credited: int) -> int:
     return dt - most_credited
 
 
-def _cut_sessions(
-    unit: Ints, us: Ints, credited: Ints, limits: Limits, cut: Instants
-) -> int:
+def _cut_sessions(unit: Ints, us: Ints, credited: Ints, limits: Limits, cut: Instants) -> int:
     """Fills `cut`; returns how many sessions there are. Of an instant the largest credit counts."""
     session = -1
     rows = len(unit)
@@ -317,9 +280,7 @@ class SessionSums(NamedTuple):
     events: Ints
 
 
-def _sum_sessions(
-    session: Ints, us: Ints, own: Bools, sums: SessionSums
-) -> int:
+def _sum_sessions(session: Ints, us: Ints, own: Bools, sums: SessionSums) -> int:
     for row in range(len(session)):
         of = session[row]
         if row == 0 or session[row - 1] != of:
@@ -342,255 +303,219 @@ sum_sessions = Fold(_sum_sessions)
 # --- visits: what happened to a video of a session on a work day ----------------------------------
 
 
-class Facts(NamedTuple):
-    """Events in the order of play with all that a visit is counted from.
+@dataclass(slots=True)
+class Visit:
+    """One session and video on a work day; times are `UNKNOWN` where there is no such event."""
 
-    `session` and `next_us`, `next_day` (the session's next instant; `UNKNOWN`) come from cutting.
-    """
-
-    events: play.Events
-    playback: play.Playback
-    kind: Ints
-    video: Ints
-    own: Bools
-    work_day: Ints
-    times_out_day: Ints
-    session: Ints
-    next_us: Ints
-    next_day: Ints
-
-
-class Visits(NamedTuple):
-    """One row per session and video: sums and extremes, `UNKNOWN` where there is none."""
-
-    session: Ints
-    video: Ints
-    event_count: Ints
-    exceeding_count: Ints
-    context_count: Ints
-    pause_count: Ints
-    completion_count: Ints
-    forward_skip_count: Ints
-    backward_skip_count: Ints
-    open_ended_count: Ints
-    tail_ms: Ints
-    no_start: Ints
-    start_us: Ints
-    first_us: Ints
-    last_us: Ints
-    last_context_us: Ints
-    max_position: Ints
-    interval_count: Ints
+    session: int
+    video: int
+    event_count: int
+    exceeding_count: int
+    context_count: int
+    pause_count: int
+    completion_count: int
+    forward_skip_count: int
+    backward_skip_count: int
+    open_ended_count: int
+    tail_ms: int
+    no_start: bool
+    start_us: int
+    first_us: int
+    last_us: int
+    last_context_us: int
+    max_position: int
+    interval_count: int
 
 
-class Intervals(NamedTuple):
-    """One row per credited interval, by visit and time."""
+@dataclass(slots=True)
+class Interval:
+    """One credited stretch of a video."""
 
-    start: Ints
-    end: Ints
-    clock: Ints
-    evidence: Ints
-    opened_us: Ints
-    closed_us: Ints
+    start: int
+    end: int
+    clock: int
+    evidence: int
+    opened_us: int
+    closed_us: int
 
 
 class Counted(NamedTuple):
-    """What counting fills. `filled` is the number of intervals."""
+    """What counting fills: `visits`, and `intervals` in their order. The third has one number:
+    how many intervals there are.
+    """
 
-    visits: Visits
-    intervals: Intervals
+    visits: Sequence[Visit]
+    intervals: Sequence[Interval]
     filled: Ints
 
 
 @rule
-def settles_on(next_us: int, next_day: int, us: int, times_out_day: int, limits: Limits) -> int:
-    """The day on which a tail is settled: that of the session's next event, or of the timeout."""
-    if next_us != UNKNOWN and next_us < us + limits.session_timeout_ms * 1000:
-        return next_day
-    return times_out_day
-
-
-@rule
-def count_activity(facts: Facts, first: int, end: int, visits: Visits, visit: int) -> None:
+def count_activity(moments: Sequence[Moment], first: int, end: int, visit: Visit) -> None:
     """Counts the events of a visit, and fills its extremes."""
-    us, position = facts.events.us, facts.playback.position
-    visits.start_us[visit] = us[first] if first < end else UNKNOWN
-    visits.first_us[visit] = visits.last_us[visit] = visits.last_context_us[visit] = UNKNOWN
-    visits.max_position[visit] = UNKNOWN
+    visit.start_us = moments[first].us if first < end else UNKNOWN
+    visit.first_us = UNKNOWN
+    visit.last_us = UNKNOWN
+    visit.last_context_us = UNKNOWN
+    visit.max_position = UNKNOWN
     for b in range(first, end):
-        if facts.own[b]:
-            if visits.event_count[visit] == 0:
-                visits.first_us[visit] = us[b]
-            visits.last_us[visit] = us[b]
-            visits.event_count[visit] += 1
-            visits.max_position[visit] = max(visits.max_position[visit], position[b])
+        moment = moments[b]
+        if moment.own:
+            if visit.event_count == 0:
+                visit.first_us = moment.us
+            visit.last_us = moment.us
+            visit.event_count += 1
+            visit.max_position = max(visit.max_position, moment.position)
         else:
-            visits.last_context_us[visit] = us[b]
-            visits.context_count[visit] += 1
+            visit.last_context_us = moment.us
+            visit.context_count += 1
 
 
 @rule
 def count_skips(
-    facts: Facts, first: int, end: int, visits: Visits, visit: int, limits: Limits
+    moments: Sequence[Moment], first: int, end: int, visit: Visit, limits: Limits
 ) -> None:
     """Counts where playing stopped at one place of the video and started again at another."""
-    events, playback, kind = facts.events, facts.playback, facts.kind
     stopped_at = UNKNOWN
     after_ended = False
     for b in range(first, end):
-        a = b - 1
-        # The pair before the first event of a visit is void: a cut goes through it.
-        evidence = playback.evidence[b] if b > first else NONE
-        left_at = UNKNOWN
-        if b > first and playback.was_playing[b]:
-            if play.shows_where_playing_went(
-                kind[b], events.rank[b], playback.lands[b], evidence
-            ):
-                left_at = playback.position[a] if evidence == NONE else playback.end[b]
-        elif b > first and kind[b] == START:
-            left_at = stopped_at
-        since_first = play.whole_ms(events.us[first], events.us[b])
-        taken_up = play.takes_up_earlier_place(events.rank[b], since_first, limits)
-        if left_at != UNKNOWN and not taken_up and facts.own[b]:
-            jump = playback.position[b] - left_at
-            if play.is_forward_skip(jump, limits):
-                visits.forward_skip_count[visit] += 1
-            if play.is_backward_skip(jump, kind[b] == START and after_ended, limits):
-                visits.backward_skip_count[visit] += 1
-        if kind[b] == STOP and playback.was_playing[b]:
-            stopped_at = play.stop_place(
-                evidence,
-                playback.end[b],
-                playback.lands[b],
-                playback.position[a],
-                playback.position[b],
-            )
-        if kind[b] != NEUTRAL:
-            after_ended = events.rank[b] == ENDED
+        moment = moments[b]
+        before = moments[max(b - 1, 0)]
+        if b > first and moment.own:
+            left_at = play.left_at(before, moment, stopped_at)
+            since_first = play.whole_ms(moments[first].us, moment.us)
+            if left_at != UNKNOWN and not play.takes_up(moment.rank, since_first, limits):
+                jump = moment.position - left_at
+                if play.is_forward_skip(jump, limits):
+                    visit.forward_skip_count += 1
+                if play.is_backward_skip(jump, moment.kind == START and after_ended, limits):
+                    visit.backward_skip_count += 1
+        if moment.kind == STOP and moment.was_playing:
+            stopped_at = play.stop_place(before, moment, moment.evidence)
+        if moment.kind != NEUTRAL:
+            after_ended = moment.rank == ENDED
 
 
 @rule
 def count_pauses_and_completions(
-    facts: Facts, first: int, end: int, visits: Visits, visit: int, limits: Limits
+    moments: Sequence[Moment], first: int, end: int, visit: Visit, limits: Limits
 ) -> None:
     """Counts pauses that interrupt playing, and ends that were played to."""
-    events, kind = facts.events, facts.kind
     counted_us = UNKNOWN
     started = False
     for b in range(first, end):
-        follows_stop = b > first and kind[b - 1] == STOP
-        if play.is_pause(events.rank[b], follows_stop) and facts.own[b]:
-            visits.pause_count[visit] += 1
-        started = started or kind[b] == START
-        since_counted = play.whole_ms(counted_us, events.us[b])
-        if play.is_completion(
-            events.rank[b], counted_us != UNKNOWN, started, since_counted, limits
-        ):
-            counted_us, started = events.us[b], False
-            if facts.own[b]:
-                visits.completion_count[visit] += 1
+        moment = moments[b]
+        follows_stop = b > first and moments[b - 1].kind == STOP
+        if play.is_pause(moment.rank, follows_stop) and moment.own:
+            visit.pause_count += 1
+        started = started or moment.kind == START
+        counted_before = counted_us != UNKNOWN
+        since_counted = play.whole_ms(counted_us, moment.us)
+        if play.is_completion(moment.rank, counted_before, started, since_counted, limits):
+            counted_us, started = moment.us, False
+            if moment.own:
+                visit.completion_count += 1
+
+
+@rule
+def settled_on(moment: Moment, limits: Limits) -> int:
+    """The day on which a tail is settled: that of the session's next event, or of the timeout."""
+    times_out_us = moment.us + limits.session_timeout_ms * 1000
+    if moment.next_us != UNKNOWN and moment.next_us < times_out_us:
+        return moment.next_day
+    return moment.times_out_day
 
 
 @rule
 def count_tails(
-    facts: Facts, first: int, end: int, visits: Visits, visit: int, limits: Limits
+    moments: Sequence[Moment], first: int, end: int, visit: Visit, limits: Limits
 ) -> None:
     """Adds up the bounds of what was watched after events left open, settled on the work day."""
-    events, playback = facts.events, facts.playback
     for b in range(first, end):
+        moment = moments[b]
         is_last = b + 1 == end
-        next_kind = NEUTRAL if is_last else facts.kind[b + 1]
-        next_evidence = NONE if is_last else playback.evidence[b + 1]
-        if not play.is_left_open(playback.playing[b], is_last, next_kind, next_evidence):
-            continue
-        next_us, next_day = facts.next_us[b], facts.next_day[b]
-        if not is_last and events.us[b + 1] == events.us[b]:
-            next_us, next_day = events.us[b], events.day[b]
-        day = settles_on(next_us, next_day, events.us[b], facts.times_out_day[b], limits)
-        if day == facts.work_day[b]:
-            rest, until_next = UNKNOWN, UNKNOWN
-            if events.duration[b] != UNKNOWN:
-                rest = events.duration[b] - playback.position[b]
-            if next_us != UNKNOWN:
-                until_next = play.whole_ms(events.us[b], next_us)
-            visits.open_ended_count[visit] += 1
-            visits.tail_ms[visit] += play.open_tail(rest, until_next, limits)
+        after = moment if is_last else moments[b + 1]
+        if play.is_left_open(moment, after, is_last):
+            if not is_last and after.us == moment.us:
+                moment.next_us, moment.next_day = moment.us, moment.day
+            if settled_on(moment, limits) == moment.work_day:
+                visit.open_ended_count += 1
+                visit.tail_ms += play.open_tail(moment, limits)
 
 
 @rule
-def list_intervals(facts: Facts, first: int, end: int, intervals: Intervals, filled: int) -> int:
+def list_intervals(
+    moments: Sequence[Moment], first: int, end: int, intervals: Sequence[Interval], filled: int
+) -> int:
     """Lists what the pairs of a visit are credited on the work day; returns how many there are."""
-    events, playback = facts.events, facts.playback
     for b in range(first + 1, end):
-        start = playback.position[b - 1]
-        length = playback.end[b] - start
-        if facts.own[b] and playback.evidence[b] != NONE and length > 0:
-            dt = play.whole_ms(events.us[b - 1], events.us[b])
-            intervals.start[filled] = start
-            intervals.end[filled] = playback.end[b]
-            intervals.clock[filled] = play.clock_time(
-                playback.evidence[b], length, dt, playback.rate[b - 1]
-            )
-            intervals.evidence[filled] = playback.evidence[b]
-            intervals.opened_us[filled] = events.us[b - 1]
-            intervals.closed_us[filled] = events.us[b]
+        before, moment = moments[b - 1], moments[b]
+        if moment.own and moment.evidence != NONE and moment.end > before.position:
+            interval = intervals[filled]
+            interval.start = before.position
+            interval.end = moment.end
+            interval.clock = play.clock_time(before, moment)
+            interval.evidence = moment.evidence
+            interval.opened_us = before.us
+            interval.closed_us = moment.us
             filled += 1
     return filled
 
 
 @rule
-def end_of_session(session: Ints, first: int, end: int, wanted: int) -> int:
-    """Behind the events, from `first` on, of the session `wanted`."""
-    while first < end and session[first] == wanted:
+def end_of_session(moments: Sequence[Moment], first: int, end: int, session: int) -> int:
+    """Behind the events of `session`, from `first` on."""
+    while first < end and moments[first].session == session:
         first += 1
     return first
 
 
-def _count_visits(facts: Facts, limits: Limits, counted: Counted) -> int:
+@rule
+def end_of_part(moments: Sequence[Moment], first: int, beyond: bool) -> int:
+    """Behind the events of one video from `first` on that are believed, or that are not."""
+    end = first
+    while end < len(moments) and moments[end].beyond == beyond:
+        if moments[end].player // 2 != moments[first].player // 2:
+            break
+        end += 1
+    return end
+
+
+def _count_visits(moments: Sequence[Moment], limits: Limits, counted: Counted) -> int:
     """Fills `counted`, which is zero everywhere; returns how many visits there are."""
-    events, session = facts.events, facts.session
-    rows = len(session)
-    visits = counted.visits
-    visit, filled = 0, 0
+    number, filled = 0, 0
     first = 0
-    while first < rows:
+    while first < len(moments):
         # Of one video the events that are believed come first, then those beyond it.
-        middle = first
-        while (
-            middle < rows
-            and events.player[middle] // 2 == events.player[first] // 2
-            and not events.beyond[middle]
-        ):
-            middle += 1
+        middle = end_of_part(moments, first, False)
         end = middle
-        while end < rows and events.player[end] // 2 == events.player[first] // 2:
-            end += 1
+        if end < len(moments) and moments[end].player // 2 == moments[first].player // 2:
+            end = end_of_part(moments, middle, True)
         b, c = first, middle
         while b < middle or c < end:
-            of = session[b] if b < middle else session[c]
-            if c < end and session[c] < of:
-                of = session[c]
-            next_b = end_of_session(session, b, middle, of)
-            next_c = end_of_session(session, c, end, of)
-            visits.session[visit] = of
-            visits.video[visit] = facts.video[first]
-            count_activity(facts, b, next_b, visits, visit)
+            session = moments[b].session if b < middle else moments[c].session
+            if c < end:
+                session = min(session, moments[c].session)
+            next_b = end_of_session(moments, b, middle, session)
+            next_c = end_of_session(moments, c, end, session)
+            visit = counted.visits[number]
+            visit.session = session
+            visit.video = moments[first].video
             for row in range(c, next_c):
-                visits.exceeding_count[visit] += facts.own[row]
-            count_skips(facts, b, next_b, visits, visit, limits)
-            count_pauses_and_completions(facts, b, next_b, visits, visit, limits)
-            count_tails(facts, b, next_b, visits, visit, limits)
+                visit.exceeding_count += moments[row].own
+            count_activity(moments, b, next_b, visit)
+            count_skips(moments, b, next_b, visit, limits)
+            count_pauses_and_completions(moments, b, next_b, visit, limits)
+            count_tails(moments, b, next_b, visit, limits)
             before = filled
-            filled = list_intervals(facts, b, next_b, counted.intervals, filled)
-            visits.interval_count[visit] = filled - before
-            settled = visits.event_count[visit] > 0 or visits.open_ended_count[visit] > 0
-            if settled and facts.playback.throughout[b]:
-                visits.no_start[visit] = 1
-            visit += 1
+            filled = list_intervals(moments, b, next_b, counted.intervals, filled)
+            visit.interval_count = filled - before
+            settles = visit.event_count > 0 or visit.open_ended_count > 0
+            visit.no_start = settles and moments[b].throughout
+            number += 1
             b, c = next_b, next_c
         first = end
     counted.filled[0] = filled
-    return visit
+    return number
 
 
 count_visits = Fold(_count_visits)
@@ -598,84 +523,58 @@ count_visits = Fold(_count_visits)
 
 @dataclass(frozen=True)
 class Settled:
-    """What the work days settle: `sessions` by number, visits and their intervals in one order.
+    """What the work days settle: `sessions` by number; visits, and their intervals in their order.
 
-    `by_time` are the events that it was computed from. Visits are by session and video.
+    `by_time` are the events that it was computed from. Visits are sorted by session and video.
     """
 
     by_time: WorkDays
     sessions: SessionSums
-    visits: Visits
-    intervals: Intervals
+    visits: Any
+    intervals: Any
 
 
 def settle(
     events: pa.Table, days: tuple[date, ...] | None, parameters: EngagementParameters
 ) -> Settled:
-    """Prepared events of whole users (`timeline.prepared`) -> sessions, visits and intervals."""
+    """Prepared events of whole users (`prepared`) -> sessions, visits and intervals."""
     limits = Limits.of(parameters)
     by_time = needed(on_work_days(events, days))
-    players = follow_players(by_time, parameters, limits)
-    rows = len(by_time.us)
-    playback = players.playback
-    believed = playback.evidence != NONE
-    before = np.concatenate((np.zeros(1, np.int64), playback.position[:-1]))[:rows]
+    at, moments = follow_players(by_time, parameters, limits)
+    rows = len(at)
+    before = np.concatenate((moments["position"][:1], moments["position"][:-1]))
     credited = np.zeros(rows, np.int64)
-    credited[players.at] = np.where(believed, playback.end - before, 0)
+    credited[at] = np.where(moments["evidence"] != NONE, moments["end"] - before, 0)
     cut = Instants(np.zeros(rows, np.int64), np.zeros(rows, np.int64))
     sessions = cut_sessions(by_time.unit, by_time.us, credited, limits, cut)
     sums = SessionSums(*(np.zeros(sessions, np.int64) for _ in SessionSums._fields))
-    session = cut.session
-    sum_sessions(session, by_time.us, by_time.own, sums)
+    sum_sessions(cut.session, by_time.us, by_time.own, sums)
 
-    next_row = cut.next_row[players.at]
+    next_row = cut.next_row[at]
     followed = next_row != UNKNOWN
-    facts = Facts(
-        events=players.events,
-        playback=playback,
-        kind=players.kind,
-        video=players.video,
-        own=players.own,
-        work_day=players.work_day,
-        times_out_day=players.times_out_day,
-        session=session[players.at],
-        next_us=np.where(followed, by_time.us[next_row], UNKNOWN),
-        next_day=np.where(followed, by_time.day[next_row], UNKNOWN),
-    )
-    visits, intervals = _counted(facts, limits)
-    return Settled(by_time, sums, *_by_session(visits, intervals))
+    moments["session"] = cut.session[at]
+    moments["next_us"] = np.where(followed, by_time.us[next_row], UNKNOWN)
+    moments["next_day"] = np.where(followed, by_time.day[next_row], UNKNOWN)
+    # A cut voids the pair across it.
+    moments["evidence"][changes(moments["session"])] = NONE
+    visits = new_records(Visit, rows)
+    intervals = new_records(Interval, rows)
+    filled = np.zeros(1, np.int64)
+    found = count_visits(moments, limits, Counted(visits, intervals, filled))
+    return Settled(by_time, sums, *_by_session(visits[:found], intervals[: filled[0]]))
 
 
-def _counted(facts: Facts, limits: Limits) -> tuple[Visits, Intervals]:
-    rows = len(facts.session)
-    counted = Counted(
-        Visits(*(np.zeros(rows, np.int64) for _ in Visits._fields)),
-        Intervals(*(np.zeros(rows, np.int64) for _ in Intervals._fields)),
-        np.zeros(1, np.int64),
-    )
-    visits = count_visits(facts, limits, counted)
-    intervals = int(counted.filled[0])
-    return (
-        Visits(*(column[:visits] for column in counted.visits)),
-        Intervals(*(column[:intervals] for column in counted.intervals)),
-    )
-
-
-def _by_session(visits: Visits, intervals: Intervals) -> tuple[Visits, Intervals]:
+def _by_session(visits: Any, intervals: Any) -> tuple[Any, Any]:
     """Visits by session and video, with their intervals; without those of which nothing is told."""
-    told = (visits.event_count > 0) | (visits.open_ended_count > 0) | (visits.exceeding_count > 0)
-    rows = np.flatnonzero(told)
-    rows = rows[order(visits.session[rows], visits.video[rows])]
-    lengths = visits.interval_count
+    counts = (visits[name] for name in ("event_count", "open_ended_count", "exceeding_count"))
+    rows = np.flatnonzero(sum(counts) > 0)
+    rows = rows[order(visits["session"][rows], visits["video"][rows])]
+    lengths = visits["interval_count"]
     begins = np.cumsum(lengths) - lengths
     # A visit of which nothing is told has no intervals, so that none is lost.
     wanted = lengths[rows]
-    of = np.repeat(begins[rows] - (np.cumsum(wanted) - wanted), wanted)
-    span = of + np.arange(len(of))
-    return (
-        Visits(*(column[rows] for column in visits)),
-        Intervals(*(column[span] for column in intervals)),
-    )
+    shift = np.repeat(begins[rows] - (np.cumsum(wanted) - wanted), wanted)
+    return visits[rows], intervals[shift + np.arange(len(shift))]
 
 
 # --- rows of `sessions` ---------------------------------------------------------------------------
@@ -703,10 +602,10 @@ def session_rows(settled: Settled) -> pa.Table:
     by_time, sums, visits = settled.by_time, settled.sessions, settled.visits
     sessions = len(sums.first_row)
     open_ended = np.zeros(sessions, np.int64)
-    np.add.at(open_ended, visits.session, visits.open_ended_count)
-    videos = np.bincount(visits.session[visits.event_count > 0], minlength=sessions)
+    np.add.at(open_ended, visits["session"], visits["open_ended_count"])
+    videos = np.bincount(visits["session"][visits["event_count"] > 0], minlength=sessions)
     kept = np.flatnonzero((sums.events > 0) | (open_ended > 0))
-    listed = np.bincount(visits.session, minlength=sessions)[kept]
+    listed = np.bincount(visits["session"], minlength=sessions)[kept]
     first_row = sums.first_row[kept]
     start_us = by_time.us[first_row]
     has_own = sums.events[kept] > 0
@@ -731,35 +630,35 @@ def session_rows(settled: Settled) -> pa.Table:
 
 def _visit_structs(settled: Settled) -> pa.StructArray:
     visits, spans = settled.visits, settled.intervals
-    has_own = visits.event_count > 0
+    has_own = visits["event_count"] > 0
     intervals = {
-        "startMs": pa.array(spans.start),
-        "endMs": pa.array(spans.end),
-        "clockMs": pa.array(spans.clock),
-        "evidence": pa.array(play.EVIDENCE_NAMES).take(pa.array(spans.evidence)),
-        "openedAt": instants(spans.opened_us),
-        "closedAt": instants(spans.closed_us),
+        "startMs": pa.array(spans["start"]),
+        "endMs": pa.array(spans["end"]),
+        "clockMs": pa.array(spans["clock"]),
+        "evidence": pa.array(play.EVIDENCE_NAMES).take(pa.array(spans["evidence"])),
+        "openedAt": instants(spans["opened_us"]),
+        "closedAt": instants(spans["closed_us"]),
     }
     fields = {
-        "videoId": settled.by_time.video_ids.take(pa.array(visits.video)),
-        "startsHere": pa.array(has_own & (visits.context_count == 0)),
-        "eventCount": pa.array(visits.event_count),
-        "exceedingCount": pa.array(visits.exceeding_count),
-        "firstEventTime": instants(visits.first_us, has_own),
-        "lastEventTime": instants(visits.last_us, has_own),
+        "videoId": settled.by_time.video_ids.take(pa.array(visits["video"])),
+        "startsHere": pa.array(has_own & (visits["context_count"] == 0)),
+        "eventCount": pa.array(visits["event_count"]),
+        "exceedingCount": pa.array(visits["exceeding_count"]),
+        "firstEventTime": instants(visits["first_us"], has_own),
+        "lastEventTime": instants(visits["last_us"], has_own),
         "durationMs": pa.array(
-            day_share(visits.start_us, visits.last_us, visits.last_context_us)
+            day_share(visits["start_us"], visits["last_us"], visits["last_context_us"])
         ),
-        "maxPositionMs": nullable(visits.max_position, visits.max_position != UNKNOWN),
-        "pauseCount": pa.array(visits.pause_count),
-        "completionCount": pa.array(visits.completion_count),
-        "forwardSkipCount": pa.array(visits.forward_skip_count),
-        "backwardSkipCount": pa.array(visits.backward_skip_count),
-        "openEndedCount": pa.array(visits.open_ended_count),
-        "tailMs": pa.array(visits.tail_ms),
-        "noStart": pa.array(visits.no_start > 0),
+        "maxPositionMs": nullable(visits["max_position"], visits["max_position"] != UNKNOWN),
+        "pauseCount": pa.array(visits["pause_count"]),
+        "completionCount": pa.array(visits["completion_count"]),
+        "forwardSkipCount": pa.array(visits["forward_skip_count"]),
+        "backwardSkipCount": pa.array(visits["backward_skip_count"]),
+        "openEndedCount": pa.array(visits["open_ended_count"]),
+        "tailMs": pa.array(visits["tail_ms"]),
+        "noStart": pa.array(visits["no_start"] > 0),
         "intervals": pa.ListArray.from_arrays(
-            offsets(visits.interval_count), _structs(intervals)
+            offsets(visits["interval_count"]), _structs(intervals)
         ),
     }
     return _structs(fields)

@@ -121,15 +121,18 @@ def settled(
 def totals(found: Settled) -> dict[str, Any]:
     """Seconds and counts over all visits: what SPEC's examples state."""
     spans, visits = found.intervals, found.visits
-    united = unite(Spans(spans.start * 0, spans.start, spans.end))
+    united = unite(Spans(spans["start"] * 0, spans["start"], spans["end"]))
     return {
-        "total": int((spans.end - spans.start).sum()) / 1000,
+        "total": int((spans["end"] - spans["start"]).sum()) / 1000,
         "unique": int((united.end - united.start).sum()) / 1000,
-        "clock": int(spans.clock.sum()) / 1000,
-        "skips": (int(visits.forward_skip_count.sum()), int(visits.backward_skip_count.sum())),
-        "pauses": int(visits.pause_count.sum()),
-        "completions": int(visits.completion_count.sum()),
-        "open": int(visits.open_ended_count.sum()),
-        "tail": int(visits.tail_ms.sum()) / 1000,
+        "clock": int(spans["clock"].sum()) / 1000,
+        "skips": (
+            int(visits["forward_skip_count"].sum()),
+            int(visits["backward_skip_count"].sum()),
+        ),
+        "pauses": int(visits["pause_count"].sum()),
+        "completions": int(visits["completion_count"].sum()),
+        "open": int(visits["open_ended_count"].sum()),
+        "tail": int(visits["tail_ms"].sum()) / 1000,
         "sessions": len(found.sessions.first_row),
     }

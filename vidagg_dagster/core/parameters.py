@@ -46,21 +46,17 @@ class EngagementParameters(BaseModel):
         lt=3_600_000,
         description="Longest time from a stop or a wait to the seek that lands at its place.",
     )
-    seek_place_ms: int = Field(
+    same_place_ms: int = Field(
         default=250,
         ge=0,
-        description="Events this near to each other in the video are at one place of a seek.",
+        description="Events so near to each other in the video are at one place: a seek and what "
+        "goes with it.",
     )
-    take_up_ms: int = Field(
+    opening_ms: int = Field(
         default=1_000,
         ge=0,
-        description="A seek so soon after the first event of a visit takes up an earlier place "
-        "and is no skip.",
-    )
-    ended_again_ms: int = Field(
-        default=1_000,
-        ge=0,
-        description="A `video_ended` so soon after a completion is the same completion.",
+        description="A seek so soon after the first event of a visit takes up an earlier place and "
+        "is no skip; an end so soon after another repeats it.",
     )
     forward_skip_ms: int = Field(
         default=5_000, ge=0, description="Further ahead than this is a forward skip."

@@ -47,11 +47,10 @@ class Limits(NamedTuple):
     repair_seeks: bool
     seek_back_ms: int
     drag_window_ms: int
-    seek_place_ms: int
+    same_place_ms: int
     forward_skip_ms: int
     backward_skip_ms: int
-    take_up_ms: int
-    ended_again_ms: int
+    opening_ms: int
 
     @classmethod
     def of(cls, parameters: EngagementParameters) -> "Limits":
@@ -261,7 +260,7 @@ def seek_is_told(a: Moment, b: Moment, seek: Moment, limits: Limits) -> bool:
 @rule
 def under_way(a: Moment, b: Moment, a_moved: bool, limits: Limits) -> bool:
     """The seek had begun before `a`: it seeks, waits or is a start that moved, and `b` is there."""
-    if abs(b.position - a.position) > limits.seek_place_ms:
+    if abs(b.position - a.position) > limits.same_place_ms:
         return False
     return a.rank in (SEEKING, WAITING) or a_moved
 
@@ -269,7 +268,7 @@ def under_way(a: Moment, b: Moment, a_moved: bool, limits: Limits) -> bool:
 @rule
 def has_moved(start: Moment, stood: int, limits: Limits) -> bool:
     """Whether an event is a start away from where the player stood."""
-    return start.kind == START and abs(start.position - stood) > limits.seek_place_ms
+    return start.kind == START and abs(start.position - stood) > limits.same_place_ms
 
 
 @rule
@@ -344,7 +343,7 @@ def landing_seek(moments: Sequence[Moment], b: int, end: int, limits: Limits) ->
     at = moments[b]
     for c in range(b + 1, end):
         after = moments[c]
-        if abs(after.position - at.position) > limits.seek_place_ms or after.day != at.day:
+        if abs(after.position - at.position) > limits.same_place_ms or after.day != at.day:
             return UNKNOWN
         if whole_ms(at.us, after.us) > limits.drag_window_ms:
             return UNKNOWN
@@ -365,12 +364,12 @@ def seek_of(moments: Sequence[Moment], b: int, end: int, limits: Limits) -> int:
 
 
 @rule
-def stop_place(a: Moment, stop: Moment, evidence: int) -> int:
-    """Where a stop ended playing: of one where a seek lands or that was clipped, where the credit
-    ends, or `a`; else its own position.
+def stop_place(a: Moment, stop: Moment) -> int:
+    """Where a stop left the player: of one where a seek lands or that was clipped, where the credit
+    ends, or `a`; else its own position. A stop without a pair is its own `a`.
     """
-    if stop.lands or evidence == CLIPPED:
-        return a.position if evidence == NONE else stop.end
+    if stop.lands or stop.evidence == CLIPPED:
+        return a.position if stop.evidence == NONE else stop.end
     return stop.position
 
 
@@ -402,13 +401,13 @@ def credit_pairs(moments: Sequence[Moment], first: int, end: int, limits: Limits
     stood = 0
     moved = False
     for b in range(first, end):
-        moment = moments[b]
+        moment, before = moments[b], moments[max(b - 1, first)]
+        seek = seek_of(moments, b, end, limits)
+        moment.lands = seek != UNKNOWN and seek != b
         if moment.was_playing and b > first:
-            seek = seek_of(moments, b, end, limits)
-            moment.lands = seek != UNKNOWN and seek != b
             credit(moments, b, seek, moved, limits)
-            if moment.kind == STOP:
-                stood = stop_place(moments[b - 1], moment, moment.evidence)
+        if moment.kind == STOP:
+            stood = stop_place(before, moment)
         elif moment.rank == SEEK and not moment.was_playing:
             stood = moment.position
         moved = has_moved(moment, stood, limits)
@@ -455,7 +454,7 @@ def left_at(a: Moment, b: Moment, stopped_at: int) -> int:
 @rule
 def takes_up(rank: int, since_first_ms: int, limits: Limits) -> bool:
     """A seek so soon after the first event of the visit counts nothing."""
-    return is_seek(rank) and since_first_ms <= limits.take_up_ms
+    return is_seek(rank) and since_first_ms <= limits.opening_ms
 
 
 @rule
@@ -483,7 +482,7 @@ def is_completion(
     """A `video_ended` with a start since the last counted one, or the first of the visit."""
     if rank != ENDED:
         return False
-    return not counted_before or (started and since_counted_ms > limits.ended_again_ms)
+    return not counted_before or (started and since_counted_ms > limits.opening_ms)
 
 
 @rule

@@ -379,7 +379,7 @@ def count_skips(
     after_ended = False
     for b in range(first, end):
         moment = moments[b]
-        before = moments[max(b - 1, 0)]
+        before = moments[max(b - 1, first)]
         if b > first and moment.own:
             left_at = play.left_at(before, moment, stopped_at)
             since_first = play.whole_ms(moments[first].us, moment.us)
@@ -390,7 +390,7 @@ def count_skips(
                 if play.is_backward_skip(jump, moment.kind == START and after_ended, limits):
                     visit.backward_skip_count += 1
         if moment.kind == STOP and moment.was_playing:
-            stopped_at = play.stop_place(before, moment, moment.evidence)
+            stopped_at = play.stop_place(before, moment)
         if moment.kind != NEUTRAL:
             after_ended = moment.rank == ENDED
 

@@ -1,80 +1,211 @@
-"""The fold by itself, without an engine: every example of docs/metrics.md, then rule by rule."""
+"""The fold by itself, without an engine, against the sequential reference."""
 
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from vidagg_dagster_tests.support.players import settled, totals
-
-TEN_SECONDS_AHEAD = "\n".join(
-    ["0 play 0", *(f"{15 * n} seek {25 * n}" for n in range(1, 20)), "300 pause 490"]
+from vidagg_dagster.core.parameters import EngagementParameters
+from vidagg_dagster.core.schemas import SESSIONS
+from vidagg_dagster.metrics import compiled
+from vidagg_dagster.metrics.arrays import combined, dense, order
+from vidagg_dagster.metrics.coverage import Spans, unite
+from vidagg_dagster.metrics.from_events import COUNTS, REASON_BITS, FromEvents
+from vidagg_dagster.metrics.sessions import SessionsOf
+from vidagg_dagster_tests.support.folded import (
+    PREPARED,
+    interval_rows,
+    lifetime_of,
+    micros,
+    prepared,
+    session_rows,
+    session_table,
+)
+from vidagg_dagster_tests.support.reference import (
+    DEFAULT_PARAMETERS,
+    EPOCH,
+    Event,
+    day_of,
+    deduplicate,
+    lifetime_rows,
+    settle,
+    union,
+)
+from vidagg_dagster_tests.support.strategies import (
+    DURATIONS,
+    ZONES,
+    event_lists,
+    random_events,
 )
 
-EXAMPLES = {
-    "a +10 s button every 15 s": (None, TEN_SECONDS_AHEAD, 300, 300, (19, 0)),
-    "a rewind": (None, "0 play 0, 60 seek 30, 120 pause 90", 120, 90, (0, 1)),
-    "a drag in video.js": (
-        None,
-        "0 play 0, 20 pause 35, 20.09 play 35, 20.15 seek 35, 40.15 pause 55",
-        *(40, 40, (1, 0)),
-    ),
-    "a drag on a slow line": (
-        None,
-        "0 play 0, 20 pause 35, 21 seek 35, 21.05 play 35, 41.05 pause 55",
-        *(40, 40, (1, 0)),
-    ),
-    "a replay whose play still reports the end": (
-        70,
-        """
-        0 play 0, 70 ended 70, 75 play 70
-        79.3 progress 4, 83.3 progress 8, 85.3 pause 10
-        """,
-        *(80, 70, (0, 0)),
-    ),
-    "a seek that says where it began": (
-        None,
-        "0 play 0, 10 progress 10, 20 seek 100 from=12, 30 pause 110",
-        *(22, 22, (1, 0)),
-    ),
-    "no play at all": (None, "0 progress 0, 3 progress 3, 13 progress 13", 13, 13, (0, 0)),
-    "buffering": (None, "0 play 0, 10 waiting 10, 25 playing 10, 35 pause 20", 20, 20, (0, 0)),
-    "a loop": (8, "0 play 0, 8 seek 0, 16 seek 0, 20 pause 4", 20, 8, (0, 2)),
-    "a restart button": (None, "0 play 0, 8 seek 0, 13.3 pause 5.3", 13.3, 8, (0, 1)),
-    "a drag in WebKit": (
-        None,
-        "0 play 0, 4 pause 30, 4.7 play 30, 4.8 waiting 30, 4.8 seek 30, 8 pause 33.2",
-        *(7.2, 7.2, (1, 0)),
-    ),
-    "a slow line, both ends of the seek sent": (
-        None,
-        "0 play 0, 5 seeking 60, 12 seeked 60, 20 pause 68",
-        *(13, 13, (1, 0)),
-    ),
+PARAMETERS = EngagementParameters()
+CHANGED: dict[str, Any] = {
+    "session_timeout_ms": 600_000,
+    "max_playback_rate": 1.25,
+    "tolerance_ms": 250,
+    "seek_back_ms": 500,
+    "drag_window_ms": 1_000,
+    "same_place_ms": 1_000,
+    "opening_ms": 3_000,
+    "forward_skip_ms": 1_000,
+    "backward_skip_ms": 500,
+    "position_limit_percent": 100,
 }
 
 
-@pytest.mark.parametrize("example", EXAMPLES.values(), ids=EXAMPLES)
-def test_the_examples_of_the_definitions_hold_exactly(
-    example: tuple[float | None, str, float, float, tuple[int, int]],
+def assert_equals_reference(events: Sequence[Event], timezone: str = "UTC", **changed: Any) -> None:
+    parameters = EngagementParameters(**changed)
+    expected = replace(DEFAULT_PARAMETERS, **changed)
+    kept, _ = deduplicate(events, timezone)
+    settled = settle(kept, DURATIONS, expected, timezone)
+    rows = session_table(kept, DURATIONS, parameters, timezone)
+    assert session_rows(rows) == sorted(settled.sessions)
+    assert interval_rows(rows) == sorted(settled.intervals)
+    assert lifetime_of(events, DURATIONS, parameters, timezone) == lifetime_rows(settled.daily)
+
+
+@given(event_lists(), st.sampled_from(ZONES), st.randoms(use_true_random=False))
+@settings(
+    max_examples=200,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+def test_any_events_in_any_order_give_the_reference_s_rows(
+    events: list[Event], timezone: str, dice: random.Random
 ) -> None:
-    duration, text, total, unique, skips = example
-    found = totals(settled(text, duration=duration))
-    assert (found["total"], found["unique"], found["skips"]) == (total, unique, skips)
+    dice.shuffle(events)
+    assert_equals_reference(events, timezone)
 
 
-def test_peter() -> None:
-    found = settled(
-        """
-        0 play 0, 30 pause 30, 35 resume 30, 125 pause 120, 130 resume 110, 140 pause 120
-        """,
-        duration=300,
+@pytest.mark.parametrize("timezone", ZONES)
+def test_many_users_give_the_reference_s_rows(timezone: str) -> None:
+    assert_equals_reference(random_events(31, n_users=150), timezone)
+
+
+@pytest.mark.parametrize("repair_seeks", [True, False])
+def test_every_threshold_can_be_changed(repair_seeks: bool) -> None:
+    events = random_events(34, n_users=150)
+    assert_equals_reference(events, repair_seeks=repair_seeks, **CHANGED)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(10))
+def test_a_hundred_thousand_random_rows_a_seed_give_the_reference_s_rows(seed: int) -> None:
+    assert_equals_reference(random_events(1_000 + seed, n_users=2_200), ZONES[seed % len(ZONES)])
+
+
+@pytest.fixture(params=["plain", "compiled"])
+def form(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param == "compiled" and not compiled.can_compile():
+        pytest.skip("numba is not installed")
+    least = 0 if request.param == "compiled" else 1_000_000_000
+    monkeypatch.setattr(compiled, "COMPILED_FROM", least)
+
+
+@pytest.mark.usefixtures("form")
+def test_compiled_and_plain_loops_give_the_reference_s_rows() -> None:
+    assert_equals_reference(random_events(35, n_users=200), "Europe/Berlin")
+
+
+def test_a_large_input_is_compiled_and_a_small_one_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[str] = []
+    fold = compiled.Fold(len)
+    monkeypatch.setattr(fold, "run_plain", lambda *_: ran.append("plain") or 0)
+    monkeypatch.setattr(fold, "run_compiled", lambda *_: ran.append("compiled") or 0)
+    for rows in (compiled.COMPILED_FROM - 1, compiled.COMPILED_FROM):
+        fold(np.zeros(rows))
+    monkeypatch.setattr(compiled, "can_compile", lambda: False)
+    fold(np.zeros(compiled.COMPILED_FROM))
+    expected = "compiled" if compiled.find_spec("numba") else "plain"
+    assert ran == ["plain", expected, "plain"]
+
+
+def test_rejected_and_ignored_rows_are_counted_and_take_no_part() -> None:
+    events, _ = deduplicate(random_events(32, n_users=20))
+    good = prepared(events, DURATIONS, PARAMETERS)
+    nothing = pa.nulls(2)
+    bad = pa.table(
+        {
+            name: pa.array([0b1001, 0b1000], pa.int32())
+            if name == REASON_BITS
+            else nothing.cast(PREPARED.field(name).type)
+            for name in PREPARED.names
+        }
     )
-    assert totals(found) == {
-        "total": 130,
-        "unique": 120,
-        "clock": 130,
-        "skips": (0, 1),
-        "pauses": 3,
-        "completions": 0,
-        "open": 0,
-        "tail": 0,
-        "sessions": 1,
-    }
+    fold = FromEvents(PARAMETERS)
+    mixed, without = fold(pa.concat_tables([bad, good])), fold(good)
+    assert mixed.drop_columns([COUNTS]).equals(without.drop_columns([COUNTS]))
+    counts = mixed[COUNTS].to_pylist()[-1]
+    assert counts == [len(events) + 2, len(events), 1, 0, 0, 2, *[0] * 12, 2]
+    assert fold(bad)[COUNTS].to_pylist() == [[2, 0, 1, 0, 0, 2, *[0] * 12, 2]]
+
+
+def test_days_computed_singly_give_the_sessions_of_one_pass() -> None:
+    events, _ = deduplicate(random_events(33, n_users=80))
+    by_day: dict[date, list[Event]] = {}
+    for event in events:
+        by_day.setdefault(day_of(event.us, "UTC"), []).append(event)
+    singly = []
+    one_day = timedelta(days=1)
+    for day in {d + n * one_day for d in by_day for n in (0, 1)}:
+        seen = [*by_day.get(day, []), *by_day.get(day - one_day, [])]
+        if seen:
+            singly += session_table(seen, DURATIONS, PARAMETERS, days=(day,))
+
+    def key(row: dict[str, Any]) -> tuple[Any, ...]:
+        return tuple(row[name] for name in SESSIONS.key)
+
+    whole = session_table(events, DURATIONS, PARAMETERS)
+    assert sorted(singly, key=key) == sorted(whole, key=key)
+
+
+def test_context_without_anything_of_its_own_gives_no_session() -> None:
+    late = Event(1, "u", "s", "talk", "video_play", 0)
+    table = prepared([late], DURATIONS, PARAMETERS)
+    nothing = SessionsOf((EPOCH.date() + timedelta(days=1),), PARAMETERS)(table)
+    assert nothing.num_rows == 0
+    assert nothing.column_names == list(SESSIONS.column_names)
+    found = SessionsOf(None, PARAMETERS)(table)["sessionStart"].to_pylist()
+    assert [micros(value) for value in found] == [1]
+
+
+# --- arrays and unions ----------------------------------------------------------------------------
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 30), st.integers(1, 9)), max_size=30))
+def test_spans_are_united_per_key(rows: list[tuple[int, int, int]]) -> None:
+    key, start, length = (np.array([row[k] for row in rows], np.int64) for k in range(3))
+    united = unite(Spans(key, start, start + length))
+    found = list(zip(*(column.tolist() for column in united), strict=True))
+    assert found == [
+        (key_, *span)
+        for key_ in range(3)
+        for span in union((s, s + n) for k, s, n in rows if k == key_)
+    ]
+
+
+@given(st.lists(st.tuples(*[st.integers(0, 2)] * 4), max_size=30), st.sampled_from([1, 2**40]))
+def test_rows_are_ordered_by_all_keys_also_where_they_do_not_fit_into_one_number(
+    rows: list[tuple[int, ...]], scale: int
+) -> None:
+    columns = [np.array([row[k] for row in rows], np.int64) for k in range(4)]
+    columns[:2] = [column * scale for column in columns[:2]]
+    found = order(*columns).tolist()
+    assert found == sorted(range(len(rows)), key=lambda at_: rows[at_])
+
+
+def test_codes_combine_to_other_numbers_for_other_pairs_also_beyond_a_bigint() -> None:
+    major = np.array([0, 2**40, 0, 2**40, 5], np.int64)
+    minor = np.array([1, 1, 2, 1, 1], np.int64)
+    for size in (3, 2**30):
+        both = combined(major, minor, size).tolist()
+        assert both[1] == both[3]
+        assert len(set(both)) == 4
+    assert dense(np.array([7, 3, 7, 9])).tolist() == [0, 1, 0, 2]

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import pytest
 
+from vidagg_dagster_tests.support.folded import lifetime_of
 from vidagg_dagster_tests.support.reference import Event, lifetime_rows, published, settle
 from vidagg_dagster_tests.support.scenarios import differences
 from vidagg_dagster_tests.support.specification import EXAMPLES, Example
@@ -19,7 +20,12 @@ def by_the_reference(events: Sequence[Event], durations: Mapping[str, int]) -> R
     return {key: published(row, durations.get(key[1])) for key, row in lifetime.items()}
 
 
-SUBJECTS: dict[str, Subject] = {"reference": by_the_reference}
+def by_the_fold(events: Sequence[Event], durations: Mapping[str, int]) -> Rows:
+    lifetime = lifetime_of(events, durations)
+    return {key: published(row, durations.get(key[1])) for key, row in lifetime.items()}
+
+
+SUBJECTS: dict[str, Subject] = {"reference": by_the_reference, "fold": by_the_fold}
 
 
 @pytest.mark.parametrize("subject", SUBJECTS.values(), ids=SUBJECTS)

@@ -37,20 +37,21 @@ test: lint types validate ## Everything CI runs
 SYNC := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 test-jvm test-other test-runs test-waits: $(DEV)
 test-waits test-slow: postgresql
-test-jvm: ## The tests that need JVM Spark alone
-	$(BIN)/python -m pytest -q -m "jvm and not slow and not waits and not runs" --durations=10
+# What is in which lane: vidagg_dagster_tests/support/lanes.py
+test-jvm: ## The tests that compute on JVM Spark
+	$(BIN)/python -m pytest -q --lane=jvm --durations=10
 
-test-other: ## The tests that do not
-	$(BIN)/python -m pytest -q -m "not jvm and not slow and not waits and not runs" --durations=10
+test-other: ## The tests that need no JVM
+	$(BIN)/python -m pytest -q --lane=other --durations=10
 
 test-runs: ## The tests of whole runs through Dagster, and of what watches them
-	$(BIN)/python -m pytest -q -m "runs and not slow and not waits" --durations=10
+	$(BIN)/python -m pytest -q --lane=runs --durations=10
 
 test-waits: ## The tests that wait for jobs of a workspace, and those on PostgreSQL
-	$(BIN)/python -m pytest -q -m "waits and not slow" --durations=10
+	$(BIN)/python -m pytest -q --lane=waits --durations=10
 
 test-slow: $(DEV) ## Fault injection, backfills through the UI's server, the README's commands
-	$(BIN)/python -m pytest -q -m slow
+	$(BIN)/python -m pytest -q --lane=slow
 
 # Some tests want PostgreSQL from the system's package; where it cannot be installed they are skipped.
 postgresql:
@@ -61,9 +62,10 @@ postgresql:
 bench: $(DEV) ## Measure against DuckDB, Polars and others, and write docs/benchmarks.md (an hour)
 	$(BIN)/python -m benchmarks $(GROUPS)
 
-lint: $(DEV) ## Style
+lint: $(DEV) ## Style, and that imports go down the floors only
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache --no-logo
 
 types: $(DEV) ## Types
 	$(BIN)/mypy

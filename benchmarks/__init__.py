@@ -1,1 +1,1 @@
-"""How fast vidagg is, against what a user would pick instead, on generated events."""
+"""How fast vidagg is on generated events, compared with what a user would choose instead."""

@@ -1,4 +1,4 @@
-"""`python -m benchmarks [GROUP ...]`: measures, then writes docs/benchmarks.md anew."""
+"""`python -m benchmarks [GROUP ...]`: measures, then rewrites docs/benchmarks.md."""
 
 import argparse
 from pathlib import Path
@@ -10,7 +10,7 @@ from benchmarks.report import PAGE, draw, keep, load, page
 
 
 def main() -> None:
-    """Measures the chosen groups of cases and writes the page."""
+    """Measure the chosen groups of cases and write the page."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("groups", nargs="*", help=f"of {', '.join(CASES)}; all but large if none")
     parser.add_argument("--folder", type=Path, default=Path("benchmark_data"))
@@ -32,7 +32,7 @@ def main() -> None:
                 f"{one.case}: {one.contestant} {one.seconds:.1f} s, {one.peak_mb} MB {one.extra}",
                 flush=True,
             )
-            # At once, because what is large may be cut off.
+            # After each run, because a large case may be interrupted.
             keep(results, machine(), group, measured)
     PAGE.write_text(page(results), encoding="utf-8")
     draw(results)

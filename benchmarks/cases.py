@@ -1,4 +1,4 @@
-"""What is measured: each goal of the project is a case."""
+"""What is measured: one case for each goal of the project."""
 
 from benchmarks.generate import Site
 from benchmarks.measure import Case
@@ -7,8 +7,8 @@ ALL = ("DuckDB", "vidagg on Sail", "vidagg on JVM Spark", "Polars")
 MILLION = 1_000_000
 
 
-def _uneven(name: str, **changes: float) -> Case:
-    site = Site(10 * MILLION, **changes)  # type: ignore[arg-type]
+def _uneven(name: str, *, bot_share: float = 0.0, top_video_share: float = 0.0) -> Case:
+    site = Site(10 * MILLION, bot_share=bot_share, top_video_share=top_video_share)
     return Case(name, site, ("vidagg on Sail", "vidagg on JVM Spark"), repeat=2)
 
 
@@ -69,4 +69,4 @@ CASES: dict[str, tuple[Case, ...]] = {
         ),
     ),
 }
-"""By the name under which `make bench` selects them."""
+"""Cases by the name of their group, by which `make bench` selects them."""

@@ -1,8 +1,8 @@
-"""The steps on a Spark of two worker processes, and what each costs by its event log.
+"""The steps on Spark with two worker processes, and the cost of each by Spark's event log.
 
-`python -m benchmarks.cluster`: shows that nothing depends on a single process (the rows equal
-DuckDB's), and measures what an estimate for larger clusters needs: task time, processor time and
-shuffled bytes of each step.
+`python -m benchmarks.cluster` shows that nothing depends on a single process: the rows equal
+DuckDB's. It measures the task time, processor time and shuffled bytes of each step, from which the
+page estimates larger clusters.
 """
 
 import json
@@ -17,11 +17,11 @@ from typing import Any
 import pyarrow.parquet as pq
 import pyspark
 
-from benchmarks.contestant import DAY, RUN_TIME
 from benchmarks.contestants import duckdb_sql
 from benchmarks.generate import Site, generate
 from benchmarks.machine import machine
 from benchmarks.measure import require_same_rows
+from benchmarks.measure_one import DAY, RUN_TIME
 from benchmarks.report import PAGE, draw, load, page, save
 from vidagg_dagster.core.contract import SourceSpec, StepName, StepRequest, TableStore
 from vidagg_dagster.core.schemas import AGGREGATED_ENGAGEMENT
@@ -35,7 +35,7 @@ EVENTS = 2_000_000
 
 @dataclass(frozen=True)
 class StepCost:
-    """What the tasks of one step took together."""
+    """The sums over the tasks of one step."""
 
     step: str
     tasks: int
@@ -47,7 +47,7 @@ class StepCost:
 
 
 def main() -> None:
-    """Runs a day, compares its rows, and keeps the costs for the page."""
+    """Run a day, compare its rows, and save the costs for the page."""
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
         generate(Site(EVENTS), folder / "site")
@@ -65,8 +65,8 @@ def main() -> None:
 
 
 def _run(folder: Path) -> None:
-    """Runs every step as a job group of its name."""
-    # Worker processes are started from there.
+    """Run every step as a job group with its name."""
+    # Spark starts its worker processes from this folder.
     os.environ.setdefault("SPARK_HOME", str(Path(pyspark.__file__).parent))
     (folder / "log").mkdir()
     spark = engine_session(
@@ -122,7 +122,7 @@ def _costs(log: Path) -> Iterator[StepCost]:
     for file in log.rglob("*"):
         if not file.is_file() or file.suffix == ".crc":
             continue
-        # Not splitlines: plans contain every white space that Unicode knows.
+        # Not splitlines: it also splits at other separators of Unicode, which plans contain.
         for line in filter(None, file.read_text(encoding="utf-8").split("\n")):
             event = json.loads(line)
             if event["Event"] == "SparkListenerJobStart":

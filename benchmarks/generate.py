@@ -1,13 +1,13 @@
 """Seeded player events of any number: skewed, with ties, duplicates, late and bad rows.
 
-A site is one day of events (and the few after midnight of sessions that go on) or many days, one
-Parquet file per day and million events, beside a file with the metadata of its videos. The same
-arguments give the same rows.
+A site is one day of events, with the few after midnight of open sessions, or many days: one Parquet
+file per day and million events, and a file with the metadata of its videos. The same arguments give
+the same rows.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -18,10 +18,12 @@ import pyarrow.parquet as pq
 
 FIRST_DAY: Final = date(2024, 1, 1)
 CHUNK_EVENTS: Final = 1_000_000
-"""Events of one file, about. Also what is held in memory at once."""
+"""About how many events one file holds, and so the memory at once."""
 
 _EVENTS_PER_SESSION: Final = 9
 _DAY_MS: Final = 86_400_000
+_BAD_SHARE: Final = 0.0005
+"""Share of the rows with each kind of fault."""
 _START, _STOP, _BEAT, _SEEK = range(4)
 _NAMES: Final = np.array(
     ["video_play", "video_resume", "video_pause", "video_ended", "video_progress", "video_seek"]
@@ -29,6 +31,7 @@ _NAMES: Final = np.array(
 _PLAY, _RESUME, _PAUSE, _ENDED, _PROGRESS, _JUMP = range(6)
 
 Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -36,12 +39,12 @@ class Site:
     """What to generate.
 
     Attributes:
-        events: Events of a day, about (the rows also hold duplicates and bad ones).
-        days: Days, each with that many.
-        seed: Another one gives other events.
-        heartbeats: Whether a playing player reports its position every ten seconds.
-        bot_share: Share of the events that one single user sends.
-        top_video_share: Share of the sessions that watch one single video.
+        events: About how many events a day has. Duplicates and bad rows come on top.
+        days: Number of days, each with that many events.
+        seed: Another seed gives other events.
+        heartbeats: Whether a player reports its position about every ten seconds while it plays.
+        bot_share: Share of the events that a single user sends.
+        top_video_share: Share of the sessions that watch the same video.
     """
 
     events: int
@@ -53,7 +56,7 @@ class Site:
 
     @property
     def users(self) -> int:
-        """How many users there are to draw from; about half of them come on a day."""
+        """How many users the site has. About half of them visit on a day."""
         return max(20, self.events // 20)
 
     @property
@@ -63,7 +66,7 @@ class Site:
 
 
 def generate(site: Site, folder: Path) -> None:
-    """Writes `folder/events/*.parquet` and `folder/videos.parquet`."""
+    """Write `folder/events/*.parquet` and `folder/videos.parquet`."""
     (folder / "events").mkdir(parents=True)
     durations = _durations(site)
     pq.write_table(
@@ -112,51 +115,25 @@ def _chunk(
     durations: Ints,
     random: np.random.Generator,
 ) -> pa.Table:
-    """About `size` events in whole visits; a visit is one session at one video."""
-    per_visit = 2 + random.poisson(_EVENTS_PER_SESSION - 2, max(1, size // _EVENTS_PER_SESSION))
-    visits = len(per_visit)
-    bots = int(visits * of_bot / size)
-
-    # Few users watch much and many little; the same for videos (Zipf).
-    user = (site.users * random.random(visits) ** 1.5).astype(np.int64)
-    user[:bots] = site.users
-    session = np.arange(visits, dtype=np.int64) + number * 1_000_000
-    # A tenth of the visits go on in the session before, at another video.
-    same = random.random(visits) < 0.1
-    same[:1] = False
-    keeps = np.where(same)[0]
-    session[keeps], user[keeps] = session[keeps - 1], user[keeps - 1]
-    video = (random.zipf(1.3, visits) - 1) % site.videos
-    video[random.random(visits) < site.top_video_share] = 0
-    begins = (np.clip(random.normal(0.68, 0.22, visits), 0, 0.9999) * _DAY_MS).astype(np.int64)
-    begins[keeps] = begins[keeps - 1] + random.integers(0, 600_000, len(keeps))
-    if day:
-        # Some come a day late: in the file of this day, but of the day before.
-        late = np.random.default_rng([site.seed, 3, day, number]).random(visits) < 0.002
-        begins[late] -= _DAY_MS
-
-    first = np.concatenate(([0], np.cumsum(per_visit)[:-1]))
-    visit = np.repeat(np.arange(visits), per_visit)
+    """About `size` events in whole visits. A visit is one session at one video."""
+    visits = _visits(site, day, number, size, of_bot, random)
+    first = np.concatenate(([0], np.cumsum(visits.events)[:-1]))
+    visit = np.repeat(np.arange(len(visits.events)), visits.events)
     at = np.arange(len(visit)) - first[visit]
-    last = at == per_visit[visit] - 1
+    last = at == visits.events[visit] - 1
+    duration = durations[visits.video]
     kind = _kinds(at, last, random, heartbeats=site.heartbeats)
-    time_ms, position_ms, rate = _play(kind, at, visit, first, durations[video], random, site)
-
-    name = np.choose(
-        kind, [np.where(at == 0, _PLAY, _RESUME), np.full(len(kind), _PAUSE), _PROGRESS, _JUMP]
-    )
-    at_end = position_ms >= durations[video][visit]
-    name = np.where(
-        (kind == _STOP) & (at_end | (last & (random.random(len(kind)) < 0.05))), _ENDED, name
-    )
+    time_ms, position_ms, rate = _play(kind, at, visit, first, duration, random, site)
+    at_end = position_ms >= duration[visit]
+    name = _event_names(kind, at, last, at_end, random)
     midnight = (FIRST_DAY - date(1970, 1, 1)).days + day
     return _table(
         random,
-        time_us=(midnight * _DAY_MS + begins[visit] + time_ms) * 1000
+        time_us=(midnight * _DAY_MS + visits.begin_ms[visit] + time_ms) * 1000
         + random.integers(0, 1000, len(visit)) * (time_ms % 7 == 0),
-        user=user[visit],
-        session=session[visit],
-        video=video[visit],
+        user=visits.user[visit],
+        session=visits.session[visit],
+        video=visits.video[visit],
         name=name,
         position_ms=position_ms,
         rate=rate[visit],
@@ -164,16 +141,61 @@ def _chunk(
     )
 
 
-def _kinds(
-    at: Ints, last: npt.NDArray[np.bool_], random: np.random.Generator, *, heartbeats: bool
-) -> Ints:
-    """Starts and stops by turns, some lost, with seeks (and heartbeats) between."""
+@dataclass(frozen=True)
+class _Visits:
+    """One entry per visit. `begin_ms` counts from midnight."""
+
+    events: Ints
+    user: Ints
+    session: Ints
+    video: Ints
+    begin_ms: Ints
+
+
+def _visits(
+    site: Site, day: int, number: int, size: int, of_bot: int, random: np.random.Generator
+) -> _Visits:
+    events = 2 + random.poisson(_EVENTS_PER_SESSION - 2, max(1, size // _EVENTS_PER_SESSION))
+    count = len(events)
+    # A few users watch much and most watch little. The same holds for videos (Zipf's law).
+    user = (site.users * random.random(count) ** 1.5).astype(np.int64)
+    user[: int(count * of_bot / size)] = site.users
+    session = np.arange(count, dtype=np.int64) + number * CHUNK_EVENTS
+    # A tenth of the visits continue the session before, at another video.
+    same = random.random(count) < 0.1
+    same[:1] = False
+    keeps = np.where(same)[0]
+    session[keeps], user[keeps] = session[keeps - 1], user[keeps - 1]
+    video = (random.zipf(1.3, count) - 1) % site.videos
+    video[random.random(count) < site.top_video_share] = 0
+    begin_ms = (np.clip(random.normal(0.68, 0.22, count), 0, 0.9999) * _DAY_MS).astype(np.int64)
+    begin_ms[keeps] = begin_ms[keeps - 1] + random.integers(0, 600_000, len(keeps))
+    if day:
+        # Some arrive a day late: they are in this day's file but belong to the day before.
+        late = np.random.default_rng([site.seed, 3, day, number]).random(count) < 0.002
+        begin_ms[late] -= _DAY_MS
+    return _Visits(events, user, session, video, begin_ms)
+
+
+def _kinds(at: Ints, last: Bools, random: np.random.Generator, *, heartbeats: bool) -> Ints:
+    """Starts and stops in turn, some of them lost, with seeks (and heartbeats) between them."""
     kind = np.where(at % 2 == 0, _START, _STOP)
     chance = random.random(len(at))
     kind = np.where((at > 0) & ~last & (chance < 0.04), _SEEK, kind)
     if heartbeats:
         kind = np.where((at > 0) & ~last & (chance >= 0.04) & (chance < 0.70), _BEAT, kind)
     return np.where(last & (random.random(len(at)) < 0.9), _STOP, kind)
+
+
+def _event_names(
+    kind: Ints, at: Ints, last: Bools, at_end: Bools, random: np.random.Generator
+) -> Ints:
+    """The event name of each kind, as its place in `_NAMES`."""
+    name = np.choose(
+        kind, [np.where(at == 0, _PLAY, _RESUME), np.full(len(kind), _PAUSE), _PROGRESS, _JUMP]
+    )
+    ended = at_end | (last & (random.random(len(kind)) < 0.05))
+    return np.where((kind == _STOP) & ended, _ENDED, name)
 
 
 def _play(
@@ -185,12 +207,13 @@ def _play(
     random: np.random.Generator,
     site: Site,
 ) -> tuple[Ints, Ints, npt.NDArray[np.float64]]:
-    """Times since the visit's begin, positions, and the visits' rates (NaN: not reported)."""
+    """Times since the start of the visit, positions, and rates of visits (NaN: not reported)."""
     size = len(kind)
     step = random.exponential(10_000 if site.heartbeats else 45_000, size).astype(np.int64)
     chance = random.random(size)
-    step[chance < 0.01] = 0  # ties
-    step[(chance >= 0.01) & (chance < 0.015)] += 2_400_000  # cuts a session
+    # Ties, and pauses that cut a session.
+    step[chance < 0.01] = 0
+    step[(chance >= 0.01) & (chance < 0.015)] += 2_400_000
     step[at == 0] = 0
     time_ms = np.cumsum(step)
     time_ms -= time_ms[first][visit]
@@ -223,39 +246,39 @@ def _table(
     day: int,
 ) -> pa.Table:
     size = len(time_us)
-    # Rows arrive in about the order of their time, with some twice.
+    # Rows arrive roughly in the order of their time, and some arrive twice.
     rows = np.argsort(time_us + random.integers(0, 2_000_000, size), kind="stable")
     again = rows[random.random(size) < 0.005]
     rows = np.concatenate((rows, again))
-    bad = random.random(len(rows))
+    chance = random.random(len(rows))
     named = np.array([f"user_{at:08d}" for at in np.unique(user)])
     return pa.table(
         {
-            "timestamp": pa.array(time_us[rows], pa.timestamp("us", tz="UTC"), mask=bad < 0.0005),
+            "timestamp": pa.array(
+                time_us[rows], pa.timestamp("us", tz="UTC"), mask=_in_band(chance, 0)
+            ),
             "userId": pa.DictionaryArray.from_arrays(
-                pa.array(np.unique(user, return_inverse=True)[1][rows], mask=_in(bad, 1)), named
+                pa.array(np.unique(user, return_inverse=True)[1][rows], mask=_in_band(chance, 1)),
+                named,
             ).cast(pa.string()),
             "sessionId": _ids(f"s{day:03d}_", session[rows], 9),
             "videoId": _ids("video_", video[rows], 6),
             "eventName": pa.DictionaryArray.from_arrays(
-                pa.array(np.where(_in(bad, 2), len(_NAMES), name[rows])), [*_NAMES, "video_buffer"]
+                pa.array(np.where(_in_band(chance, 2), len(_NAMES), name[rows])),
+                [*_NAMES, "video_buffer"],
             ).cast(pa.string()),
-            "currentTime": np.where(_in(bad, 3), -1.0, position_ms[rows] / 1000),
+            "currentTime": np.where(_in_band(chance, 3), -1.0, position_ms[rows] / 1000),
             "playbackRate": pa.array(rate[rows], from_pandas=True),
         }
     )
 
 
-def _in(chance: npt.NDArray[np.float64], band: int) -> npt.NDArray[np.bool_]:
-    return (chance >= band * 0.0005) & (chance < (band + 1) * 0.0005)
+def _in_band(chance: npt.NDArray[np.float64], band: int) -> Bools:
+    """Which rows have the fault with that number: each fault has a band of the chances."""
+    return (chance >= band * _BAD_SHARE) & (chance < (band + 1) * _BAD_SHARE)
 
 
 def _ids(prefix: str, numbers: Ints, digits: int) -> pa.Array:
     distinct, where = np.unique(numbers, return_inverse=True)
     names = pa.array([f"{prefix}{at:0{digits}d}" for at in distinct])
     return pa.DictionaryArray.from_arrays(pa.array(where), names).cast(pa.string())
-
-
-def run_time(site: Site) -> datetime:
-    """When the site's events have all arrived."""
-    return datetime.combine(FIRST_DAY, datetime.min.time(), UTC) + timedelta(days=site.days + 2)

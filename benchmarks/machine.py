@@ -1,4 +1,4 @@
-"""What the measurements were made on."""
+"""The machine and the versions that were measured."""
 
 import os
 import platform
@@ -13,7 +13,7 @@ PACKAGES = ("pyspark", "pysail", "duckdb", "polars", "numpy", "pyarrow", "deltal
 
 
 def machine() -> dict[str, str]:
-    """Name -> value, in the words of the report."""
+    """Name -> value, as the report prints them."""
     return {
         "cores": str(os.cpu_count()),
         "memory": f"{psutil.virtual_memory().total / 2**30:.0f} GB",
@@ -37,5 +37,5 @@ def _processor() -> str:
 def _java() -> str:
     if shutil.which("java") is None:
         return "none"
-    told = subprocess.run(["java", "-version"], capture_output=True, text=True, check=False)
-    return told.stderr.splitlines()[0].split('"')[1] if '"' in told.stderr else "unknown"
+    answer = subprocess.run(["java", "-version"], capture_output=True, text=True, check=False)
+    return answer.stderr.splitlines()[0].split('"')[1] if '"' in answer.stderr else "unknown"

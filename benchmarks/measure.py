@@ -1,4 +1,4 @@
-"""Contestants by turns, each run in a process of its own: time, peak memory, and the same rows."""
+"""Run contestants in turn, each in its own process: time, peak memory and equal rows."""
 
 import json
 import os
@@ -22,14 +22,14 @@ REPOSITORY = Path(__file__).parents[1]
 
 @dataclass(frozen=True)
 class Case:
-    """Contestants on one site. The first one is what the others are compared with.
+    """Contestants on one site. The others are compared with the first one.
 
     Attributes:
-        name: What it is called in the report.
+        name: Its name in the report.
         site: The events.
-        contestants: Names out of `contestant.CONTESTANTS`.
-        same_rows: Those whose rows must be equal.
-        repeat: How many rounds.
+        contestants: Names of `measure_one.CONTESTANTS`.
+        same_rows: The contestants whose rows must be equal.
+        repeat: Number of rounds.
     """
 
     name: str
@@ -41,9 +41,9 @@ class Case:
 
 @dataclass(frozen=True)
 class Measurement:
-    """One run. `peak_mb` is resident memory of all of its processes at once.
+    """One run of a contestant. `peak_mb` is the resident memory of all its processes at once.
 
-    `extra` has the seconds of what was done after that, by what it was.
+    `extra` has the seconds of further work after the measured one, by the name of the work.
     """
 
     case: str
@@ -58,7 +58,7 @@ class Measurement:
 def measure(
     cases: Sequence[Case], folder: Path, *, repeat: int | None = None
 ) -> Iterator[Measurement]:
-    """Runs every round of every case, contestants by turns.
+    """Run every round of every case, contestants in turn.
 
     Raises:
         RuntimeError: A contestant failed, or its rows differ.
@@ -84,7 +84,7 @@ def _site_name(site: Site) -> str:
 
 
 def _run(case: str, name: str, site: Path, output: Path) -> Measurement:
-    command = [sys.executable, "-m", "benchmarks.contestant", name, str(site), str(output)]
+    command = [sys.executable, "-m", "benchmarks.measure_one", name, str(site), str(output)]
     log = output.parent / "log"
     with log.open("wb") as errors:
         process = subprocess.Popen(
@@ -95,10 +95,10 @@ def _run(case: str, name: str, site: Path, output: Path) -> Measurement:
             env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
         )
         peak = _peak_bytes(process)
-        told = process.stdout.read().decode() if process.stdout else ""
+        output_text = process.stdout.read().decode() if process.stdout else ""
     if process.returncode != 0:
         raise RuntimeError(f"{name} failed on {site}: {log.read_text(errors='replace')[-2000:]}")
-    found: dict[str, Any] = json.loads(told.strip().splitlines()[-1])
+    found: dict[str, Any] = json.loads(output_text.strip().splitlines()[-1])
     known = ("seconds", "start_seconds", "rows")
     return Measurement(
         case=case,
@@ -112,7 +112,7 @@ def _run(case: str, name: str, site: Path, output: Path) -> Measurement:
 
 
 def _peak_bytes(process: subprocess.Popen[bytes]) -> int:
-    """Waits for the end of a process, and looks at its memory and its children's meanwhile."""
+    """Wait for the end of a process; returns the peak memory of it and its children."""
     peak = 0
     family = psutil.Process(process.pid)
     while process.poll() is None:
@@ -132,7 +132,7 @@ def _peak_bytes(process: subprocess.Popen[bytes]) -> int:
 
 
 def require_same_rows(outputs: Sequence[Path]) -> None:
-    """Compares the rows of Parquet files, in any order.
+    """Check that Parquet files have equal rows, in any order.
 
     Raises:
         RuntimeError: They differ.
@@ -143,7 +143,7 @@ def require_same_rows(outputs: Sequence[Path]) -> None:
         for other in outputs[1:]:
             pair = [f"read_parquet('{path}')" for path in (outputs[0], other)]
             columns = [row[0] for row in connection.execute(f"DESCRIBE FROM {pair[1]}").fetchall()]
-            # The time of the run is nobody else's.
+            # Every run has its own time.
             listed = ", ".join(f'"{name}"' for name in columns if name != "processedAt")
             digests = {
                 connection.execute(
@@ -153,7 +153,7 @@ def require_same_rows(outputs: Sequence[Path]) -> None:
             }
             if len(digests) == 1:
                 continue
-            # Equal numbers of other types hash differently, so this alone decides.
+            # Equal numbers of different types have different hashes, so only this decides.
             for one, two in (pair, pair[::-1]):
                 query = (
                     f"SELECT count(*) FROM (SELECT {listed} FROM {one} "

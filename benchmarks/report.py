@@ -1,4 +1,4 @@
-"""Measurements -> `docs/benchmarks.md` and its plot. Ratios first: seconds are one machine's."""
+"""Measurements -> `docs/benchmarks.md` and its plot, as ratios, since seconds are one machine's."""
 
 import json
 import re
@@ -14,11 +14,18 @@ PAGE = REPOSITORY / "docs" / "benchmarks.md"
 PLOT = REPOSITORY / "docs" / "images" / "benchmarks.png"
 TEXT = REPOSITORY / "benchmarks" / "page.md"
 
+ACROSS = ("uneven",)
+"""Groups whose ratios compare a contestant with itself in the first case of the group."""
+
+BUSY = 0.6
+"""Assumed share of the time in which the cores of a cluster work. For the rest they wait for the
+last task, the network and planning."""
+
 Results = dict[str, Any]
 
 
 def load() -> Results:
-    """What was measured so far: `machine`, and `measurements` by the name of their group."""
+    """The results so far: `machine`, and `measurements` by the name of their group."""
     if not RESULTS.exists():
         return {"machine": {}, "measurements": {}}
     found: Results = json.loads(RESULTS.read_text(encoding="utf-8"))
@@ -28,19 +35,19 @@ def load() -> Results:
 def keep(
     results: Results, machine: Mapping[str, str], group: str, measured: Iterable[Measurement]
 ) -> None:
-    """Puts the measurements of a group in place of its earlier ones, and writes all down."""
+    """Replace the earlier measurements of a group, and save all results."""
     results["machine"] = dict(machine)
     results["measurements"][group] = [asdict(one) for one in measured]
     save(results)
 
 
 def save(results: Results) -> None:
-    """Writes the results down."""
+    """Write the results to their file."""
     RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 
 
 def page(results: Results) -> str:
-    """The page: its text, in which `{{group}}` stands for the table of a group."""
+    """The text of the page, with the table of each group in place of `{{group}}`."""
     text = TEXT.read_text(encoding="utf-8")
     for group, measured in results["measurements"].items():
         text = text.replace("{{" + group + "}}", _tables(measured, across=group in ACROSS))
@@ -61,10 +68,6 @@ def _by_case(measured: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, list[
     for one in measured:
         cases.setdefault(one["case"], {}).setdefault(one["contestant"], []).append(one)
     return cases
-
-
-ACROSS = ("uneven",)
-"""Groups whose ratios are to the same contestant in the first case, not to the first one."""
 
 
 def _tables(measured: Sequence[Mapping[str, Any]], *, across: bool) -> str:
@@ -106,11 +109,6 @@ def _cluster(cluster: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-BUSY = 0.6
-"""Share of the time that cores of a cluster work: the rest is waiting for the last task, the
-network and planning. Assumed, not measured."""
-
-
 def _estimate(cluster: Mapping[str, Any]) -> str:
     """Time on clusters: task time per event x events / cores / `BUSY`."""
     per_event = sum(cost["task_seconds"] for cost in cluster["steps"]) / cluster["events"]
@@ -129,7 +127,7 @@ def _estimate(cluster: Mapping[str, Any]) -> str:
 
 
 def draw(results: Results) -> None:
-    """Draws the ratios of the lifetime and daily cases to DuckDB."""
+    """Draw the times of the lifetime and daily cases as multiples of DuckDB's."""
     import matplotlib as mpl
 
     mpl.use("Agg")

@@ -14,17 +14,10 @@ from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
-from vidagg_dagster.spark.session import engine_session, stop_sessions
-from vidagg_dagster_tests.support.recorded import (
-    LIMIT_MS,
-    Comparison,
-    Credit,
-    Key,
-    Span,
+from recordings.recorded import LIMIT_MS, Comparison, Credit, Key, Span, compare, length
+from recordings.senders import (
     Trial,
-    compare,
     ends_with_a_drag,
-    length,
     off_by,
     pauses_around_seeks,
     pauses_when_left,
@@ -36,6 +29,7 @@ from vidagg_dagster_tests.support.recorded import (
     tells_no_rate,
     tells_rate_changes,
 )
+from vidagg_dagster.spark.session import engine_session, stop_sessions
 
 PAGE = Path("docs", "recorded-sessions.md")
 
@@ -144,7 +138,7 @@ EXPLAINED: Mapping[Key, tuple[str, str]] = {
 
 
 class WeakSpot(NamedTuple):
-    """Where the rules are off, what a sender can do about it, and the proof of both."""
+    """A case in which the rules are off, the remedy of a sender, and trials that prove both."""
 
     what: str
     remedy: str
@@ -413,7 +407,7 @@ def spans(found: Sequence[Span]) -> str:
 
 
 def evidence(found: Sequence[Credit]) -> str:
-    """Credits in play order, by evidence; what goes on where the one before ended is one."""
+    """Credits in play order, by evidence. A credit that goes on from the one before is merged."""
     shown = []
     for kind, group in groupby(found, key=attrgetter("evidence")):
         runs: list[Span] = []
@@ -437,7 +431,7 @@ def all_trials() -> list[Trial]:
 
 
 def main(root: Path) -> None:
-    """Write the page of the repository at `root` anew."""
+    """Rewrite the page in the repository at `root`."""
     try:
         spark = engine_session()
         text = page(compare(spark), off_by(spark, all_trials()))

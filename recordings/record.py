@@ -98,7 +98,7 @@ def make_handler(media: Path, log: Log) -> type[BaseHTTPRequestHandler]:
         protocol_version = "HTTP/1.1"
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - inherited name
-            """Keep quiet."""
+            """Log nothing."""
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -179,7 +179,7 @@ class Browser:
         if session:
             message["sessionId"] = session
         self.socket.send(json.dumps(message))
-        while True:  # anything else that arrives is a notification nobody asked for
+        while True:  # everything else is a notification that nobody waits for
             answer = json.loads(self.socket.recv(timeout=60))
             if answer.get("id") == self.calls:
                 if "error" in answer:
@@ -256,7 +256,7 @@ class Tab:
         """Wait until the page says so; positions, not sleeps, decide when the person acts."""
         deadline = time.monotonic() + seconds
         while True:
-            with suppress(RuntimeError):  # between two documents there is no page to ask
+            with suppress(RuntimeError):  # between two documents there is no page
                 if self.js(condition):
                     return
             if time.monotonic() > deadline:
@@ -288,13 +288,13 @@ class Tab:
         )
 
     def control(self, name: str) -> list[float]:
-        """The box of one of the native controls, out of the element's own shadow tree."""
+        """The box of a native control, from the element's own shadow tree."""
         document = self.call("DOM.getDocument", depth=-1, pierce=True)
         todo = [document["root"]]
         while todo:
             node = todo.pop()
             if name in node.get("attributes", []):
-                with suppress(RuntimeError):  # its twin in the closed menu has no box
+                with suppress(RuntimeError):  # its copy in the closed menu has no box
                     box = self.call("DOM.getBoxModel", backendNodeId=node["backendNodeId"])
                     return cast(list[float], box["model"]["content"])
             todo += node.get("children", []) + node.get("shadowRoots", [])
@@ -391,7 +391,7 @@ class Tab:
 
 
 class Stage:
-    """What one scenario may use: its tabs, and the book of what was really played."""
+    """The tabs of a scenario, and the record of what was really played."""
 
     def __init__(
         self, browser: Browser, base: str, log: Log, scenario: Scenario, user: str, prefix: str
@@ -423,7 +423,7 @@ class Stage:
         return next(session for known, session in self.open_tabs if known is tab)
 
     def read_truth(self, tab: Tab) -> None:
-        """Must come just before a page goes away: everything in it starts anew afterwards."""
+        """Call it just before a page goes away: the next page starts from zero."""
         session = self.session_of(tab)
         self.loads[session] = self.loads.get(session, 0) + 1
         for row in tab.js("truth()"):
@@ -901,7 +901,7 @@ def visit_other_tab(stage: Stage) -> None:
     browser = stage.browser
     other = browser.call("Target.createTarget", url="about:blank", browserContextId=stage.context)
     browser.call("Target.activateTarget", targetId=other["targetId"])
-    quiet_pause(14)  # by the clock: whether it goes on playing is what is to be seen
+    quiet_pause(14)  # by the clock: whether it goes on playing is the question
     browser.call("Target.closeTarget", targetId=other["targetId"])
     tab.call("Page.bringToFront")
     quiet_pause(2)

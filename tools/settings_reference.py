@@ -1,28 +1,29 @@
 """The reference of all settings, generated from their model.
 
-`python -m tools.settings_reference` writes `docs/settings.md` and `.env.example` anew.
+`python -m tools.settings_reference` writes `docs/settings.md` and `.env.example`.
 """
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Final
 
-from vidagg_dagster.core.parameters import EngagementParameters
-from vidagg_dagster.settings.databricks import DatabricksSettings
-from vidagg_dagster.settings.model import Settings, allowed_values, default_text, variable_name
-from vidagg_dagster.settings.operations import OperationsSettings
+from vidagg_dagster.settings import Settings
+from vidagg_dagster.settings.faults import allowed_values, default_text
+from vidagg_dagster.settings.variables import Variable, variables_of
+
+SECTIONS: Final[Mapping[str, tuple[str, ...]]] = {
+    "Where and how": ("",),
+    "Every day: schedule, late events, alerts": ("operations", "alerts"),
+    "On Databricks": ("databricks",),
+    "Parameters of the arithmetic": ("parameters",),
+}
+"""Title of a section -> the groups of settings in it; the empty name is for those in no group."""
 
 
-def _sections() -> tuple[tuple[str, list[str]], ...]:
-    rules = list(EngagementParameters.model_fields)
-    databricks = list(DatabricksSettings.model_fields)
-    operations = list(OperationsSettings.model_fields)
-    others = {*rules, *databricks, *operations}
-    own = [field for field in Settings.model_fields if field not in others]
-    return (
-        ("Where and how", own),
-        ("Every day: schedule, late events, alerts", operations),
-        ("On Databricks", databricks),
-        ("Rules of the arithmetic", rules),
-    )
+def _sections() -> Iterator[tuple[str, list[Variable]]]:
+    variables = variables_of(Settings).values()
+    for title, groups in SECTIONS.items():
+        yield title, [v for group in groups for v in variables if ".".join(v.path[:-1]) == group]
 
 
 def settings_reference() -> str:
@@ -36,7 +37,7 @@ def settings_reference() -> str:
         "environment wins. An empty value means the default. Unknown or impossible settings stop",
         "the start with one error that names all of them.",
     ]
-    for title, fields in _sections():
+    for title, variables in _sections():
         lines += [
             "",
             f"## {title}",
@@ -44,11 +45,11 @@ def settings_reference() -> str:
             "| setting | default | allowed | meaning |",
             "|---|---|---|---|",
         ]
-        for field in fields:
-            default = default_text(field)
+        for variable in variables:
+            default = default_text(variable.field)
             lines.append(
-                f"| `{variable_name(field)}` | {f'`{default}`' if default else 'none'} "
-                f"| {allowed_values(field)} | {Settings.model_fields[field].description} |"
+                f"| `{variable.name}` | {f'`{default}`' if default else 'none'} "
+                f"| {allowed_values(variable.field)} | {variable.field.description} |"
             )
     return "\n".join(lines) + "\n"
 
@@ -56,10 +57,10 @@ def settings_reference() -> str:
 def env_example() -> str:
     """The text of `.env.example`: every setting, commented out, at its default."""
     lines = ["# Copy to .env and uncomment what differs. Meanings: docs/settings.md"]
-    for title, fields in _sections():
+    for title, variables in _sections():
         lines += ["", f"# {title}"]
-        for field in fields:
-            lines.append(f"# {variable_name(field)}={default_text(field)}")
+        for variable in variables:
+            lines.append(f"# {variable.name}={default_text(variable.field)}")
     return "\n".join(lines) + "\n"
 
 

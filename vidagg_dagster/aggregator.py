@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import reduce
-from operator import and_, or_
+from operator import and_
 from pathlib import Path
 from typing import Any, Literal, get_args
 from weakref import WeakKeyDictionary
@@ -21,20 +21,23 @@ from zoneinfo import ZoneInfo
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from vidagg_dagster.core.contract import SourceSpec
+from vidagg_dagster.core.contract import SourceSpec, TimestampUnit
 from vidagg_dagster.core.parameters import EngagementParameters
-from vidagg_dagster.core.schemas import AGGREGATED_ENGAGEMENT, EVENT_DATE
-from vidagg_dagster.metrics.engagement import QUALITY_FLAGS, TIERS
-from vidagg_dagster.metrics.ingestion import accepted, classify
-from vidagg_dagster.metrics.lifetime import merge_days
-from vidagg_dagster.pipeline.batch import daily_engagement
+from vidagg_dagster.core.schemas import (
+    AGGREGATED_ENGAGEMENT,
+    EVENT_DATE,
+    USER_VIDEO_ENGAGEMENT,
+)
+from vidagg_dagster.metrics.composition import EngagementChain
+from vidagg_dagster.metrics.ingestion import accepted
+from vidagg_dagster.pipeline.lifetime import update_lifetime
+from vidagg_dagster.quality.summary import summary_stats
 from vidagg_dagster.sources.read import read_source
 from vidagg_dagster.sources.videos import read_videos
-from vidagg_dagster.spark.columns import milliseconds
+from vidagg_dagster.tables.session_tables import SessionTables
 
 SaveMode = Literal["overwrite", "append", "merge"]
 
-DELTA = "delta"
 UTC_NAMES = ("UTC", "Etc/UTC", "GMT", "Z", "+00:00")
 
 
@@ -108,7 +111,7 @@ class VideoEngagementAggregator:
         parameters: EngagementParameters | None = None,
         timezone: str = "UTC",
         source_timezone: str = "UTC",
-        timestamp_unit: Literal["s", "ms", "us", "ns"] | None = None,
+        timestamp_unit: TimestampUnit | None = None,
         columns: Mapping[str, str] | None = None,
         estimate_missing_durations: bool = False,
         table_format: str | None = None,
@@ -166,8 +169,9 @@ class VideoEngagementAggregator:
                 "of the range, so one day is start_date=day, end_date=day + 1"
             )
         run_time = datetime.now(UTC)
-        daily = self._daily_rows(days, run_time, unique=calculate_unique_seconds)
-        result = self._merged(daily, run_time, unique=calculate_unique_seconds)
+        chain = self._chain(run_time, unique=calculate_unique_seconds)
+        daily = self._daily_rows(days, chain)
+        result = chain.lifetime(daily)
         self._runs[result] = _Run(daily, days, run_time)
         return result
 
@@ -194,22 +198,18 @@ class VideoEngagementAggregator:
                 "the days are merged into it instead, as with mode='merge'",
                 stacklevel=2,
             )
-        if mode == "overwrite":
-            if run is None:
-                # Rows that were changed after aggregation: their days are not known any more.
-                self._replace(self.output_table, df)
-                self.spark.sql(f"DROP TABLE IF EXISTS {self.daily_table}")
-            else:
-                self._write(self.daily_table, run.daily)
-                self._publish(run)
-            return
-        if run is None:
+        if run is not None:
+            self._save(run, whole=mode == "overwrite")
+        elif mode == "overwrite":
+            # Rows that were changed after aggregation: their days are not known any more.
+            self._tables.overwrite(AGGREGATED_ENGAGEMENT, df)
+            self._tables.drop(USER_VIDEO_ENGAGEMENT)
+        else:
             raise ValueError(
                 "only the frame that run_aggregation returned can be merged: saving it also saves "
                 "its rows per day. Merge that frame and filter the saved table, or use "
                 "mode='overwrite'"
             )
-        self._merge(run)
 
     def generate_summary_stats(self, df: DataFrame) -> dict[str, Any]:
         """Counts, totals, averages and signs of wrong data of a result.
@@ -217,60 +217,24 @@ class VideoEngagementAggregator:
         `negative_watch_time`, `null_keys`, `duplicate_keys` and `not_finite` count rows that must
         not exist: alert on anything above 0. `tiers` and `quality_flags` hold rows by name.
         """
-        keys = [F.col(column) for column in AGGREGATED_ENGAGEMENT.key]
-        numbers = [
-            "totalWatchTime",
-            "totalUniqueSecondsWatched",
-            "totalClockTime",
-            "maxPositionReached",
-            "rewatchedSeconds",
-            "engagementScore",
-        ]
-        measures: dict[str, Column] = {
-            "total_rows": F.count(F.lit(1)),
-            "distinct_keys": F.count_distinct(F.struct(*keys)),
-            "unique_users": F.count_distinct("userId"),
-            "unique_videos": F.count_distinct("videoId"),
-            "total_watch_time": _total_seconds("totalWatchTime"),
-            "total_unique_seconds_watched": _total_seconds("totalUniqueSecondsWatched"),
-            "estimated_tail_seconds": _total_seconds("estimatedTailSeconds"),
-            "total_sessions": F.sum("sessionCount"),
-            "total_completions": F.sum("completionCount"),
-            "completed_rows": _rows(F.col("completionCount") > 0),
-            "replayed_rows": _rows(F.col("isReplay")),
-            "avg_watch_percentage": F.avg("watchPercentage"),
-            "avg_unique_watch_percentage": F.avg("uniqueWatchPercentage"),
-            "avg_completion_percentage": F.avg("completionPercentage"),
-            "avg_engagement_score": F.avg("engagementScore"),
-            "rows_without_duration": _rows(F.col("videoDuration").isNull()),
-            "negative_watch_time": _rows(
-                (F.col("totalWatchTime") < 0)
-                | F.coalesce(F.col("totalUniqueSecondsWatched") < 0, F.lit(False))
-            ),
-            "null_keys": _rows(reduce(or_, [key.isNull() for key in keys])),
-            "not_finite": _rows(
-                reduce(
-                    or_,
-                    [
-                        F.coalesce(F.isnan(name) | (F.abs(name) == float("inf")), F.lit(False))
-                        for name in numbers
-                    ],
-                )
-            ),
-            **{f"tier {tier}": _rows(F.col("engagementTier") == tier) for tier in TIERS},
-            **{
-                f"flag {flag}": _rows(F.array_contains("qualityFlags", flag))
-                for flag in QUALITY_FLAGS
-            },
+        return summary_stats(df)
+
+    @property
+    def _tables(self) -> SessionTables:
+        names = {
+            AGGREGATED_ENGAGEMENT.name: self.output_table,
+            USER_VIDEO_ENGAGEMENT.name: self.daily_table,
         }
-        row = df.agg(*[measure.alias(name) for name, measure in measures.items()]).collect()[0]
-        found: dict[str, Any] = {
-            name: row[name] for name in measures if not name.startswith(("tier ", "flag "))
-        }
-        found["duplicate_keys"] = found["total_rows"] - found.pop("distinct_keys")
-        found["tiers"] = {tier: row[f"tier {tier}"] for tier in TIERS}
-        found["quality_flags"] = {flag: row[f"flag {flag}"] for flag in QUALITY_FLAGS}
-        return found
+        return SessionTables(self.spark, names, self.table_format)
+
+    def _chain(self, run_time: datetime, *, unique: bool = True) -> EngagementChain:
+        return EngagementChain(
+            parameters=self.parameters,
+            timezone=self.timezone,
+            run_time=run_time,
+            estimate_missing_durations=self.estimate_missing_durations,
+            unique=unique,
+        )
 
     def _require_utc(self) -> None:
         zone = self.spark.conf.get("spark.sql.session.timeZone", "UTC")
@@ -294,32 +258,23 @@ class VideoEngagementAggregator:
             )
         return local.date()
 
-    def _daily_rows(self, days: _Days, run_time: datetime, *, unique: bool) -> DataFrame:
+    def _daily_rows(self, days: _Days, chain: EngagementChain) -> DataFrame:
         spec = SourceSpec(
             **self._location(self.input_table),
             columns=self.columns,
             timezone=self.source_timezone,
             timestamp_unit=self.timestamp_unit,
         )
-        classified = classify(
-            read_source(self.spark, spec).where(days.may_hold(F.col("typedTimestamp"))),
-            spec=spec,
-            start_date=None,
-            timezone=self.timezone,
-            run_time=run_time,
+        source = read_source(self.spark, spec).where(days.may_hold(F.col("typedTimestamp")))
+        classified = chain.classified(
+            chain.judged(source, spec), has_ids="eventId" in source.columns
         )
         # Behind an explode no engine moves the filter down to where the day is spelled out as the
         # whole parsing of a timestamp: Sail would plan for minutes.
         events = accepted(classified).withColumn(EVENT_DATE, F.explode(F.array(EVENT_DATE)))
         context = days.first - timedelta(days=1) if days.first else None
-        daily = daily_engagement(
-            events.where(_Days(context, days.end).contain(F.col(EVENT_DATE))),
-            self._videos(),
-            parameters=self.parameters,
-            timezone=self.timezone,
-            run_time=run_time,
-            unique=unique,
-        )
+        of_days = events.where(_Days(context, days.end).contain(F.col(EVENT_DATE)))
+        daily = chain.daily_from_events(of_days, self._videos())
         return daily.where(days.contain(F.col(EVENT_DATE)))
 
     def _videos(self) -> DataFrame:
@@ -337,91 +292,46 @@ class VideoEngagementAggregator:
             return {"location": str(given), "format": "auto"}
         return {"location": given, "format": "table"}
 
-    def _merged(self, daily: DataFrame, run_time: datetime, *, unique: bool) -> DataFrame:
-        return merge_days(
-            daily,
-            parameters=self.parameters,
-            run_time=run_time,
-            estimate=self.estimate_missing_durations,
-            unique=unique,
-        )
+    def _save(self, run: _Run, *, whole: bool) -> None:
+        """Replace the rows per day, then bring the output up to date with them.
 
-    def _merge(self, run: _Run) -> None:
-        if not self.spark.catalog.tableExists(self.daily_table):
-            if self.spark.catalog.tableExists(self.output_table):
-                raise ValueError(
-                    f"{self.output_table} was saved without its rows per day ({self.daily_table} "
-                    "does not exist), so no day of it can be replaced. Save once with "
-                    "mode='overwrite' over all days, then merge"
-                )
-            self._write(self.daily_table, run.daily)
-            self._publish(run)
-            return
-        # The new rows are needed twice, and stand on the whole computation.
-        fresh = f"{self.daily_table}_new"
-        self._write(fresh, run.daily)
-        try:
-            new = self.spark.table(fresh)
-            kept = self.spark.table(self.daily_table).where(~_replaced(run.days, new))
-            self._replace(self.daily_table, kept.unionByName(new))
-        finally:
-            self.spark.sql(f"DROP TABLE IF EXISTS {fresh}")
-        self._publish(run)
-
-    def _publish(self, run: _Run) -> None:
-        """The output follows from the daily table alone, so a repeated save heals a broken one."""
-        daily = self.spark.table(self.daily_table)
-        key = list(AGGREGATED_ENGAGEMENT.key)
-        # A pair with one day of unknown intervals has no known union over all its days.
-        unknown = daily.where(F.col("watchedIntervals").isNull()).select(*key).distinct()
-        if unknown.isEmpty():
-            rows = self._merged(daily, run.run_time, unique=True)
+        The output follows from the daily table alone, so saving again heals a broken save.
+        """
+        tables = self._tables
+        if not whole and tables.exists(AGGREGATED_ENGAGEMENT):
+            self._require_daily_rows()
+        with tables.computed(USER_VIDEO_ENGAGEMENT, run.daily) as new:
+            days = [] if whole else self._days_to_replace(run.days, new)
+            if whole or not tables.exists(USER_VIDEO_ENGAGEMENT):
+                tables.overwrite(USER_VIDEO_ENGAGEMENT, new)
+            elif days:
+                tables.replace_days(USER_VIDEO_ENGAGEMENT, new, days)
+        chain = self._chain(run.run_time)
+        if whole:
+            rows = chain.lifetime(tables.read(USER_VIDEO_ENGAGEMENT))
+            tables.overwrite(AGGREGATED_ENGAGEMENT, rows)
         else:
-            rows = self._merged(
-                daily.join(unknown, on=key, how="left_anti"), run.run_time, unique=True
-            ).unionByName(
-                self._merged(
-                    daily.join(unknown, on=key, how="left_semi"), run.run_time, unique=False
-                )
+            update_lifetime(tables, chain)
+
+    def _require_daily_rows(self) -> None:
+        if not self._tables.exists(USER_VIDEO_ENGAGEMENT):
+            raise ValueError(
+                f"{self.output_table} was saved without its rows per day ({self.daily_table} "
+                "does not exist), so no day of it can be replaced. Save once with "
+                "mode='overwrite' over all days, then merge"
             )
-        self._write(self.output_table, rows)
 
-    def _replace(self, table: str, rows: DataFrame) -> None:
-        """Overwrite a table with rows that may be read from it."""
-        if self._format() == DELTA or not self.spark.catalog.tableExists(table):
-            self._write(table, rows)
-            return
-        # Other formats delete before they read.
-        staging = f"{table}_staging"
-        self._write(staging, rows)
-        self._write(table, self.spark.table(staging))
-        self.spark.sql(f"DROP TABLE {staging}")
-
-    def _write(self, table: str, rows: DataFrame) -> None:
-        writer = rows.write.mode("overwrite").format(self._format())
-        if self._format() == DELTA:
-            writer = writer.option("overwriteSchema", "true")
-        writer.saveAsTable(table)
-
-    def _format(self) -> str:
-        if self.table_format is not None:
-            return self.table_format
-        return self.spark.conf.get("spark.sql.sources.default", "parquet") or "parquet"
+    def _days_to_replace(self, asked: _Days, new: DataFrame) -> list[date]:
+        """Days that were asked for and have rows, before or now; an open end is the rows' own."""
+        now = _days_of(new)
+        begin = asked.first or min(now, default=None)
+        end = asked.end or (max(now) + timedelta(days=1) if now else None)
+        if begin is None or end is None:
+            return []
+        stored = self._tables.read(USER_VIDEO_ENGAGEMENT)
+        before = _days_of(stored.where(_Days(begin, end).contain(F.col(EVENT_DATE))))
+        return sorted({*now, *before})
 
 
-def _replaced(days: _Days, new: DataFrame) -> Column:
-    """Which saved days a merge replaces: those asked for; an open end is the rows' last day."""
-    first, last = new.agg(F.min(EVENT_DATE), F.max(EVENT_DATE)).collect()[0]
-    begin = days.first or first
-    end = days.end or (last + timedelta(days=1) if last else None)
-    if begin is None or end is None:
-        return F.lit(False)
-    return _Days(begin, end).contain(F.col(EVENT_DATE))
-
-
-def _rows(condition: Column) -> Column:
-    return F.count(F.when(condition, F.lit(1)))
-
-
-def _total_seconds(name: str) -> Column:
-    return F.coalesce(F.sum(milliseconds(F.col(name))), F.lit(0)) / 1000.0
+def _days_of(rows: DataFrame) -> set[date]:
+    return {row[0] for row in rows.select(EVENT_DATE).distinct().collect()}

@@ -1,12 +1,14 @@
-"""The code location: settings -> assets with checks, job, schedule, sensors, what runs steps."""
+"""The code location: settings -> assets with checks, job, schedule, sensors, step runner."""
 
 import dagster as dg
 
 from vidagg_dagster.defs.assets import build_assets
-from vidagg_dagster.defs.jobs import daily_engagement, daily_schedule
-from vidagg_dagster.defs.sensors import alerts, late_events
+from vidagg_dagster.defs.jobs import daily_engagement
+from vidagg_dagster.defs.schedules import daily_schedule
+from vidagg_dagster.defs.sensors.alerts import alerts
+from vidagg_dagster.defs.sensors.late_events import late_events
 from vidagg_dagster.defs.targets import executor, steps
-from vidagg_dagster.settings.model import load_settings
+from vidagg_dagster.settings import load_settings
 
 
 @dg.definitions

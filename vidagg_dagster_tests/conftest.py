@@ -1,7 +1,7 @@
-"""The engines that tests run on.
+"""The engines that tests run on, and the lanes that they run in.
 
 `spark` runs a test on JVM Spark and on Sail, `jvm`, `sail` and `connect_spark` on one of them.
-VIDAGG_TEST_ENGINES=sail (or spark) restricts the run to one engine.
+VIDAGG_TEST_ENGINES=sail (or spark) restricts the run to one engine, `--lane` to one lane.
 """
 
 import os
@@ -19,26 +19,27 @@ import pytest
 from pyspark.sql import SparkSession
 
 from vidagg_dagster.databricks.wheel import build_wheel
+from vidagg_dagster.spark.java import find_java
 from vidagg_dagster.spark.session import (
     MEMORY_SETTING,
     SAIL,
     SPARK,
     engine_session,
-    find_java,
     stop_session,
     stop_sessions,
     use,
     using,
 )
+from vidagg_dagster_tests.support.lanes import LANES, lane_of, lanes_below
 from vidagg_dagster_tests.support.postgres import Postgres, running
 
-if TYPE_CHECKING:  # tests of the engine run where no Dagster is
+if TYPE_CHECKING:  # the tests of steps also run where Dagster is not installed
     import dagster as dg
 
 ENGINES = os.environ.get("VIDAGG_TEST_ENGINES", f"{SPARK},{SAIL}").split(",")
 
 CATALOG_SESSION = "VIDAGG_TEST_CATALOG_SESSION"
-"""Set to `classic`, it runs the tests of CatalogTables without Spark Connect."""
+"""`classic` runs the tests of CatalogTables without Spark Connect."""
 
 _SPARK_LINE = ".".join(pyspark.__version__.split(".")[:2])
 DELTA_FOR_SPARK_35 = ("io.delta:delta-spark_2.12:3.3.2", "io.delta:delta-storage:3.3.2")
@@ -49,30 +50,55 @@ DELTA_ARTIFACTS = (
 )
 MAVEN_COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy"
 
-# Test data are small; a developer's machine may run other things beside two JVMs.
+# Test data are small, and a developer's machine runs other things beside two JVMs.
 os.environ.setdefault(MEMORY_SETTING, "2g")
 
 
-JVM_FIXTURES = frozenset({"jvm", "connect_spark", "connect_server", "catalog_spark"})
+TESTS = Path(__file__).parent
+JVM = frozenset({"jvm", "connect_spark", "connect_server", "catalog_spark"})
 JVM_PARAMS = frozenset({SPARK, "local-spark", "catalog"})
+POSTGRES = "postgres"
+MANY_QUERIES = frozenset({"patient_engine", "patient_spark"})
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Marks what needs a JVM, so that `make test` can run it beside the rest.
+def pytest_addoption(parser: pytest.Parser) -> None:
+    said = "; ".join(f"{lane}: {tests}" for lane, tests in LANES.items())
+    parser.addoption("--lane", choices=[*LANES], help=f"run the tests of one lane ({said})")
 
-    A JVM plans and compiles each of a hundred small queries anew; tests that are marked
-    `long_on_jvm` run there with the slow ones.
-    """
-    if not isinstance(item, pytest.Function):
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out files without a test of the lane: importing them takes seconds."""
+    lane = config.getoption("--lane")
+    if lane is None or collection_path.suffix != ".py" or TESTS not in collection_path.parents:
+        return None
+    return lane not in lanes_below(_folders(collection_path)) or None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    lane = config.getoption("--lane")
+    if lane is None:
         return
+    others = [item for item in items if _lane(item) != lane]
+    items[:] = [item for item in items if _lane(item) == lane]
+    config.hook.pytest_deselected(items=others)
+
+
+def _folders(path: Path) -> tuple[str, ...]:
+    return path.relative_to(TESTS).parent.parts
+
+
+def _lane(item: pytest.Item) -> str:
+    """The lane of a test, by its folder and by the fixtures and parameters that it asks for."""
+    fixtures = frozenset(getattr(item, "fixturenames", ()))
     callspec = getattr(item, "callspec", None)
-    values = () if callspec is None else callspec.params.values()
-    if JVM_FIXTURES.intersection(item.fixturenames) or any(
-        isinstance(value, str) and value in JVM_PARAMS for value in values
-    ):
-        item.add_marker(pytest.mark.jvm)
-        if item.get_closest_marker("long_on_jvm"):
-            item.add_marker(pytest.mark.slow)
+    params = () if callspec is None else callspec.params.values()
+    said = {param for param in params if isinstance(param, str)}
+    return lane_of(
+        _folders(item.path),
+        on_jvm=not JVM.isdisjoint(fixtures) or not JVM_PARAMS.isdisjoint(said),
+        on_postgres=POSTGRES in fixtures | said,
+        many_queries=not MANY_QUERIES.isdisjoint(fixtures),
+    )
 
 
 def require(engine: str) -> None:
@@ -103,9 +129,21 @@ def spark(engine: str) -> SparkSession:
     return engine_session(engine)
 
 
+@pytest.fixture
+def patient_engine(engine: str) -> str:
+    """`engine` for a test of many small queries, which is in the slow lane on JVM Spark."""
+    return engine
+
+
+@pytest.fixture
+def patient_spark(spark: SparkSession) -> SparkSession:
+    """`spark` for a test of many small queries, which is in the slow lane on JVM Spark."""
+    return spark
+
+
 @pytest.fixture(autouse=True)
 def _speak_to_the_engine(request: pytest.FixtureRequest) -> None:
-    """Other tests in between may have left functions speaking to the other engine."""
+    """A test in between may have switched `pyspark.sql.functions` to the other engine."""
     if "engine" in request.fixturenames:
         use(request.getfixturevalue("engine"))
 
@@ -126,7 +164,7 @@ def jvm() -> Iterator[SparkSession]:
 
 @dataclass(frozen=True)
 class ConnectServer:
-    """A Spark Connect server, and why it lacks Delta (None: it has it)."""
+    """A Spark Connect server. `without_delta` says why it lacks Delta, or is None."""
 
     address: str
     without_delta: str | None
@@ -134,7 +172,7 @@ class ConnectServer:
 
 @pytest.fixture(scope="session")
 def delta_jars(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Spark's own Delta, from Maven Central or Maven's cache. Skips where it cannot be had."""
+    """The jars of Spark's own Delta, from Maven Central or Maven's cache. Skips without them."""
     return jars_from_maven(DELTA_ARTIFACTS, tmp_path_factory.mktemp("delta"))
 
 
@@ -161,26 +199,26 @@ def jars_from_maven(artifacts: Sequence[str], folder: Path) -> list[Path]:
 
 
 def delta_conf(jars: list[Path], warehouse: Path) -> dict[str, str]:
-    """What a Spark JVM needs from its start to know Delta."""
+    """Settings with which a JVM of Spark must start to know Delta."""
     return {
         "spark.jars": ",".join(map(str, jars)),
         "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
         "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
         "spark.sql.warehouse.dir": str(warehouse),
-        # 50 tasks to read the log of a table of a few commits are most of a test's time.
+        # By default 50 tasks read the log of a few commits, which takes most of a test's time.
         "spark.databricks.delta.snapshotPartitions": "1",
     }
 
 
 @pytest.fixture(scope="session")
 def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the catalog's tables lie."""
+    """The folder of the catalog's tables."""
     return tmp_path_factory.mktemp("warehouse")
 
 
 @pytest.fixture(scope="session")
 def connect_server(request: pytest.FixtureRequest, warehouse: Path) -> Iterator[ConnectServer]:
-    """A real Spark Connect server in a process of its own: what serverless compute speaks."""
+    """A real Spark Connect server in its own process, with the protocol of serverless compute."""
     require(SPARK)
     without_delta = None
     conf: dict[str, str] = {}
@@ -209,9 +247,9 @@ def connect_server(request: pytest.FixtureRequest, warehouse: Path) -> Iterator[
             pytest.fail(f"the Spark Connect server ended with code {server.wait()}")
         address = f"sc://127.0.0.1:{port}"
         yield ConnectServer(address, without_delta)
-        stop_session(address)  # while the server is still there to be told
+        stop_session(address)  # while the server can still be told
     finally:
-        # The server ends at the end of its standard input, also when this process is killed.
+        # The server ends with its standard input, so also when this process is killed.
         server.communicate(timeout=60)
 
 
@@ -223,7 +261,7 @@ def connect_spark(connect_server: ConnectServer) -> Iterator[SparkSession]:
 
 @pytest.fixture
 def catalog_spark(request: pytest.FixtureRequest, warehouse: Path) -> Iterator[SparkSession]:
-    """A session with Spark's own Delta: through Spark Connect, or classic if asked for."""
+    """A session with Spark's own Delta: through Spark Connect, or classic by CATALOG_SESSION."""
     require(SPARK)
     if os.environ.get(CATALOG_SESSION) == "classic":
         jars = request.getfixturevalue("delta_jars")
@@ -244,14 +282,14 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
-    """A PostgreSQL server for the whole run; tests use schemas of Dagster's own in it."""
+    """A PostgreSQL server for the whole run."""
     with running() as server:
         yield server
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.waits)])
+@pytest.fixture(params=["sqlite", POSTGRES])
 def instance(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator["dg.DagsterInstance"]:
-    """A Dagster instance with nothing in it, on each storage that deployments use."""
+    """An empty Dagster instance, on each storage that deployments use."""
     import dagster as dg
 
     home = tmp_path / "instance"

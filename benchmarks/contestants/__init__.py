@@ -1,1 +1,1 @@
-"""Programs that compute the same lifetime rows from the same files, each in its own way."""
+"""Programs that compute the same lifetime rows from the same files in different ways."""

@@ -1,5 +1,5 @@
 -- The whole specification in one query: events of all days to one row per user and video.
--- One pass over the timeline instead of days; what a day does not see is said where it matters.
+-- One pass over the timeline instead of days; a comment tells where a day sees less than this.
 -- Parameters: $events, $videos (Parquet), $run_time (timestamp with time zone).
 CREATE OR REPLACE TEMP TABLE videos AS
 SELECT trim(videoId) AS videoId,
@@ -14,7 +14,7 @@ FROM (VALUES ('video_play', 1, 0), ('play', 1, 0), ('video_resume', 1, 1), ('res
              ('video_ended', -1, 5), ('video_end', -1, 5), ('end', -1, 5), ('ended', -1, 5))
      AS n (name, kind, rank);
 
--- Valid rows, each event once. Numbers for ids: windows sort by them several times.
+-- Valid rows, each event once, with numbers for ids, because windows sort by them several times.
 CREATE OR REPLACE TEMP TABLE players AS
 SELECT row_number() OVER () AS player, dense_rank() OVER (ORDER BY userId, sessionId) AS session, *
 FROM (SELECT DISTINCT trim(userId) AS userId, trim(sessionId) AS sessionId,
@@ -134,7 +134,7 @@ WITH placed AS (
     FROM seen
 ), facts AS (
     SELECT *,
-           -- A day does not see the next one: what it settles stays settled.
+           -- A day does not see the next one, so what it has settled stays.
            kind = 1 AND (visit_us2 IS NULL OR (visit_us2 // 86400000000 > day
                AND (timeout_day = day OR coalesce(session_us2 // 86400000000 = day, false))))
                AS open_end,

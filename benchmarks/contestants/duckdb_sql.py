@@ -10,10 +10,10 @@ SQL = Path(__file__).with_name("duckdb.sql")
 
 
 def aggregate(events: Path, videos: Path, run_time: datetime, output: Path) -> int:
-    """Writes the rows as Parquet and returns how many there are."""
+    """Write the rows as Parquet; returns their number."""
     with duckdb.connect() as connection:
         connection.execute("SET timezone = 'UTC'")
-        # Beyond memory DuckDB needs a place; and it keeps the order of rows only at a price.
+        # DuckDB needs a folder for what exceeds memory, and keeping the order of rows costs time.
         connection.execute(f"SET temp_directory = '{output.parent}/duckdb'")
         connection.execute("SET preserve_insertion_order = false")
         values = {

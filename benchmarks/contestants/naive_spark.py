@@ -1,7 +1,7 @@
-"""What most write first: window functions on local Spark, one shuffle by player and one by pair.
+"""The obvious solution: window functions on local Spark, one shuffle by player and one by pair.
 
-Only totals, unique seconds and the largest position, of starts and stops: no validation, no
-duplicates, no days, no sessions, no skips, no heartbeats. It is the floor, not the same rows.
+Only totals, unique seconds and the largest position, from starts and stops: no validation, no
+duplicates, no days, no sessions, no skips, no heartbeats. It is a floor, with different rows.
 """
 
 from datetime import datetime
@@ -14,7 +14,7 @@ from vidagg_dagster.spark.session import engine_session
 
 
 def aggregate(events: Path, videos: Path, run_time: datetime, output: Path) -> int:
-    """Writes rows of user, video and four metrics as Parquet; returns how many there are."""
+    """Write rows of user, video and four metrics as Parquet; returns their number."""
     del videos, run_time
     spark = engine_session("spark")
     player = Window.partitionBy("userId", "sessionId", "videoId").orderBy("timestamp")

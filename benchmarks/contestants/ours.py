@@ -1,4 +1,4 @@
-"""vidagg: `aggregate` on files, and the daily run through Dagster."""
+"""vidagg: `vidagg aggregate` on files, and the daily run through Dagster."""
 
 import os
 import shutil
@@ -16,7 +16,7 @@ REPOSITORY = Path(__file__).parents[2]
 
 
 def aggregate(engine: str, events: Path, videos: Path, run_time: datetime, output: Path) -> int:
-    """Writes the rows as Parquet and returns how many there are."""
+    """Write the rows as Parquet; returns their number."""
     result = aggregate_files(
         engine_session(engine),
         SourceSpec(location=str(events), format="parquet"),
@@ -28,7 +28,7 @@ def aggregate(engine: str, events: Path, videos: Path, run_time: datetime, outpu
 
 
 class DailyRun:
-    """The job `daily_engagement` in this process, as the schedule would run it."""
+    """The job `daily_engagement` in this process, as the schedule runs it."""
 
     def __init__(self, engine: str, site: Path, root: Path, *, start: date) -> None:
         home = root / "home"
@@ -46,10 +46,10 @@ class DailyRun:
         )
 
     def run(self, first: date, last: date | None = None) -> float:
-        """Materializes the days in one run; returns the seconds it took.
+        """Materialize the days in one run; returns the seconds that it took.
 
         Raises:
-            RuntimeError: The run failed, or a check that blocks did.
+            RuntimeError: The run failed, or a blocking check.
         """
         import dagster as dg
 

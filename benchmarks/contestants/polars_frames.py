@@ -7,6 +7,7 @@ from typing import Final
 import polars as pl
 
 _DAY_US: Final = 86_400_000_000
+_IDS: Final = ("userId", "sessionId", "videoId")
 _TIMEOUT_MS: Final = 1_800_000
 _NAMES: Final = {
     **dict.fromkeys(("video_play", "play"), (1, 0)),
@@ -17,6 +18,8 @@ _NAMES: Final = {
     **dict.fromkeys(("video_ended", "video_end", "end", "ended"), (-1, 5)),
 }
 _PLAYER: Final = ("player", "beyond")
+_PAIR: Final = ["userId", "videoId"]
+_EVIDENCE: Final = ("observed", "heartbeat", "bridged", "clipped")
 _ORDER: Final = (*_PLAYER, "us", "tie", "rank", "pos", "sent")
 _FIRST_FOUR: Final = (
     "position_exceeds_duration",
@@ -27,34 +30,34 @@ _FIRST_FOUR: Final = (
 
 c = pl.col
 
-# Columns, because Polars divides by a constant as it multiplies by its reciprocal: 124.484 becomes
-# 124.48400000000001.
+# Columns, because Polars does not divide by a constant but multiplies by its reciprocal. That turns
+# 124.484 into 124.48400000000001.
 _THOUSAND, _HUNDRED = c("thousand"), c("hundred")
 
 
 def aggregate(events: Path, videos: Path, run_time: datetime, output: Path) -> int:
-    """Writes the rows as Parquet and returns how many there are."""
-    players, valid = _read(events, videos, run_time)
-    told = _sessions(_credit(_ordered(valid)))
-    visits, spans = _visits(told)
-    rows = _publish(_pairs(visits, spans, players))
+    """Write the rows as Parquet; returns their number."""
+    valid = _valid(events, run_time)
+    players = _players(valid, videos)
+    credited = _sessions(_credit(_ordered(_distinct(valid, players))))
+    of_visits = _in_visits(credited)
+    rows = _publish(_pairs(_visits(of_visits), _intervals(of_visits), players))
     rows.write_parquet(output)
     return rows.height
 
 
-def _read(events: Path, videos: Path, run_time: datetime) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """One row per player (user, session, video), and the valid events, each once."""
+def _valid(events: Path, run_time: datetime) -> pl.DataFrame:
+    """The events that are accepted, duplicates included."""
     names = pl.DataFrame(
         [(name, kind, rank) for name, (kind, rank) in _NAMES.items()],
         schema={"name": pl.String, "kind": pl.Int64, "rank": pl.Int64},
         orient="row",
     )
-    ids = [c(name).str.strip_chars() for name in ("userId", "sessionId", "videoId")]
     first = datetime(2000, 1, 1, tzinfo=run_time.tzinfo)
-    valid = (
+    return (
         pl.scan_parquet(f"{events}/*.parquet")
         .select(
-            *ids,
+            *[c(name).str.strip_chars() for name in _IDS],
             c("timestamp"),
             c("eventName").str.strip_chars().str.to_lowercase().alias("name"),
             c("currentTime"),
@@ -63,17 +66,13 @@ def _read(events: Path, videos: Path, run_time: datetime) -> tuple[pl.DataFrame,
             .alias("rate"),
         )
         .filter(
-            c("userId") != "",
-            c("sessionId") != "",
-            c("videoId") != "",
+            *[c(name) != "" for name in _IDS],
             c("currentTime").is_finite() & c("currentTime").is_between(0, 86_400),
             c("timestamp").is_between(first, run_time + timedelta(days=1)),
         )
         .join(names.lazy(), on="name")
         .select(
-            "userId",
-            "sessionId",
-            "videoId",
+            *_IDS,
             "kind",
             "rank",
             c("timestamp").dt.epoch("us").alias("us"),
@@ -82,28 +81,35 @@ def _read(events: Path, videos: Path, run_time: datetime) -> tuple[pl.DataFrame,
         )
         .collect()
     )
+
+
+def _players(valid: pl.DataFrame, videos: Path) -> pl.DataFrame:
+    """One row per player (user, session, video), with its video's metadata."""
     duration = (c("duration") * 1000 + 0.5).floor().cast(pl.Int64)
     known = pl.read_parquet(videos).select(
         c("videoId").str.strip_chars(),
         pl.when(c("duration") > 0).then(duration).alias("duration"),
         c("title"),
     )
-    players = (
-        valid.select("userId", "sessionId", "videoId")
+    return (
+        valid.select(_IDS)
         .unique()
-        .sort("userId", "sessionId", "videoId")
+        .sort(_IDS)
         .with_row_index("player")
         .with_columns(pl.struct("userId", "sessionId").rle_id().alias("session"))
         .join(known, on="videoId", how="left")
     )
+
+
+def _distinct(valid: pl.DataFrame, players: pl.DataFrame) -> pl.DataFrame:
+    """Each event once, with numbers for ids."""
     numbered = valid.join(
-        players.select("userId", "sessionId", "videoId", "player", "session", "duration"),
-        on=["userId", "sessionId", "videoId"],
-    ).drop("userId", "sessionId", "videoId")
+        players.select(*_IDS, "player", "session", "duration"), on=list(_IDS)
+    ).drop(_IDS)
     once = numbered.group_by("player", "us", "rank", "sent").agg(
         c("session", "kind", "duration").first(), c("rate").min()
     )
-    return players, once.with_columns(
+    return once.with_columns(
         pl.min_horizontal("sent", "duration").alias("pos"),
         (c("sent") * 100 > c("duration") * 110).fill_null(False).alias("beyond"),
     )
@@ -135,9 +141,10 @@ def _ordered(events: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _credit(events: pl.DataFrame) -> pl.DataFrame:
+def _with_neighbours(events: pl.DataFrame) -> pl.DataFrame:
+    """Each event beside the player's events before and after it."""
     state = pl.when(c("kind") != 0).then(c("kind")).forward_fill().shift(1).over(_PLAYER)
-    pairs = events.with_columns(
+    return events.with_columns(
         c("us").shift(1).over(_PLAYER).alias("us0"),
         c("pos").shift(1).over(_PLAYER).alias("pos0"),
         c("rate").shift(1).over(_PLAYER).alias("rate0"),
@@ -151,43 +158,53 @@ def _credit(events: pl.DataFrame) -> pl.DataFrame:
         pl.max_horizontal("rate", "rate0").fill_null(2.0).alias("speed"),
         (c("playing") & c("us0").is_not_null()).alias("pair"),
     )
+
+
+def _credit(events: pl.DataFrame) -> pl.DataFrame:
+    """How each event's pair with the one before is credited: `evidence`, up to position `end`."""
     plausible = c("dp") <= c("speed") * c("dt") + 1000
     repairable = c("pair") & (c("dt") <= _TIMEOUT_MS)
-    drag = (
-        repairable
-        & (c("kind") == -1)
-        & (
-            (c("rank2") == 3)
-            & (c("us2") // _DAY_US == c("us") // _DAY_US)
-            & ((c("us2") - c("us")) // 1000 <= 250)
-            & ((c("pos2") - c("pos")).abs() <= 250)
-        ).fill_null(False)
-    )
+    drag = repairable & (c("kind") == -1) & _seek_follows()
     watched = c("pair") & (c("dp") >= 0) & plausible
     bridged = watched & (c("kind") == 1) & (c("dp") * 2 >= c("dt") - 2000)
     seek = repairable & (~plausible | (c("dp") < -2000))
     in_video = pl.min_horizontal(c("pos0") + c("dt"), c("duration"))
     at_seek = pl.when((c("dp") > 0) & (in_video > c("pos"))).then(c("pos")).otherwise(in_video)
-    return pairs.with_columns(
-        pl.when(drag)
-        .then(pl.lit("clipped"))
-        .when(watched & (c("kind") == -1))
-        .then(pl.lit("observed"))
-        .when(watched & (c("kind") == 0))
-        .then(pl.lit("heartbeat"))
-        .when(bridged)
-        .then(pl.lit("bridged"))
-        .when(seek)
-        .then(pl.lit("clipped"))
-        .alias("evidence"),
-        pl.when(drag)
-        .then(in_video)
-        .when(watched & ((c("kind") != 1) | bridged))
-        .then(c("pos"))
-        .when(seek)
-        .then(at_seek)
-        .alias("end"),
-    ).drop("us2", "pos2", "rank2", "rate", "rate0", "speed", "pair", "dp")
+    return (
+        _with_neighbours(events)
+        .with_columns(
+            pl.when(drag)
+            .then(pl.lit("clipped"))
+            .when(watched & (c("kind") == -1))
+            .then(pl.lit("observed"))
+            .when(watched & (c("kind") == 0))
+            .then(pl.lit("heartbeat"))
+            .when(bridged)
+            .then(pl.lit("bridged"))
+            .when(seek)
+            .then(pl.lit("clipped"))
+            .alias("evidence"),
+            pl.when(drag)
+            .then(in_video)
+            .when(watched & ((c("kind") != 1) | bridged))
+            .then(c("pos"))
+            .when(seek)
+            .then(at_seek)
+            .alias("end"),
+        )
+        .drop("us2", "pos2", "rank2", "rate", "rate0", "speed", "pair", "dp")
+    )
+
+
+def _seek_follows() -> pl.Expr:
+    """Whether a stop is the first half of a drag: a seek to the same place comes right after it."""
+    follows = (
+        (c("rank2") == 3)
+        & (c("us2") // _DAY_US == c("us") // _DAY_US)
+        & ((c("us2") - c("us")) // 1000 <= 250)
+        & ((c("pos2") - c("pos")).abs() <= 250)
+    )
+    return follows.fill_null(False)
 
 
 def _sessions(events: pl.DataFrame) -> pl.DataFrame:
@@ -216,10 +233,11 @@ def _sessions(events: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _visits(events: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _in_visits(events: pl.DataFrame) -> pl.DataFrame:
+    """Each event with what came before and after it in its visit, a player's part of a session."""
     visit = [*_PLAYER, "session_us"]
     stopped_at = pl.when(c("evidence") == "clipped").then(c("end")).otherwise(c("pos"))
-    told = events.with_columns(
+    return events.with_columns(
         c("kind").shift(1).over(visit).alias("kind0"),
         c("us").shift(-1).over(visit).alias("visit_us2"),
         pl.when(c("kind") == -1).then(stopped_at).forward_fill().shift(1).over(visit).alias("stop"),
@@ -240,6 +258,32 @@ def _visits(events: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         .over(visit)
         .alias("starts_at_end")
     )
+
+
+def _open_ends(events: pl.DataFrame) -> pl.DataFrame:
+    """Adds whether an event leaves its visit open, its tail, and the day that settles it."""
+    times_out = c("us") + _TIMEOUT_MS * 1000
+    # A day does not see the next one, so what it has settled stays.
+    same_day = (times_out // _DAY_US == c("day")) | (c("session_us2") // _DAY_US == c("day"))
+    open_end = (c("kind") == 1) & (
+        c("visit_us2").is_null()
+        | ((c("visit_us2") // _DAY_US > c("day")) & same_day.fill_null(False))
+    )
+    tail = pl.min_horizontal(
+        pl.lit(_TIMEOUT_MS, pl.Int64),
+        c("duration") - c("pos"),
+        (c("session_us2") - c("us")) // 1000,
+    )
+    return events.with_columns(
+        open_end.alias("open_end"),
+        pl.when(open_end).then(tail).alias("tail"),
+        (pl.min_horizontal("session_us2", times_out) // _DAY_US).alias("settled"),
+    )
+
+
+def _visits(events: pl.DataFrame) -> pl.DataFrame:
+    """One row per visit, with its counts."""
+    visit = [*_PLAYER, "session_us"]
     resumes = (c("kind") == 1) & ~c("playing")
     moved_on = (c("kind") != -1) & c("playing")
     left_at = (
@@ -251,37 +295,20 @@ def _visits(events: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         .then(c("pos0"))
     )
     jump = pl.when(c("kind0").is_not_null()).then(c("pos") - left_at)
-    times_out = c("us") + _TIMEOUT_MS * 1000
-    # A day does not see the next one: what it settles stays settled.
-    same_day = (times_out // _DAY_US == c("day")) | (c("session_us2") // _DAY_US == c("day"))
-    open_end = (c("kind") == 1) & (
-        c("visit_us2").is_null()
-        | ((c("visit_us2") // _DAY_US > c("day")) & same_day.fill_null(False))
-    )
-    tail = pl.min_horizontal(
-        pl.lit(_TIMEOUT_MS, pl.Int64),
-        c("duration") - c("pos"),
-        (c("session_us2") - c("us")) // 1000,
-    )
-    facts = told.select(
+    counted = _open_ends(events).select(
         *visit,
         "day",
         "us",
-        "us0",
-        "pos0",
         "pos",
-        "end",
-        "dt",
-        "evidence",
         ((c("rank") == 4) & (c("kind0") != -1).fill_null(True)).alias("pause"),
         ((c("rank") == 5) & (c("starts") > c("starts_at_end")).fill_null(True)).alias("completion"),
         (jump > 5000).fill_null(False).alias("forward"),
         ((jump < -2000) & ~(resumes & c("stop_ended"))).fill_null(False).alias("backward"),
-        open_end.alias("open_end"),
-        pl.when(open_end).then(tail).alias("tail"),
-        (pl.min_horizontal("session_us2", times_out) // _DAY_US).alias("settled"),
+        "open_end",
+        "tail",
+        "settled",
     )
-    visits = facts.group_by(visit).agg(
+    return counted.group_by(visit).agg(
         c("day").alias("days"),
         c("settled").filter("open_end").alias("tail_days"),
         c("us").min().alias("first"),
@@ -290,40 +317,37 @@ def _visits(events: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         c("pause", "completion", "forward", "backward", "open_end").sum().cast(pl.Int64),
         c("tail").sum(),
     )
+
+
+def _intervals(events: pl.DataFrame) -> pl.DataFrame:
+    """One row per credited pair: from position `s` to `e`, and its time on the clock."""
     clipped = c("evidence") == "clipped"
-    spans = facts.filter(~c("beyond"), c("end") > c("pos0")).select(
+    return events.select(
+        "beyond",
         "player",
         c("pos0").alias("s"),
         c("end").alias("e"),
         pl.when(clipped).then(c("end") - c("pos0")).otherwise(c("dt")).alias("clock"),
         "evidence",
-    )
-    return visits, spans
+    ).filter(~c("beyond"), c("e") > c("s"))
 
 
-def _pairs(visits: pl.DataFrame, spans: pl.DataFrame, players: pl.DataFrame) -> pl.DataFrame:
-    pair_of = players.select("player", "userId", "videoId", "duration", "title")
-    key = ["userId", "videoId"]
+def _pairs(visits: pl.DataFrame, intervals: pl.DataFrame, players: pl.DataFrame) -> pl.DataFrame:
+    """One row per user and video, in milliseconds and counts."""
+    pair_of = players.select("player", *_PAIR, "duration", "title")
     named = visits.join(pair_of, on="player")
     believed = named.filter(~c("beyond"))
-    active = pl.concat(
-        [
-            believed.select(*key, c("days").alias("day")).explode("day"),
-            believed.filter(c("tail_days").list.len() > 0)
-            .select(*key, c("tail_days").alias("day"))
-            .explode("day"),
-        ]
-    ).unique()
+    active = _active_days(believed)
     exceeding = (
         named.filter("beyond")
-        .select(*key, c("days").alias("day"))
+        .select(*_PAIR, c("days").alias("day"))
         .explode("day")
-        .join(active, on=[*key, "day"], how="semi")
-        .group_by(key)
+        .join(active, on=[*_PAIR, "day"], how="semi")
+        .group_by(_PAIR)
         .agg(pl.len().cast(pl.Int64).alias("exceeding"))
     )
-    days = active.group_by(key).agg(c("day").sort().cast(pl.Date).alias("activeDays"))
-    pairs = believed.group_by(key).agg(
+    days = active.group_by(_PAIR).agg(c("day").sort().cast(pl.Date).alias("activeDays"))
+    pairs = believed.group_by(_PAIR).agg(
         c("duration", "title").first(),
         pl.len().cast(pl.Int64).alias("sessions"),
         c("first").min(),
@@ -332,46 +356,123 @@ def _pairs(visits: pl.DataFrame, spans: pl.DataFrame, players: pl.DataFrame) -> 
         ((c("last") - c("first")) // 1000).sum().alias("session_ms"),
         c("pause", "completion", "forward", "backward", "open_end", "tail").sum(),
     )
-    ordered = spans.join(pair_of.select("player", *key), on="player").sort(*key, "s", "e")
-    islands = ordered.with_columns(
-        c("e").cum_max().shift(1).over(key).alias("reached")
-    ).with_columns((c("reached").is_null() | (c("s") > c("reached"))).cum_sum().alias("island"))
+    watched = _watched(intervals.join(pair_of.select("player", *_PAIR), on="player"))
+    zeros = ("unique", "total", "clock", *_EVIDENCE, "exceeding")
+    return (
+        pairs.join(days, on=_PAIR)
+        .join(watched, on=_PAIR, how="left")
+        .join(exceeding, on=_PAIR, how="left")
+        .with_columns(c(*zeros).fill_null(0), c("watchedIntervals").fill_null([]))
+    )
+
+
+def _active_days(visits: pl.DataFrame) -> pl.DataFrame:
+    """The days of each pair: those of its events, and those that settle its open ends."""
+    by_tail = visits.filter(c("tail_days").list.len() > 0)
+    return pl.concat(
+        [
+            visits.select(*_PAIR, c("days").alias("day")).explode("day"),
+            by_tail.select(*_PAIR, c("tail_days").alias("day")).explode("day"),
+        ]
+    ).unique()
+
+
+def _watched(intervals: pl.DataFrame) -> pl.DataFrame:
+    """The union of each pair's intervals, and their sums."""
+    islands = (
+        intervals.sort(*_PAIR, "s", "e")
+        .with_columns(c("e").cum_max().shift(1).over(_PAIR).alias("reached"))
+        .with_columns((c("reached").is_null() | (c("s") > c("reached"))).cum_sum().alias("island"))
+    )
     length = c("e") - c("s")
-    watched = (
-        islands.group_by(*key, "island")
+    return (
+        islands.group_by(*_PAIR, "island")
         .agg(
             c("s").min().alias("startMs"),
             c("e").max().alias("endMs"),
             length.sum().alias("total"),
             c("clock").sum(),
-            *[
-                length.filter(c("evidence") == name).sum().alias(name)
-                for name in ("observed", "heartbeat", "bridged", "clipped")
-            ],
+            *[length.filter(c("evidence") == name).sum().alias(name) for name in _EVIDENCE],
         )
         .sort("island")
-        .group_by(key, maintain_order=True)
+        .group_by(_PAIR, maintain_order=True)
         .agg(
             pl.struct("startMs", "endMs").alias("watchedIntervals"),
             (c("endMs") - c("startMs")).sum().alias("unique"),
-            c("total", "clock", "observed", "heartbeat", "bridged", "clipped").sum(),
+            c("total", "clock", *_EVIDENCE).sum(),
         )
-    )
-    zeros = ("unique", "total", "clock", "observed", "heartbeat", "bridged", "clipped", "exceeding")
-    return (
-        pairs.join(days, on=key)
-        .join(watched, on=key, how="left")
-        .join(exceeding, on=key, how="left")
-        .with_columns(c(*zeros).fill_null(0), c("watchedIntervals").fill_null([]))
     )
 
 
 def _publish(pairs: pl.DataFrame) -> pl.DataFrame:
+    """The published columns of each pair."""
+    constants = {"thousand": 1000.0, "hundred": 100.0}
+    columns = [
+        pl.Series(name, [value]).new_from_index(0, pairs.height).alias(name)
+        for name, value in constants.items()
+    ]
+    return (
+        pairs.with_columns(columns)
+        .with_columns(_score().alias("score"))
+        .select(
+            "userId",
+            "videoId",
+            *_watch_columns(),
+            *_count_columns(),
+            *_judgement_columns(),
+            c("first").cast(pl.Datetime("us", "UTC")).alias("firstWatchDate"),
+            c("last").cast(pl.Datetime("us", "UTC")).alias("lastWatchDate"),
+            c("pause").alias("pauseCount"),
+            (c("session_ms") / _THOUSAND).alias("totalSessionDuration"),
+            c("open_end").alias("openEndedCount"),
+            c("exceeding").alias("exceedingPositionCount"),
+            "activeDays",
+        )
+    )
+
+
+def _watch_columns() -> list[pl.Expr]:
     d, total, unique = c("duration"), c("total"), c("unique")
 
     def percent(part: pl.Expr) -> pl.Expr:
         return (part * 20_000 + d) // (d * 2) / _HUNDRED
 
+    return [
+        c("title").alias("videoTitle"),
+        (d / _THOUSAND).alias("videoDuration"),
+        pl.when(d.is_not_null()).then(pl.lit("metadata")).alias("videoDurationSource"),
+        (total / _THOUSAND).alias("totalWatchTime"),
+        (unique / _THOUSAND).alias("totalUniqueSecondsWatched"),
+        (c("clock") / _THOUSAND).alias("totalClockTime"),
+        (c("max") / _THOUSAND).alias("maxPositionReached"),
+        percent(total).alias("watchPercentage"),
+        percent(unique).alias("uniqueWatchPercentage"),
+        percent(c("max")).alias("completionPercentage"),
+        ((total - unique) / _THOUSAND).alias("rewatchedSeconds"),
+        *[(c(name) / _THOUSAND).alias(f"{name}Seconds") for name in _EVIDENCE],
+        (c("tail") / _THOUSAND).alias("estimatedTailSeconds"),
+        c("watchedIntervals"),
+    ]
+
+
+def _count_columns() -> list[pl.Expr]:
+    sessions = c("sessions")
+    return [
+        sessions.alias("sessionCount"),
+        (sessions > 1).alias("isReplay"),
+        (c("total") / _THOUSAND / sessions).alias("avgWatchTimePerSession"),
+        (c("session_ms") / _THOUSAND / sessions).alias("avgSessionDuration"),
+        (c("pause") / sessions).alias("avgPausesPerSession"),
+        c("forward").alias("totalForwardSkips"),
+        c("backward").alias("totalBackwardSkips"),
+        c("completion").alias("completionCount"),
+        (c("completion") > 0).alias("isCompletedAtLeastOnce"),
+    ]
+
+
+def _score() -> pl.Expr:
+    """0 to 100, null where the duration is unknown."""
+    d, total, unique = c("duration"), c("total"), c("unique")
     completed = (c("completion") > 0) & (unique * 100 >= d * 75)
     points = (
         pl.min_horizontal(unique, d) * 8000
@@ -380,9 +481,14 @@ def _publish(pairs: pl.DataFrame) -> pl.DataFrame:
         - d * pl.min_horizontal(pl.lit(10, pl.Int64), c("forward") + c("backward")) * 100
     )
     hundredths = (pl.max_horizontal(pl.lit(0, pl.Int64), points) * 2 + d) // (d * 2)
-    score = pl.when(d.is_not_null()).then(
+    return pl.when(d.is_not_null()).then(
         pl.min_horizontal(pl.lit(10_000, pl.Int64), hundredths) / _HUNDRED
     )
+
+
+def _judgement_columns() -> list[pl.Expr]:
+    """Score, tier and flags."""
+    d, total, unique, score = c("duration"), c("total"), c("unique"), c("score")
     sessions = pl.max_horizontal(pl.lit(1, pl.Int64), c("sessions"))
     flags = {
         "position_exceeds_duration": c("exceeding") > 0,
@@ -399,61 +505,16 @@ def _publish(pairs: pl.DataFrame) -> pl.DataFrame:
     first = pl.coalesce(
         *[pl.when(flags[name]).then(pl.lit(name)) for name in _FIRST_FOUR], pl.lit("ok")
     )
-    constants = {"thousand": 1000.0, "hundred": 100.0}
-    columns = [
-        pl.Series(name, [value]).new_from_index(0, pairs.height).alias(name)
-        for name, value in constants.items()
-    ]
-    return (
-        pairs.with_columns(columns)
-        .with_columns(score.alias("score"))
-        .select(
-            "userId",
-            "videoId",
-            c("title").alias("videoTitle"),
-            (d / _THOUSAND).alias("videoDuration"),
-            pl.when(d.is_not_null()).then(pl.lit("metadata")).alias("videoDurationSource"),
-            (total / _THOUSAND).alias("totalWatchTime"),
-            (unique / _THOUSAND).alias("totalUniqueSecondsWatched"),
-            (c("clock") / _THOUSAND).alias("totalClockTime"),
-            (c("max") / _THOUSAND).alias("maxPositionReached"),
-            percent(total).alias("watchPercentage"),
-            percent(unique).alias("uniqueWatchPercentage"),
-            percent(c("max")).alias("completionPercentage"),
-            c("sessions").alias("sessionCount"),
-            (c("sessions") > 1).alias("isReplay"),
-            (total / _THOUSAND / c("sessions")).alias("avgWatchTimePerSession"),
-            (c("session_ms") / _THOUSAND / c("sessions")).alias("avgSessionDuration"),
-            (c("pause") / c("sessions")).alias("avgPausesPerSession"),
-            c("forward").alias("totalForwardSkips"),
-            c("backward").alias("totalBackwardSkips"),
-            c("completion").alias("completionCount"),
-            (c("completion") > 0).alias("isCompletedAtLeastOnce"),
-            ((total - unique) / _THOUSAND).alias("rewatchedSeconds"),
-            *[
-                (c(name) / _THOUSAND).alias(f"{name}Seconds")
-                for name in ("observed", "heartbeat", "bridged", "clipped")
-            ],
-            (c("tail") / _THOUSAND).alias("estimatedTailSeconds"),
-            "watchedIntervals",
-            c("score").alias("engagementScore"),
-            pl.when(c("score") >= 75)
-            .then(pl.lit("High"))
-            .when(c("score") >= 50)
-            .then(pl.lit("Medium"))
-            .when(c("score") >= 25)
-            .then(pl.lit("Low"))
-            .when(c("score").is_not_null())
-            .then(pl.lit("Minimal"))
-            .alias("engagementTier"),
-            listed.alias("qualityFlags"),
-            first.alias("dataQualityFlag"),
-            c("first").cast(pl.Datetime("us", "UTC")).alias("firstWatchDate"),
-            c("last").cast(pl.Datetime("us", "UTC")).alias("lastWatchDate"),
-            c("pause").alias("pauseCount"),
-            (c("session_ms") / _THOUSAND).alias("totalSessionDuration"),
-            c("open_end").alias("openEndedCount"),
-            c("exceeding").alias("exceedingPositionCount"),
-            "activeDays",
-        )
+    tier = pl.coalesce(
+        *[
+            pl.when(score >= least).then(pl.lit(name))
+            for name, least in (("High", 75), ("Medium", 50), ("Low", 25))
+        ],
+        pl.when(score.is_not_null()).then(pl.lit("Minimal")),
     )
+    return [
+        score.alias("engagementScore"),
+        tier.alias("engagementTier"),
+        listed.alias("qualityFlags"),
+        first.alias("dataQualityFlag"),
+    ]

@@ -1,1 +1,1 @@
-"""Who is told of what: causes found in Dagster's history, messages, channels, an outbox."""
+"""Alerts: causes found in Dagster's history, messages, channels, and an outbox."""

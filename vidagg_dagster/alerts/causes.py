@@ -1,11 +1,12 @@
-"""What in Dagster's history is worth an alert: failed checks, failed runs, days that are missing.
+"""What in Dagster's history causes an alert: failed checks, failed runs, missing days.
 
-Works on every storage of Dagster: reads runs and their own events, never the event log by cursor.
+Only runs and their own events are read, never the event log by cursor, because not every storage of
+Dagster offers that.
 """
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -13,20 +14,20 @@ import dagster as dg
 
 from vidagg_dagster.alerts.message import MAX_LINE, Alert, Cause, shortened, without_values
 from vidagg_dagster.core.contract import Severity
+from vidagg_dagster.core.days import ONE_DAY, span_text
+from vidagg_dagster.core.vocabulary import REJECTED_PREFIX
 from vidagg_dagster.quality.evaluate import Rule
 from vidagg_dagster.quality.rules import RULES
 
-REASON: Final = "rejected:"
-"""How the names of counts begin that are reasons of rejected rows."""
-
 MAX_DAYS_ONE_BY_ONE: Final = 10
-"""Of one check in one run; the other days are told together."""
+"""How many days of one check in one run get an alert each; the others share one."""
 
 LOOK_BACK_DAYS: Final = 7
-"""How many missed deadlines are made up for, e.g. after the daemon was down."""
+"""How many deadlines are looked at that passed unseen, for example while the daemon was down."""
 
 _DAYS_NAMED: Final = ("days", "failed_days")
-"""The only texts of a check that are told."""
+"""The only texts of a check that go into an alert."""
+
 _WILL_RETRY: Final = "dagster/will_retry"
 _DAY_TAG: Final = "dagster/partition"
 _RANGE_TAGS: Final = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
@@ -35,7 +36,7 @@ _RANGE_TAGS: Final = ("dagster/asset_partition_range_start", "dagster/asset_part
 def of_run(
     instance: dg.DagsterInstance, run: dg.DagsterRun, assets: Collection[str], ui_url: str
 ) -> list[Alert]:
-    """The alerts of a run that has ended; none if it is about other assets only."""
+    """The alerts of a run that has ended; none if it concerns other assets only."""
     if run.tags.get(_WILL_RETRY) == "true":
         return []
     link = f"{ui_url}/runs/{run.run_id}"
@@ -48,14 +49,14 @@ def of_run(
         and not check.passed
         and check.asset_key.to_user_string() in assets
     ]
-    alerts = list(_of_checks(failed, run, link))
+    alerts = list(_alerts_of_checks(failed, run, link))
     if run.status is dg.DagsterRunStatus.FAILURE and _is_ours(instance, run, assets):
-        alerts += _of_failure(instance, run, link, bool(failed))
+        alerts += _alerts_of_failure(instance, run, link, bool(failed))
     return alerts
 
 
 def _is_ours(instance: dg.DagsterInstance, run: dg.DagsterRun, assets: Collection[str]) -> bool:
-    """Whether the run was to materialize one of `assets`; other projects may share the instance."""
+    """Whether the run was to materialize one of `assets`. Other projects may share the instance."""
     if run.asset_selection:
         return any(key.to_user_string() in assets for key in run.asset_selection)
     planned = instance.all_logs(
@@ -65,20 +66,20 @@ def _is_ours(instance: dg.DagsterInstance, run: dg.DagsterRun, assets: Collectio
     return any(key is not None and key.to_user_string() in assets for key in keys)
 
 
-def _of_checks(
+def _alerts_of_checks(
     failed: Sequence[dg.AssetCheckEvaluation], run: dg.DagsterRun, link: str
 ) -> Iterator[Alert]:
     by_check: dict[tuple[str, str], list[dg.AssetCheckEvaluation]] = defaultdict(list)
     for evaluation in failed:
         by_check[evaluation.asset_key.to_user_string(), evaluation.check_name].append(evaluation)
     for (asset, check), evaluations in by_check.items():
-        # A run over a range reports each day, and all of them together.
+        # A run over a range reports each day, and then all days together.
         days = {e.partition: e for e in evaluations if e.partition is not None}
         rule = next((rule for rule in RULES.get(asset, ()) if rule.name == check), None)
         if not days:
-            yield _of_check(evaluations[-1], asset, check, rule, _only_day(run), link)
+            yield _alert_of_check(evaluations[-1], asset, check, rule, _only_day(run), link)
         for day in sorted(days)[:MAX_DAYS_ONE_BY_ONE]:
-            yield _of_check(days[day], asset, check, rule, date.fromisoformat(day), link)
+            yield _alert_of_check(days[day], asset, check, rule, date.fromisoformat(day), link)
         others = sorted(days)[MAX_DAYS_ONE_BY_ONE:]
         if others:
             yield Alert(
@@ -88,13 +89,13 @@ def _of_checks(
                 asset=asset,
                 check=check,
                 counts={"days": len(others)},
-                reasons=(f"{others[0]} to {others[-1]}",),
+                reasons=(span_text(others[0], others[-1]),),
                 what_to_do=_advice(rule),
                 link=link,
             )
 
 
-def _of_check(
+def _alert_of_check(
     evaluation: dg.AssetCheckEvaluation,
     asset: str,
     check: str,
@@ -104,7 +105,8 @@ def _of_check(
 ) -> Alert:
     numbers = _numbers(evaluation.metadata)
     reasons = sorted(
-        (name for name in numbers if name.startswith(REASON)), key=lambda name: -numbers[name]
+        (name for name in numbers if name.startswith(REJECTED_PREFIX)),
+        key=lambda name: -numbers[name],
     )
     blocks = "; nothing was built on it" if evaluation.blocking else ""
     return Alert(
@@ -114,9 +116,11 @@ def _of_check(
         asset=asset,
         check=check,
         day=day,
-        counts={name: value for name, value in numbers.items() if not name.startswith(REASON)},
+        counts={
+            name: value for name, value in numbers.items() if not name.startswith(REJECTED_PREFIX)
+        },
         reasons=tuple(
-            [f"{name.removeprefix(REASON)} {numbers[name]}" for name in reasons]
+            [f"{name.removeprefix(REJECTED_PREFIX)} {numbers[name]}" for name in reasons]
             or _named_days(evaluation.metadata)
         ),
         what_to_do=_advice(rule),
@@ -125,7 +129,7 @@ def _of_check(
 
 
 def _numbers(metadata: Mapping[str, dg.MetadataValue[Any]]) -> dict[str, int | float]:
-    """Numbers only: a text may be a user's id."""
+    """The numbers of a check. Its texts are left out, because they may contain ids of users."""
     return {
         name: value.value
         for name, value in metadata.items()
@@ -148,15 +152,21 @@ def _severity(evaluation: dg.AssetCheckEvaluation) -> Severity:
 
 
 def _only_day(run: dg.DagsterRun) -> date | None:
-    days = {run.tags[tag] for tag in (_DAY_TAG, *_RANGE_TAGS) if tag in run.tags}
+    ends = set(_ends(run))
     try:
-        return date.fromisoformat(days.pop()) if len(days) == 1 else None
+        return date.fromisoformat(ends.pop()) if len(ends) == 1 else None
     except ValueError:  # another kind of partition
         return None
 
 
-def _of_failure(
-    instance: dg.DagsterInstance, run: dg.DagsterRun, link: str, told_by_check: bool
+def _ends(run: dg.DagsterRun) -> list[str]:
+    """The first and the last partition of a run; empty without any."""
+    day = run.tags.get(_DAY_TAG)
+    return [day] * 2 if day else [run.tags[tag] for tag in _RANGE_TAGS if tag in run.tags]
+
+
+def _alerts_of_failure(
+    instance: dg.DagsterInstance, run: dg.DagsterRun, link: str, has_failed_checks: bool
 ) -> Iterator[Alert]:
     failures = [
         entry.dagster_event
@@ -164,24 +174,23 @@ def _of_failure(
         if entry.dagster_event is not None
     ]
     errors = {event.step_key or "": _error(event) for event in failures}
-    if told_by_check and errors and all("AssetCheck" in error for error in errors.values()):
-        return  # It failed because a check blocks, and that is told already.
-    covered = run.tags.get(_DAY_TAG) or " to ".join(
-        dict.fromkeys(run.tags[tag] for tag in _RANGE_TAGS if tag in run.tags)
-    )
+    if has_failed_checks and errors and all("AssetCheck" in error for error in errors.values()):
+        return  # It failed because a check blocks, which has an alert already.
+    ends = _ends(run)
+    covered = f" of {span_text(ends[0], ends[-1])}" if ends else ""
+    job = "backfill" if run.job_name.startswith("__") else run.job_name
     steps = [step for step in errors if step]
     yield Alert(
         cause=Cause.RUN,
         severity=Severity.ERROR,
-        title=f"Run failed: {run.job_name if not run.job_name.startswith('__') else 'backfill'}"
-        + (f" of {covered}" if covered else ""),
+        title=f"Run failed: {job}{covered}",
         asset=steps[0] if len(steps) == 1 else None,
         day=_only_day(run),
         counts={"failed steps": len(errors), "attempts": _attempts(run)},
         reasons=tuple(f"{step}: {error}" for step, error in list(errors.items())[:3])
         or ("the process of the run ended without a word (killed, out of memory, restarted?)",),
-        what_to_do="Open the run, mend the cause and re-execute it from failure. Nothing is left "
-        "half written: a table holds its old or its new rows.",
+        what_to_do="Open the run, fix the cause and re-execute it from failure. No table is half "
+        "written: it holds its old rows or its new ones.",
         link=link,
     )
 
@@ -194,7 +203,7 @@ def _error(event: dg.DagsterEvent) -> str:
     error = event.step_failure_data.error
     if error is None:
         return "failed"
-    # Dagster wraps what a step raised; a Failure of ours says it in its own words.
+    # Dagster wraps what a step raised. A Failure of ours has a message for people.
     inner = error
     while inner.cause is not None and inner.cls_name == "DagsterExecutionStepExecutionError":
         inner = inner.cause
@@ -213,7 +222,7 @@ def missing_days(
     days: Sequence[date],
     ui_url: str,
 ) -> Iterator[Alert]:
-    """An alert for each of `days` of which an asset was never materialized."""
+    """An alert for each of `days` on which an asset was never materialized."""
     for day in days:
         lacking = [asset for asset in assets if not _has(instance, asset, day)]
         if not lacking:
@@ -227,20 +236,20 @@ def missing_days(
             day=day,
             counts={"assets missing": len(lacking), "of": len(assets)},
             reasons=(why, "missing: " + ", ".join(lacking)),
-            what_to_do="If no run was started, see whether the schedule is on and the daemon runs; "
+            what_to_do="If no run was started, check that the schedule is on and the daemon runs; "
             "then materialize the day by hand.",
             link=link,
         )
 
 
 def due_days(now: datetime, timezone: str, deadline_hour: int, after: date | None) -> list[date]:
-    """The days whose deadline has passed since that of `after`; without it the last one alone."""
+    """The days whose deadline has passed after that of day `after`; None: only the last one."""
     local = now.astimezone(ZoneInfo(timezone))
-    newest = local.date() - timedelta(days=1 if local.time() >= time(deadline_hour) else 2)
+    newest = local.date() - ONE_DAY * (1 if local.time() >= time(deadline_hour) else 2)
     if after is None:
         return [newest]
     count = min((newest - after).days, LOOK_BACK_DAYS)
-    return [newest - timedelta(days=back) for back in reversed(range(max(count, 0)))]
+    return [newest - ONE_DAY * back for back in reversed(range(max(count, 0)))]
 
 
 def _has(instance: dg.DagsterInstance, asset: str, day: date) -> bool:
@@ -260,9 +269,12 @@ def _last_run(instance: dg.DagsterInstance, day: date, ui_url: str) -> tuple[str
 
 
 def ended_runs(
-    instance: dg.DagsterInstance, since: float, seen: Collection[str], most: int
+    instance: dg.DagsterInstance, since: float, seen: Collection[str], max_runs: int
 ) -> list[tuple[dg.DagsterRun, float]]:
-    """Runs that succeeded or failed after `since` and are not in `seen`; when each was updated."""
+    """Runs that ended after `since` and are not in `seen`, each with the time of its last update.
+
+    At most `max_runs`, the oldest first. Times are seconds since 1970.
+    """
     records = instance.get_run_records(
         dg.RunsFilter(
             statuses=[dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE],
@@ -270,15 +282,15 @@ def ended_runs(
         ),
         order_by="update_timestamp",
         ascending=True,
-        limit=most + len(seen),
+        limit=max_runs + len(seen),
     )
     return [
         (record.dagster_run, _seconds(record.update_timestamp))
         for record in records
         if record.dagster_run.run_id not in seen
-    ][:most]
+    ][:max_runs]
 
 
 def _seconds(instant: datetime) -> float:
-    """Storages give UTC, most of them without saying so."""
+    """Seconds since 1970. Storages give UTC, most of them without a zone."""
     return (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).timestamp()

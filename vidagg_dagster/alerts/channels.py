@@ -1,6 +1,6 @@
 """Where alerts go: log, Slack, Microsoft Teams, e-mail, any webhook.
 
-What a channel raises never carries its address: the addresses of webhooks are secrets, and error
+No error of a channel contains its address: the addresses of webhooks are secrets, and the error
 texts of HTTP clients repeat them.
 """
 
@@ -11,42 +11,40 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from email.message import EmailMessage
 from importlib.util import find_spec
-from typing import Final, Literal, Protocol
+from typing import Final, Protocol
 
 from vidagg_dagster.alerts.message import Alert
 from vidagg_dagster.core.contract import Severity
-from vidagg_dagster.settings.model import Settings, SettingsError
+from vidagg_dagster.core.errors import DeliveryError, SettingsError
+from vidagg_dagster.settings import Settings
+from vidagg_dagster.settings.alerts import SmtpSecurity
 
 log = logging.getLogger(__name__)
 
 TIMEOUT_S: Final = 10
-"""For one attempt; a channel that hangs must not hold up the others."""
-
-
-class DeliveryError(RuntimeError):
-    """An alert did not get through; the message says why, without address or secret."""
+"""Of one attempt: a channel that hangs must not hold up the others."""
 
 
 class Channel(Protocol):
-    """One way to people."""
+    """One way to reach people."""
 
     @property
     def name(self) -> str:
-        """As the command line calls it."""
+        """The channel's name on the command line and in the outbox."""
         ...
 
     def send(self, alert: Alert) -> None:
-        """Deliver; returns only if it was taken.
+        """Deliver an alert; returns only if the channel has accepted it.
 
         Raises:
-            DeliveryError: It was not.
+            DeliveryError: The channel has not.
         """
         ...
 
 
 @dataclass(frozen=True)
 class LogChannel:
-    """Python's logging, and so the log of the daemon or of whatever collects it."""
+    """Python's logging, which the log of Dagster's daemon shows."""
 
     name: str = "log"
 
@@ -67,7 +65,7 @@ class SlackChannel:
         """Post the message as text."""
         from slack_sdk.webhook import WebhookClient
 
-        # Its own second try would double the time that a hanging channel takes.
+        # A retry of the client would double the time that a hanging channel takes.
         client = WebhookClient(self.url, timeout=TIMEOUT_S, retry_handlers=[])
         try:
             response = client.send(text=_slack_text(alert), unfurl_links=False)
@@ -79,7 +77,7 @@ class SlackChannel:
 
 @dataclass(frozen=True, repr=False)
 class TeamsChannel:
-    """A webhook of Microsoft Teams, as Workflows make them."""
+    """A webhook of Microsoft Teams, created by a workflow."""
 
     url: str
     name: str = "teams"
@@ -104,13 +102,13 @@ class TeamsChannel:
 
 @dataclass(frozen=True, repr=False)
 class WebhookChannel:
-    """Any address that takes a JSON object by POST."""
+    """Any address that accepts a JSON object by POST."""
 
     url: str
     name: str = "webhook"
 
     def send(self, alert: Alert) -> None:
-        """Post `Alert.payload`; any 2xx is a yes."""
+        """Post `Alert.payload`; any 2xx counts as accepted."""
         import requests
 
         try:
@@ -129,7 +127,7 @@ class EmailChannel:
 
     host: str
     port: int
-    security: Literal["starttls", "tls", "none"]
+    security: SmtpSecurity
     sender: str
     receivers: tuple[str, ...]
     user: str | None = None
@@ -137,9 +135,9 @@ class EmailChannel:
     name: str = "email"
 
     def send(self, alert: Alert) -> None:
-        """One message to all receivers."""
+        """Send one message to all receivers."""
         message = EmailMessage()
-        # A header holds one line.
+        # A header must be one line.
         message["Subject"] = " ".join(f"vidagg: {alert.lines()[0]}".split())
         message["From"] = self.sender
         message["To"] = ", ".join(self.receivers)
@@ -173,7 +171,7 @@ class EmailChannel:
 
 
 def channels(settings: Settings) -> tuple[Channel, ...]:
-    """The log, and every channel that the settings name.
+    """The log, and every channel that is configured.
 
     Raises:
         SettingsError: A channel needs a package that is not installed.
@@ -183,25 +181,25 @@ def channels(settings: Settings) -> tuple[Channel, ...]:
 
 def _channels(settings: Settings) -> Iterator[Channel]:
     yield LogChannel()
-    if settings.alert_slack_webhook is not None:
+    if settings.alerts.slack_webhook is not None:
         _require("slack_sdk", "VIDAGG_ALERT_SLACK_WEBHOOK")
-        yield SlackChannel(settings.alert_slack_webhook.get_secret_value())
-    if settings.alert_teams_webhook is not None:
+        yield SlackChannel(settings.alerts.slack_webhook.get_secret_value())
+    if settings.alerts.teams_webhook is not None:
         _require("dagster_msteams", "VIDAGG_ALERT_TEAMS_WEBHOOK")
-        yield TeamsChannel(settings.alert_teams_webhook.get_secret_value())
-    if settings.alert_email_to:
-        password = settings.alert_smtp_password
+        yield TeamsChannel(settings.alerts.teams_webhook.get_secret_value())
+    if settings.alerts.email_to:
+        password = settings.alerts.smtp_password
         yield EmailChannel(
-            host=settings.alert_smtp_host or "",
-            port=settings.alert_smtp_port,
-            security=settings.alert_smtp_security,
-            sender=settings.alert_email_from or "",
-            receivers=settings.alert_email_to,
-            user=settings.alert_smtp_user,
+            host=settings.alerts.smtp_host or "",
+            port=settings.alerts.smtp_port,
+            security=settings.alerts.smtp_security,
+            sender=settings.alerts.email_from or "",
+            receivers=settings.alerts.email_to,
+            user=settings.alerts.smtp_user,
             password=None if password is None else password.get_secret_value(),
         )
-    if settings.alert_webhook is not None:
-        yield WebhookChannel(settings.alert_webhook.get_secret_value())
+    if settings.alerts.webhook is not None:
+        yield WebhookChannel(settings.alerts.webhook.get_secret_value())
 
 
 def _require(package: str, setting: str) -> None:
@@ -213,11 +211,11 @@ def _require(package: str, setting: str) -> None:
 
 
 def _kind(error: BaseException) -> str:
-    """What went wrong, by its class alone."""
-    reason = getattr(error, "reason", None)  # urllib wraps what the socket said
+    """The class of an error, which is all that may be shown of it."""
+    reason = getattr(error, "reason", None)  # urllib wraps the error of the socket
     return type(reason if isinstance(reason, BaseException) else error).__name__
 
 
 def _slack_text(alert: Alert) -> str:
-    # Slack's only special characters; an asset's or check's name may hold none, an error may.
+    # Slack's only special characters. Error texts may contain them.
     return alert.text().replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -1,4 +1,4 @@
-"""An alert: what happened to which asset and day, in bounded text without ids of users."""
+"""An alert: what happened, to which asset and day, as short text without ids of users."""
 
 import hashlib
 import re
@@ -13,13 +13,14 @@ from vidagg_dagster.core.contract import Severity
 
 MAX_TEXT: Final = 1500
 """Characters of a message. Slack cuts at 3000, Teams at about 28 kB."""
+
 MAX_LINE: Final = 300
 MAX_COUNTS: Final = 8
 MAX_REASONS: Final = 3
 
 
 class Cause(StrEnum):
-    """What an alert can be about."""
+    """What an alert is about."""
 
     CHECK = "check"
     RUN = "run"
@@ -46,17 +47,17 @@ class Alert(BaseModel):
 
     @property
     def key(self) -> str:
-        """The same for the same cause on the same day."""
+        """Equal for the same cause, asset, check and day."""
         return f"{self.cause}/{self.asset or ''}/{self.check or ''}/{self.day or ''}"
 
     @property
     def fingerprint(self) -> str:
-        """Changes where the same cause has something new to say."""
-        said = [self.severity, sorted(self.counts.items()), self.reasons]
-        return hashlib.sha256(repr(said).encode()).hexdigest()[:16]
+        """Changes when the same cause has a new severity, new counts or new reasons."""
+        content = [self.severity, sorted(self.counts.items()), self.reasons]
+        return hashlib.sha256(repr(content).encode()).hexdigest()[:16]
 
     def lines(self) -> list[str]:
-        """The message for people, without the link."""
+        """The message for people, line by line, without the link."""
         lines = [f"[{self.severity}] {self.title}"]
         where = [f"asset {self.asset}"] if self.asset else []
         where += [f"day {self.day}"] if self.day else []
@@ -72,7 +73,7 @@ class Alert(BaseModel):
         return [shortened(line, MAX_LINE) for line in lines]
 
     def text(self) -> str:
-        """The whole message; its link always whole."""
+        """The whole message, at most `MAX_TEXT` characters. The link is never cut."""
         room = MAX_TEXT - len(self.link) - 1
         text = shortened("\n".join(self.lines()), max(room, 0))
         return f"{text}\n{self.link}" if self.link else text
@@ -95,7 +96,7 @@ class Alert(BaseModel):
 
 
 def shortened(text: str, limit: int) -> str:
-    """At most `limit` characters; what is cut off shows as an ellipsis."""
+    """At most `limit` characters of `text`; an ellipsis shows that it was cut."""
     return text if len(text) <= limit else text[: max(limit - 1, 0)] + "…"
 
 
@@ -105,9 +106,9 @@ _ADDRESS: Final = re.compile(r"(?i)\b[a-z][a-z0-9+.-]*://\S+")
 
 
 def without_values(text: str) -> str:
-    """An error's first line without what may be a user's id or a secret.
+    """An error's first line, without anything that may be a user's id or a secret.
 
-    Our errors quote values; addresses may carry credentials.
+    Our errors quote values, and addresses may contain credentials.
     """
     line = text.strip().splitlines()[0] if text.strip() else ""
     for pattern in (_QUOTED, _ADDRESS, _SECRET):

@@ -1,6 +1,6 @@
-"""Alerts until they are delivered: told once, tried again with growing waits, given up after a day.
+"""Alerts until they are delivered: sent once, retried with growing waits, given up after a day.
 
-A value, not a place: the state goes into the cursor of the sensor and comes back from it.
+An outbox is an immutable value. The sensor keeps it as JSON in its cursor.
 """
 
 import logging
@@ -11,9 +11,10 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict
 
-from vidagg_dagster.alerts.channels import Channel, DeliveryError
+from vidagg_dagster.alerts.channels import Channel
 from vidagg_dagster.alerts.message import Alert, Cause
 from vidagg_dagster.core.contract import Severity
+from vidagg_dagster.core.errors import DeliveryError
 
 log = logging.getLogger(__name__)
 
@@ -21,12 +22,14 @@ FIRST_WAIT_S: Final = 15.0
 MAX_WAIT_S: Final = 3600.0
 GIVE_UP_AFTER_S: Final = 86_400.0
 SAY_AGAIN_AFTER_S: Final = 86_400.0
-"""The same cause of the same day, with the same counts, is told again after this."""
+"""After this, the same cause of the same day with the same counts is sent once more."""
+
 MAX_PENDING: Final = 100
-"""For each channel. What is beyond is told as a number."""
+"""Alerts that wait for one channel. Those beyond are sent as one alert that gives their number."""
+
 MAX_SENT: Final = 1000
 TICK_BUDGET_S: Final = 40.0
-"""Dagster ends a sensor's tick after 60 s; what was sent before would be sent once more."""
+"""Dagster ends a sensor's tick after 60 s, and loses the cursor: all would be sent once more."""
 
 
 class _Model(BaseModel):
@@ -34,7 +37,7 @@ class _Model(BaseModel):
 
 
 class Pending(_Model):
-    """An alert that one channel has not taken yet."""
+    """An alert that one channel has not accepted yet."""
 
     alert: Alert
     channel: str
@@ -45,19 +48,19 @@ class Pending(_Model):
 
 
 class Told(_Model):
-    """When a cause was last told, and what it said."""
+    """When a cause was last sent, and with which content."""
 
     fingerprint: str
     at: float
 
 
 class Outbox(_Model):
-    """What has been looked at, told, and is still to be told."""
+    """What has been looked at, what was sent, and what still waits."""
 
     seen_until: float
-    """Runs that ended before were looked at; seconds since 1970."""
+    """Runs that ended before this were looked at; seconds since 1970."""
     seen_runs: tuple[str, ...] = ()
-    """Those that ended shortly before it."""
+    """Ids of those that ended shortly before `seen_until`."""
     day_due: date | None = None
     """The last day whose deadline was looked at."""
     told: Mapping[str, Told] = {}
@@ -66,18 +69,18 @@ class Outbox(_Model):
 
 @dataclass(frozen=True)
 class Delivery:
-    """What came of one round."""
+    """The result of one round of deliveries."""
 
     outbox: Outbox
     sent: int
     failed: tuple[str, ...]
-    """A line for each channel that did not take an alert."""
+    """A line for each channel that did not accept an alert."""
 
 
 def accept(
     outbox: Outbox, alerts: Iterable[Alert], channels: Sequence[Channel], now: float
 ) -> Outbox:
-    """Put new alerts into the outbox, for each channel, unless the same was told lately."""
+    """The outbox with new alerts for each channel, without those that were sent lately."""
     told = {key: entry for key, entry in outbox.told.items() if now - entry.at < SAY_AGAIN_AFTER_S}
     pending = list(outbox.pending)
     for alert in alerts:
@@ -95,13 +98,13 @@ def accept(
 def deliver(
     outbox: Outbox, channels: Sequence[Channel], now: float, clock: Callable[[], float]
 ) -> Delivery:
-    """Try what is due. A channel that fails is left alone until its next turn.
+    """Send what is due. A channel that fails gets nothing more until its next turn.
 
     Args:
         outbox: What is waiting.
-        channels: Those that are configured; what waits for others is dropped.
+        channels: Those that are configured; alerts that wait for others are dropped.
         now: The time of the round, seconds since 1970.
-        clock: Tells the seconds that pass, for the budget of the round.
+        clock: A running time in seconds, for the budget of the round.
     """
     by_name = {channel.name: channel for channel in channels}
     started = clock()

@@ -1,17 +1,16 @@
-"""The `vidagg alert` commands."""
+"""The command `vidagg alert test`."""
 
 import argparse
-import sys
 from typing import TYPE_CHECKING, Any
+
+from vidagg_dagster.cli.exit_codes import FAILED
+from vidagg_dagster.core.errors import BadInputError
 
 if TYPE_CHECKING:
     from vidagg_dagster.alerts.message import Alert
 
-FAILED = 1
-BAD_INPUT = 2
 
-
-def add_commands(commands: Any) -> None:
+def add_alert(commands: Any) -> None:
     """Add `alert test` to the subcommands of `vidagg`."""
     group = commands.add_parser(
         "alert",
@@ -32,35 +31,33 @@ def add_commands(commands: Any) -> None:
         choices=("log", "slack", "teams", "email", "webhook"),
         help="this one only",
     )
-    test.set_defaults(run=_test)
+    test.set_defaults(run=_test, command=test.prog)
 
 
 def _test(options: argparse.Namespace) -> int:
-    from vidagg_dagster.alerts.channels import DeliveryError, channels
-    from vidagg_dagster.settings.model import SettingsError, load_settings
+    from vidagg_dagster.alerts.channels import channels
+    from vidagg_dagster.core.errors import DeliveryError
+    from vidagg_dagster.settings import load_settings
 
-    try:
-        settings = load_settings()
-        places = channels(settings)
-    except SettingsError as error:
-        return _refuse(str(error))
-    wanted = [c for c in places if options.channel in (None, c.name)]
+    settings = load_settings()
+    configured = channels(settings)
+    wanted = [c for c in configured if options.channel in (None, c.name)]
     if not wanted:
-        have = ", ".join(channel.name for channel in places)
-        return _refuse(
-            f"{options.channel} is not configured (there are: {have}); docs/settings.md names its "
+        names = ", ".join(channel.name for channel in configured)
+        raise BadInputError(
+            f"{options.channel} is not configured (there are: {names}); docs/settings.md names its "
             "settings"
         )
-    failed = 0
+    failed = False
     for channel in wanted:
         try:
-            channel.send(_message(settings.ui_url))
+            channel.send(_message(settings.operations.ui_url))
         except DeliveryError as error:
-            failed += 1
+            failed = True
             print(f"{channel.name}: not delivered, {error}")
         else:
             print(f"{channel.name}: delivered")
-    if len(places) == 1:
+    if len(configured) == 1:
         print("No other channel is configured. Alerts go to the log alone.")
     return FAILED if failed else 0
 
@@ -76,8 +73,3 @@ def _message(ui_url: str) -> "Alert":
         what_to_do="Nothing has happened, and there is nothing to do.",
         link=ui_url,
     )
-
-
-def _refuse(reason: str) -> int:
-    print(f"vidagg alert test: {reason}", file=sys.stderr)
-    return BAD_INPUT

@@ -1,19 +1,24 @@
-"""The `vidagg databricks` commands."""
+"""The command `vidagg databricks deploy`, and what `vidagg maintain` does on Databricks.
+
+The parts for Databricks are imported only when a command needs them: they take seconds, and are
+not installed everywhere.
+"""
 
 import argparse
-import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vidagg_dagster.cli.exit_codes import FAILED
+from vidagg_dagster.core.errors import CommandFailedError
+
 if TYPE_CHECKING:
-    from vidagg_dagster.settings.model import Settings
-
-FAILED = 1
-BAD_INPUT = 2
+    from vidagg_dagster.databricks.leftovers import Leftovers
+    from vidagg_dagster.settings import Settings
 
 
-def add_commands(commands: Any) -> None:
+def add_databricks(commands: Any) -> None:
     """Add `databricks deploy` to the subcommands of `vidagg`."""
     group = commands.add_parser(
         "databricks",
@@ -38,37 +43,33 @@ def add_commands(commands: Any) -> None:
         action="store_true",
         help="replace a wheel of the same version that has another content",
     )
-    deploy.set_defaults(run=_deploy)
+    deploy.set_defaults(run=_deploy, command=deploy.prog)
 
 
 def _deploy(options: argparse.Namespace) -> int:
-    from vidagg_dagster.databricks.wheel import WheelError, build_wheel, require_wheel
+    from vidagg_dagster.core.errors import SettingsError
+    from vidagg_dagster.databricks.wheel import build_wheel, require_wheel
     from vidagg_dagster.defs.targets import databricks_steps
-    from vidagg_dagster.settings.model import SettingsError, load_settings
+    from vidagg_dagster.settings import load_settings
 
-    try:
-        settings = load_settings()
-        if settings.target != "databricks":
-            raise SettingsError("VIDAGG_TARGET is not databricks. Set it, here or in .env.")
-        steps = databricks_steps(settings)
-    except SettingsError as error:
-        return _refuse(error)
+    settings = load_settings()
+    if settings.target != "databricks":
+        raise SettingsError("VIDAGG_TARGET is not databricks. Set it, here or in .env.")
+    # Names a missing package before anything imports it.
+    steps = databricks_steps(settings)
 
     from databricks.sdk import WorkspaceClient
 
     from vidagg_dagster.databricks.deploy import Deployment
-    from vidagg_dagster.databricks.workspace import CredentialsError, usable_config
+    from vidagg_dagster.databricks.workspace import usable_config
 
     with tempfile.TemporaryDirectory() as folder:
-        try:
-            client = WorkspaceClient(config=usable_config())
-            wheel = require_wheel(options.wheel) if options.wheel else build_wheel(Path(folder))
-        except (CredentialsError, WheelError) as error:
-            return _refuse(error)
+        client = WorkspaceClient(config=usable_config())
+        wheel = require_wheel(options.wheel) if options.wheel else build_wheel(Path(folder))
         deployment = Deployment(
             client=client,
-            volume=settings.databricks_volume or "",
-            schema=settings.databricks_schema or "",
+            volume=settings.databricks.volume or "",
+            schema=settings.databricks.schema_name or "",
             compute=steps.compute,
             wheel=wheel,
             overwrite=options.overwrite,
@@ -76,53 +77,49 @@ def _deploy(options: argparse.Namespace) -> int:
         return 0 if deployment.run(print) else FAILED
 
 
-def remove_leftovers(settings: "Settings", retention_hours: int, *, dry_run: bool) -> int:
-    """`vidagg maintain` where the tables are on Databricks."""
-    import time
+def remove_leftovers(settings: "Settings", retention_hours: int, *, dry_run: bool) -> None:
+    """`vidagg maintain` where the tables are on Databricks.
 
-    from vidagg_dagster.databricks.leftovers import Leftovers
+    Raises:
+        SettingsError: The parts for Databricks are not installed.
+        CredentialsError: There are no credentials, or they do not work.
+        CommandFailedError: A request to Databricks failed.
+    """
     from vidagg_dagster.defs.targets import databricks_steps
-    from vidagg_dagster.settings.model import SettingsError
 
-    try:
-        databricks_steps(settings)
-    except SettingsError as error:
-        return _refuse(error, "maintain")
+    # Names a missing package before anything imports it.
+    databricks_steps(settings)
 
     from databricks.sdk import WorkspaceClient
     from databricks.sdk.errors.base import DatabricksError
 
-    from vidagg_dagster.databricks.workspace import CredentialsError, usable_config
+    from vidagg_dagster.databricks.leftovers import Leftovers
+    from vidagg_dagster.databricks.workspace import usable_config
 
-    would = "would be " if dry_run else ""
     try:
-        left = Leftovers(
+        leftovers = Leftovers(
             client=WorkspaceClient(config=usable_config()),
-            schema=settings.databricks_schema or "",
-            volume=settings.databricks_volume or "",
+            schema=settings.databricks.schema_name or "",
+            volume=settings.databricks.volume or "",
             before_ms=round(time.time() * 1000) - retention_hours * 3_600_000,
         )
-        tables, files = list(left.tables()), list(left.files())
-        for name in tables:
-            if not dry_run:
-                left.remove_table(name)
-            print(f"{name}: {would}dropped, left by a step that was killed", flush=True)
-        if not dry_run:
-            for path in files:
-                left.remove_file(path)
-        print(f"{settings.databricks_volume}: {len(files)} old files {would}removed")
-    except CredentialsError as error:
-        return _refuse(error, "maintain")
+        _remove(leftovers, dry_run=dry_run)
     except DatabricksError as error:
-        print(f"vidagg maintain: {error}", file=sys.stderr)
-        return FAILED
+        raise CommandFailedError(str(error)) from error
     print(
         "Compaction and vacuum of the tables are Databricks' own: switch predictive optimization "
-        f"on for {settings.databricks_schema}."
+        f"on for {settings.databricks.schema_name}."
     )
-    return 0
 
 
-def _refuse(error: Exception, command: str = "databricks deploy") -> int:
-    print(f"vidagg {command}: {error}", file=sys.stderr)
-    return BAD_INPUT
+def _remove(leftovers: "Leftovers", *, dry_run: bool) -> None:
+    would = "would be " if dry_run else ""
+    tables, files = list(leftovers.tables()), list(leftovers.files())
+    for name in tables:
+        if not dry_run:
+            leftovers.remove_table(name)
+        print(f"{name}: {would}dropped, left by a step that was killed", flush=True)
+    if not dry_run:
+        for path in files:
+            leftovers.remove_file(path)
+    print(f"{leftovers.volume}: {len(files)} old files {would}removed")

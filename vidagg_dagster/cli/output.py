@@ -14,12 +14,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from vidagg_dagster.core.errors import OutputError
+
 INTERVALS = "watchedIntervals"
 _ROWS_AT_ONCE = 10_000
-
-
-class OutputError(ValueError):
-    """The output cannot be written there. The message says what, where and what to do."""
 
 
 def check_output(path: Path) -> None:
@@ -68,7 +66,7 @@ def _replacing(path: Path) -> Iterator[Path]:
 
 
 def _intervals_as_pairs(rows: pa.Table) -> pa.Table:
-    """`watchedIntervals` as [[start, end], ...] instead of structs, which few readers take to."""
+    """`watchedIntervals` as [[start, end], ...] instead of structs, which few readers handle."""
     index = rows.schema.get_field_index(INTERVALS)
     if index < 0:
         return rows

@@ -1,6 +1,5 @@
 """What crosses the boundary between the orchestrator and a step: frozen, JSON-ready models."""
 
-from collections.abc import Iterable
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, Final, Literal
@@ -22,32 +21,19 @@ EVENT_COLUMNS: Final = (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS)
 """The columns of an event, by our names; a source may call them otherwise."""
 
 
-def parse_columns(text: str) -> dict[str, str]:
-    """`ours=theirs,...` -> our column name -> the source's.
+SourceFormat = Literal["auto", "jsonl", "csv", "parquet", "delta", "table"]
+"""What a source is; `auto` goes by what lies there."""
 
-    Raises:
-        ValueError: A pair lacks a name, or ours is no column of an event.
-    """
-    pairs = [pair.partition("=") for pair in text.split(",") if pair.strip()]
-    if not all(ours.strip() and theirs.strip() for ours, _, theirs in pairs):
-        raise ValueError(f"{text!r}: every pair needs a name on both sides of `=`")
-    columns = {ours.strip(): theirs.strip() for ours, _, theirs in pairs}
-    require_event_columns(columns)
-    return columns
+TimestampUnit = Literal["s", "ms", "us", "ns"]
+"""The unit of timestamps that are numbers."""
 
+ENGINE_NAMES: Final = ("auto", "spark", "sail")
+"""The engines that have a name. A Spark Connect server has an address."""
 
-def require_event_columns(names: Iterable[str]) -> None:
-    """Check the left side of a mapping.
+DEFAULT_EVENTS_AT_ONCE: Final = 10_000_000
+"""An engine that does not spill needs about 5 GB for so many."""
 
-    Raises:
-        ValueError: A name is no column of an event.
-    """
-    unknown = sorted(set(names) - set(EVENT_COLUMNS))
-    if unknown:
-        raise ValueError(
-            f"no column of an event: {', '.join(unknown)}; ours are {', '.join(EVENT_COLUMNS)}"
-        )
-
+DEFAULT_MAX_LATENESS_DAYS: Final = 3
 
 REQUEST: Final = "request"
 """Under which name a `StepRequest` travels to a step in another process."""
@@ -71,6 +57,10 @@ class Severity(StrEnum):
     WARN = "WARN"
 
 
+Metrics = dict[str, int | float | str | None]
+"""Numbers to show to people, by name."""
+
+
 class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -79,12 +69,12 @@ class SourceSpec(_Model):
     """Where events are read from and how their columns are to be understood."""
 
     location: str = Field(description="A folder, a file, a Delta table's folder or a table name.")
-    format: Literal["auto", "jsonl", "csv", "parquet", "delta", "table"] = "auto"
+    format: SourceFormat = "auto"
     columns: dict[str, str] = Field(
         default_factory=dict, description="Our column name -> the source's column name."
     )
     timezone: str = Field(default="UTC", description="Zone of times that carry none.")
-    timestamp_unit: Literal["s", "ms", "us", "ns"] | None = Field(
+    timestamp_unit: TimestampUnit | None = Field(
         default=None, description="Unit of numeric timestamps; without one they are not read."
     )
 
@@ -112,12 +102,12 @@ class StepRequest(_Model):
     estimate_missing_durations: bool = False
     parameters: EngagementParameters = EngagementParameters()
     max_lateness_days: int = Field(
-        default=3,
+        default=DEFAULT_MAX_LATENESS_DAYS,
         ge=0,
         description="Days before the last complete one that late events may still change.",
     )
     events_at_once: int = Field(
-        default=10_000_000,
+        default=DEFAULT_EVENTS_AT_ONCE,
         gt=0,
         description="Days are computed together up to so many events. A day beyond it is computed "
         "by itself, and on an engine that does not spill in slices of its users.",
@@ -149,11 +139,12 @@ class DayResult(_Model):
 
     day: date
     rows: int
+    unit: str = Field(default="rows", description="What the rows are: events, sessions, ...")
     seconds: float = Field(
         default=0.0,
         description="Time it took; of days that were computed together the share of its events.",
     )
-    metrics: dict[str, int | float | str | None] = Field(default_factory=dict)
+    metrics: Metrics = Field(default_factory=dict)
 
 
 class LateDay(_Model):
@@ -182,17 +173,28 @@ class LateReport(_Model):
         return tuple(day for day in self.days if not day.within_limit)
 
 
+class LifetimeUpdate(_Model):
+    """What an update of the lifetime table did."""
+
+    changed: int = Field(description="Rows that were written.")
+    deleted: int = Field(description="Rows that are gone.")
+    days: tuple[date, ...] | None = Field(
+        description="The replaced days that it took in; None where it took all days."
+    )
+
+
 class StepResult(_Model):
     """What a step did: per-day row counts, check outcomes and tables to show to people."""
 
     step: StepName
     rows: int
+    unit: str = Field(default="rows", description="What the rows are: events, sessions, ...")
     days: tuple[DayResult, ...] = ()
     outcomes: tuple[RuleOutcome, ...] = ()
     top: tuple[dict[str, Any], ...] = Field(
         default=(), description="A few rows worth showing, e.g. the videos with most watch time."
     )
-    metrics: dict[str, int | float | str | None] = Field(default_factory=dict)
+    metrics: Metrics = Field(default_factory=dict)
     seconds: float = 0.0
     late: LateReport | None = Field(
         default=None, description="Of raw_events: days that have changed in the source meanwhile."

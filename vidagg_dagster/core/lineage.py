@@ -1,6 +1,6 @@
 """Which columns each column is computed from, one step back; for Dagster's column lineage.
 
-A row is also shaped by what it is grouped and ordered by; named here is what enters its value.
+Only the columns that enter a value are named, not those that rows are grouped or ordered by.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -54,7 +54,7 @@ _SESSIONS: Origins = {
         column: _of(RAW_EVENTS.name, "timestamp")
         for column in ("firstEventTime", "lastEventTime", "eventCount")
     },
-    # Watched time is not idle: what is credited decides where a session is cut.
+    # Watched time is not idle time, so the credited time decides where a session is cut.
     **dict.fromkeys(("sessionStart", "continuesFromPreviousDay", "durationMs"), _PLAYED),
     "videoCount": (*_of(RAW_EVENTS.name, "videoId", "positionMs"), *_DURATION),
     "visits": (*_of(RAW_EVENTS.name, "videoId"), *_PLAYED, *_DURATION),
@@ -78,7 +78,7 @@ _NEEDS_DURATION: Final = (
 _USER_VIDEO_ENGAGEMENT: Origins = {
     **dict.fromkeys(USER_VIDEO_ENGAGEMENT.column_names, _VISITS),
     **dict.fromkeys(_NEEDS_DURATION, (*_VISITS, *_DURATION)),
-    # The second where durations may be estimated.
+    # From visits where durations may be estimated.
     **dict.fromkeys(("videoDuration", "videoDurationSource"), (*_DURATION, *_VISITS)),
     **_same(SESSIONS.name, (EVENT_DATE, "userId")),
     "videoTitle": _of(VIDEO_METADATA, "title"),
@@ -114,7 +114,7 @@ _DERIVED: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "activeDays": (EVENT_DATE,),
 }
-"""Lifetime columns that are computed anew from merged ones, rather than merged themselves."""
+"""Lifetime columns that are computed from merged columns, rather than merged themselves."""
 
 
 def _lifetime() -> Iterator[tuple[str, tuple[Origin, ...]]]:
@@ -166,4 +166,4 @@ LINEAGE: Final[Mapping[str, Origins]] = {
     AGGREGATED_ENGAGEMENT.name: _AGGREGATED,
     QUALITY_REPORT.name: _QUALITY_REPORT,
 }
-"""Table -> column -> origins. A column without any is told by the file or the run itself."""
+"""Table -> column -> origins. A column without origins comes from the file or the run itself."""

@@ -1,9 +1,12 @@
-"""The thresholds of the arithmetic as data: one frozen model, published defaults, validated once."""
+"""The thresholds of the arithmetic: one frozen model with the published defaults."""
 
 from decimal import Decimal
+from itertools import pairwise
 from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from vidagg_dagster.core.validation import contradiction, raise_together
 
 Weight = Annotated[Decimal, Field(ge=0, le=100, max_digits=5, decimal_places=2)]
 """Score points. At most two decimals, so that scores are exact integers of 1/100 point."""
@@ -98,8 +101,13 @@ class EngagementParameters(BaseModel):
 
     @model_validator(mode="after")
     def _tiers_descend(self) -> Self:
-        if not self.high_tier_score >= self.medium_tier_score >= self.low_tier_score:
-            raise ValueError(
-                "tier scores must descend: high_tier_score >= medium_tier_score >= low_tier_score"
-            )
+        tiers = ("high_tier_score", "medium_tier_score", "low_tier_score")
+        raise_together(
+            type(self).__name__,
+            (
+                contradiction(f"tier scores must descend: {' >= '.join(tiers)}", higher, lower)
+                for higher, lower in pairwise(tiers)
+                if getattr(self, higher) < getattr(self, lower)
+            ),
+        )
         return self

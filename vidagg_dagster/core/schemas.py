@@ -1,6 +1,6 @@
 """Every table once: its columns, types and meaning.
 
-The engine casts to these declarations, both kinds of tables are created from them, Dagster shows
+Steps cast rows to these declarations, and both kinds of tables are created from them. Dagster shows
 them as `dagster/column_schema`, and `docs/metrics.md` is generated from them.
 """
 
@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pyspark.sql import types as T
 
 EVENT_DATE = "event_date"
-"""The partition column: calendar day, in the configured zone, of the event that settles a fact."""
+"""The partition column: the calendar day, in the configured zone, of the event that settles a
+number."""
 
 LONG, DOUBLE, STRING, BOOLEAN = T.LongType(), T.DoubleType(), T.StringType(), T.BooleanType()
 TIMESTAMP, DATE = T.TimestampType(), T.DateType()
@@ -28,7 +29,7 @@ class ColumnSpec:
 
 @dataclass(frozen=True)
 class TableSpec:
-    """One table. `key` names the columns of which each combination occurs once (may be empty)."""
+    """One table. `key` names the columns that identify a row; a table without a key has none."""
 
     name: str
     doc: str
@@ -48,7 +49,7 @@ class TableSpec:
 
     @property
     def struct(self) -> T.StructType:
-        """The columns as a Spark schema; every one may be null."""
+        """The columns as a Spark schema. Every column may be null."""
         return T.StructType([T.StructField(c.name, c.type, nullable=True) for c in self.columns])
 
 
@@ -117,8 +118,8 @@ INGESTION_COUNTS = TableSpec(
 
 SOURCE_INVENTORY = TableSpec(
     name="source_inventory",
-    doc="One row per source file and day of which it has rows; and one per day that raw_events "
-    "holds, with an empty sourceFile. Tells which days have changed since they were read.",
+    doc="One row per source file and day of its rows, and one per day that raw_events holds (with "
+    "an empty sourceFile). Tells which days have changed since they were read.",
     columns=(
         ColumnSpec(
             "sourceFile",
@@ -131,7 +132,7 @@ SOURCE_INVENTORY = TableSpec(
         ColumnSpec(
             "checksum",
             LONG,
-            "Sum over hashes (xxHash64, lower half) of the rows, in whatever order.",
+            "Sum of the rows' hashes (lower half of xxHash64), whatever their order.",
         ),
         ColumnSpec(
             "state", STRING, "Size and time of change of the file, or version of the table."
@@ -220,7 +221,9 @@ WATCH_INTERVALS = TableSpec(
         ColumnSpec("startMs", LONG, "Position where watching began, milliseconds."),
         ColumnSpec("endMs", LONG, "Position where it ended, milliseconds; always after startMs."),
         ColumnSpec("watchMs", LONG, "endMs - startMs.", additive=True),
-        ColumnSpec("clockMs", LONG, "Time on the clock meanwhile, milliseconds.", additive=True),
+        ColumnSpec(
+            "clockMs", LONG, "Time on the clock while it was watched, milliseconds.", additive=True
+        ),
         ColumnSpec(
             "evidence",
             STRING,
@@ -348,7 +351,7 @@ QUALITY_REPORT = TableSpec(
         DAY,
         ColumnSpec("measure", STRING, "Name of the measure, for example `rejected:missing_user`."),
         ColumnSpec("value", DOUBLE, "Its value."),
-        ColumnSpec("unit", STRING, "rows, share, seconds or percent."),
+        ColumnSpec("unit", STRING, "rows, seconds or share."),
     ),
     key=(EVENT_DATE, "measure"),
 )

@@ -1,12 +1,19 @@
-"""Names of things in Unity Catalog: checked before they reach a path or a statement."""
+"""Names in Spark catalogs and in Unity Catalog, checked before they reach a path or a statement."""
 
 import re
+import uuid
 from typing import Final
+
+FILE_FORMATS: Final = frozenset(
+    {"avro", "binaryfile", "csv", "delta", "iceberg", "json", "orc", "parquet", "text", "xml"}
+)
+"""Names that are no schemas: Spark reads `delta.x` as the folder x, and `text.x` as the file x."""
 
 _PART: Final = r"[A-Za-z0-9_-]+"
 _SCHEMA: Final = re.compile(rf"{_PART}\.{_PART}")
 _VOLUME: Final = re.compile(rf"(?P<mount>(/[\w.-]+)*)/Volumes/(?P<volume>{_PART}/{_PART}/{_PART})")
 _FOLDER: Final = re.compile(r"[\w-][\w.-]*")
+_SCRATCH_TABLE: Final = re.compile(r"\w+_computed_[0-9a-f]{32}")
 
 
 def require_schema(name: str) -> str:
@@ -53,6 +60,16 @@ def pipes_folder(volume: str) -> str:
 def wheel_folder(volume: str) -> str:
     """Where `vidagg databricks deploy` puts the wheel."""
     return f"{volume}/wheels"
+
+
+def scratch_table(table: str) -> str:
+    """A new name beside `table` for rows that last for one step. A killed step leaves it behind."""
+    return f"{table}_computed_{uuid.uuid4().hex}"
+
+
+def is_scratch_table(name: str) -> bool:
+    """Whether `scratch_table` made the name."""
+    return _SCRATCH_TABLE.fullmatch(name) is not None
 
 
 def scratch_folder(volume: str) -> str:

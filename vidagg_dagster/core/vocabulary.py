@@ -1,4 +1,4 @@
-"""What events do to the player, and what is counted of a visit: each list once."""
+"""Each list of words once: event names, kinds, reasons, evidence, counters of a visit."""
 
 from typing import Final
 
@@ -53,6 +53,26 @@ ALIASES: Final = {
     for alias in aliases.split()
 }
 """Accepted name of an event -> its canonical name."""
+
+IGNORE: Final = "ignore"
+"""What settings map a name to whose rows are counted and dropped."""
+
+REASONS: Final = (
+    "missing_timestamp",
+    "unparsable_timestamp",
+    "timestamp_out_of_range",
+    "missing_user",
+    "missing_session",
+    "missing_video",
+    "unknown_event",
+    "missing_position",
+    "invalid_position",
+    "malformed_row",
+)
+"""Why a row may be rejected, in the order in which several reasons are listed."""
+
+REJECTED_PREFIX = "rejected:"
+"""Before the reason, in the names of counts of rows rejected for one reason."""
 
 EVIDENCE = ("observed", "heartbeat", "bridged", "clipped")
 """How a watched interval is known, in the order in which rows show it."""

@@ -1,1 +1,1 @@
-"""What only Databricks needs: compute, the workspace's API, the wheel and the set-up's checks."""
+"""Everything that only Databricks needs: jobs, compute, the wheel, and checks of the set-up."""

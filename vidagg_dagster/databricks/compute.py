@@ -1,4 +1,4 @@
-"""What a step runs on: serverless, a cluster of its own, or one that is there."""
+"""The compute of a step: serverless, a new cluster for each job, or an existing cluster."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -16,7 +16,7 @@ DEFAULT_CLUSTER: Final[Mapping[str, Any]] = {
     "data_security_mode": "SINGLE_USER",
     "custom_tags": {"application": "vidagg"},
 }
-"""A new cluster, as far as it is the same in every cloud. The type of machine is not."""
+"""The fields of a new cluster that are equal in every cloud. The type of machine is not."""
 
 _ENVIRONMENT: Final = "vidagg"
 
@@ -52,7 +52,7 @@ class Compute(BaseModel):
         )
 
     def environments(self, volume: str) -> list[JobEnvironment] | None:
-        """What a serverless task finds installed; None where a cluster installs libraries."""
+        """The packages of a serverless task; None where a cluster installs libraries instead."""
         if self.kind != "serverless":
             return None
         spec = Environment(
@@ -69,10 +69,10 @@ class Compute(BaseModel):
 
 
 def wheel_path(volume: str) -> str:
-    """Where steps find the wheel of this version."""
+    """The path of this version's wheel on the volume."""
     return f"{wheel_folder(volume)}/{wheel_name()}"
 
 
 def unknown_cluster_fields(spec: Mapping[str, Any]) -> list[str]:
-    """Fields that the Clusters API does not know; the SDK would drop them without a word."""
+    """Fields that the Clusters API does not know. The SDK would drop them without an error."""
     return sorted(set(spec) - set(ClusterSpec.__dataclass_fields__))

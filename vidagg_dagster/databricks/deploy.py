@@ -1,6 +1,6 @@
-"""`vidagg databricks deploy`: the wheel onto the volume, and whether steps find what they need.
+"""`vidagg databricks deploy`: upload the wheel, and check that steps find what they need.
 
-Only the workspace's REST API is used; no warehouse or cluster is started.
+Only the workspace's REST API is used. No warehouse and no cluster is started.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ _ALL = "ALL_PRIVILEGES"
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check came to. `passed` is None where it cannot be told from outside."""
+    """The result of one check. `passed` is None where it cannot be known from outside."""
 
     subject: str
     passed: bool | None
@@ -37,7 +37,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Deployment:
-    """What is to be put where, by whose credentials."""
+    """What to upload, where to, and with whose credentials."""
 
     client: WorkspaceClient
     volume: str
@@ -46,18 +46,21 @@ class Deployment:
     wheel: Path
     overwrite: bool = False
 
-    def run(self, tell: Callable[[Finding], None]) -> bool:
-        """Check and upload, telling each finding; whether steps can run as far as can be known."""
-        good = True
-        for check in (self._who, self._volume, self._upload, self._schema, self._machines):
-            for finding in _answers(check):
-                tell(finding)
-                good = good and finding.passed is not False
-                if finding.passed is False and check is self._who:
-                    return False
-        return good
+    def run(self, report: Callable[[Finding], None]) -> bool:
+        """Check and upload, and report each finding; False if one keeps steps from running.
 
-    def _who(self) -> Iterator[Finding]:
+        Without credentials nothing else is checked.
+        """
+        passed = True
+        for check in (self._credentials, self._volume, self._wheel, self._schema, self._compute):
+            for finding in _findings(check):
+                report(finding)
+                passed = passed and finding.passed is not False
+                if finding.passed is False and check == self._credentials:
+                    return False
+        return passed
+
+    def _credentials(self) -> Iterator[Finding]:
         try:
             me = self.client.current_user.me().user_name
         except OSError as error:  # the SDK's errors are all of this kind
@@ -85,11 +88,11 @@ class Deployment:
             )
             return
         probe = f"{self.volume}/.vidagg-{uuid.uuid4().hex}"
-        told = uuid.uuid4().bytes
+        written = uuid.uuid4().bytes
         try:
-            self.client.files.upload(probe, io.BytesIO(told), overwrite=True)
-            back = self.client.files.download(probe).contents
-            same = back is not None and back.read() == told
+            self.client.files.upload(probe, io.BytesIO(written), overwrite=True)
+            read = self.client.files.download(probe).contents
+            same = read is not None and read.read() == written
             self.client.files.delete(probe)
         except PermissionDenied as error:
             yield Finding(
@@ -103,14 +106,14 @@ class Deployment:
             "volume", same, f"{name} can be written and read back" if same else f"{name} is broken"
         )
 
-    def _upload(self) -> Iterator[Finding]:
+    def _wheel(self) -> Iterator[Finding]:
         target = wheel_path(self.volume)
         content = self.wheel.read_bytes()
-        there = self._stored(target)
-        if there == _digest(content):
+        stored = self._stored_digest(target)
+        if stored == _digest(content):
             yield Finding("wheel", True, f"{target} is there already")
             return
-        if there is not None and not self.overwrite:
+        if stored is not None and not self.overwrite:
             yield Finding(
                 "wheel",
                 False,
@@ -161,24 +164,24 @@ class Deployment:
         lacking = [] if _ALL in held else [name for name in NEEDED_PRIVILEGES if name not in held]
         if not lacking:
             return Finding("privileges", True, f"tables can be created in {self.schema}")
-        words = ", ".join(name.replace("_", " ") for name in lacking)
+        privileges = ", ".join(name.replace("_", " ") for name in lacking)
         return Finding(
             "privileges",
             None,
-            f"{words} on {self.schema} is not granted to {me} by name; a group may have it",
-            f"GRANT {words} ON SCHEMA {self.schema} TO `{me}`",
+            f"{privileges} on {self.schema} is not granted to {me} by name; a group may have it",
+            f"GRANT {privileges} ON SCHEMA {self.schema} TO `{me}`",
         )
 
-    def _machines(self) -> Iterator[Finding]:
+    def _compute(self) -> Iterator[Finding]:
         if self.compute.kind == "serverless":
             yield Finding("compute", None, "serverless: known only once a step runs")
         elif self.compute.kind == "job_cluster":
             version = self.compute.cluster()["spark_version"]
             yield Finding("compute", None, f"a new cluster on {version}: known once a step runs")
         else:
-            yield self._existing(self.compute.cluster_id or "")
+            yield self._existing_cluster(self.compute.cluster_id or "")
 
-    def _existing(self, cluster: str) -> Finding:
+    def _existing_cluster(self, cluster: str) -> Finding:
         try:
             version = self.client.clusters.get(cluster).spark_version
         except OSError as error:
@@ -190,7 +193,7 @@ class Deployment:
             )
         return Finding("compute", True, f"cluster {cluster} on {version}")
 
-    def _stored(self, path: str) -> str | None:
+    def _stored_digest(self, path: str) -> str | None:
         try:
             content = self.client.files.download(path).contents
         except NotFound:
@@ -202,8 +205,8 @@ def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _answers(check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
-    """The findings of a check; an answer that it did not expect is one."""
+def _findings(check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    """The findings of a check; an error that it did not expect is one too."""
     try:
         yield from check()
     except OSError as error:

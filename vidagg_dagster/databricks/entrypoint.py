@@ -1,6 +1,6 @@
-"""`vidagg-step`: one step as a task of a cluster, started by Dagster through Pipes.
+"""`vidagg-step`: one step as a task on Databricks, started by Dagster through Pipes.
 
-Needs neither Dagster nor credentials: request and result pass as files of a Unity Catalog volume.
+It needs neither Dagster nor credentials: request and result are files of a Unity Catalog volume.
 """
 
 import logging
@@ -16,21 +16,21 @@ from dagster_pipes import (
 )
 
 from vidagg_dagster.core.contract import REQUEST, StepRequest
+from vidagg_dagster.core.errors import NotStartedByDagsterError
 from vidagg_dagster.runners.progress import day_line, summary_line
 
 MESSAGE_S = 5.0
-"""Wait between two files of messages while the step runs."""
-
-
-class NotStartedByDagsterError(RuntimeError):
-    """The task was started without what Dagster passes to it."""
+"""Seconds between two files of messages while the step runs."""
 
 
 def main() -> None:
     """Run the requested step and report its result.
 
-    An exception ends the task as failed; Dagster shows its text. A violated rule is part of the
-    result and no exception.
+    An exception fails the task, and Dagster shows its text. A violated rule is no exception: it is
+    part of the result.
+
+    Raises:
+        NotStartedByDagsterError: The arguments that Dagster passes are missing.
     """
     arguments = PipesCliArgsParamsLoader()  # type: ignore[no-untyped-call]
     if not arguments.is_dagster_pipes_process():
@@ -46,9 +46,9 @@ def main() -> None:
         ) as pipes,
         _log_to_dagster(pipes),
     ):
-        # Spark takes its time to import, and Dagster should see the task open before.
+        # Importing Spark takes seconds, and Dagster should see before that the task has started.
         from vidagg_dagster.pipeline.run import run_step
-        from vidagg_dagster.spark.cluster import cluster_session
+        from vidagg_dagster.spark.session import cluster_session
 
         request = StepRequest.model_validate(pipes.get_extra(REQUEST))
         spark = cluster_session()
@@ -56,7 +56,7 @@ def main() -> None:
         result = run_step(
             spark,
             request,
-            lambda number, total, day: pipes.log.info(day_line(request.step, number, total, day)),
+            lambda number, total, day: pipes.log.info(day_line(number, total, day)),
         )
         pipes.log.info(summary_line(result))
         pipes.report_custom_message(result.model_dump(mode="json"))

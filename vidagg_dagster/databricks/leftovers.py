@@ -1,42 +1,38 @@
-"""What killed steps leave behind in a workspace: tables and files that last for one step only.
+"""What killed steps leave behind in a workspace: tables and files meant for one step only.
 
-Compaction and vacuum of the tables are Databricks' own there (predictive optimization).
+Databricks itself compacts and vacuums the tables there (predictive optimization).
 """
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from vidagg_dagster.core.unity_catalog import pipes_folder, scratch_folder
+from vidagg_dagster.core.unity_catalog import is_scratch_table, pipes_folder, scratch_folder
 
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
 
-_COMPUTED: Final = re.compile(r"\w+_computed_[0-9a-f]{32}")
-"""See `CatalogTables.computed`."""
-
 
 @dataclass(frozen=True)
 class Leftovers:
-    """What is older than an hour of the clock, in the schema of the tables and in the volume."""
+    """What was created before `before_ms`, in the schema of the tables and in the volume."""
 
     client: "WorkspaceClient"
     schema: str
     volume: str
     before_ms: int
-    """Milliseconds since 1970; what is younger may belong to a step that runs."""
+    """Milliseconds since 1970. Anything younger may belong to a step that is running."""
 
     def tables(self) -> Iterator[str]:
-        """Full names of tables that a step made for itself."""
+        """Full names of tables that steps created for themselves."""
         catalog, _, schema = self.schema.partition(".")
         for table in self.client.tables.list(catalog_name=catalog, schema_name=schema):
             old = table.created_at is not None and table.created_at < self.before_ms
-            if old and table.name and _COMPUTED.fullmatch(table.name):
+            if old and table.name and is_scratch_table(table.name):
                 yield f"{self.schema}.{table.name}"
 
     def files(self) -> Iterator[str]:
-        """Paths of files that passed between Dagster and steps, or were copies for one of them."""
+        """Paths of messages between Dagster and steps, and of copies of source files."""
         for folder in (pipes_folder(self.volume), scratch_folder(self.volume)):
             yield from self._files(folder)
 
@@ -45,7 +41,7 @@ class Leftovers:
         self.client.tables.delete(name)
 
     def remove_file(self, path: str) -> None:
-        """Delete a file of `files`, and its folder if it was the last one there."""
+        """Delete a file of `files`, and its folder if it held nothing else."""
         from databricks.sdk.errors.base import DatabricksError
 
         self.client.files.delete(path)
@@ -55,7 +51,7 @@ class Leftovers:
         try:
             self.client.files.delete_directory(folder)
         except DatabricksError:
-            return  # others are in it
+            return  # other files are in it
 
     def _files(self, folder: str) -> Iterator[str]:
         from databricks.sdk.errors import NotFound

@@ -1,13 +1,13 @@
-"""Each step as a job on Databricks: a Python wheel task, spoken to by Dagster Pipes.
+"""Each step as a job on Databricks: a Python wheel task that talks to Dagster through Pipes.
 
-The client of dagster-databricks needs care, all of it in this file: interrupted, it cancels the job
-and reports success; its reader of messages works for one run only; a task that says nothing counts
-as done; the days of a range do not reach the task.
+The client of dagster-databricks has four traps, and this module avoids all of them. When it is
+interrupted, it cancels the job and reports success. Its message reader works for one run only. A
+task without messages counts as done. The days of a range do not reach the task.
 """
 
 import hashlib
-from collections.abc import Sequence
-from datetime import date, timedelta
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from typing import Any, Final
 
 import dagster as dg
@@ -21,28 +21,23 @@ from databricks.sdk.service.jobs import QueueSettings, Run
 from pydantic import Field, ValidationError
 
 from vidagg_dagster.core.contract import REQUEST, StepRequest, StepResult
+from vidagg_dagster.core.days import days_text
+from vidagg_dagster.core.errors import CredentialsError, VidaggError
 from vidagg_dagster.core.unity_catalog import pipes_folder, scratch_folder
 from vidagg_dagster.databricks.compute import Compute, wheel_path
-from vidagg_dagster.databricks.workspace import (
-    PATIENCE,
-    CredentialsError,
-    StepJobs,
-    StepWorkspace,
-)
+from vidagg_dagster.databricks.workspace import PATIENCE, StepJobs, StepWorkspace
 
 JOB_PAGE: Final = "databricks_job"
 """Name of the link to the job's page, in the metadata of what a step materialized."""
 
-_HOPELESS: Final = ("EngineError", "SourceError", "StepError", "TableError", "ModuleNotFoundError")
-"""Errors of a task that would be the same again: wrong input, settings or tables."""
-
-_TRACE_SHOWN: Final = 4000
+MAX_TRACE_CHARACTERS: Final = 4000
+"""How much of a task's traceback is shown, counted from its end."""
 
 
 class DatabricksSteps(dg.ConfigurableResource):  # type: ignore[type-arg]
     """Runs each step as a Databricks job and waits for it.
 
-    Credentials come from where the Databricks SDK looks for them, when a step runs.
+    The Databricks SDK looks for credentials when a step runs, in the environment and its own files.
     """
 
     volume: str = Field(description="Unity Catalog volume, or a folder in one.")
@@ -54,12 +49,12 @@ class DatabricksSteps(dg.ConfigurableResource):  # type: ignore[type-arg]
     poll_seconds: float = 5.0
     patience_seconds: float = Field(
         default=PATIENCE.total_seconds(),
-        description="How long a workspace that answers with errors is asked again.",
+        description="How long calls are repeated while the workspace answers with errors.",
     )
 
     @property
     def compute(self) -> Compute:
-        """What the steps run on."""
+        """The compute of all steps."""
         return Compute(
             kind=self.compute_kind,
             environment_version=self.environment_version,
@@ -68,7 +63,12 @@ class DatabricksSteps(dg.ConfigurableResource):  # type: ignore[type-arg]
         )
 
     def run(self, context: dg.AssetExecutionContext, request: StepRequest) -> StepResult:
-        """Submit the job, wait for its end and give the result that its task reported."""
+        """Submit the job, wait for its end, and give the result that its task reported.
+
+        Raises:
+            dagster.Failure: There is no result; the message is that of the task or the workspace.
+            dagster.DagsterExecutionInterruptedError: The run was terminated.
+        """
         request = request.model_copy(update={"scratch": scratch_folder(self.volume)})
         workspace = self._workspace(context)
         self._require_wheel(workspace)
@@ -78,8 +78,8 @@ class DatabricksSteps(dg.ConfigurableResource):  # type: ignore[type-arg]
         except Exception as error:  # of the SDK, its HTTP client or Pipes
             raise _failure(jobs, error) from error
         finally:
-            # Nothing to do after a normal end. After any other the job must not write on while the
-            # step is tried again.
+            # Does nothing after a normal end. After any other end, the job must not go on writing
+            # while the step is tried again.
             jobs.stop()
         if jobs.interrupted:
             raise dg.DagsterExecutionInterruptedError(
@@ -94,7 +94,7 @@ class DatabricksSteps(dg.ConfigurableResource):  # type: ignore[type-arg]
         try:
             return StepWorkspace(announce, timedelta(seconds=self.patience_seconds))
         except CredentialsError as error:
-            raise dg.Failure(str(error), allow_retries=False) from error
+            raise dg.Failure(str(error), allow_retries=error.retryable) from error
 
     def _require_wheel(self, workspace: StepWorkspace) -> None:
         path = wheel_path(self.volume)
@@ -114,7 +114,6 @@ class DatabricksSteps(dg.ConfigurableResource):  # type: ignore[type-arg]
     def _run(
         self, context: dg.AssetExecutionContext, request: StepRequest, workspace: StepWorkspace
     ) -> Sequence[Any]:
-        compute = self.compute
         volume = pipes_folder(self.volume)
         client = PipesDatabricksServerlessClient(
             client=workspace,
@@ -129,50 +128,63 @@ class DatabricksSteps(dg.ConfigurableResource):  # type: ignore[type-arg]
             "idempotency_token": idempotency_token(context),
             "timeout_seconds": self.timeout_minutes * 60,
             "queue": QueueSettings(enabled=True),
-            "environments": compute.environments(self.volume),
+            "environments": self.compute.environments(self.volume),
         }
         invocation = client.run(
             context=context,
             extras={REQUEST: request.model_dump(mode="json")},
-            task=compute.task(str(request.step), self.volume),
+            task=self.compute.task(str(request.step), self.volume),
             submit_args=submission,
         )
         return invocation.get_custom_messages()
 
 
 def run_name(request: StepRequest, run_id: str) -> str:
-    """What the job is called in Databricks: step, days and Dagster's run."""
-    return f"vidagg {request.step} {_span(request.days)}(Dagster run {run_id})"
+    """The job's name in Databricks: step, days and Dagster's run."""
+    parts = ["vidagg", request.step, days_text(request.days), f"(Dagster run {run_id})"]
+    return " ".join(part for part in parts if part)
 
 
 def idempotency_token(context: dg.AssetExecutionContext) -> str:
     """Equal for every submission of one attempt of a step, at most 64 characters.
 
-    An answer that got lost is asked for again, and must not start a second job.
+    A submission whose answer got lost is sent again, and must not start a second job.
     """
     attempt = f"{context.run.run_id}/{context.op_handle}/{context.retry_number}"
     return hashlib.sha256(attempt.encode()).hexdigest()
 
 
-def _span(days: Sequence[date]) -> str:
-    if not days:
-        return ""
-    first, last = min(days), max(days)
-    return f"{first} " if first == last else f"{first} to {last} "
+def may_succeed_again(text: str) -> bool:
+    """Whether a task that ended with this error text may succeed if it is run again.
+
+    The text is `ErrorClass: message`. An error that the package does not know may be anything, so
+    it is retried.
+    """
+    name = text.partition(":")[0].strip()
+    hopeless = {error.__name__ for error in _subclasses(VidaggError) if not error.retryable}
+    # The package or a part of it is not installed on the cluster.
+    return name not in hopeless | {ModuleNotFoundError.__name__}
+
+
+def _subclasses(error: type[VidaggError]) -> Iterator[type[VidaggError]]:
+    """The class, and all classes below it."""
+    yield error
+    for below in error.__subclasses__():
+        yield from _subclasses(below)
 
 
 def _result(request: StepRequest, messages: Sequence[Any], jobs: StepJobs) -> StepResult:
     if not messages:
         raise dg.Failure(
             "The task ended without reporting a result, so its days do not count as done. Look at "
-            "its output on the job's page; is the wheel on the volume the one of this version?",
+            "its output on the job's page; is the wheel on the volume of this version?",
             metadata=_pages(jobs),
         )
     try:
         result = StepResult.model_validate(messages[-1])
     except ValidationError as error:
         raise dg.Failure(
-            f"The task reported what is no result of a step: {error}. Deploy the wheel of this "
+            f"The task's report is no result of a step: {error}. Deploy the wheel of this "
             "version: vidagg databricks deploy",
             metadata=_pages(jobs),
             allow_retries=False,
@@ -189,7 +201,7 @@ def _result(request: StepRequest, messages: Sequence[Any], jobs: StepJobs) -> St
 
 
 def _failure(jobs: StepJobs, error: Exception) -> dg.Failure:
-    """The task's own error, if there is one, else that of the workspace."""
+    """The task's own error if there is one, else the error of the workspace."""
     if jobs.submitted is None:
         return dg.Failure(f"The job could not be submitted: {error}")
     try:
@@ -198,7 +210,7 @@ def _failure(jobs: StepJobs, error: Exception) -> dg.Failure:
     except OSError:
         return dg.Failure(
             f"The workspace gives no answers about the job {jobs.submitted} any more: {error}. "
-            "It was to be cancelled, and may still be running."
+            "It is being cancelled, and may still be running."
         )
     if cancelled:
         return dg.Failure(
@@ -208,11 +220,11 @@ def _failure(jobs: StepJobs, error: Exception) -> dg.Failure:
         )
     metadata = dict(_pages(jobs))
     if trace:
-        metadata["task_trace"] = dg.MetadataValue.md(f"```\n{trace[-_TRACE_SHOWN:]}\n```")
+        metadata["task_trace"] = dg.MetadataValue.md(f"```\n{trace[-MAX_TRACE_CHARACTERS:]}\n```")
     return dg.Failure(
         f"The Databricks task failed: {text or error}",
         metadata=metadata,
-        allow_retries=not text.startswith(_HOPELESS),
+        allow_retries=may_succeed_again(text),
     )
 
 

@@ -7,19 +7,16 @@ from pathlib import Path
 from typing import Final
 
 import vidagg_dagster
+from vidagg_dagster.core.errors import WheelError
 
 PACKAGE: Final = "vidagg_dagster"
 ENTRY_POINT: Final = "vidagg-step"
 
 
-class WheelError(RuntimeError):
-    """The wheel cannot be built or is not the one of this version. The message says what to do."""
-
-
 def wheel_name() -> str:
-    """The file name of the wheel of the version that runs here.
+    """The file name of this version's wheel.
 
-    The version is in it because clusters keep what they have installed from a path.
+    It contains the version, because clusters do not install a path again.
     """
     return f"{PACKAGE}-{version(PACKAGE)}-py3-none-any.whl"
 
@@ -28,7 +25,7 @@ def build_wheel(folder: Path) -> Path:
     """Build the wheel from the source tree that this package runs from.
 
     Raises:
-        WheelError: It runs from an installed package, or the build fails.
+        WheelError: The package runs without its sources, or the build fails.
     """
     root = Path(vidagg_dagster.__file__).parent.parent
     if not (root / "pyproject.toml").exists():
@@ -49,10 +46,10 @@ def build_wheel(folder: Path) -> Path:
 
 
 def require_wheel(path: Path) -> Path:
-    """`path` if it is the wheel of the version that runs here.
+    """`path`, if it is the wheel of this version.
 
     Raises:
-        WheelError: It is not there, or is another.
+        WheelError: There is no such file, or it is another version.
     """
     if not path.is_file():
         raise WheelError(f"There is no wheel {path}.")

@@ -1,4 +1,4 @@
-"""The API of a workspace as one step uses it: patient, and knowing the job that it submitted."""
+"""The API of a workspace for one step: patient with failures, and aware of the submitted job."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -20,8 +20,10 @@ from databricks.sdk.retries import retried
 from databricks.sdk.service.jobs import Run, RunLifeCycleState, RunResultState
 from requests import exceptions as http
 
+from vidagg_dagster.core.errors import CredentialsError
+
 PATIENCE: Final = timedelta(minutes=10)
-"""How long a workspace that answers with errors of its own is asked again."""
+"""How long calls are repeated while the workspace answers with errors of its own."""
 
 _TRANSIENT: Final = (
     InternalError,
@@ -30,7 +32,7 @@ _TRANSIENT: Final = (
     DeadlineExceeded,
     http.ConnectionError,
     http.Timeout,
-    TimeoutError,  # by which the SDK tells that it gave up on one call
+    TimeoutError,  # the SDK gave up on one call
 )
 
 ENDED: Final = frozenset(
@@ -41,19 +43,15 @@ ENDED: Final = frozenset(
         RunLifeCycleState.INTERNAL_ERROR,
     }
 )
-"""The states of a run whose task does not execute any more."""
-
-
-class CredentialsError(ValueError):
-    """The SDK found no credentials, or they do not work. The message says how to give some."""
+"""States of a run whose task no longer executes."""
 
 
 class PatientApi(ApiClient):
-    """Repeats a call that the workspace failed to serve, as long as `patience` lasts.
+    """Repeats a call that the workspace failed to serve, until `patience` ends.
 
-    The SDK repeats only 429, 503 and lost connections. Left to it, one answer of 500 while a job
-    runs would fail the step and leave the job alone. All that a step calls may be repeated: a
-    submission carries a token.
+    The SDK repeats only 429, 503 and lost connections. With the SDK alone, one answer of 500 while
+    a job runs would fail the step and leave the job running. Every call of a step may be repeated:
+    a submission carries a token.
     """
 
     def __init__(self, config: Config, patience: timedelta) -> None:
@@ -62,7 +60,7 @@ class PatientApi(ApiClient):
 
     @contextmanager
     def once(self) -> Iterator[None]:
-        """Within the block, a call that fails is not repeated by us."""
+        """Within the block, a call that fails is not repeated here."""
         patience, self._patience = self._patience, timedelta(seconds=0.01)
         try:
             yield
@@ -82,18 +80,18 @@ class PatientApi(ApiClient):
 
 
 class StepJobs(JobsExt):
-    """The Jobs API, remembering what a Pipes client does with it on behalf of one step."""
+    """The Jobs API, which remembers the job that a Pipes client submits for one step."""
 
     def __init__(self, api_client: PatientApi, on_submit: Callable[[Run], None]) -> None:
         super().__init__(api_client)  # type: ignore[no-untyped-call]
         self._api_once = api_client.once
         self._on_submit = on_submit
         self.submitted: int | None = None
-        """The run's id, once there is one."""
+        """The id of the run; None before the submission is answered."""
         self._page: str | None = None
         self._unanswered: dict[str, Any] | None = None
         self.interrupted = False
-        """Whether the client has cancelled the run, which it does when it is interrupted only."""
+        """Whether the client has cancelled the run. It does so only when it is interrupted."""
 
     def submit(self, **kwargs: Any) -> Any:
         """See `JobsAPI.submit`."""
@@ -119,13 +117,13 @@ class StepJobs(JobsExt):
         return super().cancel_run(run_id)
 
     def stop(self) -> None:
-        """Cancel the submitted run unless it has ended, also where its state cannot be learnt.
+        """Cancel the submitted run unless it has ended, or if its state cannot be read.
 
-        Who calls this has waited long enough: it asks once. Without an answer, the run is left to
-        itself.
+        No call is repeated, because the caller has already waited. Without an answer the run is
+        left running.
         """
         if self.submitted is None and self._unanswered is not None:
-            # Interrupted in the midst of it: the same submission gives the run that it led to.
+            # The submission was interrupted. Sent again, its token gives the run that it started.
             with suppress(OSError), self._api_once():
                 self.submitted = int(super().submit(**self._unanswered).bind()["run_id"])
         if self.submitted is None:
@@ -145,24 +143,24 @@ class StepJobs(JobsExt):
         return state is not None and state.result_state is RunResultState.CANCELED
 
     def error_text(self) -> tuple[str, str]:
-        """What the task raised and its trace; the run's own words if there is nothing of it."""
+        """The task's error and its traceback; without an error, the message of the run's state."""
         if self.submitted is None:
             return "", ""
         run = self.get_run(self.submitted)
-        # Output belongs to a task's run; the run around it refuses to give any.
+        # Output belongs to the run of a task. The run of the job refuses to give any.
         task = run.tasks[-1].run_id if run.tasks else None
         output = self.get_run_output(task) if task is not None else None
-        words = run.state.state_message if run.state else None
+        message = run.state.state_message if run.state else None
         error = output.error if output is not None else None
         trace = output.error_trace if output is not None else None
-        return (error or words or "").strip(), (trace or "").strip()
+        return (error or message or "").strip(), (trace or "").strip()
 
 
 class StepWorkspace(WorkspaceClient):
     """A workspace's API for one step.
 
     Raises:
-        CredentialsError: The SDK's chain of credentials leads to none that can be used.
+        CredentialsError: The SDK finds no usable credentials.
     """
 
     def __init__(self, on_submit: Callable[[Run], None], patience: timedelta = PATIENCE) -> None:
@@ -172,20 +170,20 @@ class StepWorkspace(WorkspaceClient):
 
     @property
     def api_client(self) -> ApiClient:
-        """The client that all calls of Pipes pass through."""
+        """The client through which Pipes makes all calls."""
         return self._patient
 
     @property
     def jobs(self) -> StepJobs:
-        """The Jobs API with its memory."""
+        """The Jobs API of the step."""
         return self._step_jobs
 
 
 def usable_config() -> Config:
-    """What the SDK finds in the environment and in its own places.
+    """The configuration that the SDK finds in the environment and in its own files.
 
     Raises:
-        CredentialsError: It finds nothing that can be used.
+        CredentialsError: It finds no usable credentials.
     """
     try:
         return Config(product="vidagg", product_version=version("vidagg_dagster"))

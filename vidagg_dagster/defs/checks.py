@@ -1,14 +1,14 @@
 """Validation rules as asset checks: what Dagster shows of them, and what a step reports.
 
-Dagster 1.13 files a check result under a day only in a run of one day; in a run over a range it
-goes to no day at all and every day stays "planned". A range run therefore also reports each day by
-itself; that is confined to `report_days`.
+Dagster 1.13 files a check result under a day only in a run of one day. In a run over a range the
+result belongs to no day, and every day stays "planned". So a range run also reports each day by
+itself; only `report_days` does that.
 """
 
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
-from typing import Any
+from typing import Any, Final
 
 import dagster as dg
 from dagster._core.definitions.asset_checks.asset_check_evaluation import (
@@ -19,11 +19,11 @@ from vidagg_dagster.core.contract import RuleOutcome, Severity, StepResult
 from vidagg_dagster.quality.evaluate import Rule
 from vidagg_dagster.quality.rules import RULES
 
-VIOLATIONS = "violations"
-FAILED_DAYS = "failed_days"
-MAX_DAYS_SHOWN = 31
+VIOLATIONS: Final = "violations"
+FAILED_DAYS: Final = "failed_days"
+MAX_DAYS_SHOWN: Final = 31
 
-_SEVERITY = {
+_SEVERITY: Final = {
     Severity.ERROR: dg.AssetCheckSeverity.ERROR,
     Severity.WARN: dg.AssetCheckSeverity.WARN,
 }
@@ -34,7 +34,7 @@ def check_specs(
 ) -> list[dg.AssetCheckSpec]:
     """One check for each rule of a table; an ERROR rule blocks what is downstream."""
     with warnings.catch_warnings():
-        # Partitioned checks are a preview; this module alone depends on them.
+        # Partitioned checks are a preview feature; only this module depends on them.
         warnings.filterwarnings("ignore", ".*partitions_def", dg.PreviewWarning)
         return [
             dg.AssetCheckSpec(
@@ -64,11 +64,11 @@ def check_results(result: StepResult) -> Iterator[dg.AssetCheckResult]:
 def report_days(context: dg.AssetExecutionContext, result: StepResult) -> None:
     """Files the outcomes of a range run under their days. Call it after the materialization.
 
-    Each evaluation points at its day's materialization, so that the UI takes it for current. It
-    belongs to the run: one outside any run could be reported once only for each day, and the second
-    backfill of a day would fail for it.
+    Each evaluation points at its day's materialization, so that the UI shows it as current. It
+    belongs to the run, because Dagster accepts an evaluation outside of runs only once for each
+    day: the second backfill of a day would fail.
     """
-    # A backfill of one day is a range too, from this day to this day.
+    # A backfill of one day is also a range: from that day to that day.
     if context.has_partition_key or not result.days:
         return
     rules = _rules(result)
@@ -103,7 +103,7 @@ def _materializations(
         dg.AssetRecordsFilter(asset_key=context.asset_key, asset_partitions=days),
         limit=len(days),
     ).records
-    # Newest first: the oldest of a day comes last, so it is put in first.
+    # Records come newest first; reversed, the newest of a day overwrites the older ones.
     return {
         record.partition_key: AssetCheckEvaluationTargetMaterializationData(
             storage_id=record.storage_id, run_id=record.run_id, timestamp=record.timestamp
@@ -118,7 +118,7 @@ def _rules(result: StepResult) -> Mapping[str, Rule]:
 
 
 def _by_rule(result: StepResult) -> Iterator[tuple[str, list[RuleOutcome]]]:
-    # A step evaluates rule by rule, so the outcomes of one follow each other.
+    # A step evaluates rule by rule, so the outcomes of a rule are adjacent.
     for name, outcomes in groupby(result.outcomes, key=lambda outcome: outcome.rule):
         yield name, list(outcomes)
 

@@ -1,28 +1,31 @@
 """What differs between the targets: who runs a step, in which process, how often it is tried.
 
-The parts for Databricks are imported where they are used only: they take seconds, and are not
-installed everywhere.
+The parts for Databricks are imported only where they are used: the import takes seconds, and they
+are not installed everywhere.
 """
 
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from vidagg_dagster.core.errors import SettingsError
 from vidagg_dagster.runners.local import LocalSteps
-from vidagg_dagster.settings.model import Settings, SettingsError
+from vidagg_dagster.settings.model import Settings
 
 if TYPE_CHECKING:
     from vidagg_dagster.databricks.runner import DatabricksSteps
 
 POOL = "vidagg_tables"
-"""Of every asset. `dagster.yaml` lets one run of it go at a time, so that runs never interleave."""
+"""The pool of every asset. `dagster.yaml` lets one run at a time use it, so that runs never
+interleave."""
 
 
 def steps(settings: Settings) -> dg.ConfigurableResource:  # type: ignore[type-arg]
-    """What runs the steps; no credentials are looked for yet.
+    """The runner of the steps. It looks for credentials only when it runs one.
 
     Raises:
-        SettingsError: Databricks is the target, and its extra is not installed.
+        SettingsError: Databricks is the target, and its extra is not installed or a field of the
+            new cluster is unknown.
     """
     if settings.target == "local":
         return LocalSteps(engine=settings.engine, driver_memory=settings.driver_memory)
@@ -30,48 +33,48 @@ def steps(settings: Settings) -> dg.ConfigurableResource:  # type: ignore[type-a
 
 
 def databricks_steps(settings: Settings) -> "DatabricksSteps":
-    """What runs the steps on Databricks.
+    """The runner of the steps on Databricks.
 
     Raises:
-        SettingsError: The parts for Databricks are not installed, or a field of the new cluster is
+        SettingsError: The extra for Databricks is not installed, or a field of the new cluster is
             unknown.
     """
     _require_databricks()
     from vidagg_dagster.databricks.compute import unknown_cluster_fields
     from vidagg_dagster.databricks.runner import DatabricksSteps
 
-    unknown = unknown_cluster_fields(settings.databricks_job_cluster)
+    unknown = unknown_cluster_fields(settings.databricks.job_cluster)
     if unknown:
         raise SettingsError(
             f"VIDAGG_DATABRICKS_JOB_CLUSTER: the Clusters API knows no {', '.join(unknown)}"
         )
     return DatabricksSteps(
-        volume=settings.databricks_volume or "",
-        compute_kind=settings.databricks_compute,
-        environment_version=settings.databricks_environment_version,
-        job_cluster=settings.databricks_job_cluster,
-        cluster_id=settings.databricks_cluster_id,
-        timeout_minutes=settings.databricks_timeout_minutes,
-        poll_seconds=settings.databricks_poll_seconds,
+        volume=settings.databricks.volume or "",
+        compute_kind=settings.databricks.compute,
+        environment_version=settings.databricks.environment_version,
+        job_cluster=settings.databricks.job_cluster,
+        cluster_id=settings.databricks.cluster_id,
+        timeout_minutes=settings.databricks.timeout_minutes,
+        poll_seconds=settings.databricks.poll_seconds,
     )
 
 
 def executor(settings: Settings) -> dg.ExecutorDefinition:
-    """Where steps wait for their work to be done."""
+    """The processes in which steps run, or wait for Databricks."""
     if settings.target == "local":
-        # Steps of one run share one engine, whose start costs more than a small day.
+        # The steps of a run share one engine: starting it costs more than computing a small day.
         return dg.in_process_executor
-    # A step of Databricks only waits, so a process each lets what is independent run at once.
-    return dg.multiprocess_executor.configured({"max_concurrent": settings.databricks_max_steps})
+    # A step on Databricks only waits; in processes of their own, independent steps run at once.
+    return dg.multiprocess_executor.configured({"max_concurrent": settings.databricks.max_steps})
 
 
 def retry_policy(settings: Settings) -> dg.RetryPolicy | None:
-    """How a failed step is tried again. Not locally, where that would only hide what is wrong."""
-    if settings.target == "local" or not settings.databricks_retries:
+    """How a failed step is tried again. Not locally: there a retry would only hide the fault."""
+    if settings.target == "local" or not settings.databricks.retries:
         return None
     return dg.RetryPolicy(
-        max_retries=settings.databricks_retries,
-        delay=settings.databricks_retry_seconds,
+        max_retries=settings.databricks.retries,
+        delay=settings.databricks.retry_seconds,
         backoff=dg.Backoff.EXPONENTIAL,
         jitter=dg.Jitter.PLUS_MINUS,
     )

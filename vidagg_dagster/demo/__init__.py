@@ -1,1 +1,1 @@
-"""A made-up video site: ten days of player events, generated with a seed, and the run over them."""
+"""A generated video site: ten days of player events from a seed, and the run over them."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Video:
-    """One video. `listed` is False where the metadata file does not know it."""
+    """One video. `listed` tells whether the metadata file has it."""
 
     video_id: str
     title: str
@@ -42,4 +42,4 @@ CATALOGUE = (
     _video(18, "Sleep better: a guided evening", "35:00", 4),
     Video("video_099", "", 240_000, 1, listed=False),
 )
-"""What viewers can pick. video_001 lasts 300 s, as the example in the documentation says."""
+"""The videos that viewers choose from. video_001 lasts 300 s, as the documentation says."""

@@ -1,36 +1,30 @@
-"""The demo's event files: what the players reported, and what happens to it on the way."""
+"""The demo's event files: what the players reported, delivered as real rows are."""
 
 import json
 import random
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Final
 
 from vidagg_dagster.demo.catalogue import CATALOGUE
+from vidagg_dagster.demo.clock import MINUTE_MS, day_of
+from vidagg_dagster.demo.damage import DAMAGES
 from vidagg_dagster.demo.player import PlayerEvent
-from vidagg_dagster.demo.viewers import day_of, events_of, milliseconds, peter, viewer
+from vidagg_dagster.demo.rows import delay_ms, line_of, row_of, sent_again
+from vidagg_dagster.demo.viewers import PETER, events_of, peter, viewer
 
-FIRST_DAY = date(2026, 1, 5)
-DAYS = 10
-VIEWERS = 610
-SEED = 5
+FIRST_DAY: Final = date(2026, 1, 5)
+DAYS: Final = 10
+VIEWERS: Final = 610
+SEED: Final = 5
 
-ALIASES = {
-    "video_play": "play",
-    "video_resume": "resume",
-    "video_pause": "pause",
-    "video_ended": "video_end",
-    "video_progress": "video_heartbeat",
-    "video_seek": "video_seeked",
-}
-"""The shorter names that some players send."""
-
-Row = dict[str, Any]
-Damage = Callable[[random.Random, Row], tuple[str, tuple[str, ...]]]
+_DUPLICATE_SHARE: Final = 0.012
+_BUSY_DAY_EVENTS: Final = 1_000
+"""A day with fewer events gets fewer damaged rows, so that their share stays small."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +32,7 @@ class DemoFiles:
     """What was written, and what reading it has to find."""
 
     events: Path
-    """The folder of one JSON-lines file per day."""
+    """The folder with one file of JSON lines per day."""
     videos: Path
     """The metadata file."""
     days: tuple[date, ...]
@@ -46,11 +40,11 @@ class DemoFiles:
     duplicates: int
     rejected: int
     reasons: Mapping[str, int]
-    """How many rows have each rejection reason; a row can have two."""
+    """Number of rows by rejection reason. A row can have two reasons."""
 
     @property
     def accepted(self) -> int:
-        """How many rows are good and stay."""
+        """How many rows are good and kept."""
         return self.rows - self.duplicates - self.rejected
 
 
@@ -62,62 +56,92 @@ def generate(
     viewers: int = VIEWERS,
     seed: int = SEED,
 ) -> DemoFiles:
-    """Write `events/<day>.jsonl` and `videos.jsonl` below `folder`; same seed, same bytes.
+    """Write `events/<day>.jsonl` and `videos.jsonl` below `folder`. Same seed, same bytes.
 
-    Day files of an earlier, longer demo in the same folder are removed.
+    Removes day files that an earlier, longer demo left in the same folder.
     """
     dates = tuple(first_day + timedelta(days=number) for number in range(days))
-    happened: dict[date, list[PlayerEvent]] = {day: [] for day in dates}
-    people = (viewer(seed, number) for number in range(1, viewers + 1))
-    for event in chain(
-        peter(first_day),
-        chain.from_iterable(events_of(person, seed, first_day, days) for person in people),
-    ):
-        # The export ends at the last midnight, in the middle of whatever is playing.
-        if (day := day_of(event.at_ms)) in happened:
-            happened[day].append(event)
-
-    lines: dict[date, list[tuple[int, str]]] = defaultdict(list)
-    reasons: Counter[str] = Counter()
-    duplicates = rejected = 0
+    happened = _happened(dates, viewers, seed)
+    delivery = _Delivery(dates[-1])
     for day in dates:
         rng = random.Random(f"{seed}/delivery/{day}")
-        for event in happened[day]:
-            row = _row(event)
-            arrives = event.at_ms + _delay(rng)
-            arrival_day = min(max(day_of(arrives), day), dates[-1])
-            lines[arrival_day].append((arrives, _json(row)))
-            if event.user_id != "peter" and rng.random() < 0.012:
-                duplicates += 1
-                lines[arrival_day].append((arrives + rng.randrange(60_000), _resent(rng, row)))
-        # A quiet day gets fewer, so that their share stays small.
-        for damage in DAMAGES if happened[day] else ():
-            for _ in range(rng.randint(2, 5) if len(happened[day]) > 1_000 else 1):
-                event = rng.choice(happened[day])
-                line, found = damage(rng, _row(event) | {"eventId": None})
-                lines[day].append((event.at_ms, line))
-                rejected += 1
-                reasons.update(found)
-
+        delivery.send(day, happened[day], rng)
+        delivery.damage(day, happened[day], rng)
     events = folder / "events"
-    events.mkdir(parents=True, exist_ok=True)
-    for stale in events.glob("????-??-??.jsonl"):
-        if stale.stem not in {day.isoformat() for day in dates}:
-            stale.unlink()
-    for day in dates:
-        arrived = [line for _, line in sorted(lines[day])]
-        (events / f"{day}.jsonl").write_text("\n".join(arrived) + "\n", encoding="utf-8")
+    _write_days(events, {day: delivery.lines_of(day) for day in dates})
     videos = folder / "videos.jsonl"
     videos.write_text("".join(f"{line}\n" for line in _metadata()), encoding="utf-8")
     return DemoFiles(
         events=events,
         videos=videos,
         days=dates,
-        rows=sum(map(len, lines.values())),
-        duplicates=duplicates,
-        rejected=rejected,
-        reasons=dict(sorted(reasons.items())),
+        rows=sum(map(len, delivery.lines.values())),
+        duplicates=delivery.duplicates,
+        rejected=delivery.rejected,
+        reasons=dict(sorted(delivery.reasons.items())),
     )
+
+
+def _happened(dates: Sequence[date], viewers: int, seed: int) -> dict[date, list[PlayerEvent]]:
+    """The events of all viewers by their day."""
+    happened: dict[date, list[PlayerEvent]] = {day: [] for day in dates}
+    people = (viewer(seed, number) for number in range(1, viewers + 1))
+    for event in chain(
+        peter(dates[0]),
+        chain.from_iterable(events_of(person, seed, dates[0], len(dates)) for person in people),
+    ):
+        # The export ends at the last midnight, in the middle of open sessions.
+        if (day := day_of(event.at_ms)) in happened:
+            happened[day].append(event)
+    return happened
+
+
+@dataclass
+class _Delivery:
+    """The lines that arrive on each day, and how many of them are duplicates or damaged."""
+
+    last_day: date
+    lines: dict[date, list[tuple[int, str]]] = field(default_factory=lambda: defaultdict(list))
+    """Time of arrival and line, by the day of arrival."""
+    duplicates: int = 0
+    rejected: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+
+    def send(self, day: date, events: Sequence[PlayerEvent], rng: random.Random) -> None:
+        """Deliver the events of a day, some late and some twice."""
+        for event in events:
+            row = row_of(event)
+            arrives_ms = event.at_ms + delay_ms(rng)
+            arrived = self.lines[min(max(day_of(arrives_ms), day), self.last_day)]
+            arrived.append((arrives_ms, line_of(row)))
+            if event.user_id != PETER and rng.random() < _DUPLICATE_SHARE:
+                self.duplicates += 1
+                again_ms = arrives_ms + rng.randrange(MINUTE_MS)
+                arrived.append((again_ms, sent_again(rng, row)))
+
+    def damage(self, day: date, events: Sequence[PlayerEvent], rng: random.Random) -> None:
+        """Add damaged copies of some events: at least one for each kind of damage."""
+        for damage in DAMAGES if events else ():
+            for _ in range(rng.randint(2, 5) if len(events) > _BUSY_DAY_EVENTS else 1):
+                event = rng.choice(events)
+                line, reasons = damage(rng, row_of(event) | {"eventId": None})
+                self.lines[day].append((event.at_ms, line))
+                self.rejected += 1
+                self.reasons.update(reasons)
+
+    def lines_of(self, day: date) -> list[str]:
+        """The lines of a day in the order of their arrival."""
+        return [line for _, line in sorted(self.lines[day])]
+
+
+def _write_days(folder: Path, lines: Mapping[date, Sequence[str]]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    names = {day.isoformat() for day in lines}
+    for stale in folder.glob("????-??-??.jsonl"):
+        if stale.stem not in names:
+            stale.unlink()
+    for day, of_day in lines.items():
+        (folder / f"{day}.jsonl").write_text("\n".join(of_day) + "\n", encoding="utf-8")
 
 
 def _metadata() -> Iterator[str]:
@@ -130,116 +154,3 @@ def _metadata() -> Iterator[str]:
                     "duration": video.duration_ms / 1_000,
                 }
             )
-
-
-def _delay(rng: random.Random) -> int:
-    """How long a row travels: most none, some minutes (out of order), a few a day (late)."""
-    kind = rng.random()
-    if kind < 0.92:
-        return 0
-    return rng.randrange(600_000) if kind < 0.996 else milliseconds(date(1970, 1, 2))
-
-
-def _row(event: PlayerEvent) -> Row:
-    """The event as its player writes it; which way is a property of the viewer."""
-    style = sum(event.user_id.encode()) % 10
-    row: Row = {
-        "timestamp": _time(event.at_ms, style),
-        "userId": event.user_id,
-        "sessionId": event.session_id,
-        "videoId": event.video_id,
-        "eventName": ALIASES[event.name] if style == 3 else event.name,
-        "currentTime": event.position_ms / 1_000,
-    }
-    if style == 5:
-        row["currentTime"] = str(row["currentTime"])
-    if event.rate is not None:
-        row["playbackRate"] = event.rate
-    if event.event_id is not None:
-        row["eventId"] = event.event_id
-    return row
-
-
-def _time(at_ms: int, style: int) -> str:
-    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=at_ms)
-    if style == 7:
-        local = (moment + timedelta(hours=1)).replace(tzinfo=None)
-        return f"{local.isoformat(timespec='milliseconds')}+01:00"
-    return f"{moment.replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
-
-
-def _resent(rng: random.Random, row: Row) -> str:
-    """A second delivery: the same row, the same facts in other words, or a retry's new time."""
-    if "eventId" in row and rng.random() < 0.5:
-        later = datetime.fromisoformat(row["timestamp"]) + timedelta(milliseconds=1)
-        # Not past midnight: an id is compared within its day.
-        if later.astimezone(UTC).strftime("%H:%M:%S.%f") >= "00:00:01":
-            return _json(row | {"timestamp": later.isoformat()})
-    if rng.random() < 0.5:
-        return _json(
-            row | {"currentTime": f" {row['currentTime']} ", "userId": f"{row['userId']} "}
-        )
-    return _json(row)
-
-
-def _json(row: Row) -> str:
-    return json.dumps(row, ensure_ascii=False)
-
-
-def _replaced(reason: str, column: str, *values: object) -> Damage:
-    def damage(rng: random.Random, row: Row) -> tuple[str, tuple[str, ...]]:
-        return _json(row | {column: rng.choice(values)}), (reason,)
-
-    return damage
-
-
-def _removed(reason: str, column: str) -> Damage:
-    def damage(_: random.Random, row: Row) -> tuple[str, tuple[str, ...]]:
-        return _json({name: value for name, value in row.items() if name != column}), (reason,)
-
-    return damage
-
-
-def _malformed(rng: random.Random, row: Row) -> tuple[str, tuple[str, ...]]:
-    line = _json(row)
-    return rng.choice(
-        (
-            line[: len(line) // 2],
-            f"[{line}]",
-            f"{line}{line}",
-            "<html>502 Bad Gateway</html>",
-            '"video_play"',
-        )
-    ), ("malformed_row",)
-
-
-def _doubly_wrong(_: random.Random, row: Row) -> tuple[str, tuple[str, ...]]:
-    line = _json(row | {"userId": " ", "currentTime": -1})
-    return line, ("missing_user", "invalid_position")
-
-
-DAMAGES: tuple[Damage, ...] = (
-    _removed("missing_timestamp", "timestamp"),
-    _replaced(
-        "unparsable_timestamp",
-        "timestamp",
-        "yesterday",
-        "2026-13-40T00:00:00Z",
-        "05.01.2026 10:00",
-        1767607200000,
-    ),
-    _replaced(
-        "timestamp_out_of_range", "timestamp", "1970-01-01T00:00:03Z", "2099-12-31T23:59:59Z"
-    ),
-    _replaced("missing_user", "userId", None, "", "   "),
-    _replaced("missing_session", "sessionId", None, ""),
-    _removed("missing_video", "videoId"),
-    _replaced("unknown_event", "eventName", "ad_start", "volume_change", None),
-    _replaced("missing_position", "currentTime", None, "", "null"),
-    _replaced(
-        "invalid_position", "currentTime", "NaN", float("nan"), "Infinity", -3, 1e9, "abc", True
-    ),
-    _malformed,
-    _doubly_wrong,
-)
-"""Every way a row can be unusable: each reason of the closed list occurs every day."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from vidagg_dagster.demo.catalogue import Video
 
 PAUSE_BEFORE_END_MS = 80
-"""Browsers report a pause this long before the end, then the end."""
+"""Browsers report a pause this long before they report the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class PlayerEvent:
 
 @dataclass(frozen=True, slots=True)
 class Habits:
-    """How one viewer's player reports, and how fast they watch."""
+    """How the player of one viewer reports, and how fast the viewer watches."""
 
     heartbeat_ms: int | None = None
     rate: float = 1.0
@@ -36,10 +36,10 @@ class Habits:
 
 @dataclass
 class Player:
-    """One player session of one viewer. Every method is something that a viewer does.
+    """One player session of one viewer. Each method is one thing that a viewer does.
 
-    The clock only moves forward: watching takes video time / rate plus a little buffering, so
-    positions and times agree the way those of real players do.
+    The clock only moves forward. Watching takes video time / rate plus a little buffering, so times
+    and positions agree as they do in real players.
     """
 
     rng: random.Random
@@ -55,7 +55,7 @@ class Player:
     _fresh: bool = True
 
     def open(self, video: Video) -> None:
-        """Switch to a video. The one before is left as it is: no event tells of it."""
+        """Switch to a video. No event reports that the viewer leaves the one before."""
         self.video = video
         self.position_ms = 0
         self.playing = False
@@ -63,7 +63,7 @@ class Player:
         self._fresh = True
 
     def report(self, name: str, position_ms: int | None = None) -> None:
-        """Send an event; the position is the player's unless one is given."""
+        """Send an event, at the position of the player unless another one is given."""
         assert self.video is not None, "open a video first"
         self.events.append(
             PlayerEvent(
@@ -81,13 +81,13 @@ class Player:
         )
 
     def play(self) -> None:
-        """Start, or go on after a pause."""
+        """Start, or continue after a pause."""
         self.report("video_play" if self._fresh else "video_resume")
         self._fresh = False
         self.playing = True
 
     def watch(self, video_ms: int) -> None:
-        """Let it play for so much of the video, at most to the end; heartbeats go out meanwhile."""
+        """Play `video_ms` of the video, at most to its end, and send heartbeats meanwhile."""
         for step in self._steps(min(video_ms, self.left_ms)):
             self.clock_ms += round(step / self.rate) + self.rng.randrange(40)
             self.position_ms += step
@@ -122,16 +122,16 @@ class Player:
         self.clock_ms += clock_ms
 
     def seek(self, to_ms: int) -> None:
-        """Jump while playing or paused, by a player that reports seeks."""
+        """Jump, in a player that reports seeks."""
         self._jump(to_ms)
         self.report("video_seek")
 
     def jump(self, to_ms: int) -> None:
-        """Jump while paused, by a player that reports no seeks: the next start tells."""
+        """Jump, in a player that reports no seeks. The next start shows the new position."""
         self._jump(to_ms)
 
     def drag(self, to_ms: int) -> None:
-        """Drag the slider while playing: pause and seek are reported at the destination."""
+        """Drag the slider while playing. The player reports pause and seek at the destination."""
         self._jump(to_ms)
         self.pause()
         self.clock_ms += 1
@@ -145,7 +145,7 @@ class Player:
         self.clock_ms += self.rng.randrange(200, 900)
 
     def finish(self) -> None:
-        """Watch to the end: a pause just before it, then the end."""
+        """Watch to the end. The player reports a pause just before it, then the end."""
         self.watch(self.left_ms - PAUSE_BEFORE_END_MS)
         self.pause()
         self.clock_ms += PAUSE_BEFORE_END_MS
@@ -159,7 +159,7 @@ class Player:
         self.play()
 
     def speed(self, rate: float) -> None:
-        """Change the speed; a player that reports the rate does so with its next events."""
+        """Change the speed. The next events carry it, if the player reports rates."""
         self.rate = rate
 
     def misreport(self, name: str, position_ms: int) -> None:

@@ -1,4 +1,4 @@
-"""The demo's tables for people: read with deltalake, without any engine."""
+"""The demo's tables as text for people, read by deltalake without an engine."""
 
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime
@@ -11,11 +11,12 @@ import pyarrow.dataset as ds
 from deltalake import DeltaTable
 
 from vidagg_dagster.core.text import clock, spaced
+from vidagg_dagster.core.vocabulary import REJECTED_PREFIX
 from vidagg_dagster.metrics.engagement import TIERS
 
 
 def show_peter(lifetime: Path) -> Iterator[str]:
-    """Every column of the one row of peter and video_001."""
+    """Every column of the row of peter and video_001."""
     rows = _read(lifetime)
     chosen = rows.filter((pc.field("userId") == "peter") & (pc.field("videoId") == "video_001"))
     for row in chosen.to_pylist():
@@ -58,7 +59,7 @@ def show_top_videos(lifetime: Path, count: int = 10) -> Iterator[str]:
 
 
 def show_tiers(lifetime: Path) -> str:
-    """How many rows each tier has, the best first."""
+    """The number of rows in each tier, the best tier first."""
     counts = {
         row["engagementTier"]: row["userId_count"]
         for row in _read(lifetime)
@@ -71,7 +72,7 @@ def show_tiers(lifetime: Path) -> str:
 
 
 def rows_per_reason(ingestion_counts: Path) -> str:
-    """How many rows were rejected, and for which reasons; a row may have two."""
+    """How many rows were rejected, and for which reasons. A row may have two."""
     counts = {
         row["measure"]: row["value_sum"]
         for row in _read(ingestion_counts)
@@ -80,11 +81,10 @@ def rows_per_reason(ingestion_counts: Path) -> str:
         .sort_by("measure")
         .to_pylist()
     }
-    prefix = "rejected:"
     reasons = ", ".join(
-        f"{name.removeprefix(prefix)} {spaced(value)}"
+        f"{name.removeprefix(REJECTED_PREFIX)} {spaced(value)}"
         for name, value in counts.items()
-        if name.startswith(prefix) and value
+        if name.startswith(REJECTED_PREFIX) and value
     )
     return (
         f"{spaced(counts.get('rejected', 0))} of {spaced(counts.get('input', 0))} rows "
@@ -93,14 +93,14 @@ def rows_per_reason(ingestion_counts: Path) -> str:
 
 
 def _read(table: Path) -> pa.Table:
-    # Not by `to_pyarrow_table`: its threads call Python for each read, and where one still does so
-    # while the process ends, the process aborts (one time in ten on a busy machine).
+    # Not by `to_pyarrow_table`: its threads call Python for each read. If one still does so while
+    # the process ends, the process aborts (one time in ten on a busy machine).
     delta = DeltaTable(str(table))
     return ds.dataset(delta.file_uris(), pa.schema(delta.schema()), format="parquet").to_table()
 
 
 def _aligned(lines: Sequence[Sequence[str]], *, left: int) -> Iterator[str]:
-    """Columns of equal width: the first `left` ones flush left, the numbers flush right."""
+    """Columns of equal width: the first `left` aligned left, the numbers after them right."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:
         cells = [

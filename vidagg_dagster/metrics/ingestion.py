@@ -17,9 +17,10 @@ from vidagg_dagster.core.schemas import (
     REJECTED_EVENTS,
     TableSpec,
 )
+from vidagg_dagster.core.vocabulary import ALIASES, EVENT_NAMES, REASONS, REJECTED_PREFIX
 from vidagg_dagster.metrics.kernels.names import AGAIN, SAME_ID
-from vidagg_dagster.sources.columns import payload_hash, payload_text
 from vidagg_dagster.spark.arrow import Kernels
+from vidagg_dagster.spark.columns import milliseconds
 from vidagg_dagster.spark.compat import try_cast
 from vidagg_dagster.spark.parsing import (
     epoch_us,
@@ -29,41 +30,7 @@ from vidagg_dagster.spark.parsing import (
     number,
     trimmed,
 )
-
-REASONS: Final = (
-    "missing_timestamp",
-    "unparsable_timestamp",
-    "timestamp_out_of_range",
-    "missing_user",
-    "missing_session",
-    "missing_video",
-    "unknown_event",
-    "missing_position",
-    "invalid_position",
-    "malformed_row",
-)
-"""Why a row may be rejected, in the order in which several reasons are listed."""
-
-EVENT_NAMES: Final = (
-    "video_play",
-    "video_resume",
-    "video_progress",
-    "video_seek",
-    "video_pause",
-    "video_ended",
-)
-"""The canonical names, in the order that decides between events of one instant."""
-
-ALIASES: Final = {
-    "play": "video_play",
-    "resume": "video_resume",
-    "video_heartbeat": "video_progress",
-    "video_seeked": "video_seek",
-    "pause": "video_pause",
-    "end": "video_ended",
-    "ended": "video_ended",
-    "video_end": "video_ended",
-}
+from vidagg_dagster.spark.payload import payload_hash, payload_text
 
 ACCEPTED: Final = "accepted"
 DUPLICATE: Final = "duplicate"
@@ -192,7 +159,7 @@ def ingestion_counts(classified: DataFrame) -> DataFrame:
         "accepted": outcome == ACCEPTED,
         "duplicates": outcome == DUPLICATE,
         "rejected": outcome == REJECTED,
-        **{f"rejected:{name}": F.array_contains("reasons", name) for name in REASONS},
+        **{f"{REJECTED_PREFIX}{name}": F.array_contains("reasons", name) for name in REASONS},
     }
     names = list(counts)
     per_day = classified.groupBy(EVENT_DATE).agg(
@@ -312,9 +279,7 @@ def _judged(rows: DataFrame, payload: Column, start_date: date | None, timezone:
         "sessionId",
         "videoId",
         "eventName",
-        F.when(position_ok, F.floor(F.col("_seconds") * 1000.0 + 0.5).cast("bigint")).alias(
-            "positionMs"
-        ),
+        F.when(position_ok, milliseconds(F.col("_seconds"))).alias("positionMs"),
         "playbackRate",
         "eventId",
         "sourceFile",

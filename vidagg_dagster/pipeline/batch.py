@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -12,29 +12,22 @@ import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import types as T
 
-from vidagg_dagster.core.contract import SourceSpec
+from vidagg_dagster.core.contract import DEFAULT_EVENTS_AT_ONCE, SourceSpec
 from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.core.schemas import AGGREGATED_ENGAGEMENT, RAW_EVENTS
 from vidagg_dagster.core.text import spaced
-from vidagg_dagster.metrics.engagement import user_video_engagement
+from vidagg_dagster.core.vocabulary import REASONS, REJECTED_PREFIX
+from vidagg_dagster.metrics.composition import EngagementChain
 from vidagg_dagster.metrics.ingestion import (
     OUTCOME,
-    REASONS,
     accepted,
-    find_duplicates,
     id_or_user,
     ingestion_counts,
-    judge,
     with_same_id,
 )
 from vidagg_dagster.metrics.kernels.names import COUNTS
-from vidagg_dagster.metrics.lifetime import (
-    lifetime_from_events,
-    merge_days,
-    publish_lifetime,
-)
-from vidagg_dagster.metrics.timeline import sessions
-from vidagg_dagster.sources.read import estimated_rows, read_source
+from vidagg_dagster.sources.listing import estimated_rows
+from vidagg_dagster.sources.read import read_source
 from vidagg_dagster.sources.videos import read_videos
 from vidagg_dagster.spark.arrow import Kernels
 from vidagg_dagster.spark.slices import Slicing
@@ -47,12 +40,6 @@ _STAGED = T.StructType(
     ]
 )
 """What the counts and the rows need of a classified row: all but its payload."""
-
-EVENTS_AT_ONCE = 10_000_000
-"""An engine that does not spill computes so many events together; about 5 GB."""
-
-REJECTED_BY = "rejected:"
-"""Prefix of the counts of single rejection reasons."""
 
 
 @dataclass(frozen=True)
@@ -70,9 +57,9 @@ class Aggregation:
         """The counts as one line."""
         count = {name: spaced(value) for name, value in self.counts.items()}
         reasons = ", ".join(
-            f"{name.removeprefix(REJECTED_BY)} {value}"
+            f"{name.removeprefix(REJECTED_PREFIX)} {value}"
             for name, value in sorted(count.items())
-            if name.startswith(REJECTED_BY) and self.counts[name]
+            if name.startswith(REJECTED_PREFIX) and self.counts[name]
         )
         rows = self.rows.num_rows
         return (
@@ -80,25 +67,6 @@ class Aggregation:
             f"accepted {count['accepted']} + duplicates {count['duplicates']} + "
             f"rejected {count['rejected']}" + (f" ({reasons})" if reasons else "")
         )
-
-
-def daily_engagement(
-    events: DataFrame,
-    videos: DataFrame,
-    *,
-    parameters: EngagementParameters,
-    timezone: str,
-    run_time: datetime,
-    unique: bool = True,
-) -> DataFrame:
-    """Accepted events of all days -> one row per user, video and day."""
-    return user_video_engagement(
-        sessions(events, videos, days=None, parameters=parameters, timezone=timezone),
-        videos,
-        parameters=parameters,
-        run_time=run_time,
-        unique=unique,
-    )
 
 
 def aggregate_files(
@@ -111,7 +79,7 @@ def aggregate_files(
     run_time: datetime,
     estimate_missing_durations: bool = False,
     kernels: bool = True,
-    events_at_once: int = EVENTS_AT_ONCE,
+    events_at_once: int = DEFAULT_EVENTS_AT_ONCE,
 ) -> Aggregation:
     """Every event of `source`, of all its days, to one row per user and video.
 
@@ -130,18 +98,16 @@ def aggregate_files(
     Raises:
         SourceError: the events or the metadata cannot be read, or lack a column.
     """
-    work = _Work(
-        spark,
-        source,
-        parameters or EngagementParameters(),
-        timezone,
-        run_time,
-        estimate_missing_durations,
-        events_at_once,
+    chain = EngagementChain(
+        parameters=parameters or EngagementParameters(),
+        timezone=timezone,
+        run_time=run_time,
+        estimate_missing_durations=estimate_missing_durations,
     )
+    batch = _Batch(spark, source, chain, events_at_once)
     with tempfile.TemporaryDirectory(prefix="vidagg-") as folder:
-        by = work.by_kernels if kernels else work.by_windows
-        rows, counts = by(read_videos(spark, video_metadata), folder)
+        compute = batch.by_kernels if kernels else batch.by_windows
+        rows, counts = compute(read_videos(spark, video_metadata), folder)
         rows.write.parquet(f"{folder}/rows")
         files = _files(folder, "rows")
         # Where there are no rows, some engines write no file.
@@ -150,76 +116,44 @@ def aggregate_files(
 
 
 @dataclass(frozen=True)
-class _Work:
+class _Batch:
+    """A source and the stages that its rows go through. Intermediate frames lie in a folder."""
+
     spark: SparkSession
     source: SourceSpec
-    parameters: EngagementParameters
-    timezone: str
-    run_time: datetime
-    estimate: bool
+    chain: EngagementChain
     events_at_once: int
 
     def by_kernels(self, videos: DataFrame, folder: str) -> tuple[DataFrame, dict[str, int]]:
         """The rows, and the counts, which come from the same pass over the events."""
         judged, has_ids = self._judged()
-        unused = ["payload", "sourceFile", "_hash", "reasons"]
-        if not has_ids:
-            unused += ["eventId", "_broken", "_rank"]
         slicing = Slicing.of(
             self.spark,
             estimated_rows(self.source),
             at_once=self.events_at_once,
             use_kernels=True,
         )
-
-        def of_slice(rows: DataFrame, kernels: Kernels | None) -> DataFrame:
-            return lifetime_from_events(
-                rows,
-                videos,
-                parameters=self.parameters,
-                timezone=self.timezone,
-                kernels=kernels or Kernels(),
-            )
-
+        unused = ["payload", "sourceFile", "_hash", "reasons"]
+        if not has_ids:
+            unused += ["eventId", "_broken", "_rank"]
         rows = judged.drop(*unused)
         if has_ids and slicing.slices > 1:
-            # First by ids, because one may come from two users, whom a slice would keep apart.
-            marked = slicing.each_from_disk(
-                self.spark, rows, with_same_id, Path(folder, "by_id"), by=id_or_user()
-            )
-            for part in marked:
-                part.write.mode("append").parquet(f"{folder}/marked")
-            rows = self.spark.read.schema(marked[0].schema).parquet(f"{folder}/marked")
+            rows = self._marked_by_id(rows, slicing, folder)
+
+        def of_slice(part: DataFrame, kernels: Kernels | None) -> DataFrame:
+            return replace(self.chain, kernels=kernels).lifetime_sums(part, videos)
+
         frames = slicing.each_from_disk(self.spark, rows, of_slice, Path(folder, "judged"))
-        # Kept on disk, because the counts, the rows and estimated durations are made from it. The
-        # schema is said, because there may be no row to take it from.
-        for facts in frames:
-            facts.write.mode("append").parquet(f"{folder}/facts")
-        published = publish_lifetime(
-            self.spark.read.schema(frames[0].schema).parquet(f"{folder}/facts"),
-            videos,
-            parameters=self.parameters,
-            run_time=self.run_time,
-            estimate=self.estimate,
-        )
-        return published, _counts(_files(folder, "facts"))
+        sums = self._kept(frames, folder, "sums")
+        return self.chain.published(sums, videos), _counts(_files(folder, "sums"))
 
     def by_windows(self, videos: DataFrame, folder: str) -> tuple[DataFrame, dict[str, int]]:
         """The same by window expressions alone, which any Spark computes."""
         judged, has_ids = self._judged()
-        classified = find_duplicates(judged, has_ids=has_ids)
+        classified = self.chain.classified(judged, has_ids=has_ids)
         classified.select(*_STAGED.names).write.parquet(f"{folder}/classified")
         staged = self.spark.read.schema(_STAGED).parquet(f"{folder}/classified")
-        daily = daily_engagement(
-            accepted(staged),
-            videos,
-            parameters=self.parameters,
-            timezone=self.timezone,
-            run_time=self.run_time,
-        )
-        rows = merge_days(
-            daily, parameters=self.parameters, run_time=self.run_time, estimate=self.estimate
-        )
+        rows = self.chain.lifetime(self.chain.daily_from_events(accepted(staged), videos))
         counts = dict.fromkeys(("input", "accepted", "duplicates", "rejected"), 0)
         for row in ingestion_counts(staged).groupBy("measure").sum("value").collect():
             counts[row[0]] = row[1]
@@ -228,14 +162,21 @@ class _Work:
     def _judged(self) -> tuple[DataFrame, bool]:
         """The judged rows, and whether they have ids."""
         events = read_source(self.spark, self.source)
-        rows = judge(
-            events,
-            spec=self.source,
-            start_date=None,
-            timezone=self.timezone,
-            run_time=self.run_time,
+        return self.chain.judged(events, self.source), "eventId" in events.columns
+
+    def _marked_by_id(self, rows: DataFrame, slicing: Slicing, folder: str) -> DataFrame:
+        """Rows that say whether another row has their id, whose user may be in another slice."""
+        marked = slicing.each_from_disk(
+            self.spark, rows, with_same_id, Path(folder, "by_id"), by=id_or_user()
         )
-        return rows, "eventId" in events.columns
+        return self._kept(marked, folder, "marked")
+
+    def _kept(self, frames: Sequence[DataFrame], folder: str, name: str) -> DataFrame:
+        """The rows of all frames from disk, since several things are made from them."""
+        for frame in frames:
+            frame.write.mode("append").parquet(f"{folder}/{name}")
+        # The schema is said, because there may be no row to take it from.
+        return self.spark.read.schema(frames[0].schema).parquet(f"{folder}/{name}")
 
 
 def _counts(files: Sequence[str]) -> dict[str, int]:
@@ -243,14 +184,14 @@ def _counts(files: Sequence[str]) -> dict[str, int]:
     total = [0] * (3 + len(REASONS))
     for file in files:
         for part in pq.read_table(file, columns=[COUNTS])[COUNTS].drop_null().to_pylist():
-            total = [so_far + more for so_far, more in zip(total, part, strict=False)]
+            total = [so_far + more for so_far, more in zip(total, part, strict=True)]
     read, accepted, rejected, *by_reason = total
     return {
         "input": read,
         "accepted": accepted,
         "duplicates": read - accepted - rejected,
         "rejected": rejected,
-        **{f"{REJECTED_BY}{n}": rows for n, rows in zip(REASONS, by_reason, strict=True)},
+        **{f"{REJECTED_PREFIX}{n}": rows for n, rows in zip(REASONS, by_reason, strict=True)},
     }
 
 

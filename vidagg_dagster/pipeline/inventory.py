@@ -7,9 +7,7 @@ rows per day, and compares with what was there of each day when it was last read
 import hashlib
 import json
 import logging
-import random
-import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
@@ -19,16 +17,18 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from vidagg_dagster.core.contract import LateDay, LateReport, SourceSpec, StepRequest
+from vidagg_dagster.core.days import ONE_DAY
 from vidagg_dagster.core.schemas import EVENT_DATE, SOURCE_INVENTORY
 from vidagg_dagster.metrics.ingestion import rows_by_file
-from vidagg_dagster.quality.evaluate import ONE_DAY
-from vidagg_dagster.sources.read import list_source, read_source
-from vidagg_dagster.tables.interface import TableConflictError, Tables
+from vidagg_dagster.sources.listing import list_source
+from vidagg_dagster.sources.read import read_source
+from vidagg_dagster.tables.interface import Tables
+from vidagg_dagster.tables.retry import retry_conflicts
 
 log = logging.getLogger(__name__)
 
-MAX_TRIES: Final = 5
-"""How often an inventory is taken again because another run has written one meanwhile."""
+MAX_ATTEMPTS: Final = 5
+"""How often an inventory is taken while other runs write theirs."""
 
 READ: Final = ""
 """In place of a file's name: what raw_events has read of the day."""
@@ -126,36 +126,35 @@ def take_inventory(spark: SparkSession, tables: Tables, request: StepRequest) ->
 def record_inventory(
     spark: SparkSession, tables: Tables, request: StepRequest, inventory: Inventory
 ) -> LateReport:
-    """Write an inventory, and that the requested days hold what it says; tells the late days.
+    """Write an inventory, and that the requested days hold what it says; gives the late days.
 
     Raises:
         TableConflictError: Other runs kept writing theirs.
     """
-    first, tries = inventory, 1
-    while True:
-        entries = {**inventory.entries, **_marks(request.days, first, inventory)}
-        changed = {key: e for key, e in entries.items() if inventory.known.get(key) != e}
-        try:
-            if changed or inventory.note != tables.note(SOURCE_INVENTORY):
-                rows = [
-                    (name, day, e.rows, e.checksum, e.state, e.inventory)
-                    for (name, day), e in changed.items()
-                ]
-                tables.upsert(
-                    SOURCE_INVENTORY,
-                    spark.createDataFrame(rows, SOURCE_INVENTORY.struct),
-                    None,
-                    inventory.note,
-                    based_on=inventory.based_on,
-                )
-            today = request.run_time.astimezone(ZoneInfo(request.timezone)).date()
-            return late_report(entries, request.days, today, request.max_lateness_days)
-        except TableConflictError:
-            if tries == MAX_TRIES:
-                raise
-            time.sleep(random.uniform(0.1, 1) * tries)
-            tries += 1
-            inventory = take_inventory(spark, tables, request)
+
+    def inventories() -> Iterator[Inventory]:
+        """The given one, then a new one for each further attempt."""
+        yield inventory
+        while True:
+            yield take_inventory(spark, tables, request)
+
+    taken = inventories()
+
+    def write() -> LateReport:
+        now = next(taken)
+        entries = {**now.entries, **_marks(request.days, inventory, now)}
+        changed = {key: entry for key, entry in entries.items() if now.known.get(key) != entry}
+        if changed or now.note != tables.note(SOURCE_INVENTORY):
+            rows = [
+                (name, day, e.rows, e.checksum, e.state, e.inventory)
+                for (name, day), e in changed.items()
+            ]
+            frame = spark.createDataFrame(rows, SOURCE_INVENTORY.struct)
+            tables.upsert(SOURCE_INVENTORY, frame, None, now.note, based_on=now.based_on)
+        today = request.run_time.astimezone(ZoneInfo(request.timezone)).date()
+        return late_report(entries, request.days, today, request.max_lateness_days)
+
+    return retry_conflicts(write, attempts=MAX_ATTEMPTS)
 
 
 def latest(entries: Entries) -> int:

@@ -1,1 +1,1 @@
-"""Validation rules and the daily quality report."""
+"""Validation rules, their evaluation, and the daily quality report."""

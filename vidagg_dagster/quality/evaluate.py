@@ -1,44 +1,49 @@
-"""Validation rules as data, and their evaluation on what was written, per day.
+"""Validation rules as data, and their evaluation on the stored tables, per day.
 
-A rule about single rows is a pure Column; all of a table's are counted in one pass, together with
-its rows and repeated keys. A rule about a whole day is a function of `CheckContext`. Both are listed in
-`quality_rules.py`.
+A rule about single rows is a pure Column. One query counts the violations of all row rules of a
+table, together with its rows and repeated keys. A rule about a whole day is a function of
+`CheckContext`. The rules themselves are in `quality/rules/`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from vidagg_dagster.core.contract import LateReport, RuleOutcome, Severity
+from vidagg_dagster.core.contract import LateReport, LifetimeUpdate, RuleOutcome, Severity
+from vidagg_dagster.core.days import with_day_before
 from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.core.schemas import EVENT_DATE, INGESTION_COUNTS, TableSpec
 from vidagg_dagster.spark.columns import milliseconds
+from vidagg_dagster.tables.interface import Tables
 
-if TYPE_CHECKING:
-    from vidagg_dagster.metrics.lifetime import LifetimeUpdate
-    from vidagg_dagster.tables.interface import Tables
+MAX_COUNTABLE: Final = 1e15
+"""Published seconds at or above this are not converted to milliseconds."""
 
-ONE_DAY = timedelta(days=1)
+_ROWS, _REPEATED = "__rows", "__repeated"
 
 Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
-class Finding:
+class RuleFinding:
     """What a rule found on one day: how many violations, and the numbers behind them."""
 
     violations: int = 0
     detail: Mapping[str, Any] = field(default_factory=dict)
 
 
+RuleFindings = Mapping[date | None, RuleFinding]
+"""Day -> finding; the day is None for a table without days."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """Something that must always hold of a table. `says` is what people read in the UI."""
+    """Something that must always be true of a table. People read `description` in the UI."""
 
     name: str
     description: str
@@ -52,36 +57,37 @@ class Rule:
 
 @dataclass(frozen=True, kw_only=True)
 class RowRule(Rule):
-    """Broken by a row where `broken` is true; null is not broken."""
+    """Violated by every row where `violates` is true; null is no violation."""
 
     violates: Callable[[], Column]
 
 
 @dataclass(frozen=True, kw_only=True)
 class KeyRule(Rule):
-    """Broken by every row beyond the first of its key."""
+    """Violated by every row beyond the first of its key."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DayRule(Rule):
-    """About a day as a whole, or about several tables. Days left out of the answer are fine."""
+    """About a day as a whole, or about several tables. A day without a finding has passed."""
 
-    evaluate: "Callable[[CheckContext], Mapping[date | None, Finding]]"
+    evaluate: "Callable[[CheckContext], RuleFindings]"
 
 
 @dataclass(frozen=True)
 class CheckContext:
     """What rules can look at: the tables as they are stored, and what was asked for.
 
-    `days` is empty for the lifetime table; `update` says what that table took in, `late` which days
-    have changed in the source.
+    `days` is empty for the lifetime table. `update` says what that table took in, `late` which
+    days have changed in the source.
     """
 
-    tables: "Tables"
+    tables: Tables
     days: tuple[date, ...]
     parameters: EngagementParameters
-    update: "LifetimeUpdate | None" = None
+    update: LifetimeUpdate | None = None
     late: LateReport | None = None
+    _answers: dict[object, Any] = field(init=False, default_factory=dict, repr=False, compare=False)
 
     @cached_property
     def ingestion(self) -> Mapping[date, Mapping[str, int]]:
@@ -91,13 +97,11 @@ class CheckContext:
             counts[row[EVENT_DATE]][row["measure"]] = row["value"]
         return counts
 
-    _known: dict[object, Any] = field(default_factory=dict, repr=False, compare=False)
-
     def once(self, compute: "Callable[[CheckContext], Answer]") -> Answer:
-        """What `compute` makes of these facts; several rules that ask for it cost one query."""
-        if compute not in self._known:
-            self._known[compute] = compute(self)
-        answer: Answer = self._known[compute]
+        """The result of `compute` for this context; rules that share it cost one query."""
+        if compute not in self._answers:
+            self._answers[compute] = compute(self)
+        answer: Answer = self._answers[compute]
         return answer
 
     @property
@@ -106,24 +110,19 @@ class CheckContext:
         return with_day_before(self.days)
 
 
-def with_day_before(days: Sequence[date]) -> list[date]:
-    """The days and the one before each, sorted, each once."""
-    return sorted({*days, *(day - ONE_DAY for day in days)})
-
-
 def countable_ms(name: str) -> Column:
-    """Milliseconds of a published column; null where it is no number that could be counted.
+    """Milliseconds of a published column of seconds; null where the number is absurd.
 
-    Such numbers are for a rule to find. They must not end the query: engines disagree about
-    casting them.
+    A rule finds NaN, infinite and huge numbers. They must not end the query before: engines differ
+    in how they cast them.
     """
     column = F.col(name)
-    return F.when(F.abs(column) < F.lit(1e15), milliseconds(column))
+    return F.when(F.abs(column) < F.lit(MAX_COUNTABLE), milliseconds(column))
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Outcomes per rule and day, and the rows per day that were counted on the way."""
+    """Outcomes per rule and day, and the rows per day that were counted with them."""
 
     outcomes: tuple[RuleOutcome, ...]
     rows: Mapping[date | None, int]
@@ -134,8 +133,8 @@ def evaluate(
 ) -> Evaluation:
     """Evaluates the rules of a table on its stored rows.
 
-    `frame` stands in for the stored rows where row rules need columns of other tables as well.
-    Every day asked for gets an outcome for every rule, also a day without any rows.
+    `frame` replaces the stored rows where row rules also need columns of other tables. Every
+    requested day gets an outcome for every rule, also a day without any rows.
     """
     days: tuple[date | None, ...] = context.days if table.partitioned else (None,)
     if frame is None:
@@ -144,19 +143,17 @@ def evaluate(
     counted = _count(frame, table, row_rules)
     outcomes: list[RuleOutcome] = []
     for rule in rules:
+        findings: RuleFindings
         if isinstance(rule, DayRule):
             findings = rule.evaluate(context)
         else:
             name = _REPEATED if isinstance(rule, KeyRule) else rule.name
-            findings = {day: Finding(counts[name]) for day, counts in counted.items()}
-        outcomes += [_outcome(rule, day, findings.get(day, Finding())) for day in days]
+            findings = {day: RuleFinding(counts[name]) for day, counts in counted.items()}
+        outcomes += [_outcome(rule, day, findings.get(day, RuleFinding())) for day in days]
     return Evaluation(
         outcomes=tuple(outcomes),
         rows={day: counted[day][_ROWS] if day in counted else 0 for day in days},
     )
-
-
-_ROWS, _REPEATED = "__rows", "__repeated"
 
 
 def _count(
@@ -165,8 +162,8 @@ def _count(
     """Per day: rows, rows that repeat a key, and violations of each row rule, in one query."""
     if not table.key:
         return _per_day(frame, table, rules, None)
-    # By a hash of the key: a hundred million keys of text would not fit into memory. Equal hashes
-    # of different keys are rare, and looked at anew.
+    # By a hash of the key, because a hundred million text keys do not fit into memory. Different
+    # keys rarely have the same hash; if hashes repeat, the keys themselves are counted.
     counted = _per_day(frame, table, rules, [F.xxhash64(*table.key).alias("_key")])
     if any(counts[_REPEATED] for counts in counted.values()):
         counted = _per_day(frame, table, rules, [F.col(name) for name in table.key])
@@ -177,14 +174,14 @@ def _per_day(
     frame: DataFrame, table: TableSpec, rules: Sequence[RowRule], key: Sequence[Column] | None
 ) -> dict[date | None, dict[str, int]]:
     by_day = [EVENT_DATE] if table.partitioned else []
-    violations = [F.count(F.when(rule.violates(), F.lit(1))).alias(rule.name) for rule in rules]
+    violations = [F.count_if(rule.violates()).alias(rule.name) for rule in rules]
     names = [rule.name for rule in rules]
     if key is None:
         per_day = frame.groupBy(*by_day).agg(
             F.count(F.lit(1)).alias(_ROWS), F.lit(0).alias(_REPEATED), *violations
         )
     else:
-        # The day may be part of the key already.
+        # A key of several columns may contain the day already.
         days = [] if EVENT_DATE in table.key and len(key) > 1 else [F.col(d) for d in by_day]
         per_key = frame.groupBy(*days, *key).agg(F.count(F.lit(1)).alias(_ROWS), *violations)
         per_day = per_key.groupBy(*by_day).agg(
@@ -200,7 +197,7 @@ def _per_day(
     }
 
 
-def _outcome(rule: Rule, day: date | None, finding: Finding) -> RuleOutcome:
+def _outcome(rule: Rule, day: date | None, finding: RuleFinding) -> RuleOutcome:
     return RuleOutcome(
         rule=rule.name,
         day=day,

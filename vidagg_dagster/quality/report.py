@@ -1,9 +1,9 @@
 """The quality report: one row per day and measure, zeros included."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import Final
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -15,13 +15,20 @@ from vidagg_dagster.core.schemas import (
     SESSIONS,
     USER_VIDEO_ENGAGEMENT,
 )
-from vidagg_dagster.core.vocabulary import EVIDENCE
+from vidagg_dagster.core.vocabulary import EVIDENCE, REASONS, REJECTED_PREFIX
 from vidagg_dagster.metrics.engagement import QUALITY_FLAGS, TIERS
-from vidagg_dagster.metrics.ingestion import REASONS
 from vidagg_dagster.quality.evaluate import countable_ms
+from vidagg_dagster.tables.interface import Tables
 
-if TYPE_CHECKING:
-    from vidagg_dagster.tables.interface import Tables
+ROWS, SECONDS, SHARE = "rows", "seconds", "share"
+"""The units of measures."""
+
+_EVIDENCE_PREFIX: Final = "evidence_share:"
+_FLAG_PREFIX: Final = "flag:"
+_TIER_PREFIX: Final = "tier:"
+_UNKNOWN_DURATION_SHARE: Final = "unknown_duration_share"
+_PAIRS_WITHOUT_POSITION: Final = "pairs_without_valid_position"
+_NEGATIVE_WATCH_TIME: Final = "negative_watch_time"
 
 
 @dataclass(frozen=True)
@@ -33,75 +40,68 @@ class Measure:
     doc: str
 
 
-def _measures() -> Iterator[Measure]:
-    yield Measure("input", "rows", "Rows that were read.")
-    yield Measure("accepted", "rows", "Rows that became events.")
-    yield Measure("duplicates", "rows", "Rows that repeat an event of the day.")
-    yield Measure("rejected", "rows", "Rows that are no usable event.")
-    for reason in REASONS:
-        yield Measure(f"rejected:{reason}", "rows", f"Rows rejected for {reason}.")
-    yield Measure("sessions", "rows", "Sessions that began on the day.")
-    yield Measure("sessions_continued", "rows", "Sessions that went on from the day before.")
-    yield Measure(
-        "pairs_without_valid_position",
-        "rows",
+MEASURES: Final = (
+    Measure("input", ROWS, "Rows that were read."),
+    Measure("accepted", ROWS, "Rows that became events."),
+    Measure("duplicates", ROWS, "Rows that repeat an event of the day."),
+    Measure("rejected", ROWS, "Rows that are no usable event."),
+    *(Measure(f"{REJECTED_PREFIX}{name}", ROWS, f"Rows rejected for {name}.") for name in REASONS),
+    Measure("sessions", ROWS, "Sessions that began on the day."),
+    Measure("sessions_continued", ROWS, "Sessions that went on from the day before."),
+    Measure(
+        _PAIRS_WITHOUT_POSITION,
+        ROWS,
         "Users and videos with events, all of them beyond the video: they have no row.",
-    )
-    yield Measure("rows", "rows", "Users and videos with engagement on the day.")
-    yield Measure("users", "rows", "Users among them.")
-    yield Measure("videos", "rows", "Videos among them.")
-    yield Measure("watch_seconds", "seconds", "Content watched, replays included.")
-    yield Measure("unique_seconds", "seconds", "Content watched, per user, video and day once.")
-    yield Measure("clock_seconds", "seconds", "Time on the clock meanwhile.")
-    yield Measure(
-        "estimated_tail_seconds", "seconds", "Upper bound of what open ends may have watched."
-    )
-    for evidence in EVIDENCE:
-        yield Measure(
-            f"evidence_share:{evidence}", "share", f"Part of watch_seconds that is {evidence}."
-        )
-    yield Measure("completions", "rows", "Videos played to their end.")
-    yield Measure("forward_skips", "rows", "Jumps ahead.")
-    yield Measure("backward_skips", "rows", "Jumps back.")
-    for flag in QUALITY_FLAGS:
-        yield Measure(f"flag:{flag}", "rows", f"Rows flagged {flag}.")
-    for tier in TIERS:
-        yield Measure(f"tier:{tier}", "rows", f"Rows of tier {tier}.")
-    yield Measure("unknown_duration_share", "share", "Part of the rows without a duration.")
-    yield Measure("negative_watch_time", "rows", "Rows with a negative watch time; always 0.")
-
-
-MEASURES: tuple[Measure, ...] = tuple(_measures())
+    ),
+    Measure("rows", ROWS, "Users and videos with engagement on the day."),
+    Measure("users", ROWS, "Users among them."),
+    Measure("videos", ROWS, "Videos among them."),
+    Measure("watch_seconds", SECONDS, "Content watched, replays included."),
+    Measure("unique_seconds", SECONDS, "Content watched, per user, video and day once."),
+    Measure("clock_seconds", SECONDS, "Time on the clock while it was watched."),
+    Measure("estimated_tail_seconds", SECONDS, "Upper bound of what open ends may have watched."),
+    *(
+        Measure(f"{_EVIDENCE_PREFIX}{name}", SHARE, f"Part of watch_seconds that is {name}.")
+        for name in EVIDENCE
+    ),
+    Measure("completions", ROWS, "Videos played to their end."),
+    Measure("forward_skips", ROWS, "Jumps ahead."),
+    Measure("backward_skips", ROWS, "Jumps back."),
+    *(Measure(f"{_FLAG_PREFIX}{name}", ROWS, f"Rows flagged {name}.") for name in QUALITY_FLAGS),
+    *(Measure(f"{_TIER_PREFIX}{name}", ROWS, f"Rows of tier {name}.") for name in TIERS),
+    Measure(_UNKNOWN_DURATION_SHARE, SHARE, "Part of the rows without a duration."),
+    Measure(_NEGATIVE_WATCH_TIME, ROWS, "Rows with a negative watch time; always 0."),
+)
 """Every measure of a day, in the order in which people should read them."""
 
 
-def measure_days(tables: "Tables", days: Sequence[date]) -> dict[date, dict[str, float]]:
+def measure_days(tables: Tables, days: Sequence[date]) -> dict[date, dict[str, float]]:
     """Every measure of every day, from the stored tables; a day without rows has zeros."""
-    found: dict[date, dict[str, int]] = {day: {} for day in days}
+    sums: dict[date, dict[str, int | None]] = {day: {} for day in days}
     for row in tables.read(INGESTION_COUNTS, days).collect():
-        found[row[EVENT_DATE]][row["measure"]] = row["value"]
+        sums[row[EVENT_DATE]][row["measure"]] = row["value"]
     for frame in (
-        _of_sessions(tables.read(SESSIONS, days)),
-        _of_pairs(tables.read(SESSIONS, days)),
-        _of_engagement(tables.read(USER_VIDEO_ENGAGEMENT, days)),
+        _session_sums(tables.read(SESSIONS, days)),
+        _pair_sums(tables.read(SESSIONS, days)),
+        _engagement_sums(tables.read(USER_VIDEO_ENGAGEMENT, days)),
     ):
         for row in frame.collect():
-            counted = row.asDict()
-            found[counted.pop(EVENT_DATE)].update(counted)
-    return {day: _measured(facts) for day, facts in found.items()}
+            found = row.asDict()
+            sums[found.pop(EVENT_DATE)].update(found)
+    return {day: _measured(found) for day, found in sums.items()}
 
 
-def _measured(counted: Mapping[str, int | None]) -> dict[str, float]:
-    """Integer sums -> measures. Divided only here, so that no order of addition shows."""
-    sums = {name: value or 0 for name, value in counted.items()}
+def _measured(found: Mapping[str, int | None]) -> dict[str, float]:
+    """Integer sums -> measures. Only here are they divided, so no order of addition shows."""
+    sums = {name: value or 0 for name, value in found.items()}
     watch_ms, rows = sums.get("watch_ms", 0), sums.get("rows", 0)
 
     def value(measure: Measure) -> float:
-        if measure.unit == "seconds":
+        if measure.unit == SECONDS:
             return sums.get(measure.name.replace("_seconds", "_ms"), 0) / 1000
-        if measure.name == "unknown_duration_share":
+        if measure.name == _UNKNOWN_DURATION_SHARE:
             return sums["unknown_durations"] / rows if rows else 0.0
-        if measure.unit == "share":
+        if measure.unit == SHARE:
             return sums.get(measure.name, 0) / watch_ms if watch_ms else 0.0
         return float(sums.get(measure.name, 0))
 
@@ -118,18 +118,15 @@ def report_frame(spark: SparkSession, measured: Mapping[date, Mapping[str, float
     return spark.createDataFrame(rows, QUALITY_REPORT.struct)
 
 
-def _count(condition: Column) -> Column:
-    return F.count(F.when(condition, F.lit(1)))
-
-
-def _of_sessions(sessions: DataFrame) -> DataFrame:
+def _session_sums(sessions: DataFrame) -> DataFrame:
+    continues = F.col("continuesFromPreviousDay")
     return sessions.groupBy(EVENT_DATE).agg(
-        _count(~F.col("continuesFromPreviousDay")).alias("sessions"),
-        _count(F.col("continuesFromPreviousDay")).alias("sessions_continued"),
+        F.count_if(~continues).alias("sessions"),
+        F.count_if(continues).alias("sessions_continued"),
     )
 
 
-def _of_pairs(sessions: DataFrame) -> DataFrame:
+def _pair_sums(sessions: DataFrame) -> DataFrame:
     pairs = (
         sessions.select(EVENT_DATE, "userId", F.explode("visits").alias("visit"))
         .groupBy(EVENT_DATE, "userId", F.col("visit.videoId").alias("videoId"))
@@ -138,14 +135,11 @@ def _of_pairs(sessions: DataFrame) -> DataFrame:
             F.sum(F.col("visit.eventCount") + F.col("visit.openEndedCount")).alias("believed"),
         )
     )
-    return pairs.groupBy(EVENT_DATE).agg(
-        _count((F.col("beyond") > 0) & (F.col("believed") == 0)).alias(
-            "pairs_without_valid_position"
-        )
-    )
+    all_beyond = (F.col("beyond") > 0) & (F.col("believed") == 0)
+    return pairs.groupBy(EVENT_DATE).agg(F.count_if(all_beyond).alias(_PAIRS_WITHOUT_POSITION))
 
 
-def _of_engagement(daily: DataFrame) -> DataFrame:
+def _engagement_sums(daily: DataFrame) -> DataFrame:
     def total_ms(name: str) -> Column:
         return F.sum(countable_ms(name))
 
@@ -157,15 +151,18 @@ def _of_engagement(daily: DataFrame) -> DataFrame:
         total_ms("totalUniqueSecondsWatched").alias("unique_ms"),
         total_ms("totalClockTime").alias("clock_ms"),
         total_ms("estimatedTailSeconds").alias("estimated_tail_ms"),
-        *[total_ms(f"{name}Seconds").alias(f"evidence_share:{name}") for name in EVIDENCE],
+        *[total_ms(f"{name}Seconds").alias(f"{_EVIDENCE_PREFIX}{name}") for name in EVIDENCE],
         F.sum("completionCount").alias("completions"),
         F.sum("totalForwardSkips").alias("forward_skips"),
         F.sum("totalBackwardSkips").alias("backward_skips"),
         *[
-            _count(F.array_contains("qualityFlags", flag)).alias(f"flag:{flag}")
-            for flag in QUALITY_FLAGS
+            F.count_if(F.array_contains("qualityFlags", name)).alias(f"{_FLAG_PREFIX}{name}")
+            for name in QUALITY_FLAGS
         ],
-        *[_count(F.col("engagementTier") == tier).alias(f"tier:{tier}") for tier in TIERS],
-        _count(F.col("videoDuration").isNull()).alias("unknown_durations"),
-        _count(F.col("totalWatchTime") < 0).alias("negative_watch_time"),
+        *[
+            F.count_if(F.col("engagementTier") == name).alias(f"{_TIER_PREFIX}{name}")
+            for name in TIERS
+        ],
+        F.count_if(F.col("videoDuration").isNull()).alias("unknown_durations"),
+        F.count_if(F.col("totalWatchTime") < 0).alias(_NEGATIVE_WATCH_TIME),
     )

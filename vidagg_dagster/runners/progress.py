@@ -1,26 +1,16 @@
-"""What a step does, as lines for people."""
+"""The progress of a step as lines for people."""
 
-from vidagg_dagster.core.contract import DayResult, StepName, StepResult
+from vidagg_dagster.core.contract import DayResult, StepResult
 from vidagg_dagster.core.text import spaced
 
-_UNIT = {
-    StepName.RAW_EVENTS: "events",
-    StepName.SESSIONS: "sessions",
-    StepName.WATCH_INTERVALS: "intervals",
-}
 
-
-def day_line(step: StepName, number: int, total: int, day: DayResult) -> str:
+def day_line(number: int, total: int, day: DayResult) -> str:
     """Such as `12/30 2026-01-12 41 210 events 2.1 s`."""
     width = len(str(total))
-    counted = f"{spaced(day.rows)} {_unit(step)}"
+    counted = f"{spaced(day.rows)} {day.unit}"
     return f"{number:>{width}}/{total} {day.day} {counted} {day.seconds:.1f} s"
 
 
 def summary_line(result: StepResult) -> str:
     """Such as `sessions: 9 120 sessions in 14.2 s`."""
-    return f"{result.step}: {spaced(result.rows)} {_unit(result.step)} in {result.seconds:.1f} s"
-
-
-def _unit(step: StepName) -> str:
-    return _UNIT.get(step, "rows")
+    return f"{result.step}: {spaced(result.rows)} {result.unit} in {result.seconds:.1f} s"

@@ -1,4 +1,4 @@
-"""What an asset needs of whatever runs its steps."""
+"""The protocol between an asset and the resource that runs its step."""
 
 from typing import Protocol
 
@@ -8,12 +8,17 @@ from vidagg_dagster.core.contract import StepRequest, StepResult
 
 
 class StepRunner(Protocol):
-    """Runs one step somewhere and brings back its result.
+    """Runs one step somewhere and returns its result.
 
-    An implementation raises `dagster.Failure` when there is no result to bring back, also when it
-    was cancelled: returning means that the days were replaced.
+    Returning means that the days were replaced. Without a result, also after a cancellation, an
+    implementation raises.
     """
 
     def run(self, context: dg.AssetExecutionContext, request: StepRequest) -> StepResult:
-        """Run the step; progress goes to `context.log`."""
+        """Run the step; progress goes to `context.log`.
+
+        Raises:
+            dagster.Failure: There is no result; its `allow_retries` says whether a retry may help.
+            dagster.DagsterExecutionInterruptedError: The run was terminated.
+        """
         ...

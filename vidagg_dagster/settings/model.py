@@ -1,94 +1,70 @@
-"""Every setting once: read from `VIDAGG_*` variables and `.env`, checked as a whole, documented.
+"""Every setting once, each with its meaning, its default and what is allowed.
 
-Nothing is read when this module is imported; `load_settings()` reads. The reference of
-all settings is made by `tools/settings_reference.py`.
+The reference of all settings is made by `tools/settings_reference.py`.
 """
 
-import difflib
-import json
-import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator
 from datetime import date, datetime
-from decimal import Decimal
 from pathlib import Path
-from types import NoneType
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Final, Literal, Self
 from zoneinfo import ZoneInfo, available_timezones
 
-from dotenv import dotenv_values
-from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
+from vidagg_dagster.core.column_mapping import parse_columns, require_event_columns
 from vidagg_dagster.core.contract import (
+    DEFAULT_EVENTS_AT_ONCE,
+    ENGINE_NAMES,
     EVENT_COLUMNS,
+    SourceFormat,
     SourceSpec,
     TableStore,
-    parse_columns,
-    require_event_columns,
+    TimestampUnit,
 )
 from vidagg_dagster.core.parameters import EngagementParameters
-from vidagg_dagster.settings.databricks import DatabricksSettings, incomplete, unreachable
+from vidagg_dagster.core.validation import contradiction, raise_together
+from vidagg_dagster.settings.alerts import AlertSettings
+from vidagg_dagster.settings.databricks import DatabricksSettings
+from vidagg_dagster.settings.faults import did_you_mean
+from vidagg_dagster.settings.fields import SettingsGroup, VariablePrefix, allowed, json_object
 from vidagg_dagster.settings.operations import OperationsSettings
 
-PREFIX = "VIDAGG_"
-TEST_PREFIX = "VIDAGG_TEST_"
-"""Variables of the test suite, no settings."""
-ENV_FILE = ".env"
-EARLIEST_START = date(2000, 1, 1)
+EARLIEST_START: Final = date(2000, 1, 1)
 """Events before this are rejected as out of range, so no earlier day can hold any."""
 
-
-class SettingsError(ValueError):
-    """One or more settings are unknown or impossible; the message names each one."""
-
-
-def _allowed(text: str) -> dict[str, Any]:
-    return {"allowed": text}
+_CONNECT_PREFIX: Final = "sc://"
+_ABSOLUTE: Final = re.compile(r"/|[a-z][a-z0-9+.-]+://|[A-Za-z_]\w*(\.[A-Za-z_]\w*){0,2}$")
+"""A whole path or the name of a table: what means the same on every machine."""
 
 
-class Settings(BaseSettings, EngagementParameters, DatabricksSettings, OperationsSettings):
-    """What can be configured. A field `xyz` is the variable `VIDAGG_XYZ`.
-
-    The parameters of the arithmetic are inherited, so that each is declared once, in
-    `EngagementParameters`; `settings.parameters` gives them back as that model. Those of Databricks
-    are in `DatabricksSettings`, those of schedule, late events and alerts in `OperationsSettings`.
-    """
-
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX,
-        env_file=ENV_FILE,
-        env_file_encoding="utf-8",
-        env_ignore_empty=True,
-        extra="ignore",  # Other tools' variables live in .env too; _unknown() finds ours.
-        frozen=True,
-        validate_default=True,
-    )
+class Settings(SettingsGroup):
+    """What can be configured. `load_settings()` takes the values from variables."""
 
     source: str | None = Field(
         default=None,
         min_length=1,
         description="The events: a folder or file of JSON lines, CSV or Parquet, the folder of a "
         "Delta table, or a table. Needed as soon as raw_events runs.",
-        json_schema_extra=_allowed("a path, or `[catalog.][schema.]table`"),
+        json_schema_extra=allowed("a path, or `[catalog.][schema.]table`"),
     )
-    source_format: Literal["auto", "jsonl", "csv", "parquet", "delta", "table"] = Field(
+    source_format: SourceFormat = Field(
         default="auto", description="Format of the source; auto goes by what lies there."
     )
-    columns: Annotated[dict[str, str], NoDecode] = Field(
+    columns: dict[str, str] = Field(
         default_factory=dict,
         description="The source's own column names, where they differ from ours.",
-        json_schema_extra=_allowed(
+        json_schema_extra=allowed(
             "`ours=theirs,...` or a JSON object, ours being one of " + ", ".join(EVENT_COLUMNS)
         ),
     )
     source_timezone: str = Field(
         default="UTC",
         description="Zone of source times that carry none.",
-        json_schema_extra=_allowed("an IANA time zone such as Europe/Berlin"),
+        json_schema_extra=allowed("an IANA time zone such as Europe/Berlin"),
     )
-    timestamp_unit: Literal["s", "ms", "us", "ns"] | None = Field(
+    timestamp_unit: TimestampUnit | None = Field(
         default=None,
         description="Unit of numeric source times. Without one, numbers are rejected as "
         "unparsable rather than guessed.",
@@ -98,38 +74,38 @@ class Settings(BaseSettings, EngagementParameters, DatabricksSettings, Operation
         min_length=1,
         description="Table or file with videoId, duration (seconds) and title. Without it no "
         "percentage, score or tier can be computed.",
-        json_schema_extra=_allowed("a path, or `[catalog.][schema.]table`"),
+        json_schema_extra=allowed("a path, or `[catalog.][schema.]table`"),
     )
     data_root: Path = Field(
         default=Path("data"),
         description="Folder of the tables, one Delta table per asset, where steps run locally. A "
         "relative path counts from the working directory.",
-        json_schema_extra=_allowed("a folder, existing or not"),
+        json_schema_extra=allowed("a folder, existing or not"),
     )
     start_date: date = Field(
         default=date(2024, 1, 1),
         description="First day that can be materialized. Rows without any usable date are filed "
         "under it, so after moving it run the old and the new first day again.",
-        json_schema_extra=_allowed("a day YYYY-MM-DD from 2000-01-01 to today"),
+        json_schema_extra=allowed("a day YYYY-MM-DD from 2000-01-01 to today"),
     )
     timezone: str = Field(
         default="UTC",
         description="Zone whose calendar days are the partitions. Changing it changes the meaning "
         "of every day: start a new data root.",
-        json_schema_extra=_allowed("an IANA time zone such as Europe/Berlin"),
+        json_schema_extra=allowed("an IANA time zone such as Europe/Berlin"),
     )
     engine: str = Field(
         default="auto",
         description="What computes: Spark on a local JVM, Sail (no Java needed) or a Spark "
         "Connect server. auto takes Spark where Java 17 or newer is found, else Sail.",
-        json_schema_extra=_allowed("auto, spark, sail or sc://host:port"),
+        json_schema_extra=allowed("auto, spark, sail or sc://host:port"),
     )
     driver_memory: str | None = Field(
         default=None,
         pattern=r"^[1-9]\d*[kmgt]$",
         description="Heap of a local Spark JVM. Without it, half of the machine's memory, at most "
         "16 GiB.",
-        json_schema_extra=_allowed("a size such as 4g or 800m"),
+        json_schema_extra=allowed("a size such as 4g or 800m"),
     )
     target: Literal["local", "databricks"] = Field(
         default="local",
@@ -142,7 +118,7 @@ class Settings(BaseSettings, EngagementParameters, DatabricksSettings, Operation
         "never split, which `dagster asset materialize --partition-range` insists on.",
     )
     events_at_once: int = Field(
-        default=10_000_000,
+        default=DEFAULT_EVENTS_AT_ONCE,
         gt=0,
         description="Days of a backfill are computed together up to so many events, which spares "
         "the fixed cost of each; a day with more is computed by itself, on Sail in slices of its "
@@ -161,17 +137,21 @@ class Settings(BaseSettings, EngagementParameters, DatabricksSettings, Operation
         "none, and say so in videoDurationSource.",
     )
 
+    operations: OperationsSettings = Field(default_factory=OperationsSettings)
+    alerts: Annotated[AlertSettings, VariablePrefix("ALERT_")] = Field(
+        default_factory=AlertSettings
+    )
+    databricks: Annotated[DatabricksSettings, VariablePrefix("DATABRICKS_")] = Field(
+        default_factory=DatabricksSettings
+    )
+    parameters: EngagementParameters = Field(default_factory=EngagementParameters)
+
     @field_validator("columns", mode="before")
     @classmethod
     def _parse_columns(cls, value: object) -> object:
         if not isinstance(value, str):
             return value
-        if value.lstrip().startswith("{"):
-            try:
-                return json.loads(value)
-            except json.JSONDecodeError as error:
-                raise ValueError(f"not a JSON object: {error}") from None
-        return parse_columns(value)
+        return json_object(value) if value.lstrip().startswith("{") else parse_columns(value)
 
     @field_validator("columns")
     @classmethod
@@ -184,7 +164,7 @@ class Settings(BaseSettings, EngagementParameters, DatabricksSettings, Operation
     def _known_zone(cls, value: str) -> str:
         # ZoneInfo alone would also open other files below the zone database.
         if value not in available_timezones():
-            raise ValueError(f"unknown time zone{_did_you_mean(value, available_timezones())}")
+            raise ValueError(f"unknown time zone{did_you_mean(value, available_timezones())}")
         return value
 
     @field_validator("start_date")
@@ -199,9 +179,11 @@ class Settings(BaseSettings, EngagementParameters, DatabricksSettings, Operation
     @field_validator("engine")
     @classmethod
     def _known_engine(cls, value: str) -> str:
-        if value in {"auto", "spark", "sail"} or (value.startswith("sc://") and len(value) > 5):
+        if value in ENGINE_NAMES or (
+            value.startswith(_CONNECT_PREFIX) and value != _CONNECT_PREFIX
+        ):
             return value
-        raise ValueError(f"unknown engine{_did_you_mean(value, ('auto', 'spark', 'sail'))}")
+        raise ValueError(f"unknown engine{did_you_mean(value, ENGINE_NAMES)}")
 
     @field_validator("data_root")
     @classmethod
@@ -210,19 +192,31 @@ class Settings(BaseSettings, EngagementParameters, DatabricksSettings, Operation
             raise ValueError("this is a file, not a folder")
         return value.expanduser().absolute()
 
+    @model_validator(mode="after")
+    def _complete_for_databricks(self) -> Self:
+        if self.target == "databricks":
+            raise_together(type(self).__name__, self._faults_on_databricks())
+        return self
+
+    def _faults_on_databricks(self) -> Iterator[PydanticCustomError]:
+        needs = "VIDAGG_TARGET=databricks needs"
+        if not self.source:
+            yield contradiction(f"{needs} a table, or a path that the cluster sees", "source")
+        for field, lacking in self.databricks.lacking():
+            yield contradiction(f"{needs} {lacking}", f"databricks.{field}")
+        for field, location in (("source", self.source), ("video_metadata", self.video_metadata)):
+            if location and not _ABSOLUTE.match(location):
+                yield contradiction(
+                    "a relative path means nothing on a cluster; name a table or a whole path",
+                    field,
+                )
+
     @property
     def uses_kernels(self) -> bool:
         """Whether steps compute with kernels; `auto` resolved."""
         if self.kernels == "auto":
-            return self.target == "local" and not self.engine.startswith("sc://")
+            return self.target == "local" and not self.engine.startswith(_CONNECT_PREFIX)
         return self.kernels == "on"
-
-    @property
-    def parameters(self) -> EngagementParameters:
-        """The parameters of the arithmetic, as steps take them."""
-        return EngagementParameters(
-            **{name: getattr(self, name) for name in EngagementParameters.model_fields}
-        )
 
     @property
     def source_spec(self) -> SourceSpec | None:
@@ -241,148 +235,5 @@ class Settings(BaseSettings, EngagementParameters, DatabricksSettings, Operation
     def store(self) -> TableStore:
         """Where the tables are."""
         if self.target == "databricks":
-            return TableStore(kind="catalog", location=self.databricks_schema or "")
+            return TableStore(kind="catalog", location=self.databricks.schema_name or "")
         return TableStore(kind="local", location=str(self.data_root))
-
-
-def load_settings() -> Settings:
-    """Read the settings from the environment (wins) and from `.env` in the working directory.
-
-    Raises:
-        SettingsError: names every unknown or impossible setting, its value and what is allowed.
-    """
-    given = _given()
-    faults = list(_unknown(given))
-    settings: Settings | None = None
-    try:
-        settings = Settings()
-    except ValidationError as error:
-        faults += _impossible(error, given)
-    faults += _unfit_for_databricks(given)
-    if settings is None or faults:
-        head = "1 setting is wrong:" if len(faults) == 1 else f"{len(faults)} settings are wrong:"
-        raise SettingsError("\n".join([head, *(f"  {fault}" for fault in faults)]))
-    return settings
-
-
-def _given() -> dict[str, str]:
-    """Every VIDAGG_* variable that is set, upper case, the environment before `.env`."""
-    from_file = {
-        name: value for name, value in dotenv_values(ENV_FILE).items() if value is not None
-    }
-    both = {**{k.upper(): v for k, v in from_file.items()}, **_upper(os.environ)}
-    return {name: value for name, value in both.items() if _is_ours(name)}
-
-
-def _is_ours(name: str) -> bool:
-    return name.startswith(PREFIX) and not name.startswith(TEST_PREFIX)
-
-
-def _upper(variables: Mapping[str, str]) -> dict[str, str]:
-    return {name.upper(): value for name, value in variables.items()}
-
-
-def variable_name(field: str) -> str:
-    """The variable that sets a field."""
-    return PREFIX + field.upper()
-
-
-def _unknown(given: Mapping[str, str]) -> Iterator[str]:
-    known = [variable_name(field) for field in Settings.model_fields]
-    for name in sorted(set(given) - set(known)):
-        hint = _did_you_mean(name, known)
-        yield f"{name}={given[name]!r}: there is no such setting{hint or '; see docs/settings.md'}"
-
-
-def _unfit_for_databricks(given: Mapping[str, str]) -> Iterator[str]:
-    values = {
-        field: given.get(variable_name(field)) or info.get_default(call_default_factory=True)
-        for field, info in Settings.model_fields.items()
-    }
-    if values["target"] != "databricks":
-        return
-    for field, lacking in incomplete(values):
-        yield f"{variable_name(field)}: {variable_name('target')}=databricks needs {lacking}"
-    for field, reason in unreachable(values):
-        yield f"{variable_name(field)}={values[field]!r}: {reason}"
-
-
-def _impossible(error: ValidationError, given: Mapping[str, str]) -> Iterator[str]:
-    for fault in error.errors():
-        reason = fault["msg"].removeprefix("Value error, ")
-        if not fault["loc"]:  # A rule about several settings; its message names them.
-            names = [field for field in Settings.model_fields if field in reason]
-            values = ", ".join(f"{variable_name(name)}={_shown(name, given)}" for name in names)
-            yield f"{values}: {reason}"
-            continue
-        field = str(fault["loc"][0])
-        shown = _shown(field, given)
-        yield f"{variable_name(field)}={shown}: {reason}; allowed: {allowed_values(field)}"
-
-
-def _shown(field: str, given: Mapping[str, str]) -> str:
-    """What a setting is set to, for messages: these end in logs, where no secret may be."""
-    value = given.get(variable_name(field), default_text(field))
-    secret = SecretStr in _union(Settings.model_fields[field].annotation)
-    return "(not shown)" if secret and value else repr(value)
-
-
-def _did_you_mean(word: str, known: Any) -> str:
-    by_lower = {candidate.lower(): candidate for candidate in known}
-    close = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
-    return f"; did you mean {by_lower[close[0]]}?" if close else ""
-
-
-@dataclass(frozen=True)
-class _Bounds:
-    low: str | None = None
-    high: str | None = None
-
-    @classmethod
-    def of(cls, field: FieldInfo) -> "_Bounds":
-        low = high = None
-        for item in field.metadata:
-            if (least := getattr(item, "ge", None)) is not None:
-                low = f"at least {least}"
-            if (above := getattr(item, "gt", None)) is not None:
-                low = f"above {above}"
-            if (most := getattr(item, "le", None)) is not None:
-                high = f"at most {most}"
-            if (below := getattr(item, "lt", None)) is not None:
-                high = f"below {below}"
-        return cls(low, high)
-
-    def __str__(self) -> str:
-        return " and ".join(bound for bound in (self.low, self.high) if bound)
-
-
-def allowed_values(field: str) -> str:
-    """What a setting may be set to, in words."""
-    info = Settings.model_fields[field]
-    extra = info.json_schema_extra
-    if isinstance(extra, dict) and "allowed" in extra:
-        return str(extra["allowed"])
-    kinds = [kind for kind in _union(info.annotation) if kind is not NoneType]
-    kind = kinds[0]
-    if get_origin(kind) is Literal:
-        choices = [str(choice) for choice in get_args(kind)]
-        return choices[0] if len(choices) == 1 else f"{', '.join(choices[:-1])} or {choices[-1]}"
-    if kind is bool:
-        return "true or false"
-    noun = {int: "a whole number", float: "a number", Decimal: "a number with up to 2 decimals"}
-    bounds = str(_Bounds.of(info))
-    return f"{noun[kind]} {bounds}".strip() if kind in noun else str(kind)
-
-
-def _union(annotation: Any) -> tuple[Any, ...]:
-    if get_origin(annotation) in (None, Literal, dict):
-        return (annotation,)
-    return get_args(annotation)
-
-
-def default_text(field: str) -> str:
-    """The default of a field as it would be written; empty where there is none."""
-    default = Settings.model_fields[field].get_default(call_default_factory=True)
-    if default is None or default == {} or default == ():
-        return ""
-    return str(default).lower() if isinstance(default, bool) else str(default)

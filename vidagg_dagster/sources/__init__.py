@@ -1,1 +1,1 @@
-"""Rows in: files, Delta tables and catalog tables as one frame of text columns."""
+"""Rows in: files, Delta tables and catalog tables, as one frame of text columns."""

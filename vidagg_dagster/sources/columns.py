@@ -1,4 +1,4 @@
-"""What every reader of sources gives: text columns by our names, whatever their types were."""
+"""What every reader of sources returns: text columns by our names, whatever their types were."""
 
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
@@ -8,19 +8,18 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from vidagg_dagster.sources.files import SourceError
-from vidagg_dagster.spark.compat import is_nested, rtrim, try_cast, try_url_decode
+from vidagg_dagster.core.errors import SourceError
+from vidagg_dagster.spark.compat import try_url_decode
+from vidagg_dagster.spark.payload import PAYLOAD, row_as_json
+from vidagg_dagster.spark.rendering import as_text
 
 TYPED_TIMESTAMP: Final = "typedTimestamp"
-PAYLOAD: Final = "payload"
 SOURCE_FILE: Final = "sourceFile"
 MALFORMED: Final = "malformed"
 LINE_NUMBER: Final = "lineNumber"
 
 FILE: Final = "_vidagg_file"
-"""What readers call the column of file names before the result; a source has none of this name."""
-
-_INFINITY: Final = float("inf")
+"""The column of file names inside readers. No source has a column of this name."""
 
 
 @dataclass(frozen=True)
@@ -28,23 +27,23 @@ class ColumnRequest:
     """Which columns to read, and how."""
 
     columns: Mapping[str, str]
-    """Our name -> the source's. A dot leads into nested fields, unless a column is called so."""
+    """Our name -> the source's. A dot leads into nested fields, unless a column has that name."""
     required: tuple[str, ...]
-    """Our names of the columns without which there is no reading."""
+    """Our names of the columns without which the source cannot be read."""
     instant: str | None = None
-    """The column that may be a timestamp by its type; it then arrives as `typedTimestamp`."""
+    """A column that may be of type timestamp. It then arrives as `typedTimestamp`."""
     numbers: tuple[str, ...] = ()
-    """Columns that may be doubles by their type; they then arrive under their `typed_name`."""
+    """Columns that may be of type double. They then arrive under their `typed_name`."""
     droppable: str | None = None
-    """Our name of a column to leave out of the result where the source certainly has none."""
+    """Our name of a column that the result lacks where the source certainly has none."""
     numbered: bool = False
     """Whether text lines come with their `lineNumber` (else it is null)."""
 
     def require(self, found: Set[str], where: str) -> None:
-        """Check that all required columns are among the source's.
+        """Check that the source has all required columns.
 
         Raises:
-            SourceError: Some are missing; it names them and those found.
+            SourceError: Some are missing. It names them and those found.
         """
         missing = {
             ours: self.columns[ours] for ours in self.required if self.columns[ours] not in found
@@ -58,7 +57,7 @@ class ColumnRequest:
             )
 
     def wanted(self, found: Set[str]) -> dict[str, str]:
-        """The columns of the result: all, less the droppable one where it is not found."""
+        """The columns of the result: all, without the droppable one where it is not found."""
         return {
             ours: theirs
             for ours, theirs in self.columns.items()
@@ -67,55 +66,20 @@ class ColumnRequest:
 
 
 def typed_name(ours: str) -> str:
-    """The name of the column for values of `ours` that are no text in the source."""
+    """The column of the values of `ours` that are not text in the source."""
     return f"typed{ours[0].upper()}{ours[1:]}"
 
 
-def payload_text(source: T.StructType) -> Column:
-    """The row as it was read: the text line, or the row as JSON.
+def table_frame(rows: DataFrame, where: str, request: ColumnRequest) -> DataFrame:
+    """The requested columns of a whole table, whose rows have no file.
 
-    Typed sources carry their columns as they are, because to spell out every row for the few whose
-    payload is kept takes longer than all the rest of reading.
+    Raises:
+        SourceError: A required column is missing; `where` names the table in the message.
     """
-    kind = source[PAYLOAD].dataType
-    if not isinstance(kind, T.StructType):
-        return F.col(PAYLOAD)
-    return F.to_json(
-        F.struct(*[_as_json(_field(f.name), f.dataType).alias(f.name) for f in kind.fields])
-    )
-
-
-def payload_hash(source: T.StructType) -> Column:
-    """A hash of all of a row's values, the same on every engine."""
-    kind = source[PAYLOAD].dataType
-    if not isinstance(kind, T.StructType):
-        return F.xxhash64(PAYLOAD)
-    values = [
-        F.to_json(_field(f.name)) if is_nested(f.dataType) else _field(f.name) for f in kind.fields
-    ]
-    return F.xxhash64(*values)
-
-
-def _field(name: str) -> Column:
-    return F.col(PAYLOAD).getField(name)
-
-
-def column_names(schema: T.StructType, prefix: str = "") -> Iterator[str]:
-    """Names of columns and, with dots, of the fields of their structs."""
-    for field in schema:
-        yield prefix + field.name
-        if isinstance(field.dataType, T.StructType):
-            yield from column_names(field.dataType, f"{prefix}{field.name}.")
-
-
-def path_value(theirs: str) -> Column:
-    """The value of a column that is a folder `name=value` in the file's name."""
-    name = F.concat(F.lit("/"), F.col(FILE))
-    key = "".join(c if c.isalnum() or c == "_" else f"[{c}]" for c in theirs)
-    value = F.regexp_extract(name, f"/{key}=([^/]*)/", 1)
-    # A plus sign is left as it is in such names, but means a blank to decoders.
-    decoded = try_url_decode(F.replace(value, F.lit("+"), F.lit("%2B")))
-    return F.when(value != "__HIVE_DEFAULT_PARTITION__", F.coalesce(decoded, value))
+    names = set(_column_names(rows.schema))
+    request.require(names, where)
+    rows = rows.withColumn(FILE, _null("string"))
+    return typed_frame(rows, request.wanted(names), request, set(), alone=True)
 
 
 def typed_frame(
@@ -128,48 +92,32 @@ def typed_frame(
 ) -> DataFrame:
     """Typed columns as text. `rows` has its file names in `FILE`.
 
-    The payload is the row itself (see `payload_text`) if it is `alone`: no frames of other types
-    have to go with it.
+    `alone` tells that no frame of other types is united with this one. The payload is then the row
+    itself (see `spark.payload`), else its JSON.
     """
     schema = T.StructType([field for field in rows.schema if field.name != FILE])
-    values: list[Column] = []
-    typed = F.lit(None).cast("timestamp")
-    doubles: dict[str, Column] = {}
+    texts: list[Column] = []
+    typed: dict[str, Column] = {}
     for ours, theirs in columns.items():
         found = _find(schema, theirs)
         if found is None:
-            value = path_value(theirs) if theirs in in_path else F.lit(None).cast("string")
-        elif ours in request.numbers and isinstance(found[1], T.DoubleType):
-            doubles[ours] = found[0]
-            value = F.lit(None).cast("string")
-        elif ours == request.instant and isinstance(found[1], T.TimestampType):
-            # Sail keeps the zone and unit of each file's type, and loses its way in unions of them.
-            typed = F.timestamp_micros(F.unix_micros(found[0]))
-            value = F.lit(None).cast("string")
+            text = path_value(theirs) if theirs in in_path else _null("string")
+        elif _arrives_typed(ours, found[1], request):
+            typed[ours] = found[0]
+            text = _null("string")
         else:
-            value = _as_text(*found)
-        values.append(value.alias(ours))
-    if not len(schema):
-        payload = F.lit("{}")
-    elif alone:
-        payload = F.struct(*[_column(f.name).alias(f.name) for f in schema])
-    else:
-        payload = F.to_json(
-            F.struct(*[_as_json(_column(f.name), f.dataType).alias(f.name) for f in schema])
-        )
+            text = as_text(*found)
+        texts.append(text.alias(ours))
+    instant = typed.get(request.instant or "")
     return rows.select(
-        *values,
-        typed.alias(TYPED_TIMESTAMP),
-        *[doubles.get(ours, _no_double()).alias(typed_name(ours)) for ours in request.numbers],
-        payload.alias(PAYLOAD),
+        *texts,
+        _timestamp(instant).alias(TYPED_TIMESTAMP),
+        *[typed.get(ours, _null("double")).alias(typed_name(ours)) for ours in request.numbers],
+        _payload(schema, alone=alone).alias(PAYLOAD),
         F.col(FILE).alias(SOURCE_FILE),
         F.lit(False).alias(MALFORMED),
-        F.lit(None).cast("bigint").alias(LINE_NUMBER),
+        _null("bigint").alias(LINE_NUMBER),
     )
-
-
-def _no_double() -> Column:
-    return F.lit(None).cast("double")
 
 
 def text_frame(
@@ -195,12 +143,12 @@ def text_frame(
                 if ours in values
                 else path_value(theirs)
                 if theirs in in_path
-                else F.lit(None).cast("string")
+                else _null("string")
             ).alias(ours)
             for ours, theirs in columns.items()
         ],
-        F.lit(None).cast("timestamp").alias(TYPED_TIMESTAMP),
-        *[_no_double().alias(typed_name(ours)) for ours in request.numbers],
+        _null("timestamp").alias(TYPED_TIMESTAMP),
+        *[_null("double").alias(typed_name(ours)) for ours in request.numbers],
         PAYLOAD,
         F.col(FILE).alias(SOURCE_FILE),
         MALFORMED,
@@ -222,6 +170,16 @@ def empty_frame(spark: SparkSession, request: ColumnRequest) -> DataFrame:
     return spark.createDataFrame([], T.StructType(fields))
 
 
+def path_value(theirs: str) -> Column:
+    """The value of a column that is a folder `name=value` in the file's name."""
+    name = F.concat(F.lit("/"), F.col(FILE))
+    key = "".join(c if c.isalnum() or c == "_" else f"[{c}]" for c in theirs)
+    value = F.regexp_extract(name, f"/{key}=([^/]*)/", 1)
+    # Such names keep a plus sign as it is, but decoders read it as a blank.
+    decoded = try_url_decode(F.replace(value, F.lit("+"), F.lit("%2B")))
+    return F.when(value != "__HIVE_DEFAULT_PARTITION__", F.coalesce(decoded, value))
+
+
 def union(frames: Sequence[DataFrame]) -> DataFrame:
     """All rows of all frames, as a shallow tree: a chain of a thousand is too deep a plan."""
     level = list(frames)
@@ -233,61 +191,52 @@ def union(frames: Sequence[DataFrame]) -> DataFrame:
     return level[0]
 
 
+def _arrives_typed(ours: str, data_type: T.DataType, request: ColumnRequest) -> bool:
+    if isinstance(data_type, T.DoubleType):
+        return ours in request.numbers
+    return ours == request.instant and isinstance(data_type, T.TimestampType)
+
+
+def _timestamp(instant: Column | None) -> Column:
+    if instant is None:
+        return _null("timestamp")
+    # Sail keeps the zone and unit of each file's type, and fails on unions of different ones.
+    return F.timestamp_micros(F.unix_micros(instant))
+
+
+def _payload(schema: T.StructType, *, alone: bool) -> Column:
+    if not len(schema):
+        return F.lit("{}")
+    if alone:
+        return F.struct(*[_column(f.name).alias(f.name) for f in schema])
+    return row_as_json(schema, _column)
+
+
+def _null(data_type: str) -> Column:
+    return F.lit(None).cast(data_type)
+
+
+def _column_names(schema: T.StructType, prefix: str = "") -> Iterator[str]:
+    """Names of columns and, with dots, of the fields of their structs."""
+    for field in schema:
+        yield prefix + field.name
+        if isinstance(field.dataType, T.StructType):
+            yield from _column_names(field.dataType, f"{prefix}{field.name}.")
+
+
 def _find(schema: T.StructType, theirs: str) -> tuple[Column, T.DataType] | None:
     if theirs in schema.names:
         return _column(theirs), schema[theirs].dataType
     first, *rest = theirs.split(".")
     if not rest or first not in schema.names:
         return None
-    column, kind = _column(first), schema[first].dataType
+    column, data_type = _column(first), schema[first].dataType
     for name in rest:
-        if not isinstance(kind, T.StructType) or name not in kind.names:
+        if not isinstance(data_type, T.StructType) or name not in data_type.names:
             return None
-        column, kind = column.getField(name), kind[name].dataType
-    return column, kind
+        column, data_type = column.getField(name), data_type[name].dataType
+    return column, data_type
 
 
 def _column(name: str) -> Column:
     return F.col("`" + name.replace("`", "``") + "`")
-
-
-def _as_text(column: Column, kind: T.DataType) -> Column:
-    """A value as text, the same on every engine, from which nothing is lost."""
-    if isinstance(kind, T.StringType):
-        return column
-    if isinstance(kind, T.FloatType):
-        # Through its own text, so that 12.3 does not become 12.300000190734863.
-        wide = column.cast("double")
-        narrow = try_cast(column.cast("string"), "double")
-        return _double_text(F.when(F.abs(wide) < _INFINITY, narrow).otherwise(wide))
-    if isinstance(kind, T.DoubleType):
-        return _double_text(column)
-    if isinstance(kind, T.TimestampType):
-        return F.concat(column.cast("string"), F.lit("Z"))
-    if is_nested(kind):
-        return F.to_json(column)
-    return column.cast("string")
-
-
-def _as_json(column: Column, kind: T.DataType) -> Column:
-    """A value for the payload: what all engines write alike stays what it is."""
-    alike = (T.BooleanType, T.IntegralType, T.StructType, T.ArrayType, T.MapType)
-    return column if isinstance(kind, alike) else _as_text(column, kind)
-
-
-def _double_text(value: Column) -> Column:
-    """Digits without an exponent where a number is of ordinary size.
-
-    Engines write 1.0E7, 1e7 or 10000000.0; an id that came as a double must not depend on that.
-    """
-    ordinary = F.when(F.abs(value) < F.lit(1e15), value)
-    integer = try_cast(ordinary, "bigint")
-    decimal = try_cast(ordinary, "decimal(24,6)").cast("string")
-    return (
-        F.when(F.isnan(value), F.lit("NaN"))
-        .when(value == _INFINITY, F.lit("Infinity"))
-        .when(value == -_INFINITY, F.lit("-Infinity"))
-        .when(integer.cast("double") == value, integer.cast("string"))
-        .when(try_cast(decimal, "double") == value, rtrim(decimal, "0"))
-        .otherwise(value.cast("string"))
-    )

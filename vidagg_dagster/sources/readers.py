@@ -1,18 +1,17 @@
 """Files -> frames: JSON lines, CSV and Parquet, of one file or thousands, on any engine."""
 
 import json
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from pyspark.errors import PySparkException
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from vidagg_dagster.core.errors import SourceError
 from vidagg_dagster.sources import text_lines as text
 from vidagg_dagster.sources.columns import (
     FILE,
@@ -23,18 +22,16 @@ from vidagg_dagster.sources.columns import (
     typed_frame,
     union,
 )
-from vidagg_dagster.sources.files import (
+from vidagg_dagster.sources.engine_files import EngineFiles
+from vidagg_dagster.sources.files import InputFile
+from vidagg_dagster.sources.parquet_files import ParquetFile, parquet_file
+from vidagg_dagster.sources.staging import Staging, staging_in
+from vidagg_dagster.sources.text_files import (
     CsvHeader,
-    InputFile,
-    ParquetFile,
-    SourceError,
-    Staging,
     check_text,
     csv_header,
     first_lines,
     numbered_lines,
-    parquet_file,
-    staging_in,
 )
 from vidagg_dagster.spark.compat import ltrim, rtrim, valid_utf8
 from vidagg_dagster.spark.parsing import trimmed
@@ -44,10 +41,10 @@ if TYPE_CHECKING:
 
 _SAMPLE_LINES: Final = 1000
 _SAMPLE_FILES: Final = 20
-_CHECKED_BYTES: Final = 4 << 30
-"""Text beyond this is not read by the driver first. Damage is then found by the engine."""
-_PATTERN_CHARACTERS: Final = frozenset("*?[]{}\\")
-_ADDRESS: Final = "_vidagg_address"
+_MAX_CHECKED_BYTES: Final = 4 << 30
+"""The driver does not check more text than this. The engine then finds damage while it reads."""
+_GZIP_RATIO: Final = 8
+"""About how much larger a text is than its gzip file."""
 
 
 def read_files(
@@ -57,7 +54,7 @@ def read_files(
     request: ColumnRequest,
     scratch: str | None,
 ) -> DataFrame:
-    """The rows of files of one kind; `root` is the folder that their names begin below.
+    """The rows of files of one format, whose names are relative to the folder `root`.
 
     Copies of files that no engine can read as they are go to `scratch`.
 
@@ -66,10 +63,11 @@ def read_files(
     """
     if not files:
         return empty_frame(spark, request)
-    reader = _Reader(spark, root, tuple(files), request, staging_in(scratch))
-    return {"jsonl": reader.json_lines, "csv": reader.csv, "parquet": reader.parquet}[
-        files[0].kind
-    ]()
+    staging = staging_in(scratch)
+    engine = EngineFiles(spark, root, files[0], staging)
+    reader = _Reader(spark, root, tuple(files), request, staging, engine)
+    read = {"jsonl": reader.json_lines, "csv": reader.csv, "parquet": reader.parquet}
+    return read[files[0].format]()
 
 
 @dataclass(frozen=True)
@@ -79,6 +77,7 @@ class _Reader:
     files: tuple[InputFile, ...]
     request: ColumnRequest
     staging: Staging
+    engine: EngineFiles
 
     def json_lines(self) -> DataFrame:
         sample = _Sample.of(self.files)
@@ -122,7 +121,7 @@ class _Reader:
             own = set(_arrow_names(parquet.schema))
             self.request.require(own | self._columns_in_path, str(self.root / parquet.file.name))
             names |= own
-            # Types may have changed from file to file, so those of equal types are read together.
+            # Types may change from file to file, so files of equal types are read together.
             types = parquet.schema.remove_metadata().to_string(show_field_metadata=False)
             groups.setdefault(types, []).append(parquet)
         columns = self.request.wanted(names)
@@ -132,7 +131,7 @@ class _Reader:
                     rows, columns, self.request, self._columns_in_path, alone=len(groups) == 1
                 )
                 for group in groups.values()
-                for rows in self._read([p.file for p in group], self._read_parquet)
+                for rows in self.engine.parquet([parquet.file for parquet in group])
             ]
         )
 
@@ -140,7 +139,7 @@ class _Reader:
         self, header: CsvHeader, files: Sequence[InputFile], columns: Mapping[str, str]
     ) -> DataFrame:
         checked, _ = self._checked(files)
-        # A line equal to the header is one, wherever it stands: CSV files are often joined.
+        # A line equal to the header is a header anywhere in the file: CSV files are often joined.
         rows = (
             self._lines(checked)
             .where(F.col("line") != header.line)
@@ -159,62 +158,19 @@ class _Reader:
         """line, lineNumber, `FILE`; without blank lines, byte order marks and CRs."""
         if self.request.numbered:
             return self._numbered_lines(files)
-        frames = self._read(files, self._read_text)
+        frames = self.engine.text(files)
         lines = union([rows.select(F.col("value").alias("line"), FILE) for rows in frames])
-        line = valid_utf8(F.col("line")) if self._tells_files else F.col("line")
+        line = valid_utf8(F.col("line")) if self.engine.tells_files else F.col("line")
         line = ltrim(rtrim(line, "\r"), "\ufeff")
         return lines.select(
             line.alias("line"), F.lit(None).cast("bigint").alias(LINE_NUMBER), FILE
         ).where(trimmed(F.col("line")) != "")
 
     def _numbered_lines(self, files: Sequence[InputFile]) -> DataFrame:
-        # Engines do not number lines, and what is numbered is small: titles and durations.
+        # Engines do not number lines. Numbered files are small: titles and durations of videos.
         rows = [(line, at, file.name) for file in files for at, line in numbered_lines(file)]
         schema = f"line string, {LINE_NUMBER} bigint, {FILE} string"
         return self.spark.createDataFrame(rows, schema)
-
-    def _read(
-        self, files: Sequence[InputFile], read: Callable[[list[str]], DataFrame]
-    ) -> list[DataFrame]:
-        """Frames of the files' rows, with their names in `FILE`."""
-        together = [file for file in files if self._tells_files and not _is_stand_in(file)]
-        alone = [file for file in files if file not in together]
-        frames = []
-        if together:
-            rows = read([_escaped(str(file.path)) for file in together])
-            name = _relative_name(self.root, [file.path for file in together])
-            frames.append(rows.withColumn(FILE, name).drop(_ADDRESS))
-        for file in alone:
-            # Sail reads a pattern where a name only looks like one, and finds nothing.
-            awkward = _is_hidden(file) or _PATTERN_CHARACTERS & set(str(file.path))
-            at = self.staging.linked(file) if awkward and not file.staged else file
-            frames.append(read([str(at.path)]).withColumn(FILE, F.lit(file.name)).drop(_ADDRESS))
-        return frames
-
-    def _read_text(self, paths: list[str]) -> DataFrame:
-        # The separator is said, because without it Sail sees a blank line where the two characters
-        # of a CRLF fall into two buffers, and a carriage return within a line would end it.
-        rows = self.spark.read.option("lineSep", "\n").text(paths)
-        return rows.select("value", *self._address)
-
-    def _read_parquet(self, paths: list[str]) -> DataFrame:
-        return self.spark.read.parquet(*paths).select("*", *self._address)
-
-    @cached_property
-    def _tells_files(self) -> bool:
-        """Whether the engine knows which file a row comes from.
-
-        One that does is JVM Spark: it also takes escapes in names, and bytes that are not UTF-8.
-        """
-        try:
-            path = [_escaped(str(self.files[0].path))]
-            return bool(self.spark.read.text(path).select("_metadata.file_path").schema)
-        except PySparkException:
-            return False
-
-    @property
-    def _address(self) -> list[Column]:
-        return [F.col("_metadata.file_path").alias(_ADDRESS)] if self._tells_files else []
 
     @cached_property
     def _columns_in_path(self) -> set[str]:
@@ -233,13 +189,13 @@ class _Reader:
         """
         droppable = self.request.droppable
         marker = f'"{self.request.columns[droppable].split(".")[-1]}"' if droppable else ""
-        size = sum(file.path.stat().st_size * (8 if file.compressed else 1) for file in files)
-        if self._tells_files and size > _CHECKED_BYTES:
+        size = sum(f.path.stat().st_size * (_GZIP_RATIO if f.compressed else 1) for f in files)
+        if self.engine.tells_files and size > _MAX_CHECKED_BYTES:
             return list(files), None
         with ThreadPoolExecutor() as pool:
             checks = list(pool.map(lambda file: check_text(file, marker.encode()), files))
         readable = [
-            file if check.valid_utf8 or self._tells_files else self.staging.valid_utf8(file)
+            file if check.valid_utf8 or self.engine.tells_files else self.staging.valid_utf8(file)
             for file, check in zip(files, checks, strict=True)
         ]
         return readable, None if any(check.has_marker for check in checks) else droppable
@@ -257,13 +213,13 @@ class _Reader:
 
 @dataclass(frozen=True)
 class _Sample:
-    """What the first lines of the first JSON files have."""
+    """The columns in the first lines of the first JSON files."""
 
     files: tuple[InputFile, ...]
-    """Those that have a line."""
+    """Files with at least one line."""
     top_level: frozenset[str]
     names: frozenset[str]
-    """With those of nested fields, dotted."""
+    """`top_level` and the nested fields, dotted."""
 
     @classmethod
     def of(cls, files: Sequence[InputFile]) -> "_Sample":
@@ -299,27 +255,3 @@ def _arrow_names(fields: "pa.Schema | pa.StructType", prefix: str = "") -> Itera
         yield prefix + field.name
         if pa.types.is_struct(field.type):
             yield from _arrow_names(field.type, f"{prefix}{field.name}.")
-
-
-def _is_stand_in(file: InputFile) -> bool:
-    """Whether JVM Spark would not tell its name, or not read it."""
-    return file.staged or _is_hidden(file)
-
-
-def _is_hidden(file: InputFile) -> bool:
-    return file.path.name.startswith((".", "_"))
-
-
-def _escaped(path: str) -> str:
-    return "".join(f"\\{c}" if c in _PATTERN_CHARACTERS else c for c in path)
-
-
-def _relative_name(root: Path, paths: Sequence[Path]) -> Column:
-    """The path below `root` of an address such as `file:///data/a%20b.csv`."""
-    address = F.col(_ADDRESS)
-    if not all(re.fullmatch(r"[\w./=-]*", str(path), re.ASCII) for path in paths):
-        # A plus sign is left as it is in these addresses, but means a blank to decoders.
-        address = F.url_decode(F.replace(address, F.lit("+"), F.lit("%2B")))
-    prefix = str(root).rstrip("/") + "/"
-    start = F.instr(address, prefix) + len(prefix)
-    return F.substr(address, start, F.length(address))

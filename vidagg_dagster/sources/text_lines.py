@@ -1,8 +1,8 @@
 """Lines of text -> fields, the same on every engine: JSON lines and CSV.
 
-Engines differ in what they take for JSON (text after the object, single quotes, bare NaN, numbers
-beyond a double) and none reports a second object on the line. So a line is put into a form that
-leaves them no choice, and the result tells whether the line was exactly one object.
+Engines differ in what they accept as JSON (text after the object, single quotes, bare NaN, numbers
+beyond a double), and none reports a second object on the line. So each line is first rewritten into
+a form that all engines read alike. The result tells whether the line was exactly one object.
 """
 
 from collections.abc import Sequence
@@ -14,12 +14,13 @@ from pyspark.sql import types as T
 
 from vidagg_dagster.spark.compat import trim
 
-MALFORMED: Final = "malformed"
-
 _BLANKS: Final = "[ \\t\\r\\n]*"
 _BACKSLASHES, _QUOTE, _MARK = "\x01", "\x02", "\x03"
-"""Stand-ins during the rewriting. Raw control characters are not allowed in JSON, so a line that
-has them is malformed anyway."""
+"""Stand-ins while a line is rewritten. JSON forbids raw control characters, so a line with them is
+malformed anyway."""
+
+_FIELD_START, _FIELD_END = "\x01", "\x02"
+"""Marks around the delimiters of a CSV line."""
 
 _TOKENS: Final = (
     '("[^"]*")'
@@ -30,14 +31,14 @@ _DELICATE: Final = (
     f"[\\[,:]{_BLANKS}(?:NaN|-?Infinity|-0[^.]"
     "|-?(?:0\\.000|[0-9]{7,}\\.|[0-9]{19}|[0-9.]+[eE]|[0-9]+\\.[0-9]{10}|[0-9]+\\.[0-9]+0[^0-9]))"
 )
-"""Numbers that engines write in different ways, or do not read. Most lines have none, and quoting
-is the dearest step of all."""
+"""Numbers that engines write in different ways, or do not read. Most lines have none of them, and
+quoting is the most expensive step."""
 _HEX: Final = "[0-9a-fA-F]{2}"
 _UNICODE_ESCAPE: Final = (
     f"\\\\u[dD][89abAB]{_HEX}\\\\u[dD][c-fC-F]{_HEX}"
     f"|\\\\u(?:[0-9a-cA-CeEfF][0-9a-fA-F]|[dD][0-7]){_HEX}"
 )
-"""A pair of surrogates, or any other character. Half a pair is no text on any engine."""
+"""A pair of surrogates, or any other character. No engine reads half a pair."""
 _END: Final = "vidagg:end of the line"
 _CORRUPT: Final = f"{_END} never reached"
 
@@ -46,19 +47,19 @@ _EMPTY_OBJECT: Final = f"^\\{{{_BLANKS}\\}}$"
 _JSON_OPTIONS: Final = {
     "allowSingleQuotes": "false",
     "allowNonNumericNumbers": "false",
-    # Sail's parser stops at this depth; let all stop there.
+    # The limit of Sail's parser, set for all engines.
     "maxNestingDepth": "127",
-    # JVM Spark goes on after a string that it cannot read, and tells it only here.
+    # JVM Spark continues after a string that it cannot read, and reports it only in this column.
     "columnNameOfCorruptRecord": _CORRUPT,
 }
 
-Path = tuple[str, ...]
-"""Where a field is in an object: one name, or several for a field of nested objects."""
+FieldPath = tuple[str, ...]
+"""The place of a field in an object: its name, after those of the objects around it."""
 
 
-def with_json_fields(rows: DataFrame, line: str, paths: Sequence[Path]) -> DataFrame:
+def with_json_fields(rows: DataFrame, line: str, paths: Sequence[FieldPath]) -> DataFrame:
     """`rows` with the text column `line` read as JSON, for `json_field` and `json_malformed`."""
-    # One step each, because engines may compute a step again for each use within the next.
+    # Three steps, because engines may compute an expression again for each of its uses.
     return (
         rows.withColumn("_text", _without_blanks(F.col(line)))
         .withColumn("_json", _strict(F.col("_text")))
@@ -66,16 +67,16 @@ def with_json_fields(rows: DataFrame, line: str, paths: Sequence[Path]) -> DataF
     )
 
 
-def json_field(path: Path) -> Column:
+def json_field(path: FieldPath) -> Column:
     """The field at `path` of a row of `with_json_fields`, as text.
 
-    Strings come unescaped, numbers, NaN and Infinity as they are written, true and false as words,
-    null and missing fields as null. Of repeated keys the last counts.
+    Strings come unescaped; numbers, NaN and Infinity as they are written; true and false as words;
+    null and missing fields as null. Of repeated keys the last one counts.
     """
     value = F.col("_fields").getField(path[0])
     for name in path[1:]:
-        # An inner object is text here. Read along with the rest, one of another type would make
-        # JVM Spark call the whole line corrupt.
+        # An inner object is read as text first. With its type in the schema of the line, JVM Spark
+        # would call the whole line corrupt where the field has another type.
         inner = T.StructType([T.StructField(name, T.StringType())])
         value = F.from_json(value, inner, _JSON_OPTIONS).getField(name)
     return value
@@ -94,10 +95,10 @@ def _without_blanks(line: Column) -> Column:
 
 
 def _strict(text: Column) -> Column:
-    """`text` as all engines read alike, with one more field at its end; null if it is hopeless.
+    """`text` in a form that all engines read alike, with one more field; null if it is hopeless.
 
-    That last field is found only where the object that begins the text also ends it: a second
-    object, text between two or a missing bracket leave it unread.
+    The added field is the last one. Engines find it only where the object that begins the text also
+    ends it: not behind a second object, text between two objects or a missing bracket.
     """
     hopeless = (
         ~F.startswith(text, F.lit("{"))
@@ -116,12 +117,12 @@ def _has_wrong_escape(text: Column) -> Column:
 
 
 def _numbers_quoted(body: Column) -> Column:
-    """Bare numbers in quotes, so that their digits survive; null if that could mend a bad line."""
+    """Bare numbers in quotes, so that their digits survive; null if that might hide a fault."""
     hidden = F.replace(
         F.replace(body, F.lit("\\\\"), F.lit(_BACKSLASHES)), F.lit('\\"'), F.lit(_QUOTE)
     )
     quoted = F.replace(
-        # A string, and a token that is no number, leave two marks with nothing in between.
+        # A string is matched as well, and leaves two marks with nothing between them.
         F.regexp_replace(hidden, _TOKENS, f"$1$2{_MARK}$3{_MARK}"),
         F.lit(_MARK * 2),
         F.lit(""),
@@ -134,18 +135,15 @@ def _numbers_quoted(body: Column) -> Column:
     return F.when(~body.rlike(f"[{_BACKSLASHES}{_QUOTE}{_MARK}]") & ~number_as_key, restored)
 
 
-def _json_schema(paths: Sequence[Path]) -> T.StructType:
+def _json_schema(paths: Sequence[FieldPath]) -> T.StructType:
     names = dict.fromkeys([*(path[0] for path in paths), _END, _CORRUPT])
     return T.StructType([T.StructField(name, T.StringType()) for name in names])
 
 
-_FIELD_START, _FIELD_END = "\x01", "\x02"
-
-
 def csv_fields(line: Column, delimiter: str) -> Column:
-    """The raw fields of a CSV line, quotes still on, as an array."""
+    """The raw fields of a CSV line as an array, with their quotes."""
     escaped = "\\|" if delimiter == "|" else delimiter
-    # Quoted stretches are matched first and so hide the delimiters in them.
+    # Quoted text is matched first, which hides the delimiters in it.
     marked = F.replace(
         F.regexp_replace(line, f'("[^"]*")|({escaped})', f"$1{_FIELD_START}$2{_FIELD_END}"),
         F.lit(_FIELD_START + _FIELD_END),
@@ -158,7 +156,7 @@ def csv_fields(line: Column, delimiter: str) -> Column:
 
 
 def csv_field(fields: Column, index: int) -> Column:
-    """One field of the result of `csv_fields`, unquoted; null if there is none."""
+    """One field of the result of `csv_fields`, unquoted; null if the line has fewer."""
     field = F.get(fields, F.lit(index))
     return F.when(
         F.startswith(field, F.lit('"')),
@@ -167,7 +165,7 @@ def csv_field(fields: Column, index: int) -> Column:
 
 
 def csv_malformed(line: Column, fields: Column, count: int) -> Column:
-    """Whether a line has another number of fields than `count`, or a quote without its partner."""
+    """Whether a line has more or fewer fields than `count`, or an unpaired quote."""
     return (
         (F.size(fields) != count)
         | F.contains(line, F.lit(_FIELD_START))

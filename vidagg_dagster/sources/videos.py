@@ -1,4 +1,4 @@
-"""The optional metadata of videos -> one row per video: how long it is and what it is called."""
+"""The optional metadata of videos -> one row per video, with its duration and title."""
 
 from typing import Final
 
@@ -14,6 +14,7 @@ from vidagg_dagster.sources.columns import (
     ColumnRequest,
 )
 from vidagg_dagster.sources.read import read_columns
+from vidagg_dagster.spark.columns import milliseconds
 from vidagg_dagster.spark.parsing import date_us, filled, finite_number, instant_us
 
 COLUMNS: Final = ("videoId", "duration", "title", "updatedAt")
@@ -27,19 +28,19 @@ SCHEMA: Final = T.StructType(
 )
 
 MAX_DURATION_S: Final = 1e10
-"""Beyond this (300 years) a duration is a mistake, and milliseconds would not be exact."""
+"""A longer duration (300 years) is a mistake, and its milliseconds would not be exact."""
 
 
 def read_videos(spark: SparkSession, location: str | None, scratch: str | None = None) -> DataFrame:
     """One row per video: videoId, durationMs (null if unknown or not above 0), videoTitle.
 
     Args:
-        spark: The session.
-        location: A file or folder (JSON lines, CSV or Parquet) or a Delta table's folder or a table
-            name, with columns videoId, duration (seconds), title and optionally updatedAt. None:
-            no metadata, no rows. Of several rows of a video the one with the latest updatedAt
-            counts, then the last line of the last file; in tables the longest duration.
-        scratch: See `sources.read_source`.
+        spark: The Spark session.
+        location: A file or folder (JSON lines, CSV or Parquet), the folder of a Delta table or a
+            table name, with columns videoId, duration (seconds), title and optionally updatedAt.
+            None: no metadata, no rows. Of several rows of a video the one with the latest updatedAt
+            counts; among equals the last line of the last file, in tables the longest duration.
+        scratch: See `read.read_source`.
 
     Raises:
         SourceError: Nothing readable is there, or it has no column videoId.
@@ -78,11 +79,11 @@ def read_videos(spark: SparkSession, location: str | None, scratch: str | None =
 
 def _milliseconds(seconds: Column) -> Column:
     ok = (seconds > 0) & (seconds <= MAX_DURATION_S)
-    return F.when(ok, F.floor(seconds * 1000.0 + 0.5).cast("bigint"))
+    return F.when(ok, milliseconds(seconds))
 
 
 def _updated(text: Column) -> Column:
-    """A number by which updates are compared; null if there is none."""
+    """A number that orders updates; null if the text is no time and no number."""
     text = filled(text)
     return F.coalesce(
         F.unix_micros(TYPED_TIMESTAMP).cast("double"),

@@ -1,1 +1,1 @@
-"""What computes: sessions of Spark, Sail and Spark Connect, and how our code meets them."""
+"""What computes: sessions of Spark, Sail and Spark Connect, and columns equal on all of them."""

@@ -1,4 +1,4 @@
-"""How an engine runs a kernel: whole users to one partition, each partition to one call."""
+"""How an engine runs a kernel: all rows of a user in one partition, one call per partition."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 ColumnOrName = Column | str
 
 Kernel = Callable[["pa.Table"], "pa.Table"]
-"""A table -> a table. It is sent to other processes, so it must be picklable."""
+"""Table -> table. Must be picklable, because it is sent to other processes."""
 
 ROWS_AT_ONCE: Final = 500_000
-"""Rows that one call of a kernel gets, about, where their number is known."""
+"""About how many rows one call of a kernel gets, where the number of rows is known."""
 
 _WORTH_TWO: Final = 50_000
 
@@ -28,7 +28,7 @@ _BATCH_ROWS: Final = 50_000
 
 @dataclass(frozen=True)
 class Kernels:
-    """Compute with kernels, for about `rows` input rows (None: unknown; the engine decides)."""
+    """Compute with kernels, for about `rows` input rows. None: unknown, the engine decides."""
 
     rows: int | None = None
 
@@ -40,11 +40,11 @@ class Kernels:
         *,
         by: ColumnOrName = "userId",
     ) -> DataFrame:
-        """What `kernel` makes of `frame`, of whose rows it sees all those equal in `by` at once."""
+        """Apply `kernel` to `frame`, partitioned by `by`: all rows of a key reach one call."""
         if self.rows is None:
             parted = frame.repartition(by)
         else:
-            # What is small is not worth the start of a second worker.
+            # Few rows are not worth the start of a second worker.
             least = 1 if self.rows < _WORTH_TWO else 2
             parted = frame.repartition(max(least, -(-self.rows // ROWS_AT_ONCE)), by)
         return parted.mapInArrow(_OnPartition(kernel, tuple(schema.names)), schema)
@@ -62,13 +62,15 @@ class _OnPartition:
         if held:
             with _slots():
                 result = self.kernel(pa.Table.from_batches(held))
-            # Engines take columns by their place.
+            # Engines match columns by position.
             yield from result.select(self.columns).to_batches(max_chunksize=_BATCH_ROWS)
 
 
 @cache
 def _slots() -> BoundedSemaphore:
-    """One per core. An engine that runs all partitions as threads of one process, as Sail does,
-    would else have every kernel wait for Python's lock between its steps: three times as long.
+    """One slot per core.
+
+    Sail runs all partitions as threads of one process. Without slots every kernel waits for
+    Python's lock between its steps, and takes three times as long.
     """
     return BoundedSemaphore(os.cpu_count() or 1)

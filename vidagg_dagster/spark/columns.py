@@ -7,8 +7,8 @@ from pyspark.sql import functions as F
 def floor_div(dividend: Column, divisor: Column | int) -> Column:
     """Integer division rounded down, as bigint; null if either is null. `divisor` > 0.
 
-    Spark divides integers as doubles. That is exact enough: with a dividend below 2^53 the
-    quotient nearest below an integer k is k - 1/divisor, which no rounding can lift to k.
+    Spark divides integers as doubles, which is exact enough: with a dividend below 2^53 the largest
+    quotient below an integer k is k - 1/divisor, and no rounding lifts that to k.
     """
     return F.floor(dividend / divisor).cast("bigint")
 
@@ -29,9 +29,9 @@ def seconds(ms: Column) -> Column:
 
 
 def milliseconds(seconds: Column) -> Column:
-    """Published seconds -> the milliseconds they were made from.
+    """Seconds -> milliseconds as bigint, rounded half up. Undoes `seconds` exactly.
 
-    `ms / 1000.0` is the double nearest to the true quotient, so multiplying it by 1000 misses the
+    `ms / 1000.0` is the double nearest to the true quotient. Multiplied by 1000 it misses the
     integer by far less than a half, for every duration below 2^43 ms (278 years).
     """
     return F.floor(seconds * F.lit(1000.0) + F.lit(0.5)).cast("bigint")

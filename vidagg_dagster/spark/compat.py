@@ -1,7 +1,7 @@
-"""What Spark 4 has and Spark 3.5 lacks, by the same meaning on both.
+"""Functions of Spark 4 that Spark 3.5 lacks, with the same meaning on both.
 
-Databricks Runtime 15 and 16 bring Spark 3.5. Which one is there is asked of PySpark's functions,
-not of its version, because that runtime takes over some of Spark 4 early.
+Databricks Runtime 15 and 16 bring Spark 3.5. We test for the functions and not for the version,
+because those runtimes include some functions of Spark 4.
 """
 
 import inspect
@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 HAS_TRY_CAST: Final = hasattr(Column, "try_cast")
-"""Whether columns have `try_cast`; asked of the class, since a column has every attribute."""
+"""Whether columns have `try_cast`. Tested on the class, since a column has every attribute."""
 
 _ESCAPES: Final = "^([^%]|%[0-9A-Fa-f]{2})*$"
 
@@ -43,7 +43,7 @@ def rtrim(text: Column, characters: str) -> Column:
 def try_cast(value: Column, kind: str) -> Column:
     """`value` as `kind`, null where it does not fit.
 
-    Spark 3.5 does so in every cast as long as `spark.sql.ansi.enabled` is off, its default there.
+    Every cast of Spark 3.5 does so while `spark.sql.ansi.enabled` is off, which is its default.
     """
     return value.try_cast(kind) if HAS_TRY_CAST else value.cast(kind)
 
@@ -63,7 +63,7 @@ def try_url_decode(text: Column) -> Column:
 
 
 def is_nested(kind: T.DataType) -> bool:
-    """Whether values of this type are not one scalar: struct, array, map or variant."""
+    """Whether a type holds more than one scalar: struct, array, map or variant."""
     variant = getattr(T, "VariantType", None)
     return isinstance(kind, T.StructType | T.ArrayType | T.MapType) or (
         variant is not None and isinstance(kind, variant)

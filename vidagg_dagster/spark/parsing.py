@@ -1,13 +1,12 @@
-"""Text -> values, the same on every engine: strict patterns first, so that no cast decides."""
+"""Text -> values, the same on every engine: patterns decide what is valid, never a cast."""
 
-from typing import Final, Literal
+from typing import Final
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
+from vidagg_dagster.core.contract import TimestampUnit
 from vidagg_dagster.spark.compat import trim, try_cast
-
-Unit = Literal["s", "ms", "us", "ns"]
 
 WHITESPACE: Final = "".join(
     map(
@@ -27,10 +26,10 @@ WHITESPACE: Final = "".join(
         ),
     )
 )
-"""What `str.strip()` takes off: the white space of Unicode."""
+"""The white space that `str.strip()` removes: that of Unicode."""
 
 NUMBER: Final = r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?$"
-# Casts also take '0x1p3', '1d', 'Infinity' or '1_000', each engine its own selection.
+# Casts also accept '0x1p3', '1d', 'Infinity' or '1_000', and engines differ in which.
 
 _INSTANT: Final = (
     "^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ]([01][0-9]|2[0-3]):[0-5][0-9]"
@@ -46,7 +45,7 @@ _FRACTION_DIGITS: Final[dict[str, int]] = {"s": 6, "ms": 3, "us": 0}
 
 
 def trimmed(text: Column) -> Column:
-    """`text` without white space at its ends, Unicode's included."""
+    """`text` without Unicode white space at its ends."""
     return trim(text, WHITESPACE)
 
 
@@ -56,7 +55,7 @@ def filled(text: Column) -> Column:
 
 
 def number(text: Column) -> Column:
-    """Trimmed text -> double; null unless it is a plain decimal number. May be infinite (1e400)."""
+    """Trimmed text -> double, null unless it is a plain decimal number. 1e400 becomes infinite."""
     return F.when(text.rlike(NUMBER), try_cast(text, "double"))
 
 
@@ -67,15 +66,14 @@ def finite_number(text: Column) -> Column:
 
 
 def instant_us(text: Column, timezone: str) -> Column:
-    """ISO 8601 date and time -> microseconds since 1970 in UTC; null if it is none.
+    """ISO 8601 date and time -> microseconds since 1970 in UTC; null for any other text.
 
-    Date and time are separated by `T` or a blank; seconds and their fraction (1 to 9 digits, cut to
-    microseconds) may be left out. Zones: `Z`, `+hh:mm`, `+hhmm`, `+hh`. A time without a zone is
-    wall time in `timezone`; one that its clocks skip is null, one that they show twice is the
-    first.
+    `T` or a blank separates date and time. Seconds are optional, and so is their fraction (1 to 9
+    digits, cut to microseconds). Zones: `Z`, `+hh:mm`, `+hhmm`, `+hh`. A time without a zone is
+    wall time in `timezone`: null where the clocks skip it, the first of two where they repeat it.
     """
     clock = F.regexp_extract(text, "^.{11}([0-9:.]+)", 1)
-    # What the clock leaves out follows from how much of it is there.
+    # The length of the clock tells which of its parts are missing.
     padding = F.substr(F.lit(":00.000000"), F.length(clock) - 4, F.lit(10))
     wall = F.concat(F.substring(text, 1, 10), F.lit(" "), clock, padding)
     wall_us = F.unix_micros(try_cast(F.substring(wall, 1, 26), "timestamp"))
@@ -87,15 +85,15 @@ def instant_us(text: Column, timezone: str) -> Column:
 
 
 def date_us(text: Column, timezone: str) -> Column:
-    """`YYYY-MM-DD` -> microseconds since 1970 of its midnight in `timezone`; null if it is none."""
+    """`YYYY-MM-DD` -> microseconds since 1970 of its midnight in `timezone`; else null."""
     return F.when(text.rlike(_DATE), instant_us(F.concat(text, F.lit("T00:00")), timezone))
 
 
-def epoch_us(text: Column, unit: Unit) -> Column:
+def epoch_us(text: Column, unit: TimestampUnit) -> Column:
     """A number of `unit`s since 1970 -> microseconds; null if it is no number.
 
-    Plain integers and decimals are taken digit by digit, because a double holds no microseconds of
-    today in nanoseconds. A number too large for any calendar becomes the largest bigint.
+    Plain integers and decimals are read digit by digit. Today's time in nanoseconds as a double
+    would lose its microseconds. A number too large for any calendar becomes the largest bigint.
     """
     endless = F.lit(2**63 - 1)
     if unit == "ns":
@@ -129,7 +127,7 @@ def _int(column: Column) -> Column:
 
 
 def _thousandth(text: Column) -> Column:
-    """The integer digits less their last three, as bigint."""
+    """The integer digits without the last three, as bigint."""
     whole = F.regexp_extract(text, r"^([+-]?[0-9]+)", 1)
     return try_cast(F.substr(whole, F.lit(1), F.length(whole) - 3), "bigint")
 

@@ -1,4 +1,4 @@
-"""A day that does not fit into memory at once, in slices of its users, who are independent."""
+"""Compute a day that does not fit into memory in slices of its users, who are independent."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ from vidagg_dagster.spark.session import spills
 
 @dataclass(frozen=True)
 class Slicing:
-    """Into how many slices rows are cut, and how each is computed.
+    """How many slices rows are cut into, and how each slice is computed.
 
     Attributes:
-        rows: How many rows there are, about; None: unknown.
-        slices: How many slices to make of them.
-        kernels: Whether to compute with kernels.
+        rows: About how many rows there are; None: unknown.
+        slices: How many slices to cut them into.
+        use_kernels: Whether to compute with kernels.
     """
 
     rows: int | None
@@ -30,7 +30,7 @@ class Slicing:
     def of(
         cls, spark: SparkSession, rows: int | None, *, at_once: int, use_kernels: bool
     ) -> "Slicing":
-        """All at once where the engine spills, or the rows fit."""
+        """One slice where the engine spills or the rows fit, else about `at_once` rows each."""
         slices = 1
         if rows is not None and not spills(spark):
             slices = max(1, -(-rows // at_once))
@@ -49,7 +49,7 @@ class Slicing:
         compute: Callable[[DataFrame, Kernels | None], DataFrame],
         by: ColumnOrName = "userId",
     ) -> list[DataFrame]:
-        """What `compute` makes of each slice: of the rows equal in `by`, all are in one."""
+        """Apply `compute` to each slice. All rows that are equal in `by` are in one slice."""
         if self.slices == 1:
             return [compute(frame, self.kernels)]
         slice_ = _slice(by, self.slices)
@@ -63,7 +63,7 @@ class Slicing:
         folder: Path,
         by: ColumnOrName = "userId",
     ) -> list[DataFrame]:
-        """As `each`, for a frame that is dear to compute: it is once, and laid out by slices."""
+        """As `each`, for a frame that is expensive to compute: computed once, into `folder`."""
         if self.slices == 1:
             return [compute(frame, self.kernels)]
         frame.withColumn(_SLICE, _slice(by, self.slices)).write.partitionBy(_SLICE).parquet(

@@ -1,14 +1,12 @@
 """Tables of a Spark catalog, written by Spark's own Delta: `replaceWhere` and `MERGE`.
 
-For Databricks, and for any Spark with the Delta jar. Only DataFrames and SQL, so Spark Connect and
-serverless compute will do.
+For Databricks, and for any Spark with the Delta jar. Only DataFrames and SQL are used, so Spark
+Connect and serverless compute are enough.
 """
 
 import json
 import logging
-import random
 import re
-import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,22 +18,17 @@ from typing import Final
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql import types as T
 
+from vidagg_dagster.core.days import days_from_json, days_text, days_to_json
+from vidagg_dagster.core.errors import TableError
 from vidagg_dagster.core.schemas import EVENT_DATE, TableSpec
+from vidagg_dagster.core.unity_catalog import FILE_FORMATS, scratch_table
 from vidagg_dagster.spark.compat import error_condition
-from vidagg_dagster.spark.names import FILE_FORMATS
-from vidagg_dagster.tables.interface import (
-    DAYS_ENTRY,
-    NOTE_ENTRY,
-    Frames,
-    Replaced,
-    TableError,
+from vidagg_dagster.tables.catalog_sql import GONE, NO_STATISTICS, create_table, merge, set_note
+from vidagg_dagster.tables.checks import (
     bad_keys,
     changed_since_error,
     conform,
-    days_from_json,
-    days_to_json,
     differing_columns,
     distinct_days,
     each,
@@ -44,26 +37,19 @@ from vidagg_dagster.tables.interface import (
     other_columns_error,
     require_days,
     require_key_columns,
-    span,
+    rows_of_other_days,
     stray_days_error,
 )
+from vidagg_dagster.tables.interface import DAYS_ENTRY, NOTE_ENTRY, Frames, Replaced
+from vidagg_dagster.tables.retry import retry_conflicts
 
 log = logging.getLogger(__name__)
 
-MAX_TRIES: Final = 3
-"""How often a write loses against other writers of the same days before it gives up."""
+MAX_ATTEMPTS: Final = 4
+"""How often a write of days is tried while other writers replace the same days."""
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)?")
 """`schema` or `catalog.schema`. Nothing else: Spark takes other names for files to read."""
-
-_GONE: Final = "vidagg_gone"
-"""Tells the keys to delete from the rows to write, in the one source that MERGE takes."""
-
-_NO_STATISTICS: Final = ("delta.dataSkippingNumIndexedCols", "0")
-"""The table property by which Delta's log keeps no smallest and largest values."""
-
-_COMPUTED: Final = "computed_"
-"""How names of tables go on that last for one step; what a killed one leaves is waste."""
 
 _KEEPS_ROWS: Final = frozenset(
     {
@@ -81,13 +67,13 @@ _KEEPS_ROWS: Final = frozenset(
         "VACUUM START",
     }
 )
-"""Operations of a history that leave every row as it is."""
+"""Operations in a history that change no row."""
 
 
 class CatalogTables:
     """The declared tables as `location.<table name>`, where location is `[catalog.]schema`.
 
-    The schema must exist; tables are made when they are first written.
+    The schema must exist. A table is created by its first write.
 
     Example:
         >>> from vidagg_dagster.core.schemas import RAW_EVENTS
@@ -111,7 +97,7 @@ class CatalogTables:
         version = self.version(table)
         if version < 0:
             return self._spark.createDataFrame([], table.struct)
-        # Spark Connect plans a frame anew at each use: without the version it would change.
+        # Spark Connect plans a frame again at each use: without the version its rows would change.
         frame = self._spark.read.option("versionAsOf", version).table(self._name(table))
         if days is not None:
             frame = frame.where(F.col(EVENT_DATE).isin(list(days)))
@@ -122,28 +108,8 @@ class CatalogTables:
         days = distinct_days(table, days)
         frame = conform(table, reduce(DataFrame.unionByName, each(frames)))
         self._require_table(table)
-        lost = 0
-        while True:
-            try:
-                # Delta's replaceWhere. As an option of saveAsTable, Spark 3.5 refuses it.
-                (
-                    _clustered(table, frame)
-                    .writeTo(self._name(table))
-                    .option("userMetadata", json.dumps({DAYS_ENTRY: days_to_json(days)}))
-                    .overwrite(F.col(EVENT_DATE).isin(list(days)))
-                )
-            except Exception as error:
-                if error_condition(error) == "DELTA_REPLACE_WHERE_MISMATCH":
-                    raise stray_days_error(table, days, _stray(frame, days)) from error
-                if not _is_conflict(error):
-                    raise
-                lost += 1
-                if lost > MAX_TRIES:
-                    raise lost_days_error(table, days, lost, self.version(table)) from error
-                time.sleep(random.uniform(0.1, 1) * lost)
-            else:
-                log.info("%s: rows written for %s", table.name, span(days))
-                return
+        retry_conflicts(lambda: self._overwrite(table, frame, days), attempts=MAX_ATTEMPTS)
+        log.info("%s: rows written for %s", table.name, days_text(days))
 
     def upsert(
         self,
@@ -157,8 +123,8 @@ class CatalogTables:
         """See `Tables.upsert`.
 
         The note becomes a property of the table right after the rows: `MERGE` takes no metadata for
-        its commit where the session's configuration is closed, as on serverless compute. Killed in
-        between, the old note stays, and the same rows are upserted once more.
+        its commit where the session's configuration is closed, as on serverless compute. A step
+        killed in between leaves the old note, and the next one upserts the same rows once more.
         """
         gone = None if deleted is None else require_key_columns(table, deleted)
         rows = conform(table, rows)
@@ -175,10 +141,7 @@ class CatalogTables:
             if _is_conflict(error):
                 raise changed_since_error(table, based_on, self.version(table)) from error
             raise
-        text = _quoted(json.dumps(dict(note)))
-        self._spark.sql(
-            f"ALTER TABLE {self._name(table)} SET TBLPROPERTIES ('{NOTE_ENTRY}' = {text})"
-        )
+        self._spark.sql(set_note(self._name(table), note))
         changed = counts["num_updated_rows"] + counts["num_inserted_rows"]
         removed = int(counts["num_deleted_rows"])
         log.info("%s: %d rows upserted, %d deleted", table.name, changed, removed)
@@ -186,15 +149,14 @@ class CatalogTables:
 
     @contextmanager
     def computed(self, table: TableSpec, frames: Frames) -> Iterator[DataFrame]:
-        """See `Tables.computed`. A table of its own, because serverless compute caches nothing."""
-        beside = replace(table, name=f"{table.name}_{_COMPUTED}{uuid.uuid4().hex}")
+        """See `Tables.computed`. A table keeps the rows, because serverless compute caches none."""
+        scratch = self._name(replace(table, name=scratch_table(table.name)))
         try:
             frame = reduce(DataFrame.unionByName, each(frames))
-            rows = frame.write.format("delta").option(*_NO_STATISTICS)
-            rows.saveAsTable(self._name(beside))
-            yield self._spark.table(self._name(beside))
+            frame.write.format("delta").option(*NO_STATISTICS).saveAsTable(scratch)
+            yield self._spark.table(scratch)
         finally:
-            self._spark.sql(f"DROP TABLE IF EXISTS {self._name(beside)}")
+            self._spark.sql(f"DROP TABLE IF EXISTS {scratch}")
 
     def version(self, table: TableSpec) -> int:
         """See `Tables.version`."""
@@ -245,19 +207,11 @@ class CatalogTables:
         return ".".join(f"`{part}`" for part in [*self._location.split("."), table.name])
 
     def _require_table(self, table: TableSpec) -> None:
+        """Create the table unless it exists with the declared columns."""
         name = self._name(table)
         if not self._spark.catalog.tableExists(name):
-            columns = ", ".join(
-                f"`{c.name}` {c.type.simpleString()} COMMENT {_quoted(c.doc)}"
-                for c in table.columns
-            )
-            days = f"PARTITIONED BY ({EVENT_DATE})" if table.partitioned else ""
             try:
-                self._spark.sql(
-                    f"CREATE TABLE IF NOT EXISTS {name} ({columns}) USING DELTA {days} "
-                    f"COMMENT {_quoted(table.doc)} "
-                    f"TBLPROPERTIES ({_statistics(table)})"
-                )
+                self._spark.sql(create_table(name, table))
             except PySparkException as error:
                 if error_condition(error) == "SCHEMA_NOT_FOUND":
                     raise TableError(
@@ -271,8 +225,24 @@ class CatalogTables:
         if differing:
             raise other_columns_error(name, differing)
 
+    def _overwrite(self, table: TableSpec, frame: DataFrame, days: Sequence[date]) -> None:
+        try:
+            # Delta's replaceWhere. As an option of saveAsTable, Spark 3.5 refuses it.
+            (
+                _clustered(table, frame)
+                .writeTo(self._name(table))
+                .option("userMetadata", json.dumps({DAYS_ENTRY: days_to_json(days)}))
+                .overwrite(F.col(EVENT_DATE).isin(list(days)))
+            )
+        except Exception as error:
+            if error_condition(error) == "DELTA_REPLACE_WHERE_MISMATCH":
+                raise stray_days_error(table, days, rows_of_other_days(frame, days)) from error
+            if _is_conflict(error):
+                raise lost_days_error(table, days, self.version(table)) from error
+            raise
+
     def _merge(self, table: TableSpec, rows: DataFrame, gone: DataFrame | None) -> Row:
-        source = rows.withColumn(_GONE, F.lit(False))
+        source = rows.withColumn(GONE, F.lit(False))
         if gone is not None:
             keys = rows.select(*table.key)
             gone = gone.distinct().join(keys, on=list(table.key), how="left_anti")
@@ -280,65 +250,33 @@ class CatalogTables:
                 F.lit(None).cast(c.type).alias(c.name) if c.name not in table.key else F.col(c.name)
                 for c in table.columns
             ]
-            source = source.unionByName(gone.select(*empty, F.lit(True).alias(_GONE)))
+            source = source.unionByName(gone.select(*empty, F.lit(True).alias(GONE)))
         view = f"vidagg_upsert_{uuid.uuid4().hex}"
-        names = [f"`{name}`" for name in table.column_names]
         source.createOrReplaceTempView(view)
         try:
-            return self._spark.sql(
-                f"MERGE INTO {self._name(table)} AS old USING {view} AS new "
-                f"ON {' AND '.join(f'old.`{name}` = new.`{name}`' for name in table.key)} "
-                f"WHEN MATCHED AND new.{_GONE} THEN DELETE "
-                f"WHEN MATCHED THEN UPDATE SET {', '.join(f'{n} = new.{n}' for n in names)} "
-                f"WHEN NOT MATCHED AND NOT new.{_GONE} THEN INSERT ({', '.join(names)}) "
-                f"VALUES ({', '.join(f'new.{n}' for n in names)})"
-            ).collect()[0]
+            return self._spark.sql(merge(self._name(table), table, view)).collect()[0]
         finally:
             self._spark.catalog.dropTempView(view)
-
-
-def _statistics(table: TableSpec) -> str:
-    """The table property by which Delta's log keeps smallest and largest numbers and times.
-
-    And none of ids: what the log keeps of them would outlive an erased user.
-    """
-    kinds = (T.NumericType, T.DateType, T.TimestampType)
-    columns = [c.name for c in table.columns if isinstance(c.type, kinds) and c.name != EVENT_DATE]
-    measured = ("delta.dataSkippingStatsColumns", ",".join(columns))
-    name, value = measured if columns else _NO_STATISTICS
-    return f"'{name}' = {_quoted(value)}"
 
 
 def _clustered(table: TableSpec, frame: DataFrame) -> DataFrame:
     """Few files for each day, with all rows of a user in one of them, side by side.
 
-    Liquid clustering is none for these tables: it excludes partitions, by which days are replaced
-    without a conflict, and demands statistics on the column that it clusters by.
+    These tables cannot use liquid clustering. It excludes partitions, by which days are replaced
+    without a conflict, and it needs statistics on the column that it clusters by.
     """
     keys = [EVENT_DATE, *(name for name in ("userId",) if name in table.column_names)]
     return frame.repartition(*keys).sortWithinPartitions(*keys)
 
 
-def _quoted(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"
-
-
-def _stray(frame: DataFrame, days: Sequence[date]) -> dict[str, int]:
-    inside = F.coalesce(F.col(EVENT_DATE).isin(list(days)), F.lit(False))
-    day = F.coalesce(F.col(EVENT_DATE).cast(T.StringType()), F.lit("no day"))
-    found = frame.where(~inside).groupBy(day.alias("day")).agg(F.count(F.lit(1)).alias("rows"))
-    return {row["day"]: row["rows"] for row in found.collect()}
-
-
 def _metadata(text: str | None) -> dict[str, str]:
     try:
         metadata = json.loads(text or "{}")
-    except ValueError:  # another program's words
+    except ValueError:  # the text of another program
         return {}
     return metadata if isinstance(metadata, dict) else {}
 
 
 def _is_conflict(error: Exception) -> bool:
-    # Delta's conflicts reach Python under several classes, on some roads as plain text only.
+    # Delta's conflicts reach Python as several classes, sometimes as plain text only.
     return bool(re.search(r"DELTA_(CONCURRENT|METADATA_CHANGED|PROTOCOL_CHANGED)", str(error)))

@@ -1,48 +1,53 @@
-"""Keeping the local Delta tables small: compaction, removal of files that nothing refers to.
+"""Keeping the Delta tables of a folder small: compaction, and removal of files that nothing needs.
 
-Safe beside running steps: what a step has staged is younger than any retention that is allowed,
-and compaction gives way to a writer.
+Safe while steps run: files that a step has staged are younger than any retention that is allowed,
+and compaction gives way to a writer. Nothing heavy is imported with this module, so that the
+command line can show the retention in its help.
 """
 
-import logging
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import date
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from deltalake import DeltaTable
-from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from vidagg_dagster.core.errors import TableError
 
-from vidagg_dagster.core.schemas import EVENT_DATE, TABLES, TableSpec
-from vidagg_dagster.tables.delta_folder import live_files
-from vidagg_dagster.tables.interface import TableError
-from vidagg_dagster.tables.retention import SAFE_RETENTION_HOURS
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
 
-log = logging.getLogger(__name__)
+    from vidagg_dagster.core.schemas import TableSpec
 
-MANY_FILES: Final = 8
-"""Days of fewer files are left alone: a day is written in few files, and each rewriting costs."""
+SAFE_RETENTION_HOURS: Final = 168
+"""A week, Delta's own limit: how long files are kept after their last version was replaced.
+
+Readers and steps that began before still need them, and so do readers of earlier versions.
+"""
+
+MIN_FILES: Final = 8
+"""Days of fewer files are not compacted: a day is written as few files, and rewriting costs."""
+
 SMALL_FILE_BYTES: Final = 16 << 20
+"""Days whose files are larger than this on average are not compacted."""
 
 
 @dataclass(frozen=True)
 class Maintained:
-    """What was done to a table; in a dry run what would be done."""
+    """What was done to a table; in a dry run, what would be done."""
 
     table: str
     version: int
     compacted: dict[str, int] = field(default_factory=dict)
-    """Day (empty without days) -> how many files became few."""
+    """Day (empty for a table without days) -> how many files it had before."""
     removed: int = 0
+    """How many files."""
     removed_bytes: int = 0
     busy: bool = False
     """A writer was faster; compaction is left for the next time."""
 
     def line(self, *, dry_run: bool) -> str:
-        """For people."""
+        """The result as a line for people."""
         would = "would be " if dry_run else ""
         files = sum(self.compacted.values())
         parts = [f"version {self.version}"]
@@ -55,16 +60,36 @@ class Maintained:
         return f"{self.table}: {', '.join(parts)}"
 
 
+def require_safe_retention(hours: int, *, accept_risk: bool) -> None:
+    """Refuse to remove files that may still be needed.
+
+    Raises:
+        TableError: The retention is negative, or under a week without `accept_risk`.
+    """
+    if hours < 0:
+        raise TableError(f"A retention of {hours} hours is none. Use 0 or more.")
+    if hours < SAFE_RETENTION_HOURS and not accept_risk:
+        raise TableError(
+            f"A retention of {hours} hours is refused: under {SAFE_RETENTION_HOURS} (a week) files "
+            "go that running steps, readers and earlier versions may still need. If no run and no "
+            "reader is active, and earlier versions are not wanted, say --accept-risk."
+        )
+
+
 def maintain(
     root: Path, *, retention_hours: int = SAFE_RETENTION_HOURS, dry_run: bool = False
 ) -> Iterator[Maintained]:
-    """Compact, vacuum and checkpoint every table below `root`; gives what came of each.
+    """Compact, vacuum and checkpoint every table below `root`, one after the other.
 
-    Without an engine. Rows stay as they are; for the retention see `retention.py`.
+    No engine is started, and no row changes. For the retention see `require_safe_retention`.
 
     Raises:
         TableError: A table cannot be read or written.
     """
+    from deltalake.exceptions import DeltaError, TableNotFoundError
+
+    from vidagg_dagster.core.schemas import TABLES
+
     for table in TABLES.values():
         folder = root / table.name
         if not (folder / "_delta_log").is_dir():
@@ -76,36 +101,20 @@ def maintain(
         except (DeltaError, OSError) as error:
             raise TableError(
                 f"{folder} cannot be maintained: {error}. Nothing that its latest version needs "
-                "was removed. See to the folder's permissions and space, then run it again."
+                "was removed. Check the folder's permissions and space, then run it again."
             ) from error
 
 
-def _maintain(folder: Path, table: TableSpec, retention_hours: int, dry_run: bool) -> Maintained:
+def _maintain(folder: Path, table: "TableSpec", retention_hours: int, dry_run: bool) -> Maintained:
+    from deltalake import DeltaTable
+
     delta = DeltaTable(str(folder))
     crowded = _crowded(delta, folder)
-    busy = False
+    busy = not dry_run and not _compact(delta, table, crowded)
+    waste = _vacuum(delta, retention_hours, dry_run=True)
+    waste_bytes = sum(_size(folder / name) for name in waste)
     if not dry_run:
-        for day in crowded:
-            filters = [(EVENT_DATE, "=", day)] if table.partitioned else None
-            try:
-                delta.optimize.compact(partition_filters=filters)
-            except CommitFailedError:
-                busy = True
-                delta.update_incremental()
-    waste = delta.vacuum(
-        retention_hours=retention_hours,
-        dry_run=True,
-        enforce_retention_duration=False,
-        full=True,
-    )
-    size = sum(_size(folder / name) for name in waste)
-    if not dry_run:
-        delta.vacuum(
-            retention_hours=retention_hours,
-            dry_run=False,
-            enforce_retention_duration=False,
-            full=True,
-        )
+        _vacuum(delta, retention_hours, dry_run=False)
         _remove_empty_folders(folder)
         delta.update_incremental()
         delta.create_checkpoint()
@@ -115,20 +124,51 @@ def _maintain(folder: Path, table: TableSpec, retention_hours: int, dry_run: boo
         version=int(delta.version()),
         compacted={} if busy else crowded,
         removed=len(waste),
-        removed_bytes=size,
+        removed_bytes=waste_bytes,
         busy=busy,
     )
 
 
-def _crowded(delta: DeltaTable, folder: Path) -> dict[str, int]:
-    """Days whose rows lie in many small files, with how many."""
-    files: dict[date | None, list[Path]] = defaultdict(list)
+def _compact(delta: "DeltaTable", table: "TableSpec", days: Iterable[str]) -> bool:
+    """Rewrite the files of each of `days`; whether no writer was faster."""
+    from deltalake.exceptions import CommitFailedError
+
+    from vidagg_dagster.core.schemas import EVENT_DATE
+
+    done = True
+    for day in days:
+        filters = [(EVENT_DATE, "=", day)] if table.partitioned else None
+        try:
+            delta.optimize.compact(partition_filters=filters)
+        except CommitFailedError:
+            done = False
+            delta.update_incremental()
+    return done
+
+
+def _vacuum(delta: "DeltaTable", retention_hours: int, *, dry_run: bool) -> list[str]:
+    """The files that no version within the retention refers to, removed unless in a dry run."""
+    return list(
+        delta.vacuum(
+            retention_hours=retention_hours,
+            dry_run=dry_run,
+            enforce_retention_duration=False,
+            full=True,
+        )
+    )
+
+
+def _crowded(delta: "DeltaTable", folder: Path) -> dict[str, int]:
+    """Days that consist of many small files -> how many; the day is empty without days."""
+    from vidagg_dagster.tables.delta_log import live_files
+
+    files: dict[str, list[Path]] = defaultdict(list)
     for file in live_files(delta, folder):
-        files[file.day].append(file.path)
+        files["" if file.day is None else file.day.isoformat()].append(file.path)
     return {
-        "" if day is None else day.isoformat(): len(paths)
+        day: len(paths)
         for day, paths in files.items()
-        if len(paths) >= MANY_FILES and _mean_size(paths) < SMALL_FILE_BYTES
+        if len(paths) >= MIN_FILES and _mean_size(paths) < SMALL_FILE_BYTES
     }
 
 
@@ -144,7 +184,7 @@ def _size(path: Path) -> int:
 
 
 def _remove_empty_folders(folder: Path) -> None:
-    """Those that killed steps have left; a folder that holds anything refuses to go."""
+    """Remove the folders of killed steps; a folder that is not empty stays."""
     for path in sorted(folder.glob("staging-*/**/"), reverse=True):
         with suppress(OSError):
             path.rmdir()

@@ -1,6 +1,7 @@
 """The benchmarks compare like with like: seeded events, equal rows, a page that is current."""
 
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow.dataset as ds
@@ -8,10 +9,10 @@ import pytest
 from pyspark.sql import SparkSession
 
 from benchmarks.cases import CASES
-from benchmarks.contestant import CONTESTANTS, RUN_TIME
 from benchmarks.contestants import duckdb_sql, polars_frames
 from benchmarks.generate import Site, generate
 from benchmarks.measure import require_same_rows
+from benchmarks.measure_one import CONTESTANTS, RUN_TIME
 from benchmarks.report import PAGE, load, page
 from vidagg_dagster.core.contract import SourceSpec
 from vidagg_dagster.pipeline.batch import aggregate_files
@@ -36,14 +37,20 @@ def test_a_seed_gives_the_same_events_and_another_one_gives_others(tmp_path: Pat
     assert a != c
 
 
+def rows_of_sql(query: str) -> list[tuple[Any, ...]]:
+    relation = duckdb.sql(query)
+    assert relation is not None
+    return relation.fetchall()
+
+
 def test_a_site_has_what_makes_events_hard(tmp_path: Path) -> None:
     generate(SITES["two days"], tmp_path)
     source = f"read_parquet('{tmp_path}/events/*.parquet')"
-    found = duckdb.sql(
+    (found,) = rows_of_sql(
         f"""SELECT count(*), (SELECT count(*) FROM (SELECT DISTINCT * FROM {source})),
             count(userId), count(*) FILTER (currentTime < 0), count(DISTINCT "timestamp"::DATE)
             FROM {source}"""
-    ).fetchall()[0]
+    )
     rows, different, with_user, bad, days = found
     assert rows > 5_900
     assert different < rows
@@ -52,7 +59,7 @@ def test_a_site_has_what_makes_events_hard(tmp_path: Path) -> None:
     assert days == 3, "sessions go on after the last midnight"
     second = f"read_parquet('{tmp_path}/events/events-2024-01-02-*.parquet')"
     late = f"""SELECT count(*) FROM {second} WHERE "timestamp" < '2024-01-02'"""
-    assert duckdb.sql(late).fetchall()[0][0] > 0, "some come a day late"
+    assert rows_of_sql(late)[0][0] > 0, "some come a day late"
 
 
 @pytest.mark.parametrize("site", SITES.values(), ids=SITES.keys())

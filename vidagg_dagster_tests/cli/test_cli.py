@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from vidagg_dagster.cli.main import main
-from vidagg_dagster_tests.conftest import require
+from vidagg_dagster.core.errors import DayFailedError
 from vidagg_dagster_tests.support import peter
 
 
@@ -50,14 +50,13 @@ def videos(tmp_path: Path) -> Path:
     return peter.write_videos(tmp_path / "videos.jsonl")
 
 
-@pytest.mark.long_on_jvm
-@pytest.mark.parametrize("engine", ["spark", "sail"])
 def test_aggregate_writes_peter_s_row_as_json(
-    engine: str, events: Path, videos: Path, tmp_path: Path
+    patient_engine: str, events: Path, videos: Path, tmp_path: Path
 ) -> None:
-    require(engine)
     output = tmp_path / "out.jsonl"
-    result = vidagg("aggregate", events, "--videos", videos, "--output", output, "--engine", engine)
+    result = vidagg(
+        "aggregate", events, "--videos", videos, "--output", output, "--engine", patient_engine
+    )
     assert result.returncode == 0, result.stderr
     assert result.stdout == ""
     # Java itself warns about a module that Spark asks for.
@@ -131,7 +130,7 @@ def test_aggregate_works_where_dagster_is_not_installed(
 ) -> None:
     (tmp_path / "sitecustomize.py").write_text(
         "import sys\n"
-        "for name in ('dagster', 'dagster_webserver', 'pydantic_settings', 'deltalake'):\n"
+        "for name in ('dagster', 'dagster_webserver', 'dotenv', 'deltalake'):\n"
         "    sys.modules[name] = None\n"
     )
     output = tmp_path / "out.jsonl"
@@ -214,8 +213,44 @@ def test_bad_arguments_are_one_clear_line(
 
 
 def test_help_explains_every_command(capsys: pytest.CaptureFixture[str]) -> None:
-    for arguments in (["--help"], ["demo", "--help"], ["ui", "--help"], ["aggregate", "--help"]):
+    commands = ("", "demo", "ui", "aggregate", "maintain", "alert test", "databricks deploy")
+    for command in commands:
         with pytest.raises(SystemExit) as stop:
-            main(arguments)
+            main([*command.split(), "--help"])
         assert stop.value.code == 0
-        assert "usage: vidagg" in capsys.readouterr().out
+        assert f"usage: vidagg {command}".strip() in capsys.readouterr().out
+
+
+def test_every_wrong_setting_has_a_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("VIDAGG_TIMEZONE", "Mars")
+    monkeypatch.setenv("VIDAGG_ENGIN", "sail")
+    for command in ("maintain", "alert test", "databricks deploy"):
+        assert main(command.split()) == 2
+        first, *others = capsys.readouterr().err.splitlines()
+        assert first == f"vidagg {command}: 2 settings are wrong:"
+        assert [line.partition("=")[0] for line in others] == [
+            "  VIDAGG_ENGIN",
+            "  VIDAGG_TIMEZONE",
+        ]
+
+
+def test_a_failed_day_of_the_demo_is_no_bad_input(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise DayFailedError("2026-01-05: disk full")
+
+    monkeypatch.setattr("vidagg_dagster.demo.run.run_demo", fail)
+    assert main(["demo"]) == 1
+    assert capsys.readouterr().err == "vidagg demo: 2026-01-05: disk full\n"
+
+
+def test_a_bug_is_shown_with_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise KeyError("a bug")
+
+    monkeypatch.setattr("vidagg_dagster.settings.load_settings", fail)
+    with pytest.raises(KeyError):
+        main(["maintain"])

@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from vidagg_dagster.cli.output import OutputError, check_output, write_output
+from vidagg_dagster.cli.output import check_output, write_output
+from vidagg_dagster.core.errors import OutputError
 
 
 def rows_to_write() -> pa.Table:

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 from databricks.sdk import WorkspaceClient
-from databricks.sdk.errors import DatabricksError, NotFound
+from databricks.sdk.errors import NotFound
+from databricks.sdk.errors.base import DatabricksError
 
 from vidagg_dagster.cli.main import main
 from vidagg_dagster.databricks.wheel import wheel_name
@@ -164,6 +165,7 @@ def test_a_refused_token_ends_the_checks(
     code, told = deploy(capsys, "--wheel", str(a_wheel))
     assert code == 1
     assert "FAIL credentials" in told
+    assert told.count("FAIL") == 1
     assert "DATABRICKS_CLIENT_ID" in told
     assert "wheel" not in told
     assert "expired" not in told

@@ -15,7 +15,7 @@ import pytest
 from vidagg_dagster.demo.catalogue import CATALOGUE
 from vidagg_dagster.demo.files import DemoFiles, generate
 from vidagg_dagster.demo.player import Habits, Player
-from vidagg_dagster.demo.viewers import WAYS
+from vidagg_dagster.demo.ways import WAYS
 
 REASONS = {
     "missing_timestamp",

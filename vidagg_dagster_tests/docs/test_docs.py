@@ -1,8 +1,6 @@
-"""What the README and the docs say is true: links resolve, pages are current, commands run."""
+"""What the README and the docs say is true: links resolve, pages are current, commands exist."""
 
-import os
 import re
-import shutil
 import subprocess
 import sys
 import tomllib
@@ -17,30 +15,17 @@ from vidagg_dagster.core.contract import Severity
 from vidagg_dagster.core.schemas import TABLES
 from vidagg_dagster.quality.rules import RULES
 from vidagg_dagster_tests.support import peter
-from vidagg_dagster_tests.support.dagster_ui import free_port, serving
-from vidagg_dagster_tests.support.pages import shell_lines
-
-ROOT = Path(__file__).parents[2]
-PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
-SERVING = {"make dev": "PORT={}", ".venv/bin/dagster dev -w workspace.yaml": "--port {}"}
-"""The commands that do not end by themselves, and how each is told the port."""
-
-
-COMMANDS = [
-    line
-    for page in PAGES
-    if page.name != "databricks.md"  # whose commands need a workspace: test_databricks_end_to_end
-    for line in shell_lines(page)
-]
+from vidagg_dagster_tests.support.pages import COMMANDS, PAGES
+from vidagg_dagster_tests.support.repository import REPO
 
 
 def test_the_metrics_page_is_what_the_declarations_say() -> None:
-    page = (ROOT / PAGE).read_text(encoding="utf-8")
+    page = (REPO / PAGE).read_text(encoding="utf-8")
     assert with_generated_parts(page) == page, "run: make docs"
 
 
 def test_the_metrics_page_documents_every_column_and_flag() -> None:
-    page = (ROOT / PAGE).read_text(encoding="utf-8")
+    page = (REPO / PAGE).read_text(encoding="utf-8")
     for table in TABLES.values():
         assert f"### `{table.name}`" in page
         assert all(f"| `{column}` |" in page for column in table.column_names)
@@ -52,7 +37,7 @@ def test_a_page_without_its_generated_part_is_refused() -> None:
 
 
 def test_the_readme_is_short() -> None:
-    assert len((ROOT / "README.md").read_text(encoding="utf-8").split()) < 900
+    assert len((REPO / "README.md").read_text(encoding="utf-8").split()) < 900
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -63,7 +48,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 def test_the_readme_states_peter_s_numbers() -> None:
-    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    lines = (REPO / "README.md").read_text(encoding="utf-8").splitlines()
     header = next(number for number, line in enumerate(lines) if "| totalWatchTime |" in line)
     names, values = (
         [cell.strip() for cell in lines[number].strip("|").split("|")]
@@ -76,7 +61,7 @@ def test_the_readme_states_peter_s_numbers() -> None:
 
 
 def test_every_make_target_of_the_docs_exists() -> None:
-    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    makefile = (REPO / "Makefile").read_text(encoding="utf-8")
     text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
     for target in re.findall(r"`?make ([a-z][a-z-]*)`", text):
         assert re.search(rf"^{target}:", makefile, re.M), target
@@ -95,14 +80,14 @@ def test_every_vidagg_command_of_the_docs_is_understood(
 
 
 def test_constraints_are_plain_versions() -> None:
-    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    lines = (REPO / "constraints.txt").read_text(encoding="utf-8").splitlines()
     assert lines
     assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.]+", line) for line in lines)
 
 
 def test_the_compose_file_is_valid_and_its_image_has_what_it_needs() -> None:
-    """By the Compose specification; that its commands run is tested in test_operations."""
-    deploy = ROOT / "deploy"
+    """Valid by the Compose specification. test_operations runs its commands."""
+    deploy = REPO / "deploy"
     checked = subprocess.run(
         [
             *(sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec"),
@@ -123,9 +108,9 @@ def test_the_compose_file_is_valid_and_its_image_has_what_it_needs() -> None:
     assert all(line.split()[0] in known for line in lines), lines
     for line in lines:
         if line.startswith("COPY"):
-            assert all((ROOT / source).exists() for source in line.split()[1:-1]), line
+            assert all((REPO / source).exists() for source in line.split()[1:-1]), line
     [extras] = re.findall(r"'\.\[(.*?)\]'", recipe)
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((REPO / "pyproject.toml").read_text())["project"]
     assert set(extras.split(",")) <= set(project["optional-dependencies"])
     given = set(services["daemon"]["environment"])
     storage = (deploy / "postgres-storage.yaml").read_text()
@@ -133,7 +118,7 @@ def test_the_compose_file_is_valid_and_its_image_has_what_it_needs() -> None:
 
 
 def test_the_runbook_names_every_warning_and_every_alert() -> None:
-    page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    page = (REPO / "docs" / "operations.md").read_text(encoding="utf-8")
     warnings = [
         rule.name for rules in RULES.values() for rule in rules if rule.severity is Severity.WARN
     ]
@@ -141,53 +126,3 @@ def test_the_runbook_names_every_warning_and_every_alert() -> None:
     assert [name for name in warnings if f"`{name}`" not in page] == []
     for heading in ("### Check failed", "### Run failed", "### Day missing"):
         assert heading in page
-
-
-@pytest.fixture
-def clone(tmp_path: Path) -> Path:
-    """A fresh clone, with what is not committed yet; nothing is installed in it."""
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.splitlines()
-    for name in listed:
-        if (ROOT / name).is_file():
-            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, tmp_path / name)
-    return tmp_path
-
-
-@pytest.mark.slow
-def test_the_commands_of_the_pages_run_on_a_fresh_clone(clone: Path) -> None:
-    """From top to bottom in one shell's environment; the tests themselves only once removed."""
-    exports: dict[str, str] = {}
-    environment = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("VIDAGG_", "DAGSTER_", "PYTEST_")) and name != "VIRTUAL_ENV"
-    }
-    for line in COMMANDS:
-        if line.startswith("export "):
-            exports |= dict(pair.split("=", 1) for pair in line.split()[1:])
-        elif line in SERVING:
-            port = free_port()
-            command = [*line.split(), *SERVING[line].format(port).split()]
-            with serving(command, port, cwd=clone, env=environment | exports):
-                pass
-        elif line == "make test":
-            continue  # This is a test of it.
-        else:
-            result = subprocess.run(
-                ["bash", "-c", line],
-                cwd=clone,
-                env=environment | exports,
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            assert result.returncode == 0, f"{line}\n{result.stdout[-3000:]}{result.stderr[-3000:]}"
-    assert (clone / "engagement.csv").read_text().count("peter") == 1
-    assert (clone / "data" / "aggregated_user_video_engagement" / "_delta_log").is_dir()

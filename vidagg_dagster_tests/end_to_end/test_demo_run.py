@@ -1,65 +1,20 @@
 """`vidagg demo` as a whole: real Dagster runs in a real DAGSTER_HOME, over a small demo."""
 
-import os
 import re
-import subprocess
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import duckdb
-import pyarrow as pa
 import pytest
-from deltalake import DeltaTable
 from pyspark.sql import SparkSession
 
 from vidagg_dagster.core.contract import SourceSpec
 from vidagg_dagster.pipeline.batch import aggregate_files
 from vidagg_dagster.spark.session import SAIL, engine_session, using
-from vidagg_dagster_tests.conftest import require
+from vidagg_dagster_tests.support.demo_run import table
 from vidagg_dagster_tests.support.use_cases import QUERIES
-
-DAYS = 3
-
-
-def demo(folder: Path) -> str:
-    environment = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("VIDAGG_", "DAGSTER_"))
-    }
-    result = subprocess.run(
-        [
-            *(sys.executable, "-m", "vidagg_dagster.cli.main", "demo", "--folder", str(folder)),
-            *("--engine", SAIL, "--days", str(DAYS), "--viewers", "20"),
-        ],
-        capture_output=True,
-        text=True,
-        # Settings of somebody's own data must not leak into the demo.
-        env=environment | {"VIDAGG_SOURCE": "/nowhere", "VIDAGG_TIMEZONE": "Asia/Tokyo"},
-        check=False,
-    )
-    assert result.returncode == 0, result.stdout + result.stderr
-    assert result.stderr == "", "people should see nothing but the demo"
-    return result.stdout
-
-
-@pytest.fixture(scope="session")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    require(SAIL)
-    return tmp_path_factory.mktemp("demo")
-
-
-@pytest.fixture(scope="session")
-def printed(folder: Path) -> str:
-    return demo(folder)
-
-
-def table(folder: Path, name: str) -> pa.Table:
-    rows = DeltaTable(str(folder / "tables" / name)).to_pyarrow_table()
-    return rows.drop_columns(["processedAt"] if "processedAt" in rows.column_names else [])
 
 
 def test_there_is_a_progress_line_for_every_day(printed: str) -> None:
@@ -111,7 +66,7 @@ def test_dagster_and_the_command_line_agree_to_the_last_digit(folder: Path, prin
     stored = table(folder, "aggregated_user_video_engagement")
     by_day = stored.sort_by([("userId", "ascending"), ("videoId", "ascending")]).to_pylist()
     assert {row["userId"] for row in by_day} == {row["userId"] for row in in_one_go}
-    # Starts that nothing follows may be settled on the day after the demo's last one.
+    # A start without a later event may be settled on the day after the demo's last day.
     last = {(row["userId"], row["videoId"]): row for row in by_day}
     for row in in_one_go:
         if max(row["activeDays"]).day <= 7:
@@ -120,7 +75,7 @@ def test_dagster_and_the_command_line_agree_to_the_last_digit(folder: Path, prin
 
 
 def rounded(row: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Averages come in another order of addition on another engine."""
+    """Engines add the terms of an average in different orders."""
     return tuple(round(float(value), 6) if not isinstance(value, str) else value for value in row)
 
 
@@ -141,14 +96,3 @@ def test_the_published_queries_run_unchanged(
         spark.catalog.dropTempView(name)
     assert from_spark
     assert sorted(map(rounded, from_spark)) == sorted(map(rounded, from_duckdb))
-
-
-@pytest.mark.slow
-def test_running_it_again_gives_the_same_rows(folder: Path, printed: str) -> None:
-    assert printed
-    names = {path.name for path in (folder / "tables").iterdir()}
-    names.remove("source_inventory")  # of which it says when files were written and looked at
-    before = {name: sorted(map(repr, table(folder, name).to_pylist())) for name in names}
-    demo(folder)
-    after = {name: sorted(map(repr, table(folder, name).to_pylist())) for name in names}
-    assert after == before

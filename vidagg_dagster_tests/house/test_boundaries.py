@@ -11,9 +11,9 @@ import vidagg_dagster
 
 PACKAGE = Path(vidagg_dagster.__file__).parent
 WINGS = ("core", "spark", "sources", "tables", "metrics", "quality", "pipeline")
-"""What a step consists of: it runs where no Dagster is, on every engine."""
+"""The folders that a step consists of. They run on every engine, and without Dagster."""
 IN_STEPS = sorted(path for wing in WINGS for path in (PACKAGE / wing).rglob("*.py"))
-# Starting the JVM is the one place that must speak of it.
+# The one module that must name the JVM, because it starts it.
 STARTS_ENGINES = {PACKAGE / "spark" / "session.py"}
 FORBIDDEN = {
     "rdd": "no RDD on Spark Connect and serverless",

@@ -12,13 +12,13 @@ import pytest
 from pyspark.sql import SparkSession
 
 from vidagg_dagster.core.contract import SourceSpec
+from vidagg_dagster.core.errors import SourceError
 from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.core.schemas import AGGREGATED_ENGAGEMENT
 from vidagg_dagster.demo.files import DemoFiles, generate
 from vidagg_dagster.metrics.ingestion import id_or_user
 from vidagg_dagster.pipeline.batch import Aggregation, aggregate_files
-from vidagg_dagster.sources.read import SourceError
-from vidagg_dagster.spark.session import engine_session, using
+from vidagg_dagster.spark.session import SAIL, SPARK, engine_session, using
 from vidagg_dagster.spark.slices import Slicing
 from vidagg_dagster_tests.conftest import require
 from vidagg_dagster_tests.support import peter
@@ -144,27 +144,26 @@ def test_every_input_row_is_accounted_for_with_the_generator_s_own_counts(
     assert reasons == demo.reasons
 
 
-@pytest.mark.jvm
-def test_both_engines_give_the_same_rows(demo: DemoFiles) -> None:
+def test_both_engines_give_the_same_rows(
+    demo: DemoFiles, jvm: SparkSession, sail: SparkSession
+) -> None:
     results = []
-    for engine in ("spark", "sail"):
-        require(engine)
+    for engine, session in ((SPARK, jvm), (SAIL, sail)):
         with using(engine):
-            results.append(of_files(engine_session(engine), demo.events, demo.videos))
+            results.append(of_files(session, demo.events, demo.videos))
     assert results[0].counts == results[1].counts
     assert results[0].rows.to_pylist() == results[1].rows.to_pylist()
 
 
-@pytest.mark.long_on_jvm
 def test_shuffled_files_give_the_same_rows(
-    spark: SparkSession, demo: DemoFiles, tmp_path: Path
+    patient_spark: SparkSession, demo: DemoFiles, tmp_path: Path
 ) -> None:
     lines = [line for file in demo.events.iterdir() for line in file.read_text().splitlines()]
     for number in range(2):
         part = sorted(lines[number::2], key=lambda line: line[::-1])
         (tmp_path / f"{number}.jsonl").write_text("\n".join(part) + "\n")
-    straight = of_files(spark, demo.events, demo.videos).rows.to_pylist()
-    assert of_files(spark, tmp_path, demo.videos).rows.to_pylist() == straight
+    straight = of_files(patient_spark, demo.events, demo.videos).rows.to_pylist()
+    assert of_files(patient_spark, tmp_path, demo.videos).rows.to_pylist() == straight
 
 
 DRESSES = {

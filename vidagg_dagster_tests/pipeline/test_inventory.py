@@ -1,10 +1,11 @@
 """Late events: what arrives for days that were read already is found, counted, and taken in."""
 
 import json
+import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from deltalake import write_deltalake
@@ -12,15 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 
-from vidagg_dagster.core.contract import (
-    LateReport,
-    SourceSpec,
-    StepName,
-    StepRequest,
-    StepResult,
-)
-from vidagg_dagster.core.schemas import SOURCE_INVENTORY, TABLES
-from vidagg_dagster.pipeline import inventory as module
+from vidagg_dagster.core.contract import LateReport, SourceSpec, StepName, StepRequest, StepResult
 from vidagg_dagster.pipeline.inventory import (
     GONE,
     READ,
@@ -30,9 +23,10 @@ from vidagg_dagster.pipeline.inventory import (
     take_inventory,
     updated,
 )
-from vidagg_dagster.pipeline.run import open_tables, run_step
-from vidagg_dagster.sources.read import list_source
-from vidagg_dagster_tests.support.arrow import rows_of
+from vidagg_dagster.pipeline.run import run_step
+from vidagg_dagster.sources.listing import list_source
+from vidagg_dagster.tables.open import open_tables
+from vidagg_dagster_tests.support.late_events import LATE, at, follow_up
 from vidagg_dagster_tests.support.small_site import (
     FIRST_DAY,
     Site,
@@ -42,14 +36,6 @@ from vidagg_dagster_tests.support.small_site import (
     peter,
     write_site,
 )
-
-LATE = date(2026, 3, 1)
-"""In the name of a file that was delivered late."""
-
-
-def at(when: date, hour: int = 2) -> datetime:
-    """The time of a run."""
-    return datetime(when.year, when.month, when.day, hour, tzinfo=UTC)
 
 
 def read_events(
@@ -65,11 +51,6 @@ def late(result: StepResult) -> dict[int, tuple[int, bool]]:
     return {
         (found.day - FIRST_DAY).days: (found.rows, found.within_limit) for found in result.late.days
     }
-
-
-def follow_up(result: StepResult) -> list[int]:
-    assert result.late is not None
-    return [(when - FIRST_DAY).days for when in result.late.follow_up]
 
 
 def test_events_that_arrive_for_a_day_that_was_read_are_counted_by_their_day(
@@ -187,27 +168,30 @@ def test_another_way_to_read_the_source_reads_all_of_it_again(
     assert set(late(found)) == {0, 1}, "14 hours further east other events belong to these days"
 
 
-def as_delta(site: Site, rows: Sequence[Mapping[str, Any]], mode: str) -> None:
+def as_delta(
+    site: Site, rows: Sequence[Mapping[str, Any]], mode: Literal["overwrite", "append"]
+) -> None:
     import pyarrow as pa
 
     write_deltalake(str(site.folder / "delta"), pa.Table.from_pylist(list(rows)), mode=mode)
 
 
-@pytest.mark.long_on_jvm
 def test_a_new_version_of_a_delta_table_is_counted_by_day(
-    spark: SparkSession, tmp_path: Path
+    patient_spark: SparkSession, tmp_path: Path
 ) -> None:
     site = write_site(tmp_path, 0)
     source = SourceSpec(location=str(site.folder / "delta"))
     as_delta(site, [*peter(day(0)), *peter(day(1))], "overwrite")
-    read_events(spark, site, [day(0)], at(day(1)), source=source)
+    read_events(patient_spark, site, [day(0)], at(day(1)), source=source)
     as_delta(site, peter(day(1)), "append")
-    assert late(read_events(spark, site, [day(1)], at(day(2)), source=source)) == {}
+    assert late(read_events(patient_spark, site, [day(1)], at(day(2)), source=source)) == {}
     # A version with the same rows in other files is no change.
     as_delta(site, [*peter(day(1)), *peter(day(1)), *peter(day(0))], "overwrite")
-    assert late(read_events(spark, site, [day(2)], at(day(3)), source=source)) == {}
+    assert late(read_events(patient_spark, site, [day(2)], at(day(3)), source=source)) == {}
     as_delta(site, [event(day(0), "12:00:00", "kim", "video_play", 1)], "append")
-    assert late(read_events(spark, site, [day(2)], at(day(3)), source=source)) == {0: (1, True)}
+    assert late(read_events(patient_spark, site, [day(2)], at(day(3)), source=source)) == {
+        0: (1, True)
+    }
 
 
 def test_a_table_without_versions_is_counted_anew(sail: SparkSession, tmp_path: Path) -> None:
@@ -227,73 +211,11 @@ def test_a_table_without_versions_is_counted_anew(sail: SparkSession, tmp_path: 
     sail.catalog.dropTempView("late_events_view")
 
 
-@pytest.mark.slow
-def test_running_the_days_that_are_told_gives_the_tables_of_a_clean_run(
-    sail: SparkSession, tmp_path: Path
-) -> None:
-    """Late events, one of which continues over midnight, against a site that had them in time."""
-    steps = list(StepName)
-
-    def run(site: Site, days: Sequence[date], now: datetime) -> StepResult:
-        results = [
-            run_step(sail, site.request(step, days).model_copy(update={"run_time": now}))
-            for step in steps
-        ]
-        return results[0]
-
-    def rows(site: Site) -> dict[str, list[dict[str, Any]]]:
-        tables = open_tables(sail, site.request(StepName.SESSIONS, []).store)
-        return {
-            name: sorted(
-                (
-                    {k: v for k, v in row.items() if k not in ("processedAt", "sourceFile")}
-                    for row in rows_of(tables.read(table))
-                ),
-                key=repr,
-            )
-            for name, table in TABLES.items()
-            if table is not SOURCE_INVENTORY
-        }
-
-    late_rows = [
-        event(day(1), "23:59:30", "mia", "video_play", 0, sessionId="night"),
-        event(day(2), "00:00:30", "mia", "video_pause", 60, sessionId="night"),
-        event(day(1), "08:00:00", "peter", "video_play", 0),
-        event(day(1), "08:00:40", "peter", "video_pause", 40),
-    ]
-    site = write_site(tmp_path / "late", 4)
-    for number in range(3):
-        run(site, [day(number)], at(day(number + 1)))
-    # The part after midnight was there in time, the part before it comes late.
-    site.write_day(LATE, [row for row in late_rows if row["timestamp"].startswith(str(day(1)))])
-    site.write_day(day(2), [*peter(day(2)), *anna(day(2)), late_rows[1]])
-    nightly = run(site, [day(3)], at(day(4)))
-    assert follow_up(nightly) == [1, 2, 3]
-    run(site, [day(n) for n in follow_up(nightly)], at(day(4)))
-
-    clean = write_site(tmp_path / "clean", 4)
-    clean.write_day(LATE, late_rows)
-    run(clean, [day(number) for number in range(4)], at(day(4)))
-    assert rows(site) == rows(clean)
-
-    # Delivered once more, all of it: the days run again, and nothing changes but the counts.
-    before = rows(site)
-    site.write_day(LATE + timedelta(days=1), late_rows)
-    again = run(site, [day(3)], at(day(4)))
-    run(site, [day(n) for n in follow_up(again)], at(day(4)))
-    after = rows(site)
-    counts = ("ingestion_counts", "quality_report")
-    assert {n: r for n, r in after.items() if n not in counts} == {
-        n: r for n, r in before.items() if n not in counts
-    }
-    assert after["ingestion_counts"] != before["ingestion_counts"]
-
-
 def test_an_inventory_that_another_run_has_overtaken_is_taken_again(
     sail: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two runs of different days, and a file for both days that only the second one has seen."""
-    monkeypatch.setattr(module.time, "sleep", lambda _: None)
+    monkeypatch.setattr(time, "sleep", lambda _: None)
     site = write_site(tmp_path, 3)
 
     def request(*days: date) -> StepRequest:

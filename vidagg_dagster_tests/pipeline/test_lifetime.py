@@ -4,6 +4,7 @@ import random
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 
+from vidagg_dagster.core.contract import LifetimeUpdate
 from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.core.schemas import AGGREGATED_ENGAGEMENT, USER_VIDEO_ENGAGEMENT
-from vidagg_dagster.metrics.lifetime import LifetimeUpdate, merge_days, update_lifetime
+from vidagg_dagster.metrics.composition import EngagementChain
+from vidagg_dagster.metrics.lifetime import merge_days
+from vidagg_dagster.pipeline.lifetime import update_lifetime
 from vidagg_dagster.tables.delta_folder import LocalTables
-from vidagg_dagster_tests.support.engine_frames import RUN_TIME, Computed, keyed, rows_of
+from vidagg_dagster_tests.support.arrow import rows_of
+from vidagg_dagster_tests.support.engine_frames import RUN_TIME, Computed, keyed
 from vidagg_dagster_tests.support.reference import (
     ADDITIVE,
     DEFAULT_PARAMETERS,
@@ -55,9 +60,8 @@ class Pipeline:
     def update(
         self, parameters: EngagementParameters = RULES, *, estimate: bool = False
     ) -> LifetimeUpdate:
-        return update_lifetime(
-            self.tables, parameters=parameters, run_time=RUN_TIME, estimate=estimate
-        )
+        chain = EngagementChain(parameters, "UTC", RUN_TIME, estimate_missing_durations=estimate)
+        return update_lifetime(self.tables, chain)
 
     def lifetime(self) -> dict[Any, Any]:
         return keyed(rows_of(self.tables.read(AGGREGATED_ENGAGEMENT)), KEY)
@@ -67,12 +71,11 @@ class Pipeline:
         return keyed(rows_of(merge_days(daily, parameters=parameters, run_time=RUN_TIME)), KEY)
 
 
-@pytest.mark.long_on_jvm
 def test_days_in_any_order_twice_or_emptied_equal_a_full_merge(
-    spark: SparkSession, tmp_path: Path
+    patient_spark: SparkSession, tmp_path: Path
 ) -> None:
     generator = random.Random(21)
-    pipeline = Pipeline(spark, tmp_path, random_events(21, n_users=120))
+    pipeline = Pipeline(patient_spark, tmp_path, random_events(21, n_users=120))
     days = pipeline.days
     order = [[d] for d in days[1:]] + [days[:3], days[2:4]]
     generator.shuffle(order)
@@ -146,7 +149,7 @@ def test_changed_rules_score_every_row_anew(sail: SparkSession, tmp_path: Path) 
     pipeline = Pipeline(sail, tmp_path, random_events(24, n_users=30, days=2))
     pipeline.run_days(pipeline.days)
     pipeline.update()
-    strict = EngagementParameters(low_tier_score="40")
+    strict = EngagementParameters(low_tier_score=Decimal(40))
     before = pipeline.lifetime()
     assert pipeline.update(strict).days is None
     after = pipeline.lifetime()

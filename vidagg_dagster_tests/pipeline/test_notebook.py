@@ -137,12 +137,11 @@ def test_the_published_quick_start_gives_peter_his_row(spark: SparkSession, tmp_
         assert table.columns == AGGREGATED_ENGAGEMENT.column_names
 
 
-@pytest.mark.long_on_jvm
 def test_the_published_daily_job_gives_the_same_rows_as_one_run(
-    spark: SparkSession, events: Path, videos: Path, tmp_path: Path
+    patient_spark: SparkSession, events: Path, videos: Path, tmp_path: Path
 ) -> None:
-    with database(spark, tmp_path / "tables") as name:
-        aggregator = VideoEngagementAggregator(spark, events, f"{name}.engagement", videos)
+    with database(patient_spark, tmp_path / "tables") as name:
+        aggregator = VideoEngagementAggregator(patient_spark, events, f"{name}.engagement", videos)
         for day in DAYS:
             start_date = datetime(day.year, day.month, day.day)
             end_date = start_date + timedelta(days=1)
@@ -151,7 +150,7 @@ def test_the_published_daily_job_gives_the_same_rows_as_one_run(
                 aggregator.save_results(result, mode="append")
         assert saved(aggregator) == rows_of(aggregator.run_aggregation())
         assert {
-            table.name for table in spark.catalog.listTables(name) if not table.isTemporary
+            table.name for table in patient_spark.catalog.listTables(name) if not table.isTemporary
         } == {
             "engagement",
             "engagement_daily",
@@ -225,11 +224,10 @@ def test_a_session_of_another_zone_is_refused(jvm: SparkSession) -> None:
         aggregator.run_aggregation()
 
 
-@pytest.mark.long_on_jvm
 def test_without_unique_seconds_the_other_columns_stay_the_same(
-    spark: SparkSession, events: Path, videos: Path
+    patient_spark: SparkSession, events: Path, videos: Path
 ) -> None:
-    aggregator = VideoEngagementAggregator(spark, events, video_metadata_table=videos)
+    aggregator = VideoEngagementAggregator(patient_spark, events, video_metadata_table=videos)
     full = rows_of(aggregator.run_aggregation())
     quick = rows_of(aggregator.run_aggregation(calculate_unique_seconds=False))
     assert quick.keys() == full.keys()

@@ -1,8 +1,6 @@
-"""The steps as a whole, on both kinds of tables."""
+"""The steps as a whole."""
 
 import os
-import uuid
-from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -10,65 +8,15 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from vidagg_dagster.core.contract import DayResult, StepName, StepResult, TableStore
+from vidagg_dagster.core.contract import DayResult, StepName, TableStore
+from vidagg_dagster.core.errors import StepError
 from vidagg_dagster.core.schemas import TABLES
-from vidagg_dagster.pipeline.run import StepError, open_tables, run_step
-from vidagg_dagster.spark.session import SAIL, engine_session, using
-from vidagg_dagster_tests.support.arrow import rows_of
-from vidagg_dagster_tests.support.small_site import Site, anna, day, peter, write_site
+from vidagg_dagster.pipeline.run import run_step
+from vidagg_dagster.tables.open import open_tables
+from vidagg_dagster_tests.support.small_site import anna, day, peter, write_site
+from vidagg_dagster_tests.support.whole_tables import stored
 
 DAYS = [day(0), day(1)]
-
-
-def run_all(spark: SparkSession, site: Site, store: TableStore) -> Mapping[StepName, StepResult]:
-    """Every step over both days, then once more over a day that has changed."""
-    for days in (DAYS, DAYS[1:]):
-        results = {
-            step: run_step(spark, site.request(step, days).model_copy(update={"store": store}))
-            for step in StepName
-        }
-        site.write_day(DAYS[1], [*peter(DAYS[1]), "no event at all"])
-    return results
-
-
-def stored(spark: SparkSession, store: TableStore) -> dict[str, list[dict[str, Any]]]:
-    """Without what tells one copy of a file from another: its time of change."""
-    tables = open_tables(spark, store)
-    return {
-        name: sorted((row | {"state": None} for row in rows_of(tables.read(table))), key=repr)
-        for name, table in TABLES.items()
-    }
-
-
-@pytest.mark.slow
-def test_catalog_tables_come_out_as_local_ones_row_for_row(
-    catalog_spark: SparkSession, tmp_path: Path
-) -> None:
-    schema = f"vidagg_{uuid.uuid4().hex}"
-    catalog_spark.sql(f"CREATE SCHEMA {schema}")
-    catalog = TableStore(kind="catalog", location=schema)
-    results = run_all(catalog_spark, write_site(tmp_path / "catalog", 2), catalog)
-    rows = stored(catalog_spark, catalog)
-    assert {
-        row["tableName"] for row in catalog_spark.sql(f"SHOW TABLES IN {schema}").collect()
-    } == {*TABLES}
-    catalog_spark.sql(f"DROP SCHEMA {schema} CASCADE")
-
-    with using(SAIL):
-        local = TableStore(kind="local", location=str(tmp_path / "tables"))
-        sail = engine_session(SAIL)
-        expected = run_all(sail, write_site(tmp_path / "local", 2), local)
-        assert rows == stored(sail, local)
-    for step, result in results.items():
-        assert result.outcomes == expected[step].outcomes, step
-        assert [(day.day, day.rows, day.metrics) for day in result.days] == [
-            (day.day, day.rows, day.metrics) for day in expected[step].days
-        ], step
-        assert all(outcome.passed for outcome in result.outcomes if outcome.rule != RARE), step
-
-
-RARE = "rejected_share"
-"""One bad row of seven is more than one in a hundred."""
 
 
 def test_days_computed_one_by_one_come_out_as_those_computed_together(
@@ -106,7 +54,12 @@ def test_days_computed_one_by_one_come_out_as_those_computed_together(
 def test_kernels_and_slices_of_users_change_no_table(sail: SparkSession, tmp_path: Path) -> None:
     site = write_site(tmp_path, 2)
     # The same id twice, the same event twice, and rows that are none.
-    twice = [*anna(DAYS[1]), *anna(DAYS[1])[:2], "no event at all", '{"userId": "nobody"}']
+    twice: list[Any] = [
+        *anna(DAYS[1]),
+        *anna(DAYS[1])[:2],
+        "no event at all",
+        '{"userId": "nobody"}',
+    ]
     numbered = [
         row if isinstance(row, str) else {**row, "eventId": f"e{at % 9}"}
         for at, row in enumerate([*peter(DAYS[1]), *twice])

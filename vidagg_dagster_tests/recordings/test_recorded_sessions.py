@@ -9,24 +9,24 @@ import pytest
 from pyspark.sql import SparkSession
 
 from recordings.compare import CAUSES, EXPLAINED, PAGE, WEAK_SPOTS, all_trials, page
-from vidagg_dagster.core.contract import SourceSpec
-from vidagg_dagster.pipeline.batch import aggregate_files
-from vidagg_dagster.spark.session import using
-from vidagg_dagster_tests.support.recorded import (
+from recordings.recorded import (
     EVENTS,
     LIMIT_MS,
-    ROOT,
     VIDEOS,
     Comparison,
     Span,
     compare,
     length,
-    off_by,
     overlap,
     read,
     recorded_until,
+    union,
 )
-from vidagg_dagster_tests.support.reference import union
+from recordings.senders import off_by
+from vidagg_dagster.core.contract import SourceSpec
+from vidagg_dagster.pipeline.batch import aggregate_files
+from vidagg_dagster.spark.session import using
+from vidagg_dagster_tests.support.repository import REPO
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def test_every_session_that_differs_has_a_weak_spot_with_a_remedy() -> None:
 
 
 def test_the_page_is_current(found: OnEngine) -> None:
-    current = (ROOT / PAGE).read_text(encoding="utf-8")
+    current = (REPO / PAGE).read_text(encoding="utf-8")
     assert page(found.sessions, found.trials) == current, "run: python -m recordings.compare"
 
 

@@ -11,17 +11,12 @@ import pytest
 
 from tools.settings_reference import env_example, settings_reference
 from vidagg_dagster.core.contract import SourceSpec, TableStore
+from vidagg_dagster.core.errors import SettingsError
 from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.defs.targets import databricks_steps
-from vidagg_dagster.settings.model import (
-    PREFIX,
-    Settings,
-    SettingsError,
-    load_settings,
-    variable_name,
-)
-
-REPO = Path(__file__).parents[2]
+from vidagg_dagster.settings import Settings, load_settings
+from vidagg_dagster.settings.variables import PREFIX, variables_of
+from vidagg_dagster_tests.support.repository import REPO
 
 
 @pytest.fixture(autouse=True)
@@ -97,7 +92,7 @@ def test_the_environment_wins_over_the_file(
     (tmp_path / ".env").write_text("VIDAGG_ENGINE=spark\nVIDAGG_TOLERANCE_MS=5\nOTHER=x\n")
     monkeypatch.setenv("VIDAGG_ENGINE", "sail")
     settings = load_settings()
-    assert (settings.engine, settings.tolerance_ms) == ("sail", 5)
+    assert (settings.engine, settings.parameters.tolerance_ms) == ("sail", 5)
 
 
 def test_an_empty_value_means_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,6 +100,19 @@ def test_an_empty_value_means_the_default(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("VIDAGG_SOURCE", "")
     settings = load_settings()
     assert (settings.timezone, settings.source) == ("UTC", None)
+
+
+def test_an_empty_variable_leaves_the_value_of_the_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / ".env").write_text("VIDAGG_ENGINE=spark\n")
+    monkeypatch.setenv("VIDAGG_ENGINE", "")
+    assert load_settings().engine == "spark"
+
+
+def test_a_variable_in_lower_case_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("vidagg_databricks_volume", "/Volumes/a/b/c")
+    assert load_settings().databricks.volume == "/Volumes/a/b/c"
 
 
 def test_variables_of_the_test_suite_are_no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,29 +204,81 @@ def test_settings_that_contradict_each_other_are_named_together(
     assert "tier scores must descend" in message
 
 
+def test_a_deadline_before_the_schedule_is_named_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIDAGG_SCHEDULE_HOUR", "7")
+    assert "VIDAGG_DEADLINE_HOUR='6', VIDAGG_SCHEDULE_HOUR='7': the deadline must be" in refusal()
+
+
+def test_everything_that_an_email_lacks_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIDAGG_ALERT_EMAIL_TO", "a@example.com")
+    monkeypatch.setenv("VIDAGG_ALERT_SMTP_HOST", "mail.example.com")
+    monkeypatch.setenv("VIDAGG_ALERT_SMTP_SECURITY", "none")
+    monkeypatch.setenv("VIDAGG_ALERT_SMTP_PASSWORD", "hunter2")
+    assert refusal() == (
+        "2 settings are wrong:\n"
+        "  VIDAGG_ALERT_EMAIL_TO='a@example.com', VIDAGG_ALERT_EMAIL_FROM, "
+        "VIDAGG_ALERT_SMTP_HOST='mail.example.com': "
+        "e-mails need a sender and an SMTP server as well\n"
+        "  VIDAGG_ALERT_SMTP_PASSWORD=(not shown), VIDAGG_ALERT_SMTP_SECURITY='none': "
+        "the password would go over the network in clear text"
+    )
+
+
+def test_one_fault_hides_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Faults of one field, of fields of one group and of several groups, all at once."""
+    set_databricks(monkeypatch, VIDAGG_DATABRICKS_VOLUME="", VIDAGG_DATABRICKS_SCHEMA="a")
+    for name, value in {
+        "TIMEZONE": "Mars",
+        "SCHEDULE_HOUR": "9",
+        "UI_URL": "nowhere",
+        "HIGH_TIER_SCORE": "much",
+        "MEDIUM_TIER_SCORE": "20",
+    }.items():
+        monkeypatch.setenv(f"VIDAGG_{name}", value)
+    message = refusal()
+    assert message.startswith("7 settings are wrong:")
+    for told in (
+        "VIDAGG_TIMEZONE='Mars'",
+        "VIDAGG_DEADLINE_HOUR='6', VIDAGG_SCHEDULE_HOUR='9'",
+        "VIDAGG_UI_URL='nowhere'",
+        "VIDAGG_HIGH_TIER_SCORE='much'",
+        "VIDAGG_LOW_TIER_SCORE",
+        "VIDAGG_DATABRICKS_SCHEMA='a'",
+        "VIDAGG_DATABRICKS_VOLUME: VIDAGG_TARGET=databricks needs",
+    ):
+        assert told in message
+
+
+def test_a_mistyped_secret_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIDAGG_ALERT_SMTP_PASSWRD", "hunter2")
+    message = refusal()
+    assert "hunter2" not in message
+    assert "did you mean VIDAGG_ALERT_SMTP_PASSWORD?" in message
+
+
 def test_the_reference_pages_are_up_to_date() -> None:
-    """`python -m tools.settings_reference` writes them anew."""
+    """`python -m tools.settings_reference` writes them."""
     assert (REPO / "docs" / "settings.md").read_text(encoding="utf-8") == settings_reference()
     assert (REPO / ".env.example").read_text(encoding="utf-8") == env_example()
 
 
 def test_every_setting_is_documented() -> None:
-    for name, field in Settings.model_fields.items():
-        assert field.description, name
-        assert f"`{variable_name(name)}`" in settings_reference()
-        assert f"# {variable_name(name)}=" in env_example()
+    for name, variable in variables_of(Settings).items():
+        assert variable.field.description, name
+        assert f"`{name}`" in settings_reference()
+        assert f"# {name}=" in env_example()
 
 
 def test_the_example_file_is_valid_when_uncommented(tmp_path: Path) -> None:
     lines = env_example().replace("# VIDAGG_", "VIDAGG_")
     (tmp_path / ".env").write_text(lines)
-    assert load_settings() == Settings(_env_file=None)
+    assert load_settings() == Settings()
 
 
 def test_importing_the_settings_reads_nothing(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("VIDAGG_ENGINE=nonsense\n")
     subprocess.run(
-        [sys.executable, "-c", "import vidagg_dagster.settings.model"],
+        [sys.executable, "-c", "import vidagg_dagster.settings"],
         check=True,
         cwd=tmp_path,
         env={**os.environ, "VIDAGG_TIMEZONE": "nonsense", "PYTHONPATH": str(REPO)},
@@ -242,8 +302,8 @@ def test_databricks_needs_few_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     set_databricks(monkeypatch)
     settings = load_settings()
     assert settings.store == TableStore(kind="catalog", location="main.video")
-    assert settings.databricks_volume == "/Volumes/main/video/vidagg"
-    assert settings.databricks_compute == "serverless"
+    assert settings.databricks.volume == "/Volumes/main/video/vidagg"
+    assert settings.databricks.compute == "serverless"
 
 
 def test_everything_that_databricks_lacks_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -258,8 +318,25 @@ def test_everything_that_databricks_lacks_is_named_at_once(monkeypatch: pytest.M
     assert "VIDAGG_DATABRICKS_CLUSTER_ID: VIDAGG_TARGET=databricks needs" in refusal()
 
 
+@pytest.mark.parametrize(
+    "cluster", ['{"custom_tags": {"policy_id": "x"}}', '{"spark_conf": {}}', '{"policy_id": ""}']
+)
+def test_a_new_cluster_names_its_machines_itself(
+    cluster: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A key of the same name deeper in the object names no machines."""
+    set_databricks(
+        monkeypatch,
+        VIDAGG_DATABRICKS_COMPUTE="job_cluster",
+        VIDAGG_DATABRICKS_JOB_CLUSTER=cluster,
+    )
+    told = refusal()
+    assert f"VIDAGG_DATABRICKS_JOB_CLUSTER={cluster!r}: VIDAGG_TARGET=databricks needs" in told
+    assert "node_type_id" in told
+
+
 def test_locally_nothing_of_databricks_is_needed() -> None:
-    assert load_settings().databricks_schema is None
+    assert load_settings().databricks.schema_name is None
 
 
 @pytest.mark.parametrize(
@@ -292,7 +369,7 @@ def test_a_path_outside_a_volume_is_refused(volume: str, monkeypatch: pytest.Mon
 
 def test_a_folder_in_a_volume_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
     set_databricks(monkeypatch, VIDAGG_DATABRICKS_VOLUME="/Volumes/main/video/files/vidagg-2.x")
-    assert load_settings().databricks_volume == "/Volumes/main/video/files/vidagg-2.x"
+    assert load_settings().databricks.volume == "/Volumes/main/video/files/vidagg-2.x"
 
 
 @pytest.mark.parametrize("source", ["data/events", "../events", "./events.jsonl"])

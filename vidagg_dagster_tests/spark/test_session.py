@@ -12,14 +12,10 @@ import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from vidagg_dagster.spark.session import (
-    EngineError,
-    default_driver_memory,
-    engine_session,
-    find_java,
-    resolve_engine,
-    using,
-)
+from vidagg_dagster.core.errors import EngineError
+from vidagg_dagster.spark.java import find_java
+from vidagg_dagster.spark.jvm import default_driver_memory
+from vidagg_dagster.spark.session import engine_session, resolve_engine, using
 from vidagg_dagster_tests.conftest import require
 
 
@@ -204,6 +200,16 @@ def test_the_default_heap_leaves_room_for_the_rest_of_the_machine() -> None:
     machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**20
     assert 1024 <= heap <= 16 * 1024
     assert heap <= max(1024, machine / 2)
+
+
+def test_a_heap_that_is_asked_for_comes_before_the_environment() -> None:
+    require("spark")
+    code = (
+        "from vidagg_dagster.spark.session import engine_session;"
+        "spark = engine_session('spark', driver_memory='700m');"
+        "print(spark.conf.get('spark.driver.memory'))"
+    )
+    assert run_python(code, VIDAGG_DRIVER_MEMORY="600m").stdout.strip() == "700m"
 
 
 def test_the_session_of_a_connect_server_is_used_like_the_others(

@@ -1,4 +1,4 @@
-"""Frames from and to plain rows, on Spark 4 and on Spark 3.5, which lacks the way through Arrow."""
+"""Frames from and to plain rows. Spark 3.5 cannot convert them through Arrow."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -16,7 +16,7 @@ def frame_of(spark: SparkSession, table: pa.Table) -> DataFrame:
 
 
 def rows_of(frame: DataFrame) -> list[dict[str, Any]]:
-    """By Arrow, because `collect` drops the zone of times."""
+    """Rows as dicts, through Arrow because `collect` drops the zone of times."""
     if hasattr(frame, "toArrow"):
         rows: list[dict[str, Any]] = frame.toArrow().to_pylist()
         return rows

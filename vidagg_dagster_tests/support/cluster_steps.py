@@ -1,7 +1,7 @@
-"""All steps on CatalogTables, in an environment of their own: `SITE OUT conf=value ...`.
+"""All steps on CatalogTables, in an environment without Dagster: `SITE OUT conf=value ...`.
 
-Run where only the wheel, Spark and these helpers are; `conf` brings Delta. Writes the rows of all
-tables to OUT as JSON.
+Only the wheel, Spark and these helpers are needed; `conf` adds Delta. Writes the rows of all tables
+to OUT as JSON.
 """
 
 import json
@@ -14,7 +14,8 @@ from pyspark.sql import SparkSession
 
 from vidagg_dagster.core.contract import StepName, TableStore
 from vidagg_dagster.core.schemas import TABLES
-from vidagg_dagster.pipeline.run import open_tables, run_step
+from vidagg_dagster.pipeline.run import run_step
+from vidagg_dagster.tables.open import open_tables
 from vidagg_dagster_tests.support.arrow import rows_of
 from vidagg_dagster_tests.support.small_site import FIRST_DAY, Site, day
 
@@ -27,13 +28,13 @@ def stored_rows(spark: SparkSession, store: TableStore) -> Rows:
 
 
 def comparable(rows: Rows) -> Any:
-    """As JSON gives it back, in an order of its own."""
+    """Rows as they come back from JSON, sorted."""
     ordered = {name: sorted(found, key=repr) for name, found in rows.items()}
     return json.loads(json.dumps(ordered, default=str))
 
 
 def main(folder: str, out: str, *conf: str) -> None:
-    from vidagg_dagster.spark.cluster import cluster_session
+    from vidagg_dagster.spark.session import cluster_session
 
     site = Site(Path(folder))
     days = [day(n) for n in range(len(list(site.events.iterdir())))]

@@ -1,6 +1,8 @@
-"""A Spark Connect server: `python -m vidagg_dagster_tests.support.connect_server PORT [conf=value ...]`.
+"""A Spark Connect server.
 
-Prints `ready` and serves until the end of its standard input, so it never outlives its parent.
+`python -m vidagg_dagster_tests.support.connect_server PORT [conf=value ...]`
+
+Prints `ready` and serves until its standard input ends, so it never outlives its parent.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""A real `dagster dev` as a process, and what its UI asks of it: GraphQL."""
+"""A real `dagster dev` as a process, and the GraphQL queries of its UI."""
 
 import json
 import os
@@ -31,7 +31,7 @@ def free_port() -> int:
 def process(
     command: Sequence[str], *, cwd: Path, env: Mapping[str, str]
 ) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
-    """A command in the background, with where it logs; interrupted when the block ends."""
+    """A command in the background, and its log. It is interrupted when the block ends."""
     log = cwd / f"{Path(command[0]).name}-{free_port()}.log"
     with log.open("w") as out:
         started = subprocess.Popen(
@@ -53,7 +53,7 @@ def process(
 def serving(
     command: Sequence[str], port: int, *, cwd: Path, env: Mapping[str, str]
 ) -> Iterator[str]:
-    """Runs a command that serves Dagster's UI at `port`; gives the address once it answers."""
+    """Run a command that serves Dagster's UI on `port`; yields the address once it answers."""
     address = f"http://127.0.0.1:{port}"
     with process(command, cwd=cwd, env=env) as (server, log):
         deadline = time.monotonic() + START_S
@@ -90,20 +90,20 @@ def ask(address: str, query: str, **variables: Any) -> Any:
 
 
 class Ui:
-    """What the asset pages of one code location can do and show."""
+    """The asset pages of one code location: what they start and show."""
 
     def __init__(self, address: str) -> None:
         self.address = address
 
     def backfill(self, days: Sequence[date], assets: Sequence[str]) -> list[Any]:
-        """Launches a backfill, waits for its successful end and gives its runs."""
+        """Launch a backfill, wait for its success and return its runs."""
         found = self.ended(self.launch(days, assets))
         assert found["status"] == "COMPLETED_SUCCESS", found
         runs: list[Any] = found["runs"]
         return runs
 
     def launch(self, days: Sequence[date], assets: Sequence[str]) -> str:
-        """Launches a backfill and gives its id."""
+        """Launch a backfill and return its id."""
         launched = ask(
             self.address,
             """mutation($params: LaunchBackfillParams!) {
@@ -149,7 +149,7 @@ class Ui:
         pytest.fail(f"the backfill did not end within {BACKFILL_S} s: {found}")
 
     def terminate(self, run: str) -> None:
-        """Terminates a run, as the button of its page does."""
+        """Terminate a run, as the button of its page does."""
         ended = ask(
             self.address,
             """mutation($id: String!) {
@@ -197,7 +197,7 @@ class Ui:
         return rows
 
     def days_of_check(self, asset: str, check: str) -> dict[str, int]:
-        """How many days of a check have which status."""
+        """Number of days by status of a check."""
         found = ask(
             self.address,
             """query($key: AssetKeyInput!, $name: String!) {

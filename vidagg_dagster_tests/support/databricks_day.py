@@ -1,4 +1,4 @@
-"""One day on whatever workspace the environment's credentials lead to."""
+"""One day on the workspace that the environment's credentials name."""
 
 import io
 import uuid
@@ -13,12 +13,13 @@ from vidagg_dagster.databricks.deploy import Deployment, Finding
 from vidagg_dagster.databricks.runner import JOB_PAGE
 from vidagg_dagster.defs.assets import build_assets
 from vidagg_dagster.defs.targets import databricks_steps
-from vidagg_dagster.settings.model import Settings
+from vidagg_dagster.settings import Settings
+from vidagg_dagster.settings.databricks import DatabricksSettings
 from vidagg_dagster_tests.support.small_site import FIRST_DAY, day, write_site
 
 
 def deploy_and_materialize(folder: Path, wheel: Path, schema: str, volume: str) -> None:
-    """Uploads events and the wheel, runs every asset for a day, and looks at what was reported."""
+    """Upload events and the wheel, run every asset for a day, and check what was reported."""
     site = write_site(folder / "site", 1)
     source = f"{volume}/test-{uuid.uuid4().hex}"
     client = WorkspaceClient()
@@ -37,15 +38,13 @@ def deploy_and_materialize(folder: Path, wheel: Path, schema: str, volume: str) 
         for path, file in uploads.items():
             client.files.upload(path, io.BytesIO(file.read_bytes()), overwrite=True)
         settings = Settings(
-            _env_file=None,
             target="databricks",
             source=f"{source}/events",
             video_metadata=f"{source}/videos.jsonl",
             start_date=FIRST_DAY,
-            databricks_schema=schema,
-            databricks_volume=volume,
-            databricks_poll_seconds=1.0,
-            databricks_retries=0,
+            databricks=DatabricksSettings(
+                schema=schema, volume=volume, poll_seconds=1.0, retries=0
+            ),
         )
         result = dg.materialize(
             build_assets(settings),

@@ -88,7 +88,7 @@ def videos_frame(spark: SparkSession, durations: Mapping[str, int]) -> DataFrame
 
 
 class Computed:
-    """What the engine makes of events: sessions and daily rows, as frames over one input."""
+    """Sessions and daily rows that an engine computes from events, as frames over one input."""
 
     def __init__(
         self,
@@ -139,8 +139,8 @@ def session_rows(frame: DataFrame) -> list[SessionRow]:
 def reference_row(
     row: Row, duration_ms: int | None, parameters: ReferenceParameters
 ) -> dict[str, Any]:
-    """What the engine must publish for a reference row, in the engine's own shapes."""
-    expected = dict(published(row, duration_ms, None, parameters))
+    """The row that an engine must publish for a reference row, in the engine's own shapes."""
+    expected: dict[str, Any] = dict(published(row, duration_ms, None, parameters))
     expected["watchedIntervals"] = [
         {"startMs": start, "endMs": end} for start, end in expected["watchedIntervals"]
     ]
@@ -159,7 +159,7 @@ def settled_rows(
 def keyed(
     rows: Iterable[Mapping[str, Any]], key: Sequence[str], columns: Iterable[str] | None = None
 ) -> dict[tuple[Any, ...], dict[str, Any]]:
-    """Rows by their key, one row each; only `columns` if given, else all but `processedAt`."""
+    """Rows by key. Keys are unique. Only `columns` if given, else all except `processedAt`."""
     found: dict[tuple[Any, ...], dict[str, Any]] = {}
     for row in rows:
         name = tuple(row[column] for column in key)

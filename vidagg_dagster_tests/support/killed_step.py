@@ -1,7 +1,8 @@
 """A step in a process that kills itself at a named point of writing a table.
 
-`python -m vidagg_dagster_tests.support.killed_step POINT TABLE < request.json`. What is patched are the
-libraries below the project, so that nothing in the project knows of it.
+`python -m vidagg_dagster_tests.support.killed_step POINT TABLE < request.json`
+
+It patches the libraries below the project, so that the project itself is unchanged.
 """
 
 import os
@@ -42,7 +43,7 @@ def _arm(point: str, folder: Path) -> None:
         staged = DataFrameWriter.parquet
 
         def parquet(self: Any, path: str, *arguments: Any, **more: Any) -> None:
-            # `computed` stages as well, straight into its folder; that is no write of the table.
+            # `computed` stages files too, but that is not a write of the table.
             ours = Path(path).parent.parent == folder
             if ours and point == "before_stage":
                 _die()

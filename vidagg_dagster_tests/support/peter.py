@@ -56,17 +56,17 @@ ROW: dict[str, Any] = {
     "qualityFlags": [],
     "dataQualityFlag": "ok",
 }
-"""What every front door must say of him."""
+"""His row, which every entry point must compute."""
 
 
 def write_events(path: Path, *more: dict[str, Any]) -> Path:
-    """His events, and more if given, as JSON lines."""
+    """Write his events, and `more` if given, as JSON lines."""
     path.write_text("".join(f"{json.dumps(row)}\n" for row in (*EVENTS, *more)), encoding="utf-8")
     return path
 
 
 def write_videos(path: Path) -> Path:
-    """The metadata of his video."""
+    """Write the metadata of his video."""
     video = {"videoId": "video_001", "title": "Welcome", "duration": DURATION}
     path.write_text(json.dumps(video) + "\n", encoding="utf-8")
     return path

@@ -1,4 +1,4 @@
-"""A PostgreSQL server of the system's package, as a process with data of its own."""
+"""A PostgreSQL server from the system's package, as a process with its own data."""
 
 import getpass
 import os
@@ -20,7 +20,7 @@ MISSING = "PostgreSQL is not installed (apt-get install postgresql)"
 
 @dataclass(frozen=True)
 class Postgres:
-    """Where a server listens; everybody on this machine may connect."""
+    """The address of a server that accepts every user of this machine."""
 
     port: int
     user: str
@@ -30,7 +30,7 @@ class Postgres:
         return f"postgresql://{self.user}@127.0.0.1:{self.port}/postgres"
 
     def storage_yaml(self) -> str:
-        """The part of dagster.yaml that keeps everything there."""
+        """The part of dagster.yaml that stores runs, events and schedules in this server."""
         return (
             "storage:\n"
             "  postgres:\n"
@@ -40,13 +40,13 @@ class Postgres:
             "      hostname: 127.0.0.1\n"
             "      db_name: postgres\n"
             f"      port: {self.port}\n"
-            # Since 2.1 SQLAlchemy takes another driver by default than dagster-postgres brings.
+            # Since 2.1 SQLAlchemy's default driver is not the one that dagster-postgres installs.
             "      scheme: postgresql+psycopg2\n"
         )
 
 
 def binaries() -> Path | None:
-    """Where the newest server's programs are; Debian keeps them out of PATH."""
+    """The folder of the newest server's programs. Debian keeps it out of PATH."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     if found:
         return found[-1].parent
@@ -56,11 +56,11 @@ def binaries() -> Path | None:
 
 @contextmanager
 def running() -> Iterator[Postgres]:
-    """A fresh server until the block ends; skips the test where there is none installed."""
+    """A fresh server until the block ends. Skips the test where PostgreSQL is not installed."""
     programs = binaries()
     if programs is None:
         pytest.skip(MISSING)
-    # PostgreSQL refuses root. Its folder must not be below one that only root may enter.
+    # PostgreSQL refuses to run as root, and its user must be able to enter the data folder.
     user = "postgres" if os.geteuid() == 0 else getpass.getuser()
     account = {"user": user} if os.geteuid() == 0 else {}
     folder = Path(tempfile.mkdtemp(prefix="vidagg-postgres-"))

@@ -1,4 +1,4 @@
-"""Loopback servers that alerts are sent to: they fail, hang and recover as they are told."""
+"""Loopback servers that receive alerts. A test tells them when to fail, hang and recover."""
 
 import json
 import threading
@@ -17,12 +17,12 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from vidagg_dagster_tests.support.dagster_ui import free_port
 
 HANG = -1
-"""Instead of a status: no answer until the receiver closes."""
+"""In place of a status: no answer until the receiver closes."""
 
 
 @dataclass
 class HttpReceiver:
-    """Takes JSON by POST. `answers` are used up one by one; after them every request is taken."""
+    """Accepts JSON by POST. `answers` are given one by one; later requests are all accepted."""
 
     address: str
     answers: list[int] = field(default_factory=list)
@@ -33,7 +33,7 @@ class HttpReceiver:
 
 @contextmanager
 def http_receiver(*answers: int) -> Iterator[HttpReceiver]:
-    """A server at a free port of this machine."""
+    """A server on a free port of this machine."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
     server.daemon_threads = True
     receiver = HttpReceiver(f"http://127.0.0.1:{server.server_port}/hook/secret-token")
@@ -70,7 +70,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 @dataclass
 class MailReceiver:
-    """Takes mail. `answers`, lines of SMTP, are used up first; after them all is taken."""
+    """Accepts mail. `answers`, lines of SMTP, are given first; later mail is all accepted."""
 
     port: int
     answers: list[str] = field(default_factory=list)
@@ -87,7 +87,7 @@ class MailReceiver:
 
 @contextmanager
 def mail_receiver(*answers: str) -> Iterator[MailReceiver]:
-    """An SMTP server without encryption at a free port of this machine."""
+    """An SMTP server without encryption on a free port of this machine."""
     receiver = MailReceiver(free_port(), list(answers))
     controller = Controller(receiver, hostname="127.0.0.1", port=receiver.port)
     controller.start()

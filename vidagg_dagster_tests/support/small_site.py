@@ -30,7 +30,7 @@ def day(number: int) -> date:
 
 
 def event(when: date, clock: str, user: str, name: str, position: float, **more: object) -> Row:
-    """One row as a player sends it. The session is the user's one of the day."""
+    """One row as a player sends it. By default the session is the user's only one of the day."""
     return {
         "timestamp": f"{when}T{clock}Z",
         "userId": user,
@@ -88,7 +88,7 @@ class Site:
         return self.folder / "tables"
 
     def request(self, step: StepName, days: Sequence[date]) -> StepRequest:
-        """What an asset would ask for."""
+        """The request that an asset would make."""
         return StepRequest(
             step=step,
             days=() if step is StepName.AGGREGATED_ENGAGEMENT else tuple(days),

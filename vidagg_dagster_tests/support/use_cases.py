@@ -1,4 +1,4 @@
-"""The queries that the published solution promises for the lifetime table, word for word."""
+"""The published queries of the lifetime table, word for word."""
 
 TOP_VIDEOS = """
 -- Top Videos by Engagement

@@ -1,11 +1,6 @@
-"""What is special to tables in a folder: other readers and writers, crashes, odd places."""
+"""What is special to tables in a folder: other readers, other writers of files, odd places."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -17,28 +12,19 @@ import pytest
 from deltalake import DeltaTable, Schema
 from pyspark.sql import SparkSession
 
+from vidagg_dagster.core.errors import TableError
 from vidagg_dagster.core.schemas import EVENT_DATE, INGESTION_COUNTS, SESSIONS, TABLES, TableSpec
 from vidagg_dagster.spark.session import SAIL, SPARK, engine_session, using
-from vidagg_dagster.tables.delta_folder import LocalTables, day_counts
-from vidagg_dagster.tables.interface import Replaced, TableError
+from vidagg_dagster.tables.delta_folder import LocalTables
+from vidagg_dagster.tables.delta_log import day_counts
+from vidagg_dagster.tables.interface import Replaced
 from vidagg_dagster_tests.conftest import require
-from vidagg_dagster_tests.tables.test_tables import awkward_rows, content
-
-DAY_1, DAY_2, DAY_3 = date(2024, 1, 1), date(2024, 1, 2), date(2024, 1, 3)
+from vidagg_dagster_tests.support.table_store import DAY_1, DAY_2, DAY_3, awkward_rows, content
+from vidagg_dagster_tests.support.writers import delta, files
 
 
 def counts(spark: SparkSession, *rows: tuple[date, str, int]) -> Any:
     return spark.createDataFrame(list(rows), INGESTION_COUNTS.struct)
-
-
-def files(root: Path, table: TableSpec = INGESTION_COUNTS) -> list[Path]:
-    """Everything in a table's folder but its log and empty folders."""
-    found = (root / table.name).rglob("*")
-    return sorted(p for p in found if p.is_file() and "_delta_log" not in p.parts)
-
-
-def delta(root: Path, table: TableSpec = INGESTION_COUNTS) -> DeltaTable:
-    return DeltaTable(str(root / table.name))
 
 
 @pytest.fixture(scope="module")
@@ -239,118 +225,3 @@ def test_other_folder_names_are_fine(name: str, spark: SparkSession, tmp_path: P
     tables.replace_days(INGESTION_COUNTS, counts(spark, (DAY_1, "a", 1)), [DAY_1])
     assert [tuple(r.values()) for r in content(tables.read(INGESTION_COUNTS))] == [(DAY_1, "a", 1)]
     assert files(tmp_path / name)
-
-
-WRITER = """
-import sys
-from datetime import date
-from vidagg_dagster.tables.delta_folder import LocalTables
-from vidagg_dagster.core.schemas import INGESTION_COUNTS
-from vidagg_dagster.spark.session import engine_session
-from vidagg_dagster.tables.interface import TableConflictError
-
-root, name, rows, rounds = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
-spark = engine_session("sail")
-tables = LocalTables(spark, root)
-values = [(date(2024, 1, 1), name, number) for number in range(rows)]
-frame = spark.createDataFrame(values, INGESTION_COUNTS.struct)
-print("ready", flush=True)
-sys.stdin.readline()
-for _ in range(rounds):
-    try:
-        tables.replace_days(INGESTION_COUNTS, frame, [date(2024, 1, 1)])
-    except TableConflictError as error:
-        assert "2024-01-01" in str(error) and "version" in str(error), error
-"""
-
-
-def start_writer(root: Path, name: str, rows: int, rounds: int) -> "subprocess.Popen[str]":
-    writer = subprocess.Popen(
-        [sys.executable, "-c", WRITER, str(root), name, str(rows), str(rounds)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert writer.stdout is not None
-    assert writer.stdout.readline().strip() == "ready"
-    return writer
-
-
-def go(writer: "subprocess.Popen[str]") -> None:
-    assert writer.stdin is not None
-    writer.stdin.write("go\n")
-    writer.stdin.flush()
-
-
-def owner_and_rows(root: Path, version: int) -> tuple[str, int] | None:
-    """Whose rows a version has, and how many; None if it has none."""
-    stored = DeltaTable(str(root / "ingestion_counts"), version=version).to_pyarrow_table()
-    owners = set(stored["measure"].to_pylist())
-    assert len(owners) <= 1, f"version {version} mixes the rows of {owners}"
-    return (owners.pop(), stored.num_rows) if owners else None
-
-
-def test_two_processes_never_mix_their_rows_of_a_day(tmp_path: Path) -> None:
-    require(SAIL)
-    rounds = 8
-    sizes = {"one": 300, "other": 700}
-    writers = [start_writer(tmp_path, name, rows, rounds) for name, rows in sizes.items()]
-    for writer in writers:
-        go(writer)
-    assert [writer.wait(timeout=120) for writer in writers] == [0, 0]
-
-    versions = [owner_and_rows(tmp_path, number) for number in range(delta(tmp_path).version() + 1)]
-    # Both may create the table, in a commit of its own each, before either has written rows.
-    created = next(at for at, version in enumerate(versions) if version is not None)
-    assert created in (1, 2)
-    written = versions[created:]
-    assert set(written) <= set(sizes.items())
-    assert len(written) > rounds
-    kept = delta(tmp_path).vacuum(retention_hours=0, enforce_retention_duration=False, full=True)
-    removed_by_commits = len(written) - 1
-    assert len(kept) == removed_by_commits, "a conflict left files that no version knows"
-
-
-@pytest.mark.slow
-def test_a_killed_writer_leaves_the_old_day_or_the_new_one(tmp_path: Path) -> None:
-    require(SAIL)
-    rows = 200_000
-    first = start_writer(tmp_path, "old", rows, 1)
-    go(first)
-    assert first.wait(timeout=120) == 0
-    for attempt in range(12):
-        writer = start_writer(tmp_path, "new", rows, 1000)
-        go(writer)
-        time.sleep(0.05 + 0.11 * attempt)
-        os.kill(writer.pid, signal.SIGKILL)
-        writer.wait()
-        assert owner_and_rows(tmp_path, delta(tmp_path).version()) in (("old", rows), ("new", rows))
-    again = start_writer(tmp_path, "new", rows, 1)
-    go(again)
-    assert again.wait(timeout=120) == 0
-    assert owner_and_rows(tmp_path, delta(tmp_path).version()) == ("new", rows)
-    live = {Path(uri).name for uri in delta(tmp_path).file_uris()}
-    delta(tmp_path).vacuum(0, dry_run=False, enforce_retention_duration=False, full=True)
-    assert {path.name for path in files(tmp_path) if path.suffix == ".parquet"} == live
-
-
-@pytest.mark.slow
-def test_catalog_tables_keep_the_contract_without_spark_connect_too() -> None:
-    require(SPARK)
-    run = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-q",
-            "-rs",
-            "-k",
-            "catalog",
-            str(Path(__file__).with_name("test_tables.py")),
-        ],
-        env={**os.environ, "VIDAGG_TEST_CATALOG_SESSION": "classic"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert run.returncode == 0, run.stdout[-4000:]

@@ -8,15 +8,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vidagg_dagster.core.parameters import EngagementParameters
-from vidagg_dagster.core.vocabulary import SUMS, VISIT_SUMS
+from vidagg_dagster.core.vocabulary import REASONS, SUMS, VISIT_SUMS
 from vidagg_dagster.metrics.kernels.duplicates import DuplicatesKernel
 from vidagg_dagster.metrics.kernels.names import AGAIN, COUNTS, REASON_BITS, SAME_ID
 from vidagg_dagster.metrics.kernels.segments import Ints, bools, integers
 from vidagg_dagster.metrics.kernels.timeline import SessionsKernel
 from vidagg_dagster.metrics.kernels.union import MergeKernel
-
-_BITS: Final = 16
-"""How many bits are counted."""
 
 _DAY: Final = "event_date"
 _EXTREMES: Final = {
@@ -102,7 +99,7 @@ def _merge(
 
 
 def _counts(bits: Ints, accepted: int) -> list[int]:
-    by_bit = [int(np.count_nonzero(bits & (1 << bit))) for bit in range(_BITS)]
+    by_bit = [int(np.count_nonzero(bits & (1 << bit))) for bit in range(len(REASONS))]
     return [len(bits), accepted, int(np.count_nonzero(bits)), *by_bit]
 
 

@@ -1,4 +1,4 @@
-"""What exists in the workspace besides files and runs: who one is, the catalog, clusters."""
+"""What the workspace has besides files and runs: its user, the catalog, clusters."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,13 +10,13 @@ USER = "engineer@example.com"
 
 @dataclass
 class Catalog:
-    """Declared things by name, and what the user may do with schemas."""
+    """Catalog objects by name, and the user's grants on schemas."""
 
     catalogs: list[str] = field(default_factory=list)
     schemas: list[str] = field(default_factory=list)
     volumes: list[str] = field(default_factory=list)
     tables: dict[str, int] = field(default_factory=dict)
-    """Full name -> when it was made, milliseconds since 1970."""
+    """Full name -> time of creation, milliseconds since 1970."""
     clusters: dict[str, dict[str, Any]] = field(default_factory=dict)
     privileges: list[str] = field(default_factory=lambda: ["ALL_PRIVILEGES"])
     owner: str = "someone@example.com"

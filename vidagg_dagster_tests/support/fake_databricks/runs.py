@@ -1,4 +1,4 @@
-"""Runs: a process each, its states as the Jobs API tells them, and its end."""
+"""Runs: each is a process, with the states and the end that the Jobs API reports."""
 
 import json
 import os
@@ -23,12 +23,12 @@ BLOCKED = (
     "deltalake",
     "pysail",
 )
-"""What a cluster need not have installed."""
+"""Modules that a cluster need not have."""
 
 _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "JAVA_HOME", "TMPDIR")
 _GRACE_S = 5
 _TASK_OFFSET = 1_000_000
-"""Task runs have ids of their own."""
+"""Task runs have their own ids, apart from those of runs."""
 
 
 @dataclass
@@ -93,8 +93,8 @@ class Runs:
     """All runs of a workspace.
 
     Args:
-        address: Of the workspace, for the pages of runs.
-        folder: Where output of tasks goes.
+        address: Address of the workspace, for the pages of runs.
+        folder: Folder for the output of tasks.
         serverless: Environment variables that lead a serverless task to its Spark.
         classic: The same for a task on a cluster.
     """

@@ -1,4 +1,4 @@
-"""The workspace's HTTP side: routes, credentials and faults to order."""
+"""The workspace's HTTP server: routes, credentials and faults on demand."""
 
 import json
 import re
@@ -30,11 +30,11 @@ class Fault:
     status: int | None = None
     """Answer with this status and do nothing."""
     drop: bool = False
-    """Do what is asked, then close the connection without an answer."""
+    """Handle the request, then close the connection without an answer."""
     delay: float = 0.0
-    """Seconds before anything happens."""
+    """Seconds before the request is handled."""
     hang: float = 0.0
-    """Seconds between what is asked and the answer."""
+    """Seconds between handling the request and answering it."""
     headers: dict[str, str] = field(default_factory=dict)
 
     def takes(self, method: str, path: str) -> bool:
@@ -46,7 +46,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class Request:
-    """One request, as routes see it."""
+    """One request, as a route sees it."""
 
     query: dict[str, str]
     body: bytes
@@ -182,7 +182,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def log_message(self, *_: Any) -> None:
-        """Requests are kept in `Workspace.requests`; standard error is for tests."""
+        """Log nothing: requests are in `Workspace.requests`, and tests need standard error."""
 
 
 _JSON = {"Content-Type": "application/json"}
@@ -190,7 +190,7 @@ _JSON = {"Content-Type": "application/json"}
 
 @contextmanager
 def serve(workspace: Workspace) -> Iterator[str]:
-    """Serves the workspace; gives its address."""
+    """Serve the workspace; yields its address."""
     handler = type("Handler", (_Handler,), {"workspace": workspace})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True

@@ -1,4 +1,4 @@
-"""A workspace with its volume, its wheel and a Spark behind it: what a test needs of Databricks."""
+"""A workspace with a volume, a wheel and a Spark that runs its tasks."""
 
 import os
 import shutil
@@ -29,7 +29,7 @@ class Databricks:
 
     @property
     def credentials(self) -> dict[str, str]:
-        """The environment variables by which the SDK finds it, and nothing else."""
+        """The environment variables by which the SDK finds this workspace."""
         return {
             "DATABRICKS_HOST": self.workspace.address,
             "DATABRICKS_TOKEN": TOKEN,
@@ -82,7 +82,7 @@ def databricks(
 def classic_spark(folder: Path, conf: Mapping[str, str]) -> dict[str, str]:
     """Variables for tasks that start their own JVM, as on a cluster; the metastore is in `folder`.
 
-    Derby, which keeps it, admits one process at a time.
+    The metastore is a Derby database, which admits one process at a time.
     """
     folder.mkdir(parents=True)
     settings = {
@@ -104,7 +104,7 @@ def classic_spark(folder: Path, conf: Mapping[str, str]) -> dict[str, str]:
 
 
 def fake_wheel(folder: Path, name: str, code: str) -> Path:
-    """A wheel of our name whose `vidagg-step` runs `code`: what a wrong deployment may do."""
+    """A wheel with our name whose `vidagg-step` runs `code`, as a wrong deployment would."""
     source = folder / "source"
     package = source / "vidagg_dagster"
     package.mkdir(parents=True)
@@ -130,7 +130,7 @@ def fake_wheel(folder: Path, name: str, code: str) -> Path:
 
 @contextmanager
 def configured(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Databricks]:
-    """A workspace, and this process's settings and credentials for it and nothing else."""
+    """A workspace. This process has its credentials, and no other settings."""
     for name in [n for n in os.environ if n.startswith(("DATABRICKS_", "VIDAGG_"))]:
         monkeypatch.delenv(name)
     with databricks(folder / "workspace") as running:

@@ -1,4 +1,4 @@
-"""A request to run tasks, held against the SDK's own types."""
+"""A request to run tasks, checked against the SDK's own types."""
 
 import inspect
 from collections.abc import Callable, Mapping

@@ -1,6 +1,6 @@
-"""Runs one wheel task: `python task_process.py JSON`, where the JSON says which and how.
+"""Runs one wheel task: `python task_process.py JSON`. The JSON names the task and its parameters.
 
-Started by path in a process of its own, so that nothing but the wheel brings our package.
+It starts by path in its own process, so that only the wheel provides our package.
 """
 
 import importlib.metadata

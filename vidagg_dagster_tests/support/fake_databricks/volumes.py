@@ -12,7 +12,7 @@ from vidagg_dagster_tests.support.fake_databricks.answers import (
 
 
 class Volumes:
-    """Files of the volumes below `root`, the only place that is served."""
+    """Files of the volumes below `root`. No other folder is served."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -50,7 +50,7 @@ class Volumes:
         if file.exists() and not overwrite:
             raise ApiError(409, "ALREADY_EXISTS", f"{path} already exists.")
         file.parent.mkdir(parents=True, exist_ok=True)
-        # At once, as object stores do: a task must not read half a file.
+        # In one step, as in object stores: a task must not read half a file.
         part = file.with_name(f".{file.name}.part")
         part.write_bytes(content)
         part.replace(file)
@@ -74,7 +74,7 @@ class Volumes:
     def _at(self, path: str, *, writing: bool = False) -> Path:
         place = Path(path).resolve()
         volume = self.root.resolve()
-        # /Volumes/catalog/schema/volume: volumes themselves are not made by the Files API.
+        # /Volumes/catalog/schema/volume: the Files API does not create volumes.
         parts = place.relative_to(volume).parts if place.is_relative_to(volume) else ()
         if len(parts) < 3 or not volume.joinpath(*parts[:3]).is_dir():
             raise not_found(f"The volume of {path}")

@@ -1,0 +1,9 @@
+"""Exit codes of the commands."""
+
+from typing import Final
+
+FAILED: Final = 1
+"""Exit code: the command began its work and did not complete it."""
+
+BAD_INPUT: Final = 2
+"""Exit code: arguments, settings or files that cannot be used."""

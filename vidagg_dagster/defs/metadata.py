@@ -1,0 +1,161 @@
+"""What people see of an asset, a run and a day: every key of Dagster's metadata in one place."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Final
+
+import dagster as dg
+
+from vidagg_dagster.core.contract import DayResult, LateReport, StepResult, TableStore
+from vidagg_dagster.core.lineage import LINEAGE, PLAYER_EVENTS
+from vidagg_dagster.core.schemas import TableSpec
+from vidagg_dagster.settings.model import Settings
+
+# Keys that Dagster's UI knows.
+COLUMN_SCHEMA: Final = "dagster/column_schema"
+COLUMN_LINEAGE: Final = "dagster/column_lineage"
+PARTITION_ROW_COUNT: Final = "dagster/partition_row_count"
+ROW_COUNT: Final = "dagster/row_count"
+TABLE_NAME: Final = "dagster/table_name"
+URI: Final = "dagster/uri"
+
+# Keys of our own.
+DAYS: Final = "days"
+FOLLOW_UP: Final = "follow_up"
+"""On raw_events: the days that late events make necessary to run again."""
+LATE_DAYS: Final = "late_days"
+LATE_ROWS: Final = "late_rows"
+LOCATION: Final = "location"
+MEASURES: Final = "measures"
+ROWS_BY_DAY: Final = "rows_by_day"
+ROWS_OF_RUN: Final = "rows_of_run"
+SECONDS: Final = "seconds"
+TOP_VIDEOS: Final = "top_videos"
+
+MAX_LATE_DAYS: Final = 100
+"""The newest late days are shown, up to this number."""
+
+_MEASURE_SCHEMA: Final = dg.TableSchema(
+    [dg.TableColumn("measure", "string"), dg.TableColumn("value", "float")]
+)
+
+
+@dataclass(frozen=True)
+class FollowUp:
+    """The days to run again, and the inventory of the source that shows it."""
+
+    days: tuple[date, ...] = ()
+    inventory: int = 0
+
+
+def table_metadata(settings: Settings, table: TableSpec) -> dict[str, Any]:
+    """What the page of an asset shows before any run: where its table is, columns, lineage."""
+    return {
+        **_place(settings.store, table),
+        COLUMN_SCHEMA: dg.TableSchema(
+            [
+                dg.TableColumn(column.name, column.type.simpleString(), description=column.doc)
+                for column in table.columns
+            ]
+        ),
+        COLUMN_LINEAGE: dg.TableColumnLineage(
+            {
+                column: [
+                    dg.TableColumnDep(dg.AssetKey(origin), _column_of(settings, origin, name))
+                    for origin, name in origins
+                ]
+                for column, origins in LINEAGE[table.name].items()
+            }
+        ),
+    }
+
+
+def input_metadata(location: str | None, columns: Sequence[tuple[str, str, str]]) -> dict[str, Any]:
+    """What the page of an input shows: where it is, and (name, type, description) of columns."""
+    return {
+        LOCATION: location or "not set",
+        COLUMN_SCHEMA: dg.TableSchema(
+            [dg.TableColumn(name, kind, description=doc) for name, kind, doc in columns]
+        ),
+    }
+
+
+def day_metadata(day: DayResult) -> dict[str, Any]:
+    """What the materialization of one day shows."""
+    shown: dict[str, Any] = {PARTITION_ROW_COUNT: day.rows}
+    if day.metrics:
+        records = [{"measure": name, "value": value} for name, value in day.metrics.items()]
+        shown[MEASURES] = _table(records, _MEASURE_SCHEMA)
+    return shown
+
+
+def run_metadata(result: StepResult) -> dict[str, Any]:
+    """What every materialization of a run shows: the run as a whole."""
+    shown: dict[str, Any] = {}
+    if result.days:
+        first, last = result.days[0].day, result.days[-1].day
+        shown[DAYS] = f"{first}" if first == last else f"{first} to {last} ({len(result.days)})"
+        shown[ROWS_OF_RUN] = result.rows
+    else:
+        shown[ROW_COUNT] = result.rows
+    if len(result.days) > 1:
+        shown[ROWS_BY_DAY] = _table(
+            [{"day": day.day.isoformat(), "rows": day.rows} for day in result.days]
+        )
+    if result.top:
+        shown[TOP_VIDEOS] = _table(result.top)
+    if result.late is not None and result.late.days:
+        shown |= _late_metadata(result.late)
+    links = {name: dg.MetadataValue.url(page) for name, page in result.links.items()}
+    return {**shown, **result.metrics, SECONDS: result.seconds, **links}
+
+
+def follow_up_of(materialization: dg.AssetMaterialization | None) -> FollowUp:
+    """What a materialization of raw_events asks to run again."""
+    found = None if materialization is None else materialization.metadata.get(FOLLOW_UP)
+    value = found.value if isinstance(found, dg.JsonMetadataValue) else None
+    if not isinstance(value, Mapping):
+        return FollowUp()
+    return FollowUp(
+        days=tuple(date.fromisoformat(day) for day in value.get("days", [])),
+        inventory=int(value.get("inventory", 0)),
+    )
+
+
+def _late_metadata(late: LateReport) -> dict[str, Any]:
+    records = [
+        {
+            "day": day.day.isoformat(),
+            "rows": day.rows,
+            "days_late": day.days_late,
+            "runs_again": "by sensor late_events" if day.within_limit else "by hand",
+        }
+        for day in late.days[-MAX_LATE_DAYS:]
+    ]
+    follow_up = {
+        "days": [day.isoformat() for day in late.follow_up],
+        "inventory": max((day.inventory for day in late.days if day.within_limit), default=0),
+    }
+    return {
+        LATE_DAYS: _table(records),
+        LATE_ROWS: sum(day.rows for day in late.days),
+        FOLLOW_UP: dg.MetadataValue.json(follow_up),
+    }
+
+
+def _table(
+    records: Sequence[Mapping[str, Any]], schema: dg.TableSchema | None = None
+) -> dg.TableMetadataValue:
+    return dg.MetadataValue.table([dg.TableRecord(dict(row)) for row in records], schema=schema)
+
+
+def _column_of(settings: Settings, table: str, column: str) -> str:
+    """The name of a column in the table where it is; a source may call it otherwise."""
+    return settings.columns.get(column, column) if table == PLAYER_EVENTS else column
+
+
+def _place(store: TableStore, table: TableSpec) -> dict[str, Any]:
+    if store.kind == "catalog":
+        return {TABLE_NAME: f"{store.location}.{table.name}"}
+    return {TABLE_NAME: table.name, URI: f"{store.location}/{table.name}"}

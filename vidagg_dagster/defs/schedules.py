@@ -1,0 +1,24 @@
+"""When the job of a day runs."""
+
+import dagster as dg
+
+from vidagg_dagster.defs.jobs import daily_engagement
+from vidagg_dagster.settings.model import Settings
+
+
+def daily_schedule(settings: Settings) -> dg.ScheduleDefinition:
+    """Yesterday, once a day. Off until someone switches it on.
+
+    There is always one run a day. Where a change to summer time leaves the hour out, Dagster runs
+    right after it; where a change back repeats the hour, it runs at the second one.
+    """
+    schedule: dg.ScheduleDefinition = dg.build_schedule_from_partitioned_job(  # type: ignore[assignment]
+        daily_engagement,
+        name="daily_engagement_schedule",
+        hour_of_day=settings.operations.schedule_hour,
+        description=f"At {settings.operations.schedule_hour:02}:00 ({settings.timezone}) "
+        "materializes the day before. A run that was missed while the daemon was down is "
+        "made up for.",
+        default_status=dg.DefaultScheduleStatus.STOPPED,
+    )
+    return schedule

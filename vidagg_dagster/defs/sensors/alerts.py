@@ -1,0 +1,98 @@
+"""The sensor `alerts`: tells the configured channels of failures and missing days."""
+
+import time
+from datetime import UTC, datetime
+from typing import Final
+
+import dagster as dg
+from pydantic import ValidationError
+
+from vidagg_dagster.alerts.causes import due_days, ended_runs, missing_days, of_run
+from vidagg_dagster.alerts.channels import channels as configured_channels
+from vidagg_dagster.alerts.message import Alert
+from vidagg_dagster.alerts.outbox import Outbox, accept, deliver
+from vidagg_dagster.core.contract import StepName
+from vidagg_dagster.core.schemas import TABLES
+from vidagg_dagster.settings.model import Settings
+
+INTERVAL_S: Final = 30
+
+MAX_RUNS_PER_TICK: Final = 100
+MAX_SEEN_RUNS: Final = 2 * MAX_RUNS_PER_TICK
+OVERLAP_S: Final = 300.0
+"""Runs that ended so shortly before the last one seen are looked at again. Their times come from
+several machines, so they may become visible out of order."""
+
+
+def alerts(settings: Settings) -> dg.SensorDefinition:
+    """Looks at ended runs and passed deadlines, and delivers what people should know."""
+
+    @dg.sensor(
+        name="alerts",
+        minimum_interval_seconds=INTERVAL_S,
+        default_status=dg.DefaultSensorStatus.STOPPED,
+        description="Tells the configured channels of failed checks (of both severities, also in "
+        "runs that succeed), of failed runs, and of a day that is not there at "
+        f"{settings.operations.deadline_hour:02}:00 ({settings.timezone}). What a channel does not "
+        "take is tried again for a day. Runs that ended before it was switched on are not told.",
+    )
+    def sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+        now = time.time()
+        channels = configured_channels(settings)
+        outbox, found = collect_alerts(context.instance, settings, _opened(context, now), now)
+        outbox = accept(outbox, found, channels, now)
+        delivery = deliver(outbox, channels, now, time.monotonic)
+        context.update_cursor(delivery.outbox.model_dump_json())
+        for line in delivery.failed:
+            context.log.warning(f"not delivered to {line}")
+        waiting = len(delivery.outbox.pending)
+        counts = f"{len(found)} new, {delivery.sent} delivered, {waiting} waiting"
+        return dg.SkipReason("; ".join((counts, *delivery.failed)))
+
+    return sensor
+
+
+def collect_alerts(
+    instance: dg.DagsterInstance, settings: Settings, outbox: Outbox, now: float
+) -> tuple[Outbox, list[Alert]]:
+    """The alerts since `outbox` was written, and the outbox that remembers what was looked at."""
+    assets = [step.value for step in StepName]
+    outbox, of_runs = _alerts_of_runs(instance, settings, outbox, assets)
+    days = due_days(
+        datetime.fromtimestamp(now, UTC),
+        settings.timezone,
+        settings.operations.deadline_hour,
+        outbox.day_due,
+    )
+    days = [day for day in days if day >= settings.start_date]
+    daily = [name for name in assets if TABLES[name].partitioned]
+    of_days = missing_days(instance, daily, days, settings.operations.ui_url)
+    day_due = days[-1] if days else outbox.day_due
+    return outbox.model_copy(update={"day_due": day_due}), [*of_runs, *of_days]
+
+
+def _alerts_of_runs(
+    instance: dg.DagsterInstance, settings: Settings, outbox: Outbox, assets: list[str]
+) -> tuple[Outbox, list[Alert]]:
+    since = outbox.seen_until - OVERLAP_S
+    ended = ended_runs(instance, since, outbox.seen_runs, MAX_RUNS_PER_TICK)
+    found = [
+        alert
+        for run, _ in ended
+        for alert in of_run(instance, run, assets, settings.operations.ui_url)
+    ]
+    seen_until = max([outbox.seen_until, *(updated for _, updated in ended)])
+    seen_runs = (*outbox.seen_runs, *(run.run_id for run, _ in ended))[-MAX_SEEN_RUNS:]
+    seen = outbox.model_copy(update={"seen_until": seen_until, "seen_runs": seen_runs})
+    return seen, found
+
+
+def _opened(context: dg.SensorEvaluationContext, now: float) -> Outbox:
+    """The outbox of the last tick; without one, an outbox that ignores runs ended before `now`."""
+    if not context.cursor:
+        return Outbox(seen_until=now + OVERLAP_S)
+    try:
+        return Outbox.model_validate_json(context.cursor)
+    except ValidationError:
+        context.log.warning("The cursor is of another version; looking from now on.")
+        return Outbox(seen_until=now + OVERLAP_S)

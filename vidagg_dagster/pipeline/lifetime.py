@@ -1,0 +1,140 @@
+"""`aggregated_user_video_engagement`: the lifetime table, exact by increments."""
+
+import hashlib
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from functools import reduce
+from typing import Final
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from vidagg_dagster.core.contract import LifetimeUpdate, StepName
+from vidagg_dagster.core.schemas import AGGREGATED_ENGAGEMENT, USER_VIDEO_ENGAGEMENT
+from vidagg_dagster.metrics.composition import EngagementChain
+from vidagg_dagster.metrics.lifetime import as_lifetime
+from vidagg_dagster.pipeline.step import Step, StepContext, StepOutput
+from vidagg_dagster.pipeline.user_video_engagement import most_watched
+from vidagg_dagster.spark.arrow import Kernels
+from vidagg_dagster.tables.interface import Tables
+from vidagg_dagster.tables.retry import retry_conflicts
+
+MAX_TRIES: Final = 3
+"""How often an update is computed because another run has written the table meanwhile."""
+
+_log = logging.getLogger(__name__)
+_KEY: Final = list(AGGREGATED_ENGAGEMENT.key)
+_SOURCE_VERSION, _PARAMETERS = "source_version", "parameters"
+
+
+@dataclass(frozen=True)
+class _Change:
+    """What an update writes. `days` are the replaced days that it takes in; None: all days."""
+
+    rows: DataFrame
+    ended: DataFrame
+    days: tuple[date, ...] | None
+
+
+def update_lifetime(tables: Tables, chain: EngagementChain) -> LifetimeUpdate:
+    """Bring the lifetime table up to date with the days replaced since the last update.
+
+    A pair that has none of these days yet grows by its new rows. A pair that has one already is
+    merged again from its daily rows, so that a day run again, late, or emptied leaves no trace.
+    The state is the version of the daily table that was taken in. It is kept in the commit itself.
+
+    Raises:
+        TableConflictError: Other writers changed the table during each of three attempts.
+    """
+    return retry_conflicts(lambda: _update(tables, chain), attempts=MAX_TRIES)
+
+
+def _update(tables: Tables, chain: EngagementChain) -> LifetimeUpdate:
+    based_on = tables.version(AGGREGATED_ENGAGEMENT)
+    note = tables.note(AGGREGATED_ENGAGEMENT)
+    fingerprint = _fingerprint(chain)
+    # Scores of untouched pairs follow from the parameters too, and an estimate from every pair of
+    # its video: in both cases an increment would leave them behind.
+    increments = note.get(_PARAMETERS) == fingerprint and not chain.estimate_missing_durations
+    since = int(note[_SOURCE_VERSION]) if increments and _SOURCE_VERSION in note else None
+    replaced = tables.days_replaced_since(USER_VIDEO_ENGAGEMENT, since)
+    if replaced.days is not None and not replaced.days:
+        return LifetimeUpdate(changed=0, deleted=0, days=())
+    if since is None or replaced.days is None:
+        change = _everything(tables, chain)
+    else:
+        change = _increment(tables, chain, tuple(sorted(replaced.days)))
+    changed, deleted = tables.upsert(
+        AGGREGATED_ENGAGEMENT,
+        change.rows,
+        change.ended,
+        {_SOURCE_VERSION: str(replaced.version), _PARAMETERS: fingerprint},
+        based_on=based_on,
+    )
+    _log.info("lifetime table: %d rows written, %d removed", changed, deleted)
+    return LifetimeUpdate(changed=changed, deleted=deleted, days=change.days)
+
+
+def _fingerprint(chain: EngagementChain) -> str:
+    text = f"{chain.parameters.model_dump_json()} {chain.estimate_missing_durations}"
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _everything(tables: Tables, chain: EngagementChain) -> _Change:
+    rows = chain.lifetime(tables.read(USER_VIDEO_ENGAGEMENT))
+    stored = tables.read(AGGREGATED_ENGAGEMENT).select(*_KEY)
+    return _Change(rows, stored.join(rows.select(*_KEY), on=_KEY, how="left_anti"), None)
+
+
+def _increment(tables: Tables, chain: EngagementChain, days: tuple[date, ...]) -> _Change:
+    """The lifetime rows that the replaced `days` change, and the keys of those that they end."""
+    lifetime = tables.read(AGGREGATED_ENGAGEMENT)
+    contains = F.arrays_overlap("activeDays", F.array(*[F.lit(day) for day in days]))
+    stale = lifetime.where(contains).select(*_KEY, "activeDays")
+    new = as_lifetime(tables.read(USER_VIDEO_ENGAGEMENT, days))
+    parts = [new]
+    history = _other_days(stale, days)
+    if history:
+        # Only pairs that contain a replaced day need their other days read again.
+        rest = tables.read(USER_VIDEO_ENGAGEMENT, history)
+        parts.append(as_lifetime(rest.join(stale.select(*_KEY), on=_KEY, how="left_semi")))
+    grows = lifetime.where(~contains).join(new.select(*_KEY).distinct(), on=_KEY, how="left_semi")
+    parts.append(grows.select(*new.columns))
+    together = reduce(DataFrame.unionByName, parts)
+    if chain.kernels is not None:
+        counted = sum(tables.day_counts(USER_VIDEO_ENGAGEMENT, days).values())
+        chain = replace(chain, kernels=Kernels(2 * counted))
+    ended = stale.select(*_KEY).join(together.select(*_KEY).distinct(), on=_KEY, how="left_anti")
+    return _Change(chain.merged(together), ended, days)
+
+
+def _other_days(stale: DataFrame, days: Sequence[date]) -> list[date]:
+    found = stale.select(F.explode("activeDays").alias("day")).distinct().collect()
+    return sorted(row[0] for row in found if row[0] not in days)
+
+
+def _compute(context: StepContext) -> StepOutput:
+    kernels = Kernels() if context.request.kernels else None
+    update = update_lifetime(context.tables, context.chain(kernels))
+    return StepOutput(
+        update=update,
+        metrics={
+            "changed": update.changed,
+            "deleted": update.deleted,
+            "days_taken_in": "all" if update.days is None else len(update.days),
+        },
+    )
+
+
+def _top(context: StepContext) -> DataFrame:
+    return most_watched(context.tables.read(AGGREGATED_ENGAGEMENT))
+
+
+STEP = Step(
+    name=StepName.AGGREGATED_ENGAGEMENT,
+    table=AGGREGATED_ENGAGEMENT,
+    compute=_compute,
+    top=_top,
+)

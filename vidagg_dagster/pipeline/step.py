@@ -1,0 +1,140 @@
+"""What a step is, in one place: its table, what computes it, what is validated and what is shown.
+
+A module of this folder declares one step for one asset. `steps.STEPS` lists them all.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from functools import cached_property
+
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from vidagg_dagster.core.contract import (
+    LateReport,
+    LifetimeUpdate,
+    Metrics,
+    StepName,
+    StepRequest,
+)
+from vidagg_dagster.core.schemas import TableSpec
+from vidagg_dagster.metrics.composition import EngagementChain
+from vidagg_dagster.quality.evaluate import CheckContext
+from vidagg_dagster.sources.videos import read_videos
+from vidagg_dagster.spark.arrow import Kernels
+from vidagg_dagster.spark.slices import Slicing
+from vidagg_dagster.tables.interface import Tables
+
+
+class VideoMetadata:
+    """The videos of a request. They are read at most once, and only by steps that ask for them."""
+
+    def __init__(self, spark: SparkSession, request: StepRequest) -> None:
+        self._spark = spark
+        self._request = request
+
+    @cached_property
+    def frame(self) -> DataFrame:
+        """One row per video: `videoId`, `durationMs`, `videoTitle`."""
+        request = self._request
+        return read_videos(self._spark, request.video_metadata, request.scratch)
+
+
+@dataclass(frozen=True)
+class StepContext:
+    """What a step computes with: the engine, the request, the tables and the days to replace."""
+
+    spark: SparkSession
+    request: StepRequest
+    tables: Tables
+    metadata: VideoMetadata
+    days: tuple[date, ...]
+
+    @classmethod
+    def of(cls, spark: SparkSession, request: StepRequest, tables: Tables) -> "StepContext":
+        """The context of a whole request."""
+        days = tuple(sorted(set(request.days)))
+        return cls(spark, request, tables, VideoMetadata(spark, request), days)
+
+    def part(self, days: Sequence[date]) -> "StepContext":
+        """The same for some of the days."""
+        request = self.request.model_copy(update={"days": tuple(days)})
+        return replace(self, request=request, days=tuple(days))
+
+    @property
+    def videos(self) -> DataFrame:
+        """See `VideoMetadata.frame`."""
+        return self.metadata.frame
+
+    def chain(self, kernels: Kernels | None = None) -> EngagementChain:
+        """The arithmetic with the request's parameters."""
+        request = self.request
+        return EngagementChain(
+            parameters=request.parameters,
+            timezone=request.timezone,
+            run_time=request.run_time,
+            estimate_missing_durations=request.estimate_missing_durations,
+            kernels=kernels,
+        )
+
+    def slicing(self, events: int | None) -> Slicing:
+        """How to compute so many events: at once where the engine spills or they fit."""
+        return Slicing.of(
+            self.spark,
+            events,
+            at_once=self.request.events_at_once,
+            use_kernels=self.request.kernels,
+        )
+
+
+@dataclass(frozen=True)
+class StepOutput:
+    """What a step knows when its days are replaced.
+
+    Attributes:
+        late: Days that have changed in the source since they were read.
+        update: What an update of the lifetime table did.
+        metrics: Numbers of the step as a whole.
+        day_metrics: Numbers of single days.
+    """
+
+    late: LateReport | None = None
+    update: LifetimeUpdate | None = None
+    metrics: Metrics = field(default_factory=dict)
+    day_metrics: Mapping[date, Metrics] = field(default_factory=dict)
+
+
+def _metrics_of_output(output: StepOutput, checks: CheckContext) -> Mapping[date, Metrics]:
+    del checks
+    return output.day_metrics
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step.
+
+    Attributes:
+        name: The step, named as its asset.
+        table: The table that it replaces days of, or updates.
+        compute: Replaces the days of the context in the table and says what it found.
+        unit: What a row of the table is, for people.
+        one_part: Whether all days are computed together, however many events they have.
+        validated: The rows that row rules look at; None: the stored rows as they are.
+        top: The videos that weigh most in what was written: `videoId`, then the weight, then more.
+        day_metrics: The numbers of single days, after the rules were evaluated.
+    """
+
+    name: StepName
+    table: TableSpec
+    compute: Callable[[StepContext], StepOutput]
+    unit: str = "rows"
+    one_part: bool = False
+    validated: Callable[[StepContext], DataFrame] | None = None
+    top: Callable[[StepContext], DataFrame] | None = None
+    day_metrics: Callable[[StepOutput, CheckContext], Mapping[date, Metrics]] = _metrics_of_output
+
+
+def rows_counted() -> Column:
+    """The aggregate that counts rows."""
+    return F.count(F.lit(1))

@@ -1,0 +1,67 @@
+"""What a source holds by its listing alone: which files, in which state, about how many rows."""
+
+from pathlib import Path
+from typing import Final
+
+from vidagg_dagster.core.contract import SourceSpec
+from vidagg_dagster.core.errors import SourceError
+from vidagg_dagster.sources.delta import latest_commit
+from vidagg_dagster.sources.files import (
+    InputFile,
+    file_format_of,
+    find_files,
+    is_delta,
+    local_path,
+)
+
+_PACKED_EVENT_BYTES: Final = 15
+"""About what an event takes as Parquet, or as compressed text."""
+_TEXT_EVENT_BYTES: Final = 150
+"""About what an event takes as a line of text."""
+_PACKED_SUFFIXES: Final = (".gz", ".bz2", ".zst")
+
+
+def list_source(spec: SourceSpec) -> dict[str, str] | None:
+    """Fingerprint of the source: file name -> size and time of change. Reads no rows.
+
+    Names are relative to the source. The folder of a Delta table is one entry, with its version.
+    None for tables of a catalog and for other file systems, where only reading tells.
+
+    Raises:
+        SourceError: The files cannot be listed.
+    """
+    path = None if spec.format == "table" else local_path(spec.location.strip())
+    if path is None or (spec.format == "auto" and not path.exists()):
+        return None
+    if spec.format == "delta" or (spec.format == "auto" and is_delta(path)):
+        commit = latest_commit(path)
+        return None if commit is None else {spec.location: commit}
+    return {file.name: _state(file.path) for file in find_files(path, file_format_of(spec.format))}
+
+
+def estimated_rows(spec: SourceSpec) -> int | None:
+    """About how many rows the files of a source have, by their sizes; None for other sources.
+
+    Raises:
+        SourceError: The files cannot be listed.
+    """
+    path = None if spec.format == "table" else local_path(spec.location.strip())
+    if path is None or not path.exists() or spec.format == "delta" or is_delta(path):
+        return None
+    return sum(_estimated_rows(file) for file in find_files(path, file_format_of(spec.format)))
+
+
+def _estimated_rows(file: InputFile) -> int:
+    size = file.path.stat().st_size if file.path.exists() else 0
+    packed = file.format == "parquet" or file.path.suffix in _PACKED_SUFFIXES
+    return size // (_PACKED_EVENT_BYTES if packed else _TEXT_EVENT_BYTES)
+
+
+def _state(path: Path) -> str:
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise SourceError(
+            f"Cannot read {path}: {error.strerror}. Restore the file or take it away."
+        ) from error
+    return f"{status.st_size} bytes, {status.st_mtime_ns} ns"

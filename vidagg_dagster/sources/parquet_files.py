@@ -1,0 +1,101 @@
+"""Parquet files: their schemas, and the types that every engine reads."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from vidagg_dagster.core.errors import SourceError
+from vidagg_dagster.sources.error_text import reason
+from vidagg_dagster.sources.files import InputFile
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class ParquetFile:
+    """A Parquet file and what its footer says."""
+
+    file: InputFile
+    schema: "pa.Schema"
+
+
+def parquet_file(file: InputFile) -> ParquetFile:
+    """Read the footer of a file.
+
+    Raises:
+        SourceError: The file is damaged, is not Parquet, or has names that differ only in case.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        schema = pq.read_schema(file.path)
+    except (OSError, pa.ArrowException) as error:
+        raise SourceError(
+            f"Cannot read {file.path} as Parquet: {reason(error)}. Restore the file or take "
+            "it away."
+        ) from error
+    folded: dict[str, str] = {}
+    for name in schema.names:
+        if name.lower() in folded:
+            raise SourceError(
+                f"{file.path} has columns {folded[name.lower()]} and {name}, which engines do not "
+                "tell apart. Rename one."
+            )
+        folded[name.lower()] = name
+    return ParquetFile(file, schema)
+
+
+def plain_schema(parquet: ParquetFile) -> "pa.Schema | None":
+    """The schema with types that every engine reads; None if the file has only such types.
+
+    JVM Spark does not read nanoseconds, which pandas writes. Sail does not read dictionaries, which
+    pandas writes for categories, nor unsigned integers. INT96 times are instants to the one and
+    wall times to the other.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    physical = pq.ParquetFile(parquet.file.path).schema
+    int96 = {
+        physical.column(i).path.split(".")[0]
+        for i in range(len(physical))
+        if physical.column(i).physical_type == "INT96"
+    }
+    fields = [
+        field.with_type(
+            pa.timestamp("us", tz="UTC")
+            if field.name in int96 and pa.types.is_timestamp(field.type)
+            else _plain_type(field.type)
+        )
+        for field in parquet.schema
+    ]
+    plain = pa.schema(fields)
+    return None if plain.equals(parquet.schema) and not int96 else plain
+
+
+def _plain_type(data_type: "pa.DataType") -> "pa.DataType":
+    import pyarrow as pa
+
+    t = pa.types
+    if t.is_dictionary(data_type):
+        return _plain_type(data_type.value_type)
+    if t.is_timestamp(data_type):
+        return data_type if data_type.unit in ("us", "ms") else pa.timestamp("us", tz=data_type.tz)
+    if t.is_uint8(data_type) or t.is_uint16(data_type):
+        return pa.int32()
+    if t.is_uint32(data_type):
+        return pa.int64()
+    if t.is_uint64(data_type):
+        return pa.decimal128(20, 0)
+    if t.is_float16(data_type):
+        return pa.float32()
+    if t.is_null(data_type) or t.is_time(data_type) or t.is_duration(data_type):
+        return pa.string()
+    if t.is_struct(data_type):
+        return pa.struct([field.with_type(_plain_type(field.type)) for field in data_type])
+    if t.is_list(data_type) or t.is_large_list(data_type):
+        return pa.list_(data_type.value_field.with_type(_plain_type(data_type.value_type)))
+    if t.is_map(data_type):
+        return pa.map_(_plain_type(data_type.key_type), _plain_type(data_type.item_type))
+    return data_type

@@ -1,0 +1,85 @@
+"""Copies of files for engines that cannot read the originals."""
+
+import codecs
+import tempfile
+from dataclasses import replace
+from functools import cache, cached_property
+from pathlib import Path
+
+from vidagg_dagster.core.errors import SourceError
+from vidagg_dagster.sources.error_text import reason
+from vidagg_dagster.sources.files import InputFile
+from vidagg_dagster.sources.parquet_files import ParquetFile, plain_schema
+from vidagg_dagster.sources.text_files import read_chunks
+
+
+class Staging:
+    """Copies and links of files in a temporary folder, each made once.
+
+    The folder lives until the process ends, because frames are computed late. On a cluster its
+    parent must be a folder that all machines see.
+    """
+
+    def __init__(self, parent: str | None = None) -> None:
+        self._parent = parent
+        self._done: dict[tuple[str, int, int, str], Path] = {}
+
+    @cached_property
+    def _folder(self) -> "tempfile.TemporaryDirectory[str]":
+        if self._parent is not None:
+            Path(self._parent).mkdir(parents=True, exist_ok=True)
+        return tempfile.TemporaryDirectory(prefix="vidagg-", dir=self._parent)
+
+    def linked(self, file: InputFile) -> InputFile:
+        """A link to the file, with a name that no engine takes for a pattern or ignores."""
+        target = self._target(file, "link", "".join(file.path.suffixes[-2:]))
+        if not target.is_symlink():
+            target.symlink_to(file.path)
+        return replace(file, path=target, staged=True)
+
+    def valid_utf8(self, file: InputFile) -> InputFile:
+        """A copy of a text file with U+FFFD for every byte sequence that is not UTF-8."""
+        target = self._target(file, "utf8", ".txt")
+        if not target.exists():
+            decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+            with target.open("w", encoding="utf-8", newline="") as out:
+                for chunk in read_chunks(file):
+                    out.write(decoder.decode(chunk))
+                out.write(decoder.decode(b"", final=True))
+        return replace(file, path=target, staged=True)
+
+    def plain_parquet(self, parquet: ParquetFile) -> ParquetFile:
+        """A copy with types that every engine reads, or the file itself: see `plain_schema`."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        schema = plain_schema(parquet)
+        if schema is None:
+            return parquet
+        file = parquet.file
+        target = self._target(file, "plain", ".parquet")
+        if not target.exists():
+            try:
+                with pq.ParquetFile(file.path) as whole, pq.ParquetWriter(target, schema) as out:
+                    for batch in whole.iter_batches():
+                        out.write_table(pa.Table.from_batches([batch]).cast(schema, safe=False))
+            except (OSError, pa.ArrowException) as error:
+                target.unlink(missing_ok=True)
+                raise SourceError(
+                    f"Cannot read {file.path} as Parquet: {reason(error)}. Restore the file or "
+                    "write it with other types."
+                ) from error
+        return ParquetFile(replace(file, path=target, staged=True), schema)
+
+    def _target(self, file: InputFile, purpose: str, suffix: str) -> Path:
+        state = file.path.stat()
+        key = (str(file.path), state.st_mtime_ns, state.st_size, purpose)
+        if key not in self._done:
+            self._done[key] = Path(self._folder.name) / f"{len(self._done):06d}{suffix}"
+        return self._done[key]
+
+
+@cache
+def staging_in(parent: str | None) -> Staging:
+    """The copies below `parent`; None: below this machine's folder for temporary files."""
+    return Staging(parent)

@@ -1,0 +1,68 @@
+"""Which engine computes: JVM Spark, Sail (in this process, without Java) or a Spark Connect server.
+
+Choosing starts nothing, and loading this module imports no engine.
+"""
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Final
+
+from vidagg_dagster.core.errors import EngineError
+from vidagg_dagster.spark.java import MIN_JAVA, find_java
+
+AUTO: Final = "auto"
+SPARK: Final = "spark"
+SAIL: Final = "sail"
+CONNECT_PREFIX: Final = "sc://"
+SETTING: Final = "VIDAGG_ENGINE"
+MEMORY_SETTING: Final = "VIDAGG_DRIVER_MEMORY"
+
+
+@dataclass(frozen=True)
+class EngineChoice:
+    """The engine that is used (`spark`, `sail` or an `sc://` address) and the reason."""
+
+    engine: str
+    reason: str
+
+
+def resolve_engine(engine: str = AUTO) -> EngineChoice:
+    """Say which engine `engine` means on this machine, without starting it.
+
+    Args:
+        engine: `auto`, `spark`, `sail` or `sc://host:port`.
+
+    Raises:
+        EngineError: The name is unknown, or that engine cannot run here.
+    """
+    if engine.startswith(CONNECT_PREFIX):
+        return EngineChoice(engine, f"{SETTING} names a Spark Connect server")
+    if engine not in (AUTO, SPARK, SAIL):
+        raise EngineError(
+            f"Unknown engine {engine!r} in {SETTING}. "
+            f"Use auto, spark, sail or {CONNECT_PREFIX}host:port."
+        )
+    if engine == SAIL:
+        _require_sail()
+        return EngineChoice(SAIL, f"{SETTING}=sail")
+    java = find_java()
+    if java.usable:
+        why = f"{SETTING}=spark" if engine == SPARK else f"Java {java.version} found at {java.path}"
+        return EngineChoice(SPARK, why)
+    if engine == SPARK:
+        raise EngineError(
+            f"{SETTING}=spark needs Java {MIN_JAVA} or newer: {java.problem}. Install it "
+            "(Debian, Ubuntu: apt-get install openjdk-17-jre-headless) and let JAVA_HOME or PATH "
+            f"lead to it, or set {SETTING}=sail, which needs no Java."
+        )
+    _require_sail()
+    return EngineChoice(SAIL, java.problem)
+
+
+def _require_sail() -> None:
+    if find_spec("pysail") is None:
+        raise EngineError(
+            f"Neither Java {MIN_JAVA} nor the Python package pysail is here, so there is no "
+            f"engine to compute with. Install one: pip install 'vidagg_dagster[local]' brings "
+            f"pysail ({SETTING}=sail), or install Java {MIN_JAVA} ({SETTING}=spark)."
+        )

@@ -1,0 +1,87 @@
+"""JVM Spark in this process: its configuration and its start."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from vidagg_dagster.core.errors import EngineError
+from vidagg_dagster.spark.engines import MEMORY_SETTING, SETTING
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+_MIN_HEAP_MB: Final = 1024
+_MAX_HEAP_MB: Final = 16 * 1024
+
+_LOCAL_CONF: Final[Mapping[str, str]] = {
+    "spark.app.name": "vidagg",
+    "spark.master": "local[*]",
+    "spark.driver.bindAddress": "127.0.0.1",
+    "spark.driver.host": "127.0.0.1",
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.sql.adaptive.enabled": "true",
+    # Java never compiles a method above this size. Our parsing exceeds the default limit of
+    # generated methods; cut into smaller ones it takes a sixth less time.
+    "spark.sql.codegen.hugeMethodLimit": "8000",
+    # Each column expression would look up its line of Python. That is a sixth of the time of a
+    # small day, for a hint in error messages that only we could use.
+    "spark.python.sql.dataFrameDebugging.enabled": "false",
+    # Above 32 files Spark would list them in a job with as many tasks, which takes seconds.
+    "spark.sql.sources.parallelPartitionDiscovery.threshold": "100000",
+}
+
+
+def start_jvm(conf: Mapping[str, str], driver_memory: str | None = None) -> "SparkSession":
+    """Start Spark's JVM, with `conf` on top of what one machine needs.
+
+    `driver_memory` is the heap, such as `4g`. None: what VIDAGG_DRIVER_MEMORY says, else
+    `default_driver_memory`.
+
+    Raises:
+        EngineError: The JVM did not start.
+    """
+    from pyspark.errors import PySparkException
+    from pyspark.sql import SparkSession
+
+    heap = driver_memory or os.environ.get(MEMORY_SETTING) or default_driver_memory()
+    whole = {**_LOCAL_CONF, **_machine_conf(), "spark.driver.memory": heap, **conf}
+    builder = SparkSession.builder
+    for key, value in whole.items():
+        builder = builder.config(key, value)
+    try:
+        try:
+            return builder.getOrCreate()
+        except PySparkException as error:
+            if "JAVA_GATEWAY_EXITED" not in str(error):
+                raise
+            # The child process that becomes the JVM sometimes dies where gRPC's threads run in
+            # this process, as Sail's do.
+            return builder.getOrCreate()
+    except Exception as error:
+        raise EngineError(
+            f"Spark's JVM did not start ({type(error).__name__}: {error}). Check the Java of "
+            f"{SETTING}=spark and {MEMORY_SETTING} (now {whole['spark.driver.memory']}), or set "
+            f"{SETTING}=sail."
+        ) from error
+
+
+def default_driver_memory() -> str:
+    """Heap of the JVM: half of the machine's memory, between 1 and 16 GiB."""
+    try:
+        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        return "2g"
+    return f"{min(_MAX_HEAP_MB, max(_MIN_HEAP_MB, total // (2 * 1024 * 1024)))}m"
+
+
+def _machine_conf() -> dict[str, str]:
+    cores = os.cpu_count() or 1
+    log4j = Path(__file__).with_name("log4j2.properties").as_uri()
+    return {
+        # The default of 200 is meant for clusters; on a laptop empty tasks take most of the time.
+        # Adaptive execution joins small partitions but never splits those that are too large.
+        "spark.sql.shuffle.partitions": str(max(4, 2 * cores)),
+        "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={log4j}",
+    }

@@ -1,0 +1,137 @@
+"""The log of a Delta table in a folder, read without an engine: versions, files, commits."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from deltalake import DeltaTable, Schema
+from deltalake.exceptions import TableNotFoundError
+
+from vidagg_dagster.core.days import days_from_json
+from vidagg_dagster.core.errors import TableError
+from vidagg_dagster.core.schemas import EVENT_DATE, TableSpec
+from vidagg_dagster.tables.disk import usable_root
+from vidagg_dagster.tables.interface import DAYS_ENTRY, NOTE_ENTRY, Replaced
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A Parquet file of a table, the day of its rows (None without one), and their number."""
+
+    path: Path
+    day: date | None
+    rows: int
+
+
+@dataclass(frozen=True)
+class Commit:
+    """One entry of the log. `info` is the metadata that its writer added."""
+
+    info: Mapping[str, Any]
+    changes_rows: bool
+
+
+def open_table(folder: Path) -> DeltaTable | None:
+    """The latest version of the table in `folder`; None where there is no table yet.
+
+    Raises:
+        TableError: The table needs features that a list of its files does not express.
+    """
+    if not (folder / "_delta_log").is_dir():
+        return None
+    try:
+        snapshot = DeltaTable(str(folder))
+    except TableNotFoundError:
+        return None
+    if snapshot.protocol().min_reader_version > 1:
+        raise TableError(
+            f"{folder} uses features of Delta that a list of its files does not show: "
+            f"{snapshot.protocol()}. Write it again without them."
+        )
+    return snapshot
+
+
+def version_of(folder: Path) -> int:
+    """The number of the latest commit; -1 where there is no table yet."""
+    snapshot = open_table(folder)
+    return -1 if snapshot is None else int(snapshot.version())
+
+
+def live_files(snapshot: DeltaTable, folder: Path) -> list[StoredFile]:
+    """The files that make up a version of the table in `folder`, sorted by path."""
+    files = []
+    for action in pa.table(snapshot.get_add_actions()).to_pylist():
+        path = folder / action["path"]
+        rows = action.get("num_records")
+        if rows is None:  # other programs may leave it out
+            rows = pq.read_metadata(path).num_rows
+        files.append(StoredFile(path, (action.get("partition") or {}).get(EVENT_DATE), rows))
+    return sorted(files, key=lambda file: file.path)
+
+
+def read_commit(folder: Path, number: int) -> Commit | None:
+    """The commit of version `number`; None if the log was cleaned up after a checkpoint."""
+    path = folder / "_delta_log" / f"{number:020d}.json"
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return None
+    info: dict[str, Any] = {}
+    changes = False
+    for action in (json.loads(line) for line in lines if line.strip()):
+        info.update(action.get("commitInfo", {}))
+        for kind in ("add", "remove"):
+            changes = changes or bool(action.get(kind, {}).get("dataChange"))
+    return Commit(info, changes)
+
+
+def days_replaced_since(folder: Path, version: int | None) -> Replaced:
+    """See `Tables.days_replaced_since`."""
+    latest = version_of(folder)
+    if version is None or version > latest:
+        return Replaced(latest, None)
+    days: frozenset[date] = frozenset()
+    for number in range(version + 1, latest + 1):
+        commit = read_commit(folder, number)
+        if commit is None:
+            return Replaced(latest, None)
+        if DAYS_ENTRY in commit.info:
+            days |= days_from_json(commit.info[DAYS_ENTRY])
+        elif commit.changes_rows:
+            return Replaced(latest, None)
+    return Replaced(latest, days)
+
+
+def latest_note(folder: Path) -> dict[str, str]:
+    """The note of the latest upsert; empty if there is none."""
+    for number in range(version_of(folder), -1, -1):
+        commit = read_commit(folder, number)
+        if commit is None:
+            return {}
+        if NOTE_ENTRY in commit.info:
+            return dict(json.loads(commit.info[NOTE_ENTRY]))
+    return {}
+
+
+def day_counts(root: str | Path, table: TableSpec, days: Sequence[date]) -> dict[date, int]:
+    """Rows of each of `days` in the table below `root`, 0 included."""
+    counts = dict.fromkeys(days, 0)
+    folder = usable_root(root) / table.name
+    snapshot = open_table(folder)
+    for file in [] if snapshot is None else live_files(snapshot, folder):
+        if file.day in counts:
+            counts[file.day] += file.rows
+    return counts
+
+
+def delta_schema(table: TableSpec) -> Schema:
+    """The Delta schema of a table, with every column's meaning as its comment."""
+    declared = json.loads(table.struct.json())
+    for field, column in zip(declared["fields"], table.columns, strict=True):
+        field["metadata"] = {"comment": column.doc}
+    return Schema.from_json(json.dumps(declared))

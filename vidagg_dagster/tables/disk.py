@@ -1,0 +1,72 @@
+"""The disk below tables in a folder: which folders can be used, and what its faults mean."""
+
+import uuid
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from vidagg_dagster.core.errors import TableError
+
+_UNUSABLE: Final = set("[]{}*?^|%\\") | {chr(code) for code in range(32)}
+"""Characters that an engine reads as a pattern in a path, or that deltalake does not escape."""
+
+
+def usable_root(root: str | Path) -> Path:
+    """The absolute path of `root`.
+
+    Raises:
+        TableError: The path contains a character that an engine reads as a pattern.
+    """
+    absolute = Path(root).absolute()
+    bad = sorted(_UNUSABLE & set(str(absolute)))
+    if bad:
+        raise TableError(
+            f"Tables cannot live in {absolute}: the engines give {' '.join(map(repr, bad))} in a "
+            "path a meaning of their own. Choose another folder with VIDAGG_DATA_ROOT."
+        )
+    return absolute
+
+
+def require_writable(root: str | Path) -> None:
+    """Make sure that tables can be written below `root`, before anything is computed.
+
+    Raises:
+        TableError: They cannot; the message says why.
+    """
+    folder = usable_root(root)
+    existed = folder.exists()
+    probe = folder / f".vidagg-{uuid.uuid4().hex}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"x" * 4096)
+    except OSError as error:
+        raise storage_fault(root, error) or _unwritable(folder, error) from error
+    finally:
+        with suppress(OSError):
+            probe.unlink(missing_ok=True)
+            if not existed:  # A run that fails before its first table leaves no folder behind.
+                folder.rmdir()
+
+
+def storage_fault(root: str | Path, error: BaseException) -> TableError | None:
+    """The error to show if `error` means that the disk of `root` is full or read-only, else None.
+
+    Engines wrap what the operating system said in errors of their own, so its words are searched.
+    """
+    text = str(error)
+    if "No space left on device" in text or "Disk quota exceeded" in text:
+        return TableError(
+            f"There is no space left in {Path(root).absolute()} (VIDAGG_DATA_ROOT). The tables "
+            "hold what they held before. Make room (`vidagg maintain` removes what no version "
+            "needs), then run the days again."
+        )
+    if "Read-only file system" in text or "Permission denied" in text:
+        return _unwritable(Path(root).absolute(), text.splitlines()[0][:300])
+    return None
+
+
+def _unwritable(folder: Path, reason: object) -> TableError:
+    return TableError(
+        f"The folder {folder} (VIDAGG_DATA_ROOT) cannot be written: {reason}. Allow it, or choose "
+        "another folder."
+    )

@@ -1,0 +1,18 @@
+"""The tables of a store, of the kind that it names."""
+
+from pyspark.sql import SparkSession
+
+from vidagg_dagster.core.contract import TableStore
+from vidagg_dagster.tables.interface import Tables
+
+
+def open_tables(spark: SparkSession, store: TableStore) -> Tables:
+    """The tables of a store, read and written through `spark`."""
+    if store.kind == "catalog":
+        from vidagg_dagster.tables.catalog import CatalogTables
+
+        return CatalogTables(spark, store.location)
+    # deltalake is an extra, and is not installed where steps run on Databricks.
+    from vidagg_dagster.tables.delta_folder import LocalTables
+
+    return LocalTables(spark, store.location)

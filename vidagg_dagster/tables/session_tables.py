@@ -1,0 +1,162 @@
+"""Managed tables of a Spark session in any format, for notebooks. A write replaces a whole table.
+
+Plain Spark and Sail write Parquet here, Databricks writes Delta. What only Delta's log tells (which
+days changed since a version) is not known: who asks is told to take every day.
+"""
+
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date
+from functools import reduce
+from typing import Final
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from vidagg_dagster.core.schemas import EVENT_DATE, TableSpec
+from vidagg_dagster.tables.checks import (
+    bad_keys,
+    conform,
+    distinct_days,
+    each,
+    key_error,
+    require_days,
+    require_key_columns,
+    rows_of_other_days,
+    stray_days_error,
+)
+from vidagg_dagster.tables.interface import Frames, Replaced
+
+DELTA: Final = "delta"
+
+
+class SessionTables:
+    """The declared tables under names of the session's catalog.
+
+    With Delta each write is one commit. Other formats delete before they write: killed in between,
+    a table has to be written again.
+
+    Args:
+        spark: Any session that can save tables.
+        names: Declared name -> name in the catalog, `[catalog.][schema.]table`.
+        table_format: The format of new tables; None: the session's default.
+    """
+
+    def __init__(
+        self, spark: SparkSession, names: Mapping[str, str], table_format: str | None = None
+    ) -> None:
+        self._spark = spark
+        self._names = names
+        self._format = table_format or _default_format(spark)
+
+    def exists(self, table: TableSpec) -> bool:
+        """Whether the table was ever written."""
+        return self._spark.catalog.tableExists(self.name(table))
+
+    def name(self, table: TableSpec) -> str:
+        """The table's name in the catalog."""
+        return self._names.get(table.name, table.name)
+
+    def read(self, table: TableSpec, days: Sequence[date] | None = None) -> DataFrame:
+        """See `Tables.read`, but for one thing: a later write changes a frame not yet computed."""
+        require_days(table, days)
+        if not self.exists(table):
+            return self._spark.createDataFrame([], table.struct)
+        frame = self._spark.table(self.name(table)).select(*table.column_names)
+        return frame if days is None else frame.where(F.col(EVENT_DATE).isin(list(days)))
+
+    def replace_days(self, table: TableSpec, frames: Frames, days: Sequence[date]) -> None:
+        """See `Tables.replace_days`."""
+        days = distinct_days(table, days)
+        rows = conform(table, _together(frames))
+        stray = rows_of_other_days(rows, days)
+        if stray:
+            raise stray_days_error(table, days, stray)
+        if self.exists(table):
+            others = ~F.col(EVENT_DATE).isin(list(days))
+            rows = self.read(table).where(others).unionByName(rows)
+        self.overwrite(table, rows)
+
+    def upsert(
+        self,
+        table: TableSpec,
+        rows: DataFrame,
+        deleted: DataFrame | None,
+        note: Mapping[str, str],
+        *,
+        based_on: int | None = None,
+    ) -> tuple[int, int]:
+        """See `Tables.upsert`. Keeps no note, and cannot tell whether others write meanwhile."""
+        del note, based_on
+        gone = None if deleted is None else require_key_columns(table, deleted)
+        with self.computed(table, conform(table, rows)) as new:
+            for bad in bad_keys(table, new).limit(1).collect():
+                raise key_error(table, bad.asDict())
+            key = list(table.key)
+            kept = self.read(table).join(new.select(*key), on=key, how="left_anti")
+            removed = 0
+            if gone is not None:
+                staying = kept.join(gone, on=key, how="left_anti")
+                removed = kept.count() - staying.count()
+                kept = staying
+            self.overwrite(table, kept.select(*table.column_names).unionByName(new))
+            return new.count(), removed
+
+    @contextmanager
+    def computed(self, table: TableSpec, frames: Frames) -> Iterator[DataFrame]:
+        """See `Tables.computed`."""
+        beside = f"{self.name(table)}_computed_{uuid.uuid4().hex}"
+        try:
+            self._save(beside, _together(frames))
+            yield self._spark.table(beside)
+        finally:
+            self._spark.sql(f"DROP TABLE IF EXISTS {beside}")
+
+    def version(self, table: TableSpec) -> int:
+        """0 where there is a table, -1 where there is none; versions are not counted."""
+        return 0 if self.exists(table) else -1
+
+    def days_replaced_since(self, table: TableSpec, version: int | None) -> Replaced:
+        """Always every day: nothing here tells which have changed."""
+        del version
+        return Replaced(self.version(table), None)
+
+    def note(self, table: TableSpec) -> dict[str, str]:
+        """Always empty: notes are not kept."""
+        del table
+        return {}
+
+    def day_counts(self, table: TableSpec, days: Sequence[date]) -> dict[date, int]:
+        """See `Tables.day_counts`."""
+        rows = self.read(table, days).groupBy(EVENT_DATE).agg(F.count(F.lit(1)).alias("rows"))
+        counted = {row[EVENT_DATE]: row["rows"] for row in rows.collect()}
+        return {**dict.fromkeys(days, 0), **counted}
+
+    def overwrite(self, table: TableSpec, rows: DataFrame) -> None:
+        """Make `rows` the whole table, whatever their columns are. They may be read from it."""
+        name = self.name(table)
+        if self._format == DELTA or not self.exists(table):
+            self._save(name, rows)
+            return
+        # Other formats delete before they read.
+        with self.computed(table, rows) as staged:
+            self._save(name, staged)
+
+    def drop(self, table: TableSpec) -> None:
+        """Remove the table, if there is one."""
+        self._spark.sql(f"DROP TABLE IF EXISTS {self.name(table)}")
+
+    def _save(self, name: str, rows: DataFrame) -> None:
+        writer = rows.write.mode("overwrite").format(self._format)
+        if self._format == DELTA:
+            writer = writer.option("overwriteSchema", "true")
+        writer.saveAsTable(name)
+
+
+def _together(frames: Frames) -> DataFrame:
+    return reduce(DataFrame.unionByName, each(frames))
+
+
+def _default_format(spark: SparkSession) -> str:
+    return spark.conf.get("spark.sql.sources.default", "parquet") or "parquet"

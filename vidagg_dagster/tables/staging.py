@@ -1,0 +1,177 @@
+"""Files that an engine has written beside a table, and their way into it.
+
+Staged files become part of a table by a rename, and count only once a commit refers to them.
+"""
+
+import json
+import shutil
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Final
+
+import pyarrow.parquet as pq
+from deltalake.transaction import AddAction
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+from vidagg_dagster.core.errors import TableError
+from vidagg_dagster.core.schemas import EVENT_DATE, TableSpec
+from vidagg_dagster.tables.checks import each
+from vidagg_dagster.tables.delta_log import StoredFile, live_files, open_table
+from vidagg_dagster.tables.interface import Frames
+
+STAGING: Final = "staging-"
+"""Prefix of the folders. It must not begin with `_`: vacuum never looks into such folders."""
+
+_OURS: Final = "rows-"
+"""Prefix of the files that contain the day as a column."""
+
+_HELPER: Final = "day"
+"""The column that splits files by day, a copy of `event_date`.
+
+Spark leaves the column that it splits by out of the files. Sail does not take it from the folder's
+name, so `event_date` itself has to stay inside.
+"""
+
+_NO_DAY: Final = "none"
+
+
+@dataclass(frozen=True)
+class Staged:
+    """Files with rows that no commit refers to yet."""
+
+    files: Sequence[StoredFile]
+
+    @property
+    def rows(self) -> int:
+        """Rows of all files."""
+        return sum(file.rows for file in self.files)
+
+    def rows_outside(self, days: Sequence[date]) -> dict[str, int]:
+        """Rows of other days than `days`: the day (or `no day`) -> how many."""
+        rows: dict[str, int] = {}
+        for file in self.files:
+            if file.day is None or file.day not in days:
+                name = "no day" if file.day is None else file.day.isoformat()
+                rows[name] = rows.get(name, 0) + file.rows
+        return rows
+
+
+@contextmanager
+def staging_folder(folder: Path) -> Iterator[Path]:
+    """A name for a folder in the table's `folder`; whatever is in it goes when the block ends."""
+    staging = folder / f"{STAGING}{uuid.uuid4().hex}"
+    try:
+        yield staging
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def stage(
+    table: TableSpec, frames: Sequence[DataFrame], folder: Path, days: Sequence[date] = ()
+) -> Staged:
+    """Let the engine write `frames`, one after the other, as files in `folder`, split by day.
+
+    Raises:
+        TableError: The engine wrote times in a form that readers would misunderstand.
+    """
+    if table.partitioned:
+        # Text, because Sail files a null date under 1970-01-01.
+        day = F.coalesce(F.col(EVENT_DATE).cast("string"), F.lit(_NO_DAY))
+        frames = [frame.withColumn(_HELPER, day) for frame in frames]
+        if len(days) > 1:
+            # Without it every task writes a file for every day.
+            frames = [frame.hint("rebalance", _HELPER) for frame in frames]
+    by = (_HELPER,) if table.partitioned else ()
+    files = [file for file in written(frames, folder, *by) if file.rows]
+    if files:
+        _require_utc_microseconds(table, files[0].path)
+    return Staged(files)
+
+
+def written(frames: Frames, folder: Path, *by: str) -> list[StoredFile]:
+    """The files, sorted by path, that the engine writes into `folder`, split by columns `by`."""
+    for frame in each(frames):
+        frame.write.mode("append").partitionBy(*by).parquet(str(folder))
+    return _parquet_files(folder)
+
+
+def _parquet_files(folder: Path) -> list[StoredFile]:
+    files = []
+    for path in sorted(folder.glob("**/[!._]*.parquet")):
+        day = None
+        if path.parent != folder:
+            value = path.parent.name.removeprefix(f"{_HELPER}=")
+            day = None if value == _NO_DAY else date.fromisoformat(value)
+        files.append(StoredFile(path, day, pq.read_metadata(path).num_rows))
+    return files
+
+
+def contains_day(file: StoredFile) -> bool:
+    """Whether `event_date` is a column of the file.
+
+    Other programs that rewrite files (compaction, deletion) leave it out: it is in the folder's
+    name, and an engine that reads the file alone would give null.
+    """
+    return file.path.name.startswith(_OURS)
+
+
+@contextmanager
+def moved_in(folder: Path, *batches: Staged) -> Iterator[list[AddAction]]:
+    """The staged files in the table's `folder`, as the actions of a commit.
+
+    If the block fails, those that no commit refers to are removed again.
+    """
+    adds = [add for staged in batches for add in _move_in(folder, staged)]
+    try:
+        yield adds
+    except BaseException:
+        snapshot = open_table(folder)
+        committed = [] if snapshot is None else [f.path for f in live_files(snapshot, folder)]
+        for path in {folder / add.path for add in adds}.difference(committed):
+            path.unlink(missing_ok=True)
+        raise
+
+
+def _move_in(folder: Path, staged: Staged) -> list[AddAction]:
+    adds = []
+    batch = uuid.uuid4().hex
+    for number, file in enumerate(staged.files):
+        values: dict[str, str | None] = {}
+        name = f"{_OURS}{batch}-{number:05d}.parquet"
+        if file.day is not None:
+            values = {EVENT_DATE: file.day.isoformat()}
+            name = f"{EVENT_DATE}={file.day.isoformat()}/{name}"
+        target = folder / name
+        target.parent.mkdir(exist_ok=True)
+        file.path.rename(target)
+        status = target.stat()
+        adds.append(
+            AddAction(
+                path=name,
+                size=status.st_size,
+                partition_values=values,
+                modification_time=int(status.st_mtime * 1000),
+                data_change=True,
+                # No smallest and largest values: the log would keep the ids of erased users.
+                stats=json.dumps({"numRecords": file.rows}),
+            )
+        )
+    return adds
+
+
+def _require_utc_microseconds(table: TableSpec, path: Path) -> None:
+    """Refuse a file from an engine whose setting for times was changed."""
+    written = pq.read_schema(path)
+    for column in table.columns:
+        kind = written.field(column.name).type
+        if isinstance(column.type, T.TimestampType) and (kind.unit != "us" or not kind.tz):
+            raise TableError(
+                f"{table.name}: the engine wrote {column.name} as {kind}, not as UTC microseconds. "
+                "Set spark.sql.parquet.outputTimestampType to TIMESTAMP_MICROS."
+            )

@@ -1,0 +1,61 @@
+"""What materializations show, and what the sensor of late events reads back from it."""
+
+from datetime import date
+
+import dagster as dg
+
+from vidagg_dagster.core.contract import DayResult, LateDay, LateReport, StepName, StepResult
+from vidagg_dagster.defs.metadata import (
+    LATE_DAYS,
+    LATE_ROWS,
+    MAX_LATE_DAYS,
+    MEASURES,
+    FollowUp,
+    day_metadata,
+    follow_up_of,
+    run_metadata,
+)
+
+
+def late_day(number: int, inventory: int, *, within_limit: bool) -> LateDay:
+    return LateDay(
+        day=date.fromordinal(date(2026, 1, 1).toordinal() + number),
+        rows=2,
+        inventory=inventory,
+        days_late=number,
+        within_limit=within_limit,
+    )
+
+
+def materialized(late: LateReport) -> dg.AssetMaterialization:
+    result = StepResult(step=StepName.RAW_EVENTS, rows=1, late=late)
+    return dg.AssetMaterialization("raw_events", metadata=run_metadata(result))
+
+
+def test_the_days_to_run_again_come_back_from_what_a_run_shows() -> None:
+    near, far = late_day(4, 7, within_limit=True), late_day(1, 9, within_limit=False)
+    shown = materialized(LateReport(days=(far, near), follow_up=(near.day,)))
+    # The inventory of a day that nothing runs again does not count.
+    assert follow_up_of(shown) == FollowUp(days=(near.day,), inventory=7)
+
+
+def test_a_run_without_late_days_asks_for_nothing() -> None:
+    assert follow_up_of(materialized(LateReport())) == FollowUp()
+    assert follow_up_of(None) == FollowUp()
+
+
+def test_the_newest_late_days_are_shown_and_all_are_counted() -> None:
+    days = tuple(late_day(n, 1, within_limit=False) for n in range(MAX_LATE_DAYS + 1))
+    shown = materialized(LateReport(days=days)).metadata
+    table = shown[LATE_DAYS]
+    assert isinstance(table, dg.TableMetadataValue)
+    assert [record.data["day"] for record in table.records] == [
+        day.day.isoformat() for day in days[1:]
+    ]
+    assert shown[LATE_ROWS].value == 2 * len(days)
+
+
+def test_a_day_without_measures_shows_no_table_of_them() -> None:
+    day = DayResult(day=date(2026, 1, 1), rows=3)
+    assert MEASURES not in day_metadata(day)
+    assert MEASURES in day_metadata(day.model_copy(update={"metrics": {"input": 3}}))

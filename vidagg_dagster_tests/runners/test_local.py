@@ -1,0 +1,56 @@
+"""What becomes of an error of a step that runs in the process of the run."""
+
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from vidagg_dagster.core.contract import StepName, StepRequest, TableStore
+from vidagg_dagster.core.errors import VidaggError
+from vidagg_dagster.runners import local
+from vidagg_dagster.runners.local import LocalSteps
+from vidagg_dagster_tests.support.errors import ERRORS
+
+
+def request(folder: Path) -> StepRequest:
+    day = date(2026, 1, 1)
+    return StepRequest(
+        step=StepName.SESSIONS,
+        days=(day,),
+        start_date=day,
+        timezone="UTC",
+        run_time=datetime(2026, 1, 2, tzinfo=UTC),
+        store=TableStore(kind="local", location=str(folder)),
+    )
+
+
+def run_failing(error: Exception, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: str) -> None:
+        raise error
+
+    monkeypatch.setattr(local, "resolve_engine", fail)
+    LocalSteps().run(dg.build_asset_context(), request(folder))
+
+
+@pytest.mark.parametrize("kind", ERRORS)
+def test_an_error_of_ours_fails_the_step_in_its_own_words(
+    kind: type[VidaggError], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(dg.Failure) as failure:
+        run_failing(kind("Do this."), tmp_path, monkeypatch)
+    assert failure.value.description == "Do this."
+    assert failure.value.allow_retries is kind.retryable
+
+
+def test_a_full_disk_is_an_error_of_ours_whoever_reports_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(dg.Failure, match="There is no space left in") as failure:
+        run_failing(LookupError("x: No space left on device"), tmp_path, monkeypatch)
+    assert failure.value.allow_retries is False
+
+
+def test_another_error_keeps_its_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(LookupError, match="unexpected"):
+        run_failing(LookupError("unexpected"), tmp_path, monkeypatch)

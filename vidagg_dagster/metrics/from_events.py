@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from vidagg_dagster.core.parameters import EngagementParameters
-from vidagg_dagster.core.vocabulary import EVIDENCE
+from vidagg_dagster.core.vocabulary import EVIDENCE, REASONS
 from vidagg_dagster.metrics.arrays import (
     LARGEST,
     SMALLEST,
@@ -29,15 +29,14 @@ from vidagg_dagster.metrics.playback import EVIDENCE_NAMES, UNKNOWN
 from vidagg_dagster.metrics.sessions import Settled, day_share, settle
 
 REASON_BITS: Final = "_reasonBits"
-"""Why a row is no event: bit n for reason n of `ingestion.REASONS`, the next one if it is ignored
-by a mapping; 0 if it is an event."""
+"""Why a row is no event: bit n for reason n of `REASONS`; `IGNORED_BIT` alone if a mapping says so;
+0 if it is an event."""
+
+IGNORED_BIT: Final = len(REASONS)
 
 COUNTS: Final = "counts"
 """Only on the last row of what `FromEvents` gives, which has no user: rows that came in, accepted
-events, and rows by bit of `REASON_BITS`, the last one those that have any."""
-
-_BITS: Final = 16
-"""How many bits are counted."""
+events, rows by reason, ignored rows, rejected rows."""
 
 
 @dataclass(frozen=True)
@@ -135,8 +134,9 @@ def _interval_facts(settled: Settled, key_of_visit: Ints, keys: int) -> dict[str
 
 
 def _counts(bits: Ints, accepted: int) -> list[int]:
-    by_bit = [int(np.count_nonzero(bits & (1 << bit))) for bit in range(_BITS)]
-    return [len(bits), accepted, *by_bit, int(np.count_nonzero(bits))]
+    by_bit = [int(np.count_nonzero(bits & (1 << bit))) for bit in range(IGNORED_BIT + 1)]
+    rejected = int(np.count_nonzero(bits)) - by_bit[IGNORED_BIT]
+    return [len(bits), accepted, *by_bit, rejected]
 
 
 def _with_counts(pairs: pa.Table, counts: Sequence[int]) -> pa.Table:

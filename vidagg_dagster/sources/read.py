@@ -59,7 +59,7 @@ def read_source(
         columns={name: spec.columns.get(name, name) for name in EVENT_COLUMNS},
         required=REQUIRED_COLUMNS,
         instant="timestamp",
-        numbers=("currentTime", "playbackRate"),
+        numbers=("currentTime", "playbackRate", "seekFrom"),
         droppable="eventId",
     )
     rows = read_columns(spark, spec.location, spec.format, request, scratch, only=only)

@@ -62,8 +62,10 @@ def test_slices_of_users_give_the_same_rows_and_counts(sail: SparkSession, demo:
     source = SourceSpec(location=str(demo.events))
     videos = str(demo.videos)
     whole, sliced = (
-        aggregate_files(sail, source, video_metadata=videos, run_time=RUN_TIME, **way)
-        for way in ({}, {"events_at_once": 500})
+        aggregate_files(
+            sail, source, video_metadata=videos, run_time=RUN_TIME, events_at_once=at_once
+        )
+        for at_once in (1_000_000, 500)
     )
     assert sliced.rows.to_pylist() == whole.rows.to_pylist()
     assert sliced.counts == whole.counts

@@ -1097,4 +1097,5 @@ def published(
         "totalSessionDuration": seconds(row.session_duration_ms),
         "openEndedCount": row.open_ended_count,
         "exceedingPositionCount": row.exceeding_count,
+        "noStartCount": row.no_start_count,
     }

@@ -30,7 +30,7 @@ from vidagg_dagster.core.vocabulary import (
 from vidagg_dagster.metrics.duplicates import AGAIN, Duplicates
 from vidagg_dagster.metrics.from_events import IGNORED_BIT, REASON_BITS
 from vidagg_dagster.spark.arrow import ANY_SIZE, Kernels
-from vidagg_dagster.spark.columns import milliseconds
+from vidagg_dagster.spark.columns import chosen, milliseconds
 from vidagg_dagster.spark.compat import try_cast
 from vidagg_dagster.spark.parsing import (
     epoch_us,
@@ -131,12 +131,8 @@ def judge(
     """
     payload = payload_text(source.schema)
     rows = _judged(_parsed(source, spec, run_time), payload, start_date, timezone)
-    rank = reduce(
-        lambda chain, at: chain.when(F.col("eventName") == EVENT_NAMES[at], F.lit(at)),
-        range(1, len(EVENT_NAMES)),
-        F.when(F.col("eventName") == EVENT_NAMES[0], F.lit(0)),
-    )
-    return rows.withColumn("_rank", rank)
+    ranks = ((F.col("eventName") == name, rank) for name, rank in RANKS.items())
+    return rows.withColumn("_rank", chosen(ranks))
 
 
 def accepted(classified: DataFrame) -> DataFrame:
@@ -342,15 +338,10 @@ def _event_date(start_date: date | None, timezone: str) -> Column:
 def _canonical_name(name: Column, mapped: Mapping[str, str]) -> Column:
     """Our name for an event, `IGNORE`, or null. A mapping of the settings goes before our own."""
     by_target: dict[str, list[str]] = {}
-    for theirs, target in {**ALIASES, **mapped}.items():
+    own = {name: name for name in EVENT_NAMES}
+    for theirs, target in {**own, **ALIASES, **mapped}.items():
         by_target.setdefault(target, []).append(theirs)
-    canonical = F.lit(None).cast("string")
-    for target in (*EVENT_NAMES, IGNORE):
-        own = [target] if target in EVENT_NAMES and target not in mapped else []
-        known = [*own, *by_target.get(target, ())]
-        if known:
-            canonical = F.when(name.isin(*known), F.lit(target)).otherwise(canonical)
-    return canonical
+    return chosen((name.isin(*theirs), target) for target, theirs in by_target.items())
 
 
 def _day_without_time(path: Column, start_date: date | None) -> Column:

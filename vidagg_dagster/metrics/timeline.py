@@ -13,7 +13,7 @@ from vidagg_dagster.core.vocabulary import RANKS
 from vidagg_dagster.metrics.from_events import REASON_BITS
 from vidagg_dagster.metrics.sessions import SessionsOf
 from vidagg_dagster.spark.arrow import ANY_SIZE, Kernels
-from vidagg_dagster.spark.columns import calendar_day
+from vidagg_dagster.spark.columns import calendar_day, chosen
 
 _CARRIED: Final = ("eventId", REASON_BITS)
 """Columns that are passed on where events have them."""
@@ -47,10 +47,6 @@ def prepared(
     seekFromMs, durationMs, playbackRate, and timesOutDay: the day on which a tail after the event
     would time out.
     """
-    name = F.col("eventName")
-    rank = F.lit(None).cast("int")
-    for known, number in RANKS.items():
-        rank = F.when(name == known, F.lit(number)).otherwise(rank)
     us = F.unix_micros("timestamp")
     durations = F.broadcast(videos.select("videoId", "durationMs"))
     return events.join(durations, on="videoId", how="left").select(
@@ -59,7 +55,9 @@ def prepared(
         "sessionId",
         "videoId",
         us.alias("us"),
-        rank.alias("nameRank"),
+        chosen((F.col("eventName") == name, rank) for name, rank in RANKS.items()).alias(
+            "nameRank"
+        ),
         F.col("positionMs").alias("sentPositionMs"),
         "seekFromMs",
         "durationMs",

@@ -230,6 +230,7 @@ def test_the_summary_adds_up_in_one_line() -> None:
         "input": 1_234_567,
         "accepted": 1_234_560,
         "duplicates": 4,
+        "ignored": 0,
         "rejected": 3,
         "rejected:missing_user": 2,
         "rejected:malformed_row": 1,

@@ -100,7 +100,6 @@ def _request(folder: Path, step: StepName) -> StepRequest:
         store=TableStore(kind="local", location=str(folder / "tables")),
         source=SourceSpec(location=str(folder / "site" / "events"), format="parquet"),
         video_metadata=str(folder / "site" / "videos.parquet"),
-        kernels=True,
     )
 
 

@@ -267,9 +267,7 @@ class VideoEngagementAggregator:
         frame = self.input_table if isinstance(self.input_table, DataFrame) else None
         source = read_source(self.spark, spec, frame=frame)
         source = source.where(days.may_hold(F.col("typedTimestamp")))
-        classified = chain.classified(
-            chain.judged(source, spec), has_ids="eventId" in source.columns
-        )
+        classified = chain.classified(chain.judged(source, spec))
         # Behind an explode no engine moves the filter down to where the day is spelled out as the
         # whole parsing of a timestamp: Sail would plan for minutes.
         events = accepted(classified).withColumn(EVENT_DATE, F.explode(F.array(EVENT_DATE)))

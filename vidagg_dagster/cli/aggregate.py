@@ -167,7 +167,6 @@ def _write_rows(options: argparse.Namespace, parameters: EngagementParameters) -
             timezone=options.timezone,
             run_time=datetime.now(UTC),
             estimate_missing_durations=options.estimate_missing_durations,
-            kernels=True,
         )
         write_output(result.rows, options.output)
     finally:

@@ -1,8 +1,9 @@
-"""Column names of a source: parsed from `ours=theirs,...`, checked against an event's columns."""
+"""A source's names of columns and events: parsed from `ours=theirs,...`, checked against ours."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from vidagg_dagster.core.contract import EVENT_COLUMNS
+from vidagg_dagster.core.vocabulary import ALIASES, EVENT_NAMES, IGNORE
 
 
 def parse_columns(text: str) -> dict[str, str]:
@@ -30,3 +31,39 @@ def require_event_columns(names: Iterable[str]) -> None:
         raise ValueError(
             f"no column of an event: {', '.join(unknown)}; ours are {', '.join(EVENT_COLUMNS)}"
         )
+
+
+def parse_event_names(text: str) -> dict[str, str]:
+    """`ours=theirs|theirs,...` -> the source's name of an event -> our name.
+
+    Raises:
+        ValueError: A pair lacks a name, ours is no name of an event, or theirs occurs twice.
+    """
+    names: dict[str, str] = {}
+    for pair in filter(str.strip, text.split(",")):
+        ours, _, theirs = pair.partition("=")
+        found = [name.strip().lower() for name in theirs.split("|")]
+        if not ours.strip() or not all(found):
+            raise ValueError(f"{text!r}: every pair needs names on both sides of `=`")
+        twice = sorted(set(found) & set(names))
+        if twice:
+            raise ValueError(f"named twice: {', '.join(twice)}")
+        names |= dict.fromkeys(found, ours.strip())
+    return require_event_names(names)
+
+
+def require_event_names(names: Mapping[str, str]) -> dict[str, str]:
+    """A mapping from the source's names to ours, in lower case, aliases of ours resolved.
+
+    Raises:
+        ValueError: A name is neither ours nor `ignore`.
+    """
+    lower = {name: name.strip().lower() for name in names.values()}
+    ours = {name: ALIASES.get(word, word) for name, word in lower.items()}
+    unknown = sorted(name for name, known in ours.items() if known not in (*EVENT_NAMES, IGNORE))
+    if unknown:
+        raise ValueError(
+            f"no name of an event: {', '.join(unknown)}; ours are {', '.join(EVENT_NAMES)} and "
+            f"{IGNORE}"
+        )
+    return {theirs.strip().lower(): ours[name] for theirs, name in names.items()}

@@ -16,7 +16,7 @@ REQUIRED_COLUMNS: Final = (
     "eventName",
     "currentTime",
 )
-OPTIONAL_COLUMNS: Final = ("playbackRate", "eventId")
+OPTIONAL_COLUMNS: Final = ("playbackRate", "seekFrom", "eventId")
 EVENT_COLUMNS: Final = (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS)
 """The columns of an event, by our names; a source may call them otherwise."""
 
@@ -38,6 +38,10 @@ CONNECT_PREFIX: Final = "sc://"
 
 DEFAULT_EVENTS_AT_ONCE: Final = 10_000_000
 """An engine that does not spill needs about 5 GB for so many."""
+
+DEFAULT_MAX_POSITION_S: Final = 86_400
+MAX_MAX_POSITION_S: Final = 1e10
+"""In milliseconds it still fits into a BIGINT a hundred thousand times."""
 
 DEFAULT_MAX_LATENESS_DAYS: Final = 3
 
@@ -83,6 +87,17 @@ class SourceSpec(_Model):
     timestamp_unit: TimestampUnit | None = Field(
         default=None, description="Unit of numeric timestamps; without one they are not read."
     )
+    event_names: dict[str, str] = Field(
+        default_factory=dict,
+        description="The source's name of an event, in lower case -> ours, or `ignore`.",
+    )
+    max_position_s: float = Field(
+        default=DEFAULT_MAX_POSITION_S,
+        gt=0,
+        le=MAX_MAX_POSITION_S,
+        allow_inf_nan=False,
+        description="Positions above this many seconds are not believed.",
+    )
 
 
 class TableStore(_Model):
@@ -117,11 +132,6 @@ class StepRequest(_Model):
         gt=0,
         description="Days are computed together up to so many events. A day beyond it is computed "
         "by itself, and on an engine that does not spill in slices of its users.",
-    )
-    kernels: bool = Field(
-        default=False,
-        description="Compute by numpy kernels on Arrow batches, not by window expressions: the "
-        "same rows in a fraction of the time where Python runs beside the engine.",
     )
     scratch: str | None = Field(
         default=None,

@@ -35,7 +35,7 @@ def _same(table: str, columns: Iterable[str]) -> dict[str, tuple[Origin, ...]]:
 
 
 _DURATION = _of(VIDEO_METADATA, "duration")
-_PLAYED = _of(RAW_EVENTS.name, "timestamp", "eventName", "positionMs", "playbackRate")
+_PLAYED = _of(RAW_EVENTS.name, "timestamp", "eventName", "positionMs", "playbackRate", "seekFromMs")
 _VISITS = _of(SESSIONS.name, "visits")
 
 _RAW_EVENTS: Origins = {
@@ -45,6 +45,7 @@ _RAW_EVENTS: Origins = {
         ("timestamp", "userId", "sessionId", "videoId", "eventName", "playbackRate", "eventId"),
     ),
     "positionMs": _of(PLAYER_EVENTS, "currentTime"),
+    "seekFromMs": _of(PLAYER_EVENTS, "seekFrom"),
     "sourceFile": (),
 }
 
@@ -111,6 +112,7 @@ _DERIVED: Final[Mapping[str, tuple[str, ...]]] = {
         "clippedSeconds",
         "openEndedCount",
         "exceedingPositionCount",
+        "noStartCount",
     ),
     "activeDays": (EVENT_DATE,),
 }

@@ -44,10 +44,22 @@ class EngagementParameters(BaseModel):
         description="A position this far behind the last one while playing is a seek.",
     )
     drag_window_ms: int = Field(
+        default=10_000,
+        ge=0,
+        lt=3_600_000,
+        description="Longest time from a stop or a wait to the seek that lands at its place.",
+    )
+    same_place_ms: int = Field(
         default=250,
         ge=0,
-        description="Largest distance, on the clock and in the video, between the pause of a "
-        "slider drag and its seek.",
+        description="Events so near to each other in the video are at one place: a seek and what "
+        "goes with it.",
+    )
+    opening_ms: int = Field(
+        default=1_000,
+        ge=0,
+        description="A seek so soon after the first event of a visit takes up an earlier place and "
+        "is no skip; an end so soon after another repeats it.",
     )
     forward_skip_ms: int = Field(
         default=5_000, ge=0, description="Further ahead than this is a forward skip."

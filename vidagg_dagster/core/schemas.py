@@ -74,10 +74,13 @@ RAW_EVENTS = TableSpec(
         ColumnSpec(
             "eventName",
             STRING,
-            "video_play, video_resume, video_pause, video_ended, video_progress or video_seek.",
+            "One of the canonical names: video_play, video_pause, video_seek, ...",
         ),
         ColumnSpec("positionMs", LONG, "Position in the video in milliseconds, rounded half up."),
         ColumnSpec("playbackRate", DOUBLE, "Speed, 1.0 = normal; null if unknown."),
+        ColumnSpec(
+            "seekFromMs", LONG, "Of a seek: where it began, milliseconds; null if it does not say."
+        ),
         ColumnSpec("eventId", STRING, "The sender's own id of the event; null if it sends none."),
         ColumnSpec("sourceFile", STRING, "The file the row was read from, relative to the source."),
     ),
@@ -108,8 +111,8 @@ INGESTION_COUNTS = TableSpec(
         ColumnSpec(
             "measure",
             STRING,
-            "input, accepted, duplicates, rejected, or rejected:<reason> (a row with two reasons "
-            "counts under both).",
+            "input, accepted, duplicates, ignored, rejected, or rejected:<reason> (a row with two "
+            "reasons counts under both).",
         ),
         ColumnSpec("value", LONG, "Number of input rows.", additive=True),
     ),
@@ -172,6 +175,7 @@ VISIT = _struct(
     backwardSkipCount=LONG,
     openEndedCount=LONG,
     tailMs=LONG,
+    noStart=BOOLEAN,
     intervals=T.ArrayType(INTERVAL),
 )
 
@@ -226,8 +230,8 @@ WATCH_INTERVALS = TableSpec(
         ColumnSpec(
             "evidence",
             STRING,
-            "observed (start to stop), heartbeat (to a neutral event), bridged (a stop was lost) "
-            "or clipped (what was watched before a seek).",
+            "observed (to a stop, or to where a seek says it began), heartbeat (to a neutral "
+            "event), bridged (a stop was lost) or clipped (by the clock, before a seek).",
         ),
         ColumnSpec("openedAt", TIMESTAMP, "Time of the event that opens it."),
         ColumnSpec("closedAt", TIMESTAMP, "Time of the event that closes, and so settles, it."),
@@ -282,13 +286,15 @@ _ENGAGEMENT = (
     ),
     ColumnSpec("isCompletedAtLeastOnce", BOOLEAN, "completionCount > 0."),
     _seconds("rewatchedSeconds", "totalWatchTime - totalUniqueSecondsWatched"),
-    _seconds("observedSeconds", "Watched between a start and a stop", additive=True),
-    _seconds("heartbeatSeconds", "Watched up to a heartbeat or seek", additive=True),
+    _seconds(
+        "observedSeconds", "Watched up to a stop, or to where a seek says it began", additive=True
+    ),
+    _seconds("heartbeatSeconds", "Watched up to a neutral event", additive=True),
     _seconds("bridgedSeconds", "Watched up to a start, the stop between was lost", additive=True),
     _seconds("clippedSeconds", "Watched before a seek while playing", additive=True),
     _seconds(
         "estimatedTailSeconds",
-        "Upper bound of what was watched after starts that nothing follows; in no total",
+        "Upper bound of what was watched after events left open; in no total",
         additive=True,
     ),
     ColumnSpec(
@@ -314,11 +320,22 @@ _ENGAGEMENT = (
     _seconds(
         "totalSessionDuration", "From first to last event of the video per session", additive=True
     ),
-    ColumnSpec("openEndedCount", LONG, "Starts that nothing follows.", additive=True),
+    ColumnSpec(
+        "openEndedCount",
+        LONG,
+        "Events left open: the player played, and nothing followed.",
+        additive=True,
+    ),
     ColumnSpec(
         "exceedingPositionCount",
         LONG,
         "Events whose position is beyond 1.1 x the duration.",
+        additive=True,
+    ),
+    ColumnSpec(
+        "noStartCount",
+        LONG,
+        "Visits of players that send neither starts nor stops, taken to play throughout.",
         additive=True,
     ),
 )

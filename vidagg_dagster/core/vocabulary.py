@@ -3,32 +3,59 @@
 from typing import Final
 
 START, NEUTRAL, STOP = 1, 0, -1
-"""As numbers, so that `kind * state` sorts a tie."""
+"""What an event does to the player."""
 
-KIND_AND_RANK: dict[str, tuple[int, int]] = {
-    "video_play": (START, 0),
-    "video_resume": (START, 1),
-    "video_progress": (NEUTRAL, 2),
-    "video_seek": (NEUTRAL, 3),
-    "video_pause": (STOP, 4),
-    "video_ended": (STOP, 5),
-}
-"""Canonical event name -> its kind, and its place among events of one instant and kind."""
+EVENT_NAMES: Final = (
+    "video_play",
+    "video_resume",
+    "video_playing",
+    "video_progress",
+    "video_rate",
+    "video_waiting",
+    "video_seeking",
+    "video_seek",
+    "video_pause",
+    "video_ended",
+)
+"""The canonical names. A name's place is its rank among events of one instant."""
 
-EVENT_NAMES: Final = tuple(KIND_AND_RANK)
-"""The canonical names, in the order that decides between events of one instant."""
+RANKS: Final = {name: rank for rank, name in enumerate(EVENT_NAMES)}
+
+PLAYING = RANKS["video_playing"]
+WAITING = RANKS["video_waiting"]
+SEEKING = RANKS["video_seeking"]
+SEEK = RANKS["video_seek"]
+PAUSE = RANKS["video_pause"]
+ENDED = RANKS["video_ended"]
+
+LAST_START = PLAYING
+"""Names up to this rank start; `video_playing` only while the player is stopped."""
+FIRST_STOP = PAUSE
+"""Names from this rank on stop; what lies between is neutral."""
 
 ALIASES: Final = {
-    "play": "video_play",
-    "resume": "video_resume",
-    "video_heartbeat": "video_progress",
-    "video_seeked": "video_seek",
-    "pause": "video_pause",
-    "end": "video_ended",
-    "ended": "video_ended",
-    "video_end": "video_ended",
+    alias: name
+    for name, aliases in {
+        "video_play": "play start video_start",
+        "video_resume": "resume resumed",
+        "video_playing": "playing buffer_end buffering_end video_buffer_end",
+        "video_progress": "progress heartbeat video_heartbeat ping timeupdate time_update "
+        "video_timeupdate",
+        "video_rate": "ratechange rate_change video_ratechange speed_change",
+        "video_waiting": "waiting stalled buffering buffer_start buffering_start "
+        "video_buffer_start",
+        "video_seeking": "seeking seek_start video_seek_start",
+        "video_seek": "seek seeked video_seeked seek_end",
+        "video_pause": "pause paused",
+        "video_ended": "ended end video_end complete completed video_complete video_completed "
+        "finish finished",
+    }.items()
+    for alias in aliases.split()
 }
-"""Another name for an event -> its canonical name."""
+"""Accepted name of an event -> its canonical name."""
+
+IGNORE: Final = "ignore"
+"""What settings map a name to whose rows are counted and dropped."""
 
 REASONS: Final = (
     "missing_timestamp",
@@ -44,15 +71,11 @@ REASONS: Final = (
 )
 """Why a row may be rejected, in the order in which several reasons are listed."""
 
-SEEK = KIND_AND_RANK["video_seek"][1]
-PAUSE = KIND_AND_RANK["video_pause"][1]
-ENDED = KIND_AND_RANK["video_ended"][1]
+REJECTED_PREFIX = "rejected:"
+"""Before the reason, in the names of counts of rows rejected for one reason."""
 
 EVIDENCE = ("observed", "heartbeat", "bridged", "clipped")
 """How a watched interval is known, in the order in which rows show it."""
-
-REJECTED_PREFIX = "rejected:"
-"""Before the reason, in the names of counts of rows rejected for one reason."""
 
 VISIT_SUMS: dict[str, str] = {
     "eventCount": "eventCount",
@@ -65,6 +88,7 @@ VISIT_SUMS: dict[str, str] = {
     "completionCount": "completionCount",
     "openEndedCount": "openEndedCount",
     "exceedingCount": "exceedingCount",
+    "noStartCount": "noStart",
 }
 """Additive fact of a user and video -> the field of a visit that is added up."""
 

@@ -212,7 +212,6 @@ def _request(
         parameters=settings.parameters,
         max_lateness_days=settings.operations.max_lateness_days,
         events_at_once=settings.events_at_once,
-        kernels=settings.uses_kernels,
     )
 
 

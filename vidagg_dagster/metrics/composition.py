@@ -13,7 +13,7 @@ from vidagg_dagster.core.contract import SourceSpec
 from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.metrics import ingestion, lifetime, timeline
 from vidagg_dagster.metrics.engagement import user_video_engagement
-from vidagg_dagster.spark.arrow import Kernels
+from vidagg_dagster.spark.arrow import ANY_SIZE, Kernels
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class EngagementChain:
         estimate_missing_durations: Take the largest position seen where no duration is known.
         unique: Whether to unite the watched intervals. Without it, what follows from the union is
             null.
-        kernels: How to compute; None: by window expressions.
+        kernels: How rows are spread over calls of the fold.
     """
 
     parameters: EngagementParameters
@@ -35,7 +35,7 @@ class EngagementChain:
     run_time: datetime
     estimate_missing_durations: bool = False
     unique: bool = True
-    kernels: Kernels | None = None
+    kernels: Kernels = ANY_SIZE
 
     def judged(
         self, source: DataFrame, spec: SourceSpec, start_date: date | None = None
@@ -49,9 +49,9 @@ class EngagementChain:
             run_time=self.run_time,
         )
 
-    def classified(self, judged: DataFrame, *, has_ids: bool) -> DataFrame:
-        """Judged rows, each accepted, duplicate or rejected."""
-        return ingestion.find_duplicates(judged, has_ids=has_ids, kernels=self.kernels)
+    def classified(self, judged: DataFrame) -> DataFrame:
+        """Judged rows, each accepted, duplicate, ignored or rejected."""
+        return ingestion.find_duplicates(judged, kernels=self.kernels)
 
     def sessions(
         self, events: DataFrame, videos: DataFrame, days: Sequence[date] | None = None
@@ -106,7 +106,7 @@ class EngagementChain:
         )
 
     def lifetime_sums(self, judged: DataFrame, videos: DataFrame) -> DataFrame:
-        """Judged rows of all days -> sums per user and video, all stages in one pass of a kernel.
+        """Judged rows of all days -> sums per user and video, all stages in one pass of the fold.
 
         The same stages in the same order. A pass moves each event once, not once for each stage.
         `published` turns the sums into lifetime rows.
@@ -116,7 +116,7 @@ class EngagementChain:
             videos,
             parameters=self.parameters,
             timezone=self.timezone,
-            kernels=self.kernels or Kernels(),
+            kernels=self.kernels,
         )
 
     def published(self, sums: DataFrame, videos: DataFrame) -> DataFrame:

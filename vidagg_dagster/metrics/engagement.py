@@ -10,7 +10,7 @@ from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.core.schemas import EVENT_DATE, USER_VIDEO_ENGAGEMENT, TableSpec
 from vidagg_dagster.core.vocabulary import EVIDENCE, VISIT_SUMS
 from vidagg_dagster.metrics.intervals import merge_with_union
-from vidagg_dagster.spark.arrow import Kernels
+from vidagg_dagster.spark.arrow import ANY_SIZE, Kernels
 from vidagg_dagster.spark.columns import floor_div, half_up_hundredths, milliseconds, seconds
 
 QUALITY_FLAGS = (
@@ -21,6 +21,7 @@ QUALITY_FLAGS = (
     "seek_repaired",
     "open_ended",
     "unknown_duration",
+    "no_start",
 )
 """In the order in which a row lists them; the first four can become `dataQualityFlag`."""
 TIERS = ("High", "Medium", "Low", "Minimal")
@@ -34,7 +35,7 @@ def user_video_engagement(
     run_time: datetime,
     estimates: DataFrame | None = None,
     unique: bool = True,
-    kernels: Kernels | None = None,
+    kernels: Kernels = ANY_SIZE,
 ) -> DataFrame:
     """One row per user, video and day of the given `sessions` rows, in the columns of the table.
 
@@ -246,5 +247,6 @@ def _flags(
         "seek_repaired": F.col("clippedMs") > 0,
         "open_ended": F.col("openEndedCount") > 0,
         "unknown_duration": duration.isNull(),
+        "no_start": F.col("noStartCount") > 0,
     }
     return F.array_compact(F.array(*[F.when(applies[flag], flag) for flag in QUALITY_FLAGS]))

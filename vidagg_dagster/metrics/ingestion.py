@@ -1,11 +1,11 @@
-"""Input rows -> events: every row ends as accepted, as duplicate or as rejected with reasons."""
+"""Input rows -> events: every row ends accepted, duplicate, ignored or rejected with reasons."""
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from functools import reduce
 from typing import Final
 
-from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
@@ -17,10 +17,20 @@ from vidagg_dagster.core.schemas import (
     REJECTED_EVENTS,
     TableSpec,
 )
-from vidagg_dagster.core.vocabulary import ALIASES, EVENT_NAMES, REASONS, REJECTED_PREFIX
-from vidagg_dagster.metrics.kernels.names import AGAIN, SAME_ID
-from vidagg_dagster.spark.arrow import Kernels
-from vidagg_dagster.spark.columns import milliseconds
+from vidagg_dagster.core.vocabulary import (
+    ALIASES,
+    EVENT_NAMES,
+    IGNORE,
+    RANKS,
+    REASONS,
+    REJECTED_PREFIX,
+    SEEK,
+    SEEKING,
+)
+from vidagg_dagster.metrics.duplicates import AGAIN, Duplicates
+from vidagg_dagster.metrics.from_events import IGNORED_BIT, REASON_BITS
+from vidagg_dagster.spark.arrow import ANY_SIZE, Kernels
+from vidagg_dagster.spark.columns import chosen, milliseconds
 from vidagg_dagster.spark.compat import try_cast
 from vidagg_dagster.spark.parsing import (
     epoch_us,
@@ -28,23 +38,22 @@ from vidagg_dagster.spark.parsing import (
     finite_number,
     instant_us,
     number,
+    said,
     trimmed,
 )
 from vidagg_dagster.spark.payload import payload_hash, payload_text
 
 ACCEPTED: Final = "accepted"
 DUPLICATE: Final = "duplicate"
+IGNORED: Final = "ignored"
 REJECTED: Final = "rejected"
 OUTCOME: Final = "outcome"
 
-MAX_POSITION_S: Final = 86_400
 MAX_PLAYBACK_RATE: Final = 16
 EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
 LATEST_AFTER_RUN: Final = timedelta(days=1)
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_KEY: Final = ("timestamp", "userId", "sessionId", "videoId", "_rank", "positionMs")
-"""Equal in all of these = the same event. It is also how the total order of rows begins."""
 _PATH_DATE: Final = "(?s)^(?:.*[^0-9])?([0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{8})(?:[^0-9].*)?$"
 
 
@@ -55,14 +64,13 @@ def classify(
     start_date: date | None,
     timezone: str,
     run_time: datetime,
-    kernels: Kernels | None = None,
 ) -> DataFrame:
     """Judge every row of `source` (see `sources.read_source`).
 
     Returns one row per input row: event_date, timestamp, userId, sessionId, videoId, eventName
-    (canonical), positionMs, playbackRate, eventId, sourceFile; `reasons` (why it is rejected, in
-    the order of `REASONS`; empty if it is not), `payload` (rejected rows only) and `outcome`
-    (`accepted`, `duplicate` or `rejected`).
+    (canonical), positionMs, playbackRate, seekFromMs, eventId, sourceFile; `reasons` (why it is
+    rejected, in the order of `REASONS`; empty if it is not), `payload` (rejected rows only) and
+    `outcome` (`accepted`, `duplicate`, `ignored` or `rejected`).
 
     Args:
         source: The source frame.
@@ -71,17 +79,25 @@ def classify(
             file's path names none. None: they then have no day (null).
         timezone: The zone whose calendar days `event_date` counts.
         run_time: Ingestion time; later timestamps than a day after it are out of range.
-        kernels: Find duplicates by `arrow/duplicates.py` instead of windows: the same ones.
     """
     rows = judge(source, spec=spec, start_date=start_date, timezone=timezone, run_time=run_time)
-    return find_duplicates(rows, has_ids="eventId" in source.columns, kernels=kernels)
+    return find_duplicates(rows)
 
 
-def find_duplicates(
-    judged: DataFrame, *, has_ids: bool, kernels: Kernels | None = None
-) -> DataFrame:
-    """What `judge` gives -> what `classify` gives. Without `has_ids` eventId is not looked at."""
-    return _without_duplicates(judged, has_ids, kernels).select(
+def find_duplicates(judged: DataFrame, *, kernels: Kernels = ANY_SIZE) -> DataFrame:
+    """What `judge` gives -> what `classify` gives."""
+    # Rows that are no events must not all meet in the partition of one missing user.
+    player = F.xxhash64("userId", "sessionId", "videoId")
+    by_player = F.when(F.col("_broken"), F.col("_hash")).otherwise(player)
+    with_flag = T.StructType([*judged.schema.fields, T.StructField(AGAIN, T.BooleanType())])
+    outcome = (
+        F.when(F.col("_ignored"), F.lit(IGNORED))
+        .when(F.col("_broken"), F.lit(REJECTED))
+        .when(F.col(AGAIN), F.lit(DUPLICATE))
+        .otherwise(ACCEPTED)
+    )
+    marked = kernels.apply(judged, Duplicates(), with_flag, by=by_player)
+    return marked.withColumn(OUTCOME, outcome).select(
         EVENT_DATE,
         "timestamp",
         "userId",
@@ -90,6 +106,7 @@ def find_duplicates(
         "eventName",
         "positionMs",
         "playbackRate",
+        "seekFromMs",
         "eventId",
         "sourceFile",
         "reasons",
@@ -108,37 +125,14 @@ def judge(
 ) -> DataFrame:
     """As `classify`, but without looking for duplicates.
 
-    Instead of `outcome` rows have `_broken` (whether rejected), `_reasonBits` (bit n for reason n
-    of `REASONS`), `_rank` (of the event's name, null without one) and `_hash` (of what was read).
+    Instead of `outcome` rows have `_ignored`, `_broken` (whether ignored or rejected),
+    `_reasonBits` (see `REASON_BITS`), `_rank` (of the event's name, null without one) and `_hash`
+    (of what was read).
     """
     payload = payload_text(source.schema)
     rows = _judged(_parsed(source, spec, run_time), payload, start_date, timezone)
-    rank = reduce(
-        lambda chain, at: chain.when(F.col("eventName") == EVENT_NAMES[at], F.lit(at)),
-        range(1, len(EVENT_NAMES)),
-        F.when(F.col("eventName") == EVENT_NAMES[0], F.lit(0)),
-    )
-    return rows.withColumn("_rank", rank)
-
-
-def with_same_id(judged: DataFrame, kernels: Kernels | None) -> DataFrame:
-    """Adds `_sameId`: another event has the eventId already, always computed by kernels."""
-    from vidagg_dagster.metrics.kernels.duplicates import SameIdKernel
-
-    kernels = kernels or Kernels()
-    player = F.xxhash64("userId", "sessionId", "videoId")
-    alone = F.col("_broken") | F.col("eventId").isNull()
-    by_id = F.when(alone, player).otherwise(F.xxhash64("eventId"))
-    return kernels.apply(judged, SameIdKernel(), _with(judged, SAME_ID), by=by_id)
-
-
-def id_or_user() -> Column:
-    """What all rows are equal in that `with_same_id` must see together.
-
-    Rows without an id go by their user: most players send none, and a slice of all such rows would
-    be as large as the whole.
-    """
-    return F.coalesce("eventId", "userId")
+    ranks = ((F.col("eventName") == name, rank) for name, rank in RANKS.items())
+    return rows.withColumn("_rank", chosen(ranks))
 
 
 def accepted(classified: DataFrame) -> DataFrame:
@@ -158,6 +152,7 @@ def ingestion_counts(classified: DataFrame) -> DataFrame:
         "input": F.lit(True),
         "accepted": outcome == ACCEPTED,
         "duplicates": outcome == DUPLICATE,
+        "ignored": outcome == IGNORED,
         "rejected": outcome == REJECTED,
         **{f"{REJECTED_PREFIX}{name}": F.array_contains("reasons", name) for name in REASONS},
     }
@@ -207,25 +202,24 @@ def _parsed(source: DataFrame, spec: SourceSpec, run_time: datetime) -> DataFram
     """Values beside the texts that they come from. No value here is judged yet."""
     columns = set(source.columns)
     event_id = F.col("eventId") if "eventId" in columns else F.lit(None).cast("string")
+    numbers = ("typedCurrentTime", "typedPlaybackRate", "typedSeekFrom")
     texts = source.select(
         "typedTimestamp",
-        *[
-            _finite(F.col(typed)).alias(typed)
-            for typed in ("typedCurrentTime", "typedPlaybackRate")
-        ],
+        *[_finite(F.col(typed)).alias(typed) for typed in numbers],
         F.col("typedCurrentTime").isNotNull().alias("_hasNumber"),
         "payload",
         payload_hash(source.schema).alias("_hash"),
         "sourceFile",
         F.coalesce(F.col("malformed"), F.lit(False)).alias("_malformed"),
         filled(F.col("timestamp")).alias("_time"),
-        filled(F.col("userId")).alias("userId"),
-        filled(F.col("sessionId")).alias("sessionId"),
-        filled(F.col("videoId")).alias("videoId"),
+        said(F.col("userId")).alias("userId"),
+        said(F.col("sessionId")).alias("sessionId"),
+        said(F.col("videoId")).alias("videoId"),
         F.lower(trimmed(F.col("eventName"))).alias("_name"),
-        F.nullif(filled(F.col("currentTime")), F.lit("null")).alias("_position"),
-        trimmed(F.col("playbackRate")).alias("_rate"),
-        filled(event_id).alias("eventId"),
+        said(F.col("currentTime")).alias("_position"),
+        said(F.col("playbackRate")).alias("_rate"),
+        said(F.col("seekFrom")).alias("_from"),
+        said(event_id).alias("eventId"),
     )
     time = F.col("_time")
     us = instant_us(time, spec.timezone)
@@ -238,11 +232,25 @@ def _parsed(source: DataFrame, spec: SourceSpec, run_time: datetime) -> DataFram
         F.coalesce("typedCurrentTime", number(F.col("_position"))).alias("_seconds"),
         (F.col("_hasNumber") | F.col("_position").isNotNull()).alias("_hasPosition"),
         F.when((rate > 0) & (rate <= MAX_PLAYBACK_RATE), rate).alias("playbackRate"),
-        _canonical_name(F.col("_name")).alias("eventName"),
+        F.coalesce("typedSeekFrom", finite_number(F.col("_from"))).alias("_fromSeconds"),
+        _canonical_name(F.col("_name"), spec.event_names).alias("_named"),
+        _is_position(F.coalesce("typedCurrentTime", number(F.col("_position"))), spec).alias(
+            "_positionOk"
+        ),
     ).select(
         "*",
+        F.nullif(F.col("_named"), F.lit(IGNORE)).alias("eventName"),
+        (~F.col("_malformed") & F.coalesce(F.col("_named") == IGNORE, F.lit(False))).alias(
+            "_ignored"
+        ),
+        F.when(_is_position(F.col("_fromSeconds"), spec), F.col("_fromSeconds")).alias("_seekFrom"),
         F.col("_us").between(_us(EARLIEST), _us(run_time + LATEST_AFTER_RUN)).alias("_in_range"),
     )
+
+
+def _is_position(seconds: Column, spec: SourceSpec) -> Column:
+    in_range = (seconds >= 0) & (seconds <= spec.max_position_s)
+    return F.coalesce(in_range & ~F.isnan(seconds), F.lit(False))
 
 
 def _finite(value: Column) -> Column:
@@ -251,7 +259,7 @@ def _finite(value: Column) -> Column:
 
 def _judged(rows: DataFrame, payload: Column, start_date: date | None, timezone: str) -> DataFrame:
     has_time = F.col("_time").isNotNull() | F.col("typedTimestamp").isNotNull()
-    position_ok = (F.col("_seconds") >= 0) & (F.col("_seconds") <= MAX_POSITION_S)
+    position_ok, ignored = F.col("_positionOk"), F.col("_ignored")
     rules = {
         "missing_timestamp": ~has_time,
         "unparsable_timestamp": has_time & F.col("_us").isNull(),
@@ -261,13 +269,13 @@ def _judged(rows: DataFrame, payload: Column, start_date: date | None, timezone:
         "missing_video": F.col("videoId").isNull(),
         "unknown_event": F.col("eventName").isNull(),
         "missing_position": ~F.col("_hasPosition"),
-        "invalid_position": F.col("_hasPosition") & ~F.coalesce(position_ok, F.lit(False)),
+        "invalid_position": F.col("_hasPosition") & ~position_ok,
     }
     malformed = F.col("_malformed")
-    broken = reduce(lambda left, right: left | right, rules.values(), malformed)
+    rejected_ = ~ignored & reduce(lambda left, right: left | right, rules.values(), malformed)
     # Built only for the few rows that need it.
     reasons = F.when(
-        broken,
+        rejected_,
         F.when(malformed, F.array(F.lit("malformed_row"))).otherwise(
             F.array_compact(F.array(*[F.when(rule, F.lit(name)) for name, rule in rules.items()]))
         ),
@@ -281,14 +289,23 @@ def _judged(rows: DataFrame, payload: Column, start_date: date | None, timezone:
         "eventName",
         F.when(position_ok, milliseconds(F.col("_seconds"))).alias("positionMs"),
         "playbackRate",
+        F.when(F.col("eventName").isin(*_SEEKS), milliseconds(F.col("_seekFrom"))).alias(
+            "seekFromMs"
+        ),
         "eventId",
         "sourceFile",
         reasons.alias("reasons"),
-        F.when(broken, payload).alias("payload"),
-        broken.alias("_broken"),
-        _reason_bits(malformed, rules).alias("_reasonBits"),
+        F.when(rejected_, payload).alias("payload"),
+        (ignored | rejected_).alias("_broken"),
+        "_ignored",
+        F.when(ignored, F.lit(1 << IGNORED_BIT))
+        .otherwise(_reason_bits(malformed, rules))
+        .alias(REASON_BITS),
         "_hash",
     )
+
+
+_SEEKS: Final = tuple(name for name, rank in RANKS.items() if rank in (SEEK, SEEKING))
 
 
 def _reason_bits(malformed: Column, rules: Mapping[str, Column]) -> Column:
@@ -318,11 +335,13 @@ def _event_date(start_date: date | None, timezone: str) -> Column:
     return F.explode(F.array(F.when(_usable_time(), by_time).otherwise(otherwise)))
 
 
-def _canonical_name(name: Column) -> Column:
-    canonical = F.when(name.isin(*EVENT_NAMES), name)
-    for alias, target in ALIASES.items():
-        canonical = canonical.when(name == alias, F.lit(target))
-    return canonical
+def _canonical_name(name: Column, mapped: Mapping[str, str]) -> Column:
+    """Our name for an event, `IGNORE`, or null. A mapping of the settings goes before our own."""
+    by_target: dict[str, list[str]] = {}
+    own = {name: name for name in EVENT_NAMES}
+    for theirs, target in {**own, **ALIASES, **mapped}.items():
+        by_target.setdefault(target, []).append(theirs)
+    return chosen((name.isin(*theirs), target) for target, theirs in by_target.items())
 
 
 def _day_without_time(path: Column, start_date: date | None) -> Column:
@@ -331,62 +350,6 @@ def _day_without_time(path: Column, start_date: date | None) -> Column:
     parts = F.substring(digits, 1, 4), F.substring(digits, 5, 2), F.substring(digits, 7, 2)
     day = try_cast(F.concat_ws("-", *parts), "date")
     return day if start_date is None else F.greatest(day, F.lit(start_date))
-
-
-def _without_duplicates(rows: DataFrame, has_ids: bool, kernels: Kernels | None) -> DataFrame:
-    """`outcome` for all rows. Of equal events the first stays.
-
-    The order of rows is the key, then eventId, playbackRate and sourceFile. Rows that are equal in
-    all of this are interchangeable, so nothing depends on which of them is taken.
-    """
-    if kernels is None:
-        again = _again(has_ids)
-    else:
-        rows, again = _again_by_kernels(rows, has_ids, kernels)
-    return rows.withColumn(
-        OUTCOME,
-        F.when(F.col("_broken"), F.lit(REJECTED)).when(again, F.lit(DUPLICATE)).otherwise(ACCEPTED),
-    )
-
-
-def _again_by_kernels(rows: DataFrame, has_ids: bool, kernels: Kernels) -> tuple[DataFrame, Column]:
-    from vidagg_dagster.metrics.kernels.duplicates import DuplicatesKernel
-
-    again = F.col(AGAIN)
-    if has_ids:
-        if SAME_ID not in rows.columns:
-            rows = with_same_id(rows, kernels)
-        again = again | F.col(SAME_ID)
-    # Rejected rows are spread, lest all of them meet in one partition.
-    player = F.xxhash64("userId", "sessionId", "videoId")
-    by_player = F.when(F.col("_broken"), F.col("_hash")).otherwise(player)
-    rows = kernels.apply(rows, DuplicatesKernel(), _with(rows, AGAIN), by=by_player)
-    return rows, again
-
-
-def _with(rows: DataFrame, flag: str) -> T.StructType:
-    return T.StructType([*rows.schema.fields, T.StructField(flag, T.BooleanType())])
-
-
-def _again(has_ids: bool) -> Column:
-    # Rejected rows get partitions of their own, lest all of them meet in that of the nulls.
-    apart = F.when(F.col("_broken"), F.col("_hash"))
-    same_event = Window.partitionBy(EVENT_DATE, *_KEY, apart).orderBy(
-        F.col("eventId").asc_nulls_last(),
-        F.col("playbackRate").asc_nulls_last(),
-        F.col("sourceFile").asc_nulls_last(),
-    )
-    again = F.row_number().over(same_event) > 1
-    if has_ids:
-        # The first row of an id is the least by the key. A row with that same key is left to the
-        # comparison above: of rows that are equal in everything both must spare the same one.
-        alone = F.when(
-            F.col("_broken") | F.col("eventId").isNull(), F.xxhash64(*_KEY, F.col("_hash"))
-        )
-        same_id = Window.partitionBy(EVENT_DATE, "eventId", alone)
-        key = F.struct(*_KEY)
-        again = again | (F.col("eventId").isNotNull() & (F.min(key).over(same_id) != key))
-    return again
 
 
 def _us(instant: datetime) -> int:

@@ -1,18 +1,15 @@
 """Watched intervals: one row each, and their union per user and video."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
-from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from vidagg_dagster.core.schemas import EVENT_DATE, SPAN, WATCH_INTERVALS
 from vidagg_dagster.core.vocabulary import EVIDENCE
-from vidagg_dagster.spark.arrow import Kernels
-
-if TYPE_CHECKING:
-    from vidagg_dagster.metrics.kernels.union import MergeKernel
+from vidagg_dagster.metrics.coverage import Merge
+from vidagg_dagster.spark.arrow import ANY_SIZE, Kernels
 
 
 def watch_intervals(sessions: DataFrame) -> DataFrame:
@@ -53,9 +50,9 @@ def merge_with_union(
     least: Mapping[str, Column],
     greatest: Mapping[str, Column],
     lists: Mapping[str, Column],
+    kernels: Kernels = ANY_SIZE,
     evidence: bool = False,
     unite: bool = True,
-    kernels: Kernels | None = None,
 ) -> DataFrame:
     """Merges rows that share `keys` and unites their `spans` (array of structs startMs, endMs).
 
@@ -63,103 +60,34 @@ def merge_with_union(
     structs in `greatest` no two of a key share the first field), `watchedIntervals` (the union:
     sorted, disjoint, not touching) and `uniqueMs`, its length. With `evidence` the spans also have
     clockMs and evidence, and are added up: watchMs, clockMs, and watchMs by evidence. `keys`
-    contain userId. With `kernels` all this is computed by `arrow/union.py`, to the same rows.
-
-    With `unite=False` neither is computed and both are null.
-
-    Spans are united by sorting them and starting a new island wherever one begins after all
-    earlier ones have ended: linear after the sort, whatever their number.
+    contain userId. With `unite=False` the union is not computed: both of its columns are null.
     """
-    if kernels is not None:
-        from vidagg_dagster.metrics.kernels.union import MergeKernel
-
-        named = {**sums, **least, **greatest, **lists}
-        kernel = MergeKernel(
-            keys=tuple(keys),
-            spans=spans,
-            sums=tuple(sums),
-            least=tuple(least),
-            greatest=tuple(greatest),
-            lists=tuple(lists),
-            evidence=evidence,
-            unite=unite,
-        )
-        chosen = rows.select(*keys, spans, *[column.alias(name) for name, column in named.items()])
-        return kernels.apply(chosen, kernel, _merged_schema(chosen, kernel))
-    span_sums = _sums_by_evidence() if evidence else {}
-    laid = rows.select("*", F.posexplode_outer(spans).alias("position", "span"))
-    # A row with n spans is laid n times; what belongs to the row counts once.
-    once = F.coalesce(F.col("position"), F.lit(0)) == 0
-    aggregates = [
-        *[F.sum(F.when(once, value)).alias(name) for name, value in sums.items()],
-        *[F.sum(value).alias(name) for name, value in span_sums.items()],
-        *[F.min(F.when(once, value)).alias(name) for name, value in least.items()],
-        *[F.max(F.when(once, value)).alias(name) for name, value in greatest.items()],
-        *[F.collect_list(F.when(once, value)).alias(name) for name, value in lists.items()],
-    ]
-    if not unite:
-        merged = (
-            laid.groupBy(*keys)
-            .agg(
-                *aggregates,
-                F.lit(None).cast(T.ArrayType(SPAN)).alias("watchedIntervals"),
-                F.lit(None).cast("bigint").alias("uniqueMs"),
-            )
-            .na.fill(0, [*sums, *span_sums])
-        )
-        return merged.withColumns({n: F.flatten(n) for n in lists}) if lists else merged
-    by_start = Window.partitionBy(*keys).orderBy(F.col("span.startMs").asc_nulls_first())
-    reached = F.max("span.endMs").over(by_start.rowsBetween(Window.unboundedPreceding, -1))
-    starts_island = F.coalesce(
-        F.col("span.startMs").isNotNull() & (reached.isNull() | (F.col("span.startMs") > reached)),
-        F.lit(False),
+    named = {**sums, **least, **greatest, **lists}
+    merge = Merge(
+        keys=tuple(keys),
+        spans=spans,
+        sums=tuple(sums),
+        least=tuple(least),
+        greatest=tuple(greatest),
+        lists=tuple(lists),
+        evidence=evidence,
+        unite=unite,
     )
-    in_islands = laid.withColumn("startsIsland", starts_island).withColumn(
-        "island",
-        F.sum(F.col("startsIsland").cast("bigint")).over(
-            by_start.rowsBetween(Window.unboundedPreceding, Window.currentRow)
-        ),
-    )
-    islands = in_islands.groupBy(*keys, "island").agg(
-        F.min("span.startMs").alias("islandStartMs"),
-        F.max("span.endMs").alias("islandEndMs"),
-        *aggregates,
-    )
-    island = F.when(
-        F.col("islandStartMs").isNotNull(),
-        F.struct(F.col("islandStartMs").alias("startMs"), F.col("islandEndMs").alias("endMs")),
-    )
-    return islands.groupBy(*keys).agg(
-        F.sort_array(F.collect_list(island)).alias("watchedIntervals"),
-        F.coalesce(F.sum(F.col("islandEndMs") - F.col("islandStartMs")), F.lit(0)).alias(
-            "uniqueMs"
-        ),
-        *[F.coalesce(F.sum(name), F.lit(0)).alias(name) for name in (*sums, *span_sums)],
-        *[F.min(name).alias(name) for name in least],
-        *[F.max(name).alias(name) for name in greatest],
-        *[F.flatten(F.flatten(F.collect_list(name))).alias(name) for name in lists],
-    )
+    chosen = rows.select(*keys, spans, *[column.alias(name) for name, column in named.items()])
+    return kernels.apply(chosen, merge, _merged_schema(chosen, merge))
 
 
-def _sums_by_evidence() -> dict[str, Column]:
-    length = F.col("span.endMs") - F.col("span.startMs")
-    return {
-        "watchMs": length,
-        "clockMs": F.col("span.clockMs"),
-        **{f"{name}Ms": F.when(F.col("span.evidence") == name, length) for name in EVIDENCE},
-    }
-
-
-def _merged_schema(rows: DataFrame, kernel: "MergeKernel") -> T.StructType:
+def _merged_schema(rows: DataFrame, merge: Merge) -> T.StructType:
     types = {field.name: field.dataType for field in rows.schema}
-    sums = [*kernel.sums, *(_sums_by_evidence() if kernel.evidence else ())]
+    by_evidence = ("watchMs", "clockMs", *(f"{name}Ms" for name in EVIDENCE))
+    sums = [*merge.sums, *(by_evidence if merge.evidence else ())]
     return T.StructType(
         [
-            *[T.StructField(name, types[name]) for name in kernel.keys],
+            *[T.StructField(name, types[name]) for name in merge.keys],
             *[T.StructField(name, T.LongType()) for name in sums],
             *[
                 T.StructField(name, types[name])
-                for name in (*kernel.least, *kernel.greatest, *kernel.lists)
+                for name in (*merge.least, *merge.greatest, *merge.lists)
             ],
             T.StructField("watchedIntervals", T.ArrayType(SPAN)),
             T.StructField("uniqueMs", T.LongType()),

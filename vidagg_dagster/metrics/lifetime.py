@@ -15,11 +15,10 @@ from vidagg_dagster.metrics.engagement import (
     with_durations,
     with_estimates,
 )
-from vidagg_dagster.metrics.ingestion import with_same_id
+from vidagg_dagster.metrics.from_events import COUNTS, REASON_BITS, FromEvents
 from vidagg_dagster.metrics.intervals import merge_with_union
-from vidagg_dagster.metrics.kernels.names import COUNTS, REASON_BITS, SAME_ID
 from vidagg_dagster.metrics.timeline import prepared
-from vidagg_dagster.spark.arrow import Kernels
+from vidagg_dagster.spark.arrow import ANY_SIZE, Kernels
 from vidagg_dagster.spark.columns import milliseconds
 
 _KEY = list(AGGREGATED_ENGAGEMENT.key)
@@ -32,7 +31,7 @@ def merge_days(
     run_time: datetime,
     estimate: bool = False,
     unique: bool = True,
-    kernels: Kernels | None = None,
+    kernels: Kernels = ANY_SIZE,
 ) -> DataFrame:
     """Daily rows -> one row per user and video, in the columns of the lifetime table.
 
@@ -55,18 +54,14 @@ def lifetime_from_events(
     *,
     parameters: EngagementParameters,
     timezone: str,
-    kernels: Kernels,
+    kernels: Kernels = ANY_SIZE,
 ) -> DataFrame:
     """Judged rows of all days (`events.judge`) -> one row per user and video, not yet published.
 
-    Rows are as `arrow.from_events.FromEvents` gives them; `publish_lifetime` makes the table's.
+    Rows are as `FromEvents` gives them; `publish_lifetime` makes the table's.
     """
-    from vidagg_dagster.metrics.kernels.from_events import FromEvents
-
-    if "eventId" in judged.columns and SAME_ID not in judged.columns:
-        judged = with_same_id(judged, kernels)
     by_number = prepared(judged, videos, parameters, timezone)
-    # Rejected rows are spread, lest all of them meet in one partition.
+    # Rows without a user must not all meet in one partition.
     by_user = F.when(F.col(REASON_BITS) == 0, F.xxhash64("userId")).otherwise(
         F.xxhash64("userId", "sessionId", "videoId", "us", "sentPositionMs")
     )
@@ -120,7 +115,7 @@ def merge_rows(
     run_time: datetime,
     estimates: DataFrame | None = None,
     unique: bool = True,
-    kernels: Kernels | None = None,
+    kernels: Kernels = ANY_SIZE,
 ) -> DataFrame:
     """Rows with `activeDays`, of which no two of a pair share a day -> one row per pair.
 
@@ -193,4 +188,5 @@ def _published_sums() -> dict[str, Column]:
         "completionCount": F.col("completionCount"),
         "openEndedCount": F.col("openEndedCount"),
         "exceedingCount": F.col("exceedingPositionCount"),
+        "noStartCount": F.col("noStartCount"),
     }

@@ -103,9 +103,8 @@ def _increment(tables: Tables, chain: EngagementChain, days: tuple[date, ...]) -
     grows = lifetime.where(~contains).join(new.select(*_KEY).distinct(), on=_KEY, how="left_semi")
     parts.append(grows.select(*new.columns))
     together = reduce(DataFrame.unionByName, parts)
-    if chain.kernels is not None:
-        counted = sum(tables.day_counts(USER_VIDEO_ENGAGEMENT, days).values())
-        chain = replace(chain, kernels=Kernels(2 * counted))
+    counted = sum(tables.day_counts(USER_VIDEO_ENGAGEMENT, days).values())
+    chain = replace(chain, kernels=Kernels(2 * counted))
     ended = stale.select(*_KEY).join(together.select(*_KEY).distinct(), on=_KEY, how="left_anti")
     return _Change(chain.merged(together), ended, days)
 
@@ -116,8 +115,7 @@ def _other_days(stale: DataFrame, days: Sequence[date]) -> list[date]:
 
 
 def _compute(context: StepContext) -> StepOutput:
-    kernels = Kernels() if context.request.kernels else None
-    update = update_lifetime(context.tables, context.chain(kernels))
+    update = update_lifetime(context.tables, context.chain())
     return StepOutput(
         update=update,
         metrics={

@@ -1,8 +1,7 @@
-"""`raw_events`: rows of the source become accepted, duplicate or rejected, and are counted."""
+"""`raw_events`: rows of the source are accepted, duplicate, ignored or rejected, and counted."""
 
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import replace
 from datetime import date
 
 from pyspark.sql import DataFrame
@@ -48,24 +47,14 @@ def _classified(
     source = read_source(context.spark, spec, context.request.scratch, only=names)
     wanted = F.col(EVENT_DATE).isin([F.lit(day) for day in context.days])
     judged = context.chain().judged(source, spec, context.request.start_date).where(wanted)
-    has_ids = "eventId" in source.columns
     slicing = context.slicing(inventory.rows_of(context.days))
-    if has_ids and not slicing.use_kernels:
-        # An id may come from two users, whom a slice would keep apart.
-        slicing = replace(slicing, slices=1)
     if slicing.slices > 1:
         # Read once, and not once for each slice.
         judged = computed(judged)
-        if has_ids:
-            by = ingestion.id_or_user()
-            judged = computed(slicing.each(judged, ingestion.with_same_id, by=by))
     # Computed once also because Sail, asked for the rejected rows alone, plans for a minute: it
     # spells out every rule of rejection where it reads the source, each with all of parsing.
     return computed(
-        slicing.each(
-            judged,
-            lambda part, kernels: context.chain(kernels).classified(part, has_ids=has_ids),
-        )
+        slicing.each(judged, lambda part, kernels: context.chain(kernels).classified(part))
     )
 
 

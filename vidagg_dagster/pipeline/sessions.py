@@ -13,7 +13,7 @@ from vidagg_dagster.spark.arrow import Kernels
 def _compute(context: StepContext) -> StepOutput:
     days = with_day_before(context.days)
 
-    def of_slice(events: DataFrame, kernels: Kernels | None) -> DataFrame:
+    def of_slice(events: DataFrame, kernels: Kernels) -> DataFrame:
         return context.chain(kernels).sessions(events, context.videos, context.days)
 
     counted = sum(context.tables.day_counts(RAW_EVENTS, days).values())

@@ -22,7 +22,7 @@ from vidagg_dagster.core.schemas import TableSpec
 from vidagg_dagster.metrics.composition import EngagementChain
 from vidagg_dagster.quality.evaluate import CheckContext
 from vidagg_dagster.sources.videos import read_videos
-from vidagg_dagster.spark.arrow import Kernels
+from vidagg_dagster.spark.arrow import ANY_SIZE, Kernels
 from vidagg_dagster.spark.slices import Slicing
 from vidagg_dagster.tables.interface import Tables
 
@@ -67,7 +67,7 @@ class StepContext:
         """See `VideoMetadata.frame`."""
         return self.metadata.frame
 
-    def chain(self, kernels: Kernels | None = None) -> EngagementChain:
+    def chain(self, kernels: Kernels = ANY_SIZE) -> EngagementChain:
         """The arithmetic with the request's parameters."""
         request = self.request
         return EngagementChain(
@@ -80,12 +80,7 @@ class StepContext:
 
     def slicing(self, events: int | None) -> Slicing:
         """How to compute so many events: at once where the engine spills or they fit."""
-        return Slicing.of(
-            self.spark,
-            events,
-            at_once=self.request.events_at_once,
-            use_kernels=self.request.kernels,
-        )
+        return Slicing.of(self.spark, events, at_once=self.request.events_at_once)
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ def _compute(context: StepContext) -> StepOutput:
         other_days = ~F.col(EVENT_DATE).isin([F.lit(day) for day in context.days])
         estimates = duration_estimates(context.tables.read(USER_VIDEO_ENGAGEMENT).where(other_days))
 
-    def of_slice(sessions: DataFrame, kernels: Kernels | None) -> DataFrame:
+    def of_slice(sessions: DataFrame, kernels: Kernels) -> DataFrame:
         return context.chain(kernels).daily(sessions, context.videos, estimates)
 
     frames = slicing.each(context.tables.read(SESSIONS, context.days), of_slice)

@@ -44,6 +44,7 @@ MEASURES: Final = (
     Measure("input", ROWS, "Rows that were read."),
     Measure("accepted", ROWS, "Rows that became events."),
     Measure("duplicates", ROWS, "Rows that repeat an event of the day."),
+    Measure("ignored", ROWS, "Rows whose name the settings say to ignore."),
     Measure("rejected", ROWS, "Rows that are no usable event."),
     *(Measure(f"{REJECTED_PREFIX}{name}", ROWS, f"Rows rejected for {name}.") for name in REASONS),
     Measure("sessions", ROWS, "Sessions that began on the day."),

@@ -13,12 +13,19 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from vidagg_dagster.core.column_mapping import parse_columns, require_event_columns
+from vidagg_dagster.core.column_mapping import (
+    parse_columns,
+    parse_event_names,
+    require_event_columns,
+    require_event_names,
+)
 from vidagg_dagster.core.contract import (
     CONNECT_PREFIX,
     DEFAULT_EVENTS_AT_ONCE,
+    DEFAULT_MAX_POSITION_S,
     ENGINE_NAMES,
     EVENT_COLUMNS,
+    MAX_MAX_POSITION_S,
     SourceFormat,
     SourceSpec,
     TableStore,
@@ -26,6 +33,7 @@ from vidagg_dagster.core.contract import (
 )
 from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.core.validation import contradiction, raise_together
+from vidagg_dagster.core.vocabulary import EVENT_NAMES
 from vidagg_dagster.settings.alerts import AlertSettings
 from vidagg_dagster.settings.databricks import DatabricksSettings
 from vidagg_dagster.settings.faults import did_you_mean
@@ -68,6 +76,23 @@ class Settings(SettingsGroup):
         default=None,
         description="Unit of numeric source times. Without one, numbers are rejected as "
         "unparsable rather than guessed.",
+    )
+    event_names: dict[str, str] = Field(
+        default_factory=dict,
+        description="The source's own names of events, where we do not know them. Rows of a name "
+        "mapped to `ignore` are counted and dropped.",
+        json_schema_extra=allowed(
+            "`ours=theirs|theirs,...` or a JSON object from theirs to ours, ours being `ignore` or "
+            "one of " + ", ".join(EVENT_NAMES)
+        ),
+    )
+    max_position: float = Field(
+        default=DEFAULT_MAX_POSITION_S,
+        gt=0,
+        le=MAX_MAX_POSITION_S,
+        allow_inf_nan=False,
+        description="Positions above this many seconds are invalid. Live streams may count from "
+        "the beginning of a channel.",
     )
     video_metadata: str | None = Field(
         default=None,
@@ -124,13 +149,6 @@ class Settings(SettingsGroup):
         "the fixed cost of each; a day with more is computed by itself, on Sail in slices of its "
         "users. Bounds memory, at about half a gigabyte per million events.",
     )
-    kernels: Literal["auto", "on", "off"] = Field(
-        default="auto",
-        description="How duplicates, sessions and unions of intervals are found: by numpy on Arrow "
-        "batches (on) or by Spark's window expressions (off). Rows are the same. auto is on where "
-        "Dagster's process computes, and off on Databricks and Spark Connect servers, whose Python "
-        "may lack this package.",
-    )
     estimate_missing_durations: bool = Field(
         default=False,
         description="Take the largest position ever seen for the duration of a video that has "
@@ -152,6 +170,18 @@ class Settings(SettingsGroup):
         if not isinstance(value, str):
             return value
         return json_object(value) if value.lstrip().startswith("{") else parse_columns(value)
+
+    @field_validator("event_names", mode="before")
+    @classmethod
+    def _parse_event_names(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return json_object(value) if value.lstrip().startswith("{") else parse_event_names(value)
+
+    @field_validator("event_names")
+    @classmethod
+    def _known_events(cls, value: dict[str, str]) -> dict[str, str]:
+        return require_event_names(value)
 
     @field_validator("columns")
     @classmethod
@@ -210,13 +240,6 @@ class Settings(SettingsGroup):
                 )
 
     @property
-    def uses_kernels(self) -> bool:
-        """Whether steps compute with kernels; `auto` resolved."""
-        if self.kernels == "auto":
-            return self.target == "local" and not self.engine.startswith(CONNECT_PREFIX)
-        return self.kernels == "on"
-
-    @property
     def source_spec(self) -> SourceSpec | None:
         """The source with all that is needed to read it; None if no source is set."""
         if self.source is None:
@@ -227,6 +250,8 @@ class Settings(SettingsGroup):
             columns=self.columns,
             timezone=self.source_timezone,
             timestamp_unit=self.timestamp_unit,
+            event_names=self.event_names,
+            max_position_s=self.max_position,
         )
 
     @property

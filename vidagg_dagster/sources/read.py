@@ -61,7 +61,7 @@ def read_source(
         columns={name: spec.columns.get(name, name) for name in EVENT_COLUMNS},
         required=REQUIRED_COLUMNS,
         instant="timestamp",
-        numbers=("currentTime", "playbackRate"),
+        numbers=("currentTime", "playbackRate", "seekFrom"),
         droppable="eventId",
     )
     if frame is not None:

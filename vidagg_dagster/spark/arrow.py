@@ -50,6 +50,10 @@ class Kernels:
         return parted.mapInArrow(_OnPartition(kernel, tuple(schema.names)), schema)
 
 
+ANY_SIZE: Final = Kernels()
+"""For an unknown number of rows."""
+
+
 @dataclass(frozen=True)
 class _OnPartition:
     kernel: Kernel

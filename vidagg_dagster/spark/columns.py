@@ -1,5 +1,7 @@
 """Column arithmetic that must come out the same on every engine."""
 
+from collections.abc import Iterable
+
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
@@ -16,6 +18,18 @@ def floor_div(dividend: Column, divisor: Column | int) -> Column:
 def whole_ms(us: Column) -> Column:
     """Microseconds -> whole milliseconds, rounded down."""
     return floor_div(us, 1000)
+
+
+def chosen(cases: Iterable[tuple[Column, int | str]]) -> Column:
+    """The value of the first condition that holds, else null.
+
+    As one chain: nested ones soon reach the depth to which Spark Connect reads an expression.
+    """
+    (condition, value), *others = cases
+    chain = F.when(condition, F.lit(value))
+    for condition, value in others:
+        chain = chain.when(condition, F.lit(value))
+    return chain
 
 
 def calendar_day(us: Column, timezone: str) -> Column:

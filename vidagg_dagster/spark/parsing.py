@@ -28,6 +28,19 @@ WHITESPACE: Final = "".join(
 )
 """The white space that `str.strip()` removes: that of Unicode."""
 
+WORDS_FOR_NOTHING: Final = (
+    "NULL",
+    "null",
+    "None",
+    "nan",
+    "undefined",
+    "N/A",
+    r"\N",
+    "-",
+    "00000000-0000-0000-0000-000000000000",
+)
+"""What exporters write into formats that know no null."""
+
 NUMBER: Final = r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 # Casts also accept '0x1p3', '1d', 'Infinity' or '1_000', and engines differ in which.
 
@@ -52,6 +65,12 @@ def trimmed(text: Column) -> Column:
 def filled(text: Column) -> Column:
     """`text` trimmed; null where nothing is left."""
     return F.nullif(trimmed(text), F.lit(""))
+
+
+def said(text: Column) -> Column:
+    """`text` trimmed; null where nothing is left, and where a word stands for nothing."""
+    value = trimmed(text)
+    return F.when(~value.isin("", *WORDS_FOR_NOTHING), value)
 
 
 def number(text: Column) -> Column:

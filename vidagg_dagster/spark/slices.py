@@ -19,34 +19,28 @@ class Slicing:
     Attributes:
         rows: About how many rows there are; None: unknown.
         slices: How many slices to cut them into.
-        use_kernels: Whether to compute with kernels.
     """
 
     rows: int | None
     slices: int
-    use_kernels: bool
 
     @classmethod
-    def of(
-        cls, spark: SparkSession, rows: int | None, *, at_once: int, use_kernels: bool
-    ) -> "Slicing":
+    def of(cls, spark: SparkSession, rows: int | None, *, at_once: int) -> "Slicing":
         """One slice where the engine spills or the rows fit, else about `at_once` rows each."""
         slices = 1
         if rows is not None and not spills(spark):
             slices = max(1, -(-rows // at_once))
-        return cls(rows, slices, use_kernels)
+        return cls(rows, slices)
 
     @property
-    def kernels(self) -> Kernels | None:
-        """How to compute a slice; None: by window expressions."""
-        if not self.use_kernels:
-            return None
+    def kernels(self) -> Kernels:
+        """How the rows of a slice are spread."""
         return Kernels(None if self.rows is None else self.rows // self.slices)
 
     def each(
         self,
         frame: DataFrame,
-        compute: Callable[[DataFrame, Kernels | None], DataFrame],
+        compute: Callable[[DataFrame, Kernels], DataFrame],
         by: ColumnOrName = "userId",
     ) -> list[DataFrame]:
         """Apply `compute` to each slice. All rows that are equal in `by` are in one slice."""
@@ -59,7 +53,7 @@ class Slicing:
         self,
         spark: SparkSession,
         frame: DataFrame,
-        compute: Callable[[DataFrame, Kernels | None], DataFrame],
+        compute: Callable[[DataFrame, Kernels], DataFrame],
         folder: Path,
         by: ColumnOrName = "userId",
     ) -> list[DataFrame]:

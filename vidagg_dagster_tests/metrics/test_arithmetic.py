@@ -22,7 +22,7 @@ from vidagg_dagster_tests.support.against_reference import (
     DAILY_KEY,
     PAIR_KEY,
     assert_equals_reference,
-    both_ways,
+    however_parted,
     plain,
 )
 from vidagg_dagster_tests.support.arrow import rows_of
@@ -54,10 +54,10 @@ def batches() -> dict[str, list[Scenario]]:
     return together
 
 
-@both_ways
+@however_parted
 @pytest.mark.parametrize("batch", batches().values(), ids=batches().keys())
 def test_the_engine_gives_the_numbers_worked_out_by_hand(
-    spark: SparkSession, batch: list[Scenario], kernels: Kernels | None
+    spark: SparkSession, batch: list[Scenario], kernels: Kernels
 ) -> None:
     timezone = batch[0].timezone
     events = [e for s in batch for e in deduplicate(s.parsed(), timezone)[0]]
@@ -103,16 +103,16 @@ def test_the_engine_gives_the_numbers_worked_out_by_hand(
     assert wrong == []
 
 
-@both_ways
+@however_parted
 def test_many_users_equal_the_reference_to_the_last_digit(
-    spark: SparkSession, kernels: Kernels | None
+    spark: SparkSession, kernels: Kernels
 ) -> None:
     assert_equals_reference(spark, random_events(1, n_users=600), DURATIONS, kernels=kernels)
 
 
-@both_ways
+@however_parted
 def test_every_rule_can_be_changed_and_the_reference_still_agrees(
-    patient_spark: SparkSession, kernels: Kernels | None
+    patient_spark: SparkSession, kernels: Kernels
 ) -> None:
     parameters: dict[str, Any] = {
         "session_timeout_ms": 600_000,
@@ -239,9 +239,9 @@ def test_metadata_durations_are_never_replaced_by_estimates(spark: SparkSession)
     assert {source for video, source in sources if video not in known} == {"estimated"}
 
 
-@both_ways
+@however_parted
 def test_without_the_union_everything_that_follows_from_it_is_null(
-    spark: SparkSession, kernels: Kernels | None
+    spark: SparkSession, kernels: Kernels
 ) -> None:
     kept, _ = deduplicate(random_events(8, n_users=60), "UTC")
     computed = Computed(spark, kept, DURATIONS)

@@ -45,24 +45,30 @@ def test_of_rows_equal_in_user_session_video_name_time_and_position_one_stays(
     ]
 
 
-def test_the_same_sender_id_is_a_duplicate_across_users_but_not_across_days(
+def test_the_same_sender_id_is_a_duplicate_within_user_session_video_name_and_day(
     spark: SparkSession,
 ) -> None:
     rows: list[dict[str, Any]] = [
+        {"eventId": "e", "timestamp": "2024-03-05T10:00:02Z"},
+        {"eventId": "e", "timestamp": "2024-03-05T10:00:01Z"},
+        {"eventId": " e ", "timestamp": "2024-03-05T10:00:03Z", "currentTime": "9"},
+        {"eventId": "e", "timestamp": "2024-03-06T10:00:00Z"},
         {"eventId": "e", "timestamp": "2024-03-05T10:00:02Z", "userId": "b"},
-        {"eventId": "e", "timestamp": "2024-03-05T10:00:01Z", "userId": "z"},
-        {"eventId": " e ", "timestamp": "2024-03-05T10:00:03Z", "userId": "a"},
-        {"eventId": "e", "timestamp": "2024-03-06T10:00:00Z", "userId": "a"},
-        {"eventId": "E", "userId": "c"},
-        {"eventId": None, "userId": "d"},
-        {"eventId": "", "userId": "e"},
-        {"eventId": None, "userId": "f"},
+        {"eventId": "e", "timestamp": "2024-03-05T10:00:02Z", "sessionId": "b"},
+        {"eventId": "e", "timestamp": "2024-03-05T10:00:02Z", "videoId": "b"},
+        {"eventId": "e", "timestamp": "2024-03-05T10:00:02Z", "eventName": "pause"},
+        {"eventId": "E", "timestamp": "2024-03-05T10:00:05Z"},
+        *({"eventId": word, "userId": "c", "currentTime": "1"} for word in (None, "")),
+        *({"eventId": word, "userId": "d"} for word in ("NULL",)),
+        {"eventId": "NULL", "userId": "d", "currentTime": "7"},
     ]
     assert outcomes(spark, rows) == [
         "duplicate",
         "accepted",
         "duplicate",
-        *["accepted"] * 5,
+        *["accepted"] * 7,
+        "duplicate",
+        *["accepted"] * 2,
     ]
 
 
@@ -99,18 +105,55 @@ def test_a_duplicate_makes_duplicates_too(spark: SparkSession) -> None:
     assert outcomes(spark, rows) == ["accepted", *["duplicate"] * 4, "accepted"]
 
 
-def test_the_row_that_stays_is_chosen_by_id_then_rate_then_file(spark: SparkSession) -> None:
+def test_the_row_that_says_most_stays(spark: SparkSession) -> None:
+    seek = {"eventName": "seek", "userId": "4"}
     rows: list[dict[str, Any]] = [
         {"userId": "1", "eventId": None},
         {"userId": "1", "eventId": "b"},
         {"userId": "1", "eventId": "a"},
         {"userId": "2", "playbackRate": None},
-        {"userId": "2", "playbackRate": "2"},
+        {"userId": "2", "playbackRate": "2", "eventId": "a"},
         {"userId": "2", "playbackRate": "1.5"},
         {"userId": "3"},
         {"userId": "3"},
+        {**seek, "playbackRate": "1"},
+        {**seek, "seekFrom": "12", "playbackRate": "2"},
+        {**seek, "seekFrom": "12"},
+        {**seek, "seekFrom": "13", "playbackRate": "1"},
+        # Of no seek a seekFrom means nothing.
+        {"userId": "5", "seekFrom": "12"},
+        {"userId": "5", "playbackRate": "1"},
+        # One id, two times: what says more stays, also if it is later.
+        {"userId": "6", "eventId": "e"},
+        {"userId": "6", "eventId": "e", "timestamp": "2024-03-05T10:00:05Z", "playbackRate": "1"},
     ]
-    assert [at for at, o in enumerate(outcomes(spark, rows)) if o == "accepted"] == [2, 5, 6]
+    stays = [at for at, found in enumerate(outcomes(spark, rows)) if found == "accepted"]
+    assert stays == [2, 5, 6, 9, 13, 15]
+
+
+def test_rows_of_a_name_to_ignore_are_counted_and_are_neither_event_nor_rejected(
+    spark: SparkSession,
+) -> None:
+    rows: list[dict[str, Any]] = [
+        {"eventName": "Hover", "userId": None},
+        {"eventName": "hover"},
+        {"eventName": "hover"},
+        {"eventName": "pauseStart"},
+        {"eventName": "play"},
+        {"eventName": "hover", "malformed": True},
+    ]
+    names = {"hover": "ignore", "pausestart": "video_pause", "play": "ignore"}
+    classified = judged(source(spark, rows), event_names=names)
+    assert Counter(row.outcome for row in classified.collect()) == {
+        "ignored": 4,
+        "accepted": 1,
+        "rejected": 1,
+    }
+    assert [row.eventName for row in accepted(classified).collect()] == ["video_pause"]
+    counted = Counter[str]()
+    for row in ingestion_counts(classified).collect():
+        counted[row.measure] += row.value
+    assert (counted["input"], counted["ignored"], counted["rejected:missing_user"]) == (6, 4, 0)
 
 
 def test_a_source_without_ids_is_searched_by_event_alone(spark: SparkSession) -> None:
@@ -134,15 +177,20 @@ def _expected(rows: Sequence[dict[str, Any]]) -> Counter[tuple[Any, ...]]:
             *(row["playbackRate"] is None, float(row["playbackRate"] or 0), row["sourceFile"]),
         )
 
+    def says_most(row: dict[str, Any]) -> tuple[Any, ...]:
+        parts = order(row)
+        return (*parts[8:10], parts[0], parts[5], *parts[6:8], parts[10])
+
     keys: set[Any] = set()
     ids: set[Any] = set()
     result: Counter[tuple[Any, ...]] = Counter()
-    for row in sorted(rows, key=order):
-        key, day = order(row)[:6], row["timestamp"][:10]
-        again = key in keys or (day, row["eventId"]) in ids
+    for row in sorted(rows, key=says_most):
+        key = order(row)[:6]
+        named = (row["timestamp"][:10], *key[1:5], row["eventId"])
+        again = key in keys or named in ids
         keys.add(key)
         if row["eventId"] is not None:
-            ids.add((day, row["eventId"]))
+            ids.add(named)
         result[(*order(row), "duplicate" if again else "accepted")] += 1
     return result
 
@@ -158,7 +206,7 @@ def test_shuffling_never_changes_which_rows_are_accepted(spark: SparkSession) ->
             "eventName": dice.choice(EVENT_NAMES),
             "currentTime": dice.choice(["1", "2.5"]),
             "playbackRate": dice.choice([None, "1", "2"]),
-            "eventId": dice.choice([None, None, *(f"e{n}" for n in range(60))]),
+            "eventId": dice.choice([None, None, *(f"e{n}" for n in range(6))]),
             "sourceFile": dice.choice(["a", "b"]),
         }
         for _ in range(400)
@@ -203,10 +251,11 @@ def test_input_is_accepted_and_duplicates_and_rejected_on_every_day(
     assert set(found) == {start_date, DAY, DAY + timedelta(days=1)}
     for of_day in found.values():
         assert set(of_day) == {
-            *("input", "accepted", "duplicates", "rejected"),
+            *("input", "accepted", "duplicates", "ignored", "rejected"),
             *(f"rejected:{reason}" for reason in REASONS),
         }
-        assert of_day["input"] == of_day["accepted"] + of_day["duplicates"] + of_day["rejected"]
+        parts = ("accepted", "duplicates", "ignored", "rejected")
+        assert of_day["input"] == sum(of_day[part] for part in parts)
     assert found[DAY] == {
         **dict.fromkeys(found[DAY], 0),
         "input": 5,

@@ -81,7 +81,7 @@ def test_accepted_rows_have_the_declared_columns_and_types(spark: SparkSession) 
         (c.name, c.type) for c in RAW_EVENTS.columns
     ]
     assert [tuple(row) for row in frame.collect()] == [
-        (DAY, MOMENT, "u", "s", "v", "video_ended", 1500, 1.5, "e1", "events.jsonl")
+        (DAY, MOMENT, "u", "s", "v", "video_ended", 1500, 1.5, None, "e1", "events.jsonl")
     ]
 
 

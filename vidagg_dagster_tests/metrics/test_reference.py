@@ -6,6 +6,7 @@ from datetime import date, timedelta
 from fractions import Fraction
 from itertools import pairwise
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -53,16 +54,34 @@ relaxed = settings(deadline=None)
 # --- by hand -----------------------------------------------------------------------------------
 
 
-def test_of_repeated_events_the_first_of_a_total_order_stays() -> None:
-    with_id, other_id, without_id = parse_events(
+def test_of_repeated_events_the_one_that_says_most_stays() -> None:
+    # In the order in which they would stay.
+    events = parse_events(
         """
-        10:00:00  u  s  v  play  0  x2  id=a
-        10:00:00  u  s  v  play  0  x1  id=b
-        10:00:00  u  s  v  play  0
+        10:00:00  u  s  v  seek  60  from=10
+        10:00:00  u  s  v  seek  60  from=20  x1
+        10:00:00  u  s  v  seek  60  x1       id=b
+        10:00:00  u  s  v  seek  60  x2       id=a
+        10:00:00  u  s  v  seek  60  id=c
+        10:00:00  u  s  v  seek  60
         """
     )
-    for order in ([with_id, other_id, without_id], [without_id, other_id, with_id]):
-        assert deduplicate(order) == ([with_id], 2)
+    for number, event in enumerate(events):
+        others = events[number:]
+        assert deduplicate(others) == ([event], len(others) - 1)
+        assert deduplicate(others[::-1]) == ([event], len(others) - 1)
+
+
+def test_of_one_event_id_the_row_that_says_most_stays_and_then_the_earlier_one() -> None:
+    first, again, fuller = parse_events(
+        """
+        10:00:00  u  s  v  play   0  id=a
+        10:00:01  u  s  v  play   0  id=a
+        10:00:02  u  s  v  play   0  id=a  x1
+        """
+    )
+    assert deduplicate([again, first]) == ([first], 1)
+    assert deduplicate([again, first, fuller]) == ([fuller], 2)
 
 
 def test_a_repetition_repeats_even_a_row_that_is_itself_left_out() -> None:
@@ -70,22 +89,31 @@ def test_a_repetition_repeats_even_a_row_that_is_itself_left_out() -> None:
         """
         10:00:00  u  s  v  play   0  id=a
         10:00:00  u  s  v  play   0  id=b
-        10:00:30  u  s  v  pause 30  id=b
+        10:00:30  u  s  v  play  30  id=b
         """
     )
     assert deduplicate(events) == ([events[0]], 2)
 
 
-def test_an_event_id_is_unique_over_users_but_only_within_a_day_of_the_zone() -> None:
+def test_an_event_id_counts_within_user_session_video_and_name_and_a_day_of_the_zone() -> None:
     events = parse_events(
         """
         01-12 23:00:00  u  s  v  play   0  id=a
-        01-12 23:30:00  w  s  v  play   0  id=a
-        01-13 00:30:00  u  s  v  pause 30  id=a
+        01-12 23:10:00  w  s  v  play   0  id=a
+        01-12 23:10:00  u  t  v  play   0  id=a
+        01-12 23:10:00  u  s  x  play   0  id=a
+        01-12 23:10:00  u  s  v  pause  0  id=a
+        01-13 00:30:00  u  s  v  play  30  id=a
         """
     )
-    assert deduplicate(events, "UTC")[0] == [events[0], events[2]]
-    assert deduplicate(events, "Europe/Berlin")[0] == [events[0]]
+    assert len(deduplicate(events, "UTC")[0]) == 6
+    assert events[-1] not in deduplicate(events, "Europe/Berlin")[0]
+    assert len(deduplicate(events, "Europe/Berlin")[0]) == 5
+
+
+def test_where_a_seek_began_means_nothing_on_another_event() -> None:
+    pauses = parse_events("10:00:00 u s v pause 9 x1\n10:00:00 u s v pause 9 from=3")
+    assert deduplicate(pauses) == ([pauses[0]], 1)
 
 
 def test_events_at_one_time_with_different_positions_are_not_repetitions() -> None:
@@ -177,11 +205,11 @@ def test_numbers_are_rounded_half_up(numerator: int, denominator: int, rounded: 
 
 
 def test_a_table_of_events_survives_writing_and_reading() -> None:
-    table = "01-13 00:00:00.000001 u s v seek 1.5 x2 id=a\n10:00:00 u s v ended 300"
+    table = "01-13 00:00:00.000001 u s v seek 1.5 x2 id=a from=0.5\n10:00:00 u s v ended 300"
     events = parse_events(table)
     assert parse_events(format_events(events)) == events
     assert events[0] == Event(
-        microseconds("2025-01-13T00:00:00.000001"), "u", "s", "v", "video_seek", 1500, 2.0, "a"
+        microseconds("2025-01-13T00:00:00.000001"), "u", "s", "v", "video_seek", 1500, 2.0, "a", 500
     )
 
 
@@ -277,11 +305,12 @@ def test_the_published_invariants_hold(
 @given(event_lists(), zones)
 def test_facts_are_counted_once(events: list[Event], zone: str) -> None:
     settled = settle(events, DURATIONS, timezone=zone)
-    starts = Counter((e.user, e.video) for e in events if e.name in STARTS)
+    sent = Counter((e.user, e.video) for e in events)
     pauses = Counter((e.user, e.video) for e in events if e.name == "video_pause")
     ends = Counter((e.user, e.video) for e in events if e.name == "video_ended")
     for pair, row in lifetime_rows(settled.daily).items():
-        assert row.open_ended_count <= starts[pair]
+        assert row.open_ended_count <= sent[pair]
+        assert row.no_start_count <= 2 * sent[pair]
         assert row.pause_count <= pauses[pair]
         assert row.completion_count <= ends[pair]
         assert row.tail_ms <= row.open_ended_count * ReferenceParameters().session_timeout_ms
@@ -291,14 +320,31 @@ def test_facts_are_counted_once(events: list[Event], zone: str) -> None:
 @relaxed
 @given(event_lists(), zones)
 def test_users_do_not_influence_each_other(events: list[Event], zone: str) -> None:
-    own_ids = [
-        event if event.event_id is None else replace(event, event_id=event.user + event.event_id)
-        for event in events
-    ]
-    together = daily_rows(own_ids, DURATIONS, timezone=zone)
+    together = daily_rows(events, DURATIONS, timezone=zone)
     for user in {event.user for event in events}:
-        alone = daily_rows([e for e in own_ids if e.user == user], DURATIONS, timezone=zone)
+        alone = daily_rows([e for e in events if e.user == user], DURATIONS, timezone=zone)
         assert alone == {key: row for key, row in together.items() if key[0] == user}
+
+
+def without_a_rule(events: list[Event]) -> dict[str, tuple[list[Event], dict[str, Any]]]:
+    """What takes a rule away: other events, or other parameters."""
+
+    def renamed(name: str, other: str) -> list[Event]:
+        return [replace(event, name=other) if event.name == name else event for event in events]
+
+    return {
+        "repair of seeks": (events, {"repair_seeks": False}),
+        "drag window": (events, {"drag_window_ms": 0}),
+        "same place": (events, {"same_place_ms": 0}),
+        "opening of a visit": (events, {"opening_ms": -1}),
+        "told seeks": ([replace(event, seek_from_ms=None) for event in events], {}),
+        "rates": ([replace(event, rate=None) for event in events], {}),
+        "event ids": ([replace(event, event_id=None) for event in events], {}),
+        "playing": (renamed("video_playing", "video_progress"), {}),
+        "waiting": (renamed("video_waiting", "video_progress"), {}),
+        "seeking": (renamed("video_seeking", "video_progress"), {}),
+        "seek": (renamed("video_seek", "video_progress"), {}),
+    }
 
 
 @pytest.mark.parametrize("seed", [1, 2])
@@ -334,14 +380,13 @@ def test_random_events_exercise_every_rule(seed: int) -> None:
     seen["mixed ties"] = sum(
         bool(names & STARTS) and bool(names & STOPS) for names in instants.values()
     )
-    repaired = settle(events, DURATIONS, replace(parameters, repair_seeks=False), zone)
-    seen["changed by repair_seeks"] = sum(
-        settled.daily[key] != repaired.daily[key] for key in settled.daily
-    )
+    for rule, (other_events, changes) in without_a_rule(events).items():
+        other = settle(other_events, DURATIONS, replace(parameters, **changes), zone)
+        seen[rule] = sum(row != other.daily.get(key) for key, row in settled.daily.items())
 
     expected = {
         *EVIDENCE, *ADDITIVE, *FLAGS, "High", "Medium", "Low", "Minimal", "None", "duplicates",
         "voided", "row of a tail only", "row without a session", "replayed part", "cuts", "ties",
-        "continuing sessions", "pairs without a row", "mixed ties", "changed by repair_seeks",
+        "continuing sessions", "pairs without a row", "mixed ties", *without_a_rule([]),
     }  # fmt: skip
     assert {name: seen[name] for name in sorted(expected) if seen[name] < 5} == {}, seen

@@ -51,7 +51,7 @@ def test_days_computed_one_by_one_come_out_as_those_computed_together(
     assert found[28] == found[1000]
 
 
-def test_kernels_and_slices_of_users_change_no_table(sail: SparkSession, tmp_path: Path) -> None:
+def test_slices_of_users_change_no_table(sail: SparkSession, tmp_path: Path) -> None:
     site = write_site(tmp_path, 2)
     # The same id twice, the same event twice, and rows that are none.
     twice: list[Any] = [
@@ -66,9 +66,9 @@ def test_kernels_and_slices_of_users_change_no_table(sail: SparkSession, tmp_pat
     ]
     site.write_day(DAYS[1], numbered)
     found = []
-    for kernels, at_once in ((False, 10_000), (True, 10_000), (True, 4)):
-        store = TableStore(kind="local", location=str(tmp_path / f"tables-{kernels}-{at_once}"))
-        changes = {"store": store, "events_at_once": at_once, "kernels": kernels}
+    for at_once in (10_000, 4):
+        store = TableStore(kind="local", location=str(tmp_path / f"tables-{at_once}"))
+        changes = {"store": store, "events_at_once": at_once}
         results = [
             run_step(sail, site.request(step, DAYS).model_copy(update=changes)) for step in StepName
         ]

@@ -11,7 +11,7 @@ from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.core.schemas import RAW_EVENTS
 from vidagg_dagster.metrics.engagement import user_video_engagement
 from vidagg_dagster.metrics.timeline import sessions
-from vidagg_dagster.spark.arrow import Kernels
+from vidagg_dagster.spark.arrow import ANY_SIZE, Kernels
 from vidagg_dagster_tests.support.arrow import frame_of, rows_of
 from vidagg_dagster_tests.support.reference import (
     Event,
@@ -38,6 +38,7 @@ _EVENT_SCHEMA = pa.schema(
         ("eventName", pa.string()),
         ("positionMs", pa.int64()),
         ("playbackRate", pa.float64()),
+        ("seekFromMs", pa.int64()),
         ("eventId", pa.string()),
         ("sourceFile", pa.string()),
     ]
@@ -67,6 +68,7 @@ def events_frame(spark: SparkSession, events: Iterable[Event], timezone: str) ->
             "eventName": event.name,
             "positionMs": event.position_ms,
             "playbackRate": event.rate,
+            "seekFromMs": event.told_origin,
             "eventId": event.event_id,
             "sourceFile": "events.jsonl",
         }
@@ -99,7 +101,7 @@ class Computed:
         parameters: EngagementParameters | None = None,
         timezone: str = "UTC",
         days: Sequence[date] | None = None,
-        kernels: Kernels | None = None,
+        kernels: Kernels = ANY_SIZE,
     ) -> None:
         self.parameters = parameters or EngagementParameters()
         self.videos = videos_frame(spark, durations)

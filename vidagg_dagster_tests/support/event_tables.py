@@ -4,9 +4,9 @@
     10:00:30   peter  s1  video_001  pause  30
 
 Columns: time, user, session, video, event name (with or without `video_`), position in seconds;
-then, optionally and in any order, a playback rate (`x2`) and an event id (`id=abc`). A time may
-carry a date before it (`01-13 10:00:00`, else 01-12; the year is 2025) and a fraction of a second.
-Empty lines and everything after `#` are ignored.
+then, optionally and in any order, a playback rate (`x2`), an event id (`id=abc`) and the position
+at which a seek began (`from=12`). A time may carry a date before it (`01-13 10:00:00`, else 01-12;
+the year is 2025) and a fraction of a second. Empty lines and everything after `#` are left out.
 """
 
 from collections.abc import Iterable
@@ -40,7 +40,9 @@ def parse_events(table: str, timezone: str = "UTC") -> list[Event]:
 def _parse_line(words: list[str], timezone: str) -> Event:
     day = FIRST_DAY if ":" in words[0] else words.pop(0)
     if len(words) < 6:
-        raise ValueError("expected: [date] time user session video name position [xRATE] [id=ID]")
+        raise ValueError(
+            "expected: [date] time user session video name position [xRATE] [id=ID] [from=S]"
+        )
     time, user, session, video, name, position, *options = words
     local = datetime.fromisoformat(f"{YEAR}-{day}T{time}").replace(tzinfo=ZoneInfo(timezone))
     canonical = name if name.startswith("video_") else f"video_{name}"
@@ -48,11 +50,14 @@ def _parse_line(words: list[str], timezone: str) -> Event:
         raise ValueError(f"unknown event name {name}")
     rate: float | None = None
     event_id: str | None = None
+    seek_from_ms: int | None = None
     for option in options:
         if option.startswith("x"):
             rate = float(option[1:])
         elif option.startswith("id="):
             event_id = option.removeprefix("id=")
+        elif option.startswith("from="):
+            seek_from_ms = _milliseconds(option.removeprefix("from="))
         else:
             raise ValueError(f"unknown column {option}")
     return Event(
@@ -61,10 +66,15 @@ def _parse_line(words: list[str], timezone: str) -> Event:
         session=session,
         video=video,
         name=canonical,
-        position_ms=int((Decimal(position) * 1000 + Decimal("0.5")) // 1),
+        position_ms=_milliseconds(position),
         rate=rate,
         event_id=event_id,
+        seek_from_ms=seek_from_ms,
     )
+
+
+def _milliseconds(seconds: str) -> int:
+    return int((Decimal(seconds) * 1000 + Decimal("0.5")) // 1)
 
 
 def format_events(events: Iterable[Event]) -> str:
@@ -84,5 +94,7 @@ def format_events(events: Iterable[Event]) -> str:
             words.append(f"x{event.rate}")
         if event.event_id is not None:
             words.append(f"id={event.event_id}")
+        if event.seek_from_ms is not None:
+            words.append(f"from={Decimal(event.seek_from_ms) / 1000}")
         lines.append("  ".join(words))
     return "\n".join(lines)

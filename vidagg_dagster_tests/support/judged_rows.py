@@ -29,10 +29,12 @@ GOOD: dict[str, Any] = {
     "eventName": "video_play",
     "currentTime": "1.5",
     "playbackRate": None,
+    "seekFrom": None,
     "eventId": None,
     "typedTimestamp": None,
     "typedCurrentTime": None,
     "typedPlaybackRate": None,
+    "typedSeekFrom": None,
     "payload": "the row",
     "sourceFile": "events.jsonl",
     "malformed": False,
@@ -43,6 +45,7 @@ _TYPES = {
     "typedTimestamp": T.TimestampType(),
     "typedCurrentTime": T.DoubleType(),
     "typedPlaybackRate": T.DoubleType(),
+    "typedSeekFrom": T.DoubleType(),
     "malformed": T.BooleanType(),
 }
 
@@ -63,10 +66,11 @@ def judged(
     unit: Any = None,
     timezone: str = "UTC",
     start_date: date | None = START,
+    **spec: Any,
 ) -> DataFrame:
     return classify(
         frame,
-        spec=SourceSpec(location="events", timezone=zone, timestamp_unit=unit),
+        spec=SourceSpec(location="events", timezone=zone, timestamp_unit=unit, **spec),
         start_date=start_date,
         timezone=timezone,
         run_time=RUN_TIME,

@@ -1,16 +1,25 @@
-"""The metric definitions a second time: plain Python, one event after the other, no Spark.
+"""The metric definitions a second time: plain Python, small functions over frozen objects.
 
-It shares no code with the package and is written from docs/metrics.md only, so that an error in
-one of the two shows as a difference. It favours being obviously right over being fast.
+It shares no code with the package and is written from the text of the definitions alone, so that
+an error in one of the two shows as a difference. It favours being obviously right over being fast.
+The sentences quoted in the docstrings are those of the definitions.
+
+All times and positions are integers, and published values are computed with fractions. Only a
+time multiplied or divided by a playback rate is not: it is the floor of the product or quotient
+in IEEE double, because the rate is given as one.
 """
 
+import math
+from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
-from itertools import pairwise
+from functools import lru_cache
+from itertools import groupby, pairwise, zip_longest
+from operator import attrgetter
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -20,13 +29,19 @@ ONE_DAY = timedelta(days=1)
 NAME_ORDER = (
     "video_play",
     "video_resume",
+    "video_playing",
     "video_progress",
+    "video_rate",
+    "video_waiting",
+    "video_seeking",
     "video_seek",
     "video_pause",
     "video_ended",
 )
 STARTS = frozenset({"video_play", "video_resume"})
 STOPS = frozenset({"video_pause", "video_ended"})
+SEEKS = frozenset({"video_seeking", "video_seek"})
+PLAYING, WAITING = "video_playing", "video_waiting"
 EVIDENCE = ("observed", "heartbeat", "bridged", "clipped")
 FLAGS = (
     "position_exceeds_duration",
@@ -36,6 +51,7 @@ FLAGS = (
     "seek_repaired",
     "open_ended",
     "unknown_duration",
+    "no_start",
 )
 
 
@@ -51,6 +67,12 @@ class Event:
     position_ms: int
     rate: float | None = None
     event_id: str | None = None
+    seek_from_ms: int | None = None
+    """Of a seek: the position at which it began. Means nothing on other events."""
+
+    @property
+    def told_origin(self) -> int | None:
+        return self.seek_from_ms if self.name in SEEKS else None
 
 
 @dataclass(frozen=True)
@@ -62,7 +84,12 @@ class ReferenceParameters:
     tolerance_ms: int = 1_000
     repair_seeks: bool = True
     seek_back_ms: int = 2_000
-    drag_window_ms: int = 250
+    drag_window_ms: int = 10_000
+    same_place_ms: int = 250
+    """Events this near each other in the video are at one place: a seek and what goes with it."""
+    opening_ms: int = 1_000
+    """A seek this soon after the first event of a visit takes up an earlier place; an end this
+    soon after another repeats it."""
     forward_skip_ms: int = 5_000
     backward_skip_ms: int = 2_000
     coverage_weight: Decimal = Decimal(80)
@@ -102,6 +129,8 @@ class Row:
     tail_ms: int = 0
     open_ended_count: int = 0
     exceeding_count: int = 0
+    no_start_count: int = 0
+    """Visits of players that were taken to play throughout."""
     intervals: list[tuple[int, int]] = field(default_factory=list)
     first_us: int | None = None
     last_us: int | None = None
@@ -123,6 +152,7 @@ ADDITIVE = (
     "tail_ms",
     "open_ended_count",
     "exceeding_count",
+    "no_start_count",
 )
 
 
@@ -169,6 +199,10 @@ class Settled:
     """Pairs that would have been credited if no cut lay between their events (for coverage)."""
 
 
+# --- small arithmetic ----------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=1 << 16)
 def day_of(us: int, timezone: str) -> date:
     """The calendar day of an instant in a zone."""
     return (EPOCH + timedelta(microseconds=us)).astimezone(ZoneInfo(timezone)).date()
@@ -195,46 +229,213 @@ def union(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
     return united
 
 
-def deduplicate(events: Iterable[Event], timezone: str = "UTC") -> tuple[list[Event], int]:
-    """The events without repetitions, in order, and the number of repetitions left out.
+# --- 1: duplicates -------------------------------------------------------------------------------
 
-    Within one day a row repeats an earlier row (in a total order of their values) with the same
-    user, session, video, name, time and position, or with the same event id.
+
+def _unknown_last(value: float | None) -> tuple[bool, float]:
+    return (value is None, 0 if value is None else value)
+
+
+def _what_it_says(event: Event) -> tuple[tuple[bool, float], tuple[bool, float]]:
+    """ "`seekFrom` known before unknown, the smaller first; then `playbackRate` likewise." """
+    return (_unknown_last(event.told_origin), _unknown_last(event.rate))
+
+
+def _row_key(event: Event) -> tuple[object, ...]:
+    """ "Duplicate: same user, session, video, event name, timestamp and position" """
+    return (
+        event.us,
+        event.user,
+        event.session,
+        event.video,
+        NAME_ORDER.index(event.name),
+        event.position_ms,
+    )
+
+
+def deduplicate(events: Iterable[Event], timezone: str = "UTC") -> tuple[list[Event], int]:
+    """The events without repetitions, in order of time, and the number of repetitions left out.
+
+    "Duplicate: same user, session, video, event name, timestamp and position (or the same
+    `eventId`). The one that says most stays". A row repeats any row that says more, also one that
+    is itself left out; of rows that say the same the earlier one stays. An event id counts within
+    its user, session, video and name, and within its day, because a day is computed by itself.
     """
 
-    def order(event: Event) -> tuple[object, ...]:
-        return (
-            event.us,
-            event.user,
-            event.session,
-            event.video,
-            NAME_ORDER.index(event.name),
-            event.position_ms,
-            (event.event_id is None, event.event_id or ""),
-            (event.rate is None, event.rate or 0.0),
-        )
+    def precedence(event: Event) -> tuple[object, ...]:
+        with_id = (event.event_id is None, event.event_id or "")
+        return (_what_it_says(event), _row_key(event), with_id)
 
     kept: list[Event] = []
     duplicates = 0
-    seen_keys: set[tuple[object, ...]] = set()
-    seen_ids: set[tuple[date, str]] = set()
-    for event in sorted(events, key=order):
-        # Two events with equal keys are at one instant, so the key needs no day.
-        key = order(event)[:6]
-        repeated = key in seen_keys
-        seen_keys.add(key)
+    seen: set[tuple[object, ...]] = set()
+    for event in sorted(events, key=precedence):
+        names = [_row_key(event)]
         if event.event_id is not None:
-            day_and_id = (day_of(event.us, timezone), event.event_id)
-            repeated = repeated or day_and_id in seen_ids
-            seen_ids.add(day_and_id)
-        if repeated:
-            duplicates += 1
-        else:
+            day = day_of(event.us, timezone)
+            owner = (event.user, event.session, event.video, event.name)
+            names.append((*owner, day, event.event_id))
+        if seen.isdisjoint(names):
             kept.append(event)
-    return kept, duplicates
+        else:
+            duplicates += 1
+        seen.update(names)
+    return sorted(kept, key=_row_key), duplicates
 
 
-@dataclass
+# --- 1: the events of one (user, session, video) in their order ----------------------------------
+
+
+@dataclass(frozen=True)
+class _Moment:
+    """An event in the order of its video, with what the player did before and after it."""
+
+    event: Event
+    day: date
+    position: int
+    """As it counts: at most the video's end, and where a replay begins."""
+    seek_from: int | None
+    plays_before: bool
+    plays_after: bool
+    rate: float | None = None
+    """Its own rate, else the one told last."""
+
+    @property
+    def us(self) -> int:
+        return self.event.us
+
+    @property
+    def name(self) -> str:
+        return self.event.name
+
+    @property
+    def starts(self) -> bool:
+        """ "`video_playing`: start while the player is stopped, neutral while it plays" """
+        return self.name in STARTS or (self.name == PLAYING and not self.plays_before)
+
+    @property
+    def stops(self) -> bool:
+        return self.name in STOPS
+
+    @property
+    def seeks(self) -> bool:
+        """ "*a seek* is a `video_seek` or a `video_seeking`" """
+        return self.name in SEEKS
+
+
+@dataclass(frozen=True)
+class _Video:
+    """What a rule needs to know besides the events."""
+
+    duration: int | None
+    parameters: ReferenceParameters
+    timezone: str
+
+    def believes(self, position: int) -> bool:
+        """ "above 1.1 x duration the event takes no part in pairs, player state or ..." """
+        if self.duration is None:
+            return True
+        return 100 * position <= self.parameters.position_limit_percent * self.duration
+
+    def within(self, position: int) -> int:
+        """ "between, it counts as the duration" """
+        return position if self.duration is None else min(position, self.duration)
+
+    def same_place(self, one: int, other: int) -> bool:
+        return abs(one - other) <= self.parameters.same_place_ms
+
+
+def _takes_a_side(event: Event) -> bool:
+    return event.name in STARTS or event.name in STOPS or event.name == PLAYING
+
+
+def _plays_throughout(events: Iterable[Event]) -> bool:
+    """ "Where a (user, session, video) has neither start nor stop on a day and the day before, the
+    player is taken to play throughout." """
+    return not any(_takes_a_side(event) for event in events)
+
+
+def _ordered(events: Iterable[Event]) -> Iterator[tuple[Event, bool, bool]]:
+    """Events with the player's state before and after each.
+
+    "timestamp; at one timestamp the player's state decides: while playing, stops come before
+    starts; while stopped, starts before stops; neutral events between; then by name in the order
+    ...; then by position. (Here `video_playing` is a start.)"
+    """
+    believable = list(events)
+    playing = _plays_throughout(believable)
+    for _, group in groupby(sorted(believable, key=attrgetter("us")), key=attrgetter("us")):
+        came_playing = playing
+
+        def rank(event: Event, came_playing: bool = came_playing) -> tuple[int, int, int]:
+            side = 0
+            if _takes_a_side(event):
+                comes_first = (event.name in STOPS) == came_playing
+                side = -1 if comes_first else 1
+            return (side, NAME_ORDER.index(event.name), event.position_ms)
+
+        for event in sorted(group, key=rank):
+            before = playing
+            if event.name in STOPS:
+                playing = False
+            elif _takes_a_side(event):
+                playing = True
+            yield event, before, playing
+
+
+def _moments(events: Iterable[Event], video: _Video) -> Iterator[_Moment]:
+    believable = [event for event in events if video.believes(event.position_ms)]
+    for event, before, after in _ordered(believable):
+        origin = event.told_origin
+        believed = origin is not None and video.believes(origin)
+        yield _Moment(
+            event=event,
+            day=day_of(event.us, video.timezone),
+            position=video.within(event.position_ms),
+            seek_from=video.within(origin) if origin is not None and believed else None,
+            plays_before=before,
+            plays_after=after,
+        )
+
+
+def _with_told_rates(moments: Iterable[_Moment]) -> Iterator[_Moment]:
+    """ "An event's rate is its own `playbackRate`, else the one told last before it in the same
+    user, session and video (that day or the day before), else unknown." """
+    told: float | None = None
+    for moment in moments:
+        told = told if moment.event.rate is None else moment.event.rate
+        yield replace(moment, rate=told)
+
+
+def _with_replays(moments: Sequence[_Moment], video: _Video) -> Iterator[_Moment]:
+    """ "A start that follows a `video_ended` (neutral events aside) at the same place (within
+    `tolerance`, 1 s) starts the video anew: players report the end there. Its position counts as
+    0; if the next event is a seek elsewhere, as that seek's destination." """
+    turn: _Moment | None = None
+    for moment, after in zip_longest(moments, moments[1:]):
+        place = moment.position
+        if moment.starts and turn is not None and _replays(moment, turn, video):
+            place = 0
+            if after is not None and after.seeks and not _near(moment, after, video):
+                place = after.position
+        if moment.starts or moment.stops:
+            turn = moment
+        yield replace(moment, position=place)
+
+
+def _replays(start: _Moment, turn: _Moment, video: _Video) -> bool:
+    return turn.name == "video_ended" and _near(turn, start, video)
+
+
+def _near(one: _Moment, other: _Moment, video: _Video) -> bool:
+    """At the same place in the sense of a replay: within the tolerance."""
+    return abs(one.position - other.position) <= video.parameters.tolerance_ms
+
+
+# --- 2: watched intervals ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
 class _Credit:
     evidence: str
     start: int
@@ -246,194 +447,388 @@ class _Credit:
         return self.end - self.start
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Step:
-    """An event in the order of its video, with what the player did before and after it."""
+    """An event, the one before it, and what their pair was credited (`None`: no row fits)."""
 
-    event: Event
-    position: int
-    day: date
-    playing_before: bool = False
-    playing_after: bool = False
+    moment: _Moment
+    before: _Moment | None = None
     credit: _Credit | None = None
-    """What the pair that this event closes was credited."""
-    session_start: int = 0
+    landing: _Moment | None = None
+    """Of a stop or a wait where a seek lands: that seek."""
 
-    @property
-    def us(self) -> int:
-        return self.event.us
+    def reached(self) -> int:
+        """ "the end of what was credited (or `a`)"; its own place where there is no `a`."""
+        if self.credit is not None:
+            return self.credit.end
+        return self.moment.position if self.before is None else self.before.position
 
-    @property
-    def starts(self) -> bool:
-        return self.event.name in STARTS
-
-    @property
-    def stops(self) -> bool:
-        return self.event.name in STOPS
-
-
-def _exceeds(event: Event, duration: int | None, parameters: ReferenceParameters) -> bool:
-    if duration is None:
-        return False
-    return 100 * event.position_ms > parameters.position_limit_percent * duration
+    def place_of_stop(self) -> int:
+        """ "the place of the stop [...] (of a stop where a seek lands or that was clipped: the end
+        of what was credited, or `a`" """
+        clipped = self.credit is not None and self.credit.evidence == "clipped"
+        return self.reached() if self.landing or clipped else self.moment.position
 
 
-def _in_order(events: Sequence[Event], duration: int | None, timezone: str) -> list[_Step]:
-    """Order the believable events of one (user, session, video) and follow the player's state."""
-    groups: dict[int, list[Event]] = defaultdict(list)
-    for event in events:
-        groups[event.us].append(event)
-
-    steps: list[_Step] = []
-    playing = False
-    for us in sorted(groups):
-        group = groups[us]
-
-        def place(event: Event, playing: bool = playing) -> tuple[int, int, int, int]:
-            first, last = (STOPS, STARTS) if playing else (STARTS, STOPS)
-            kind = 0 if event.name in first else 2 if event.name in last else 1
-            position = event.position_ms if duration is None else min(event.position_ms, duration)
-            return (kind, NAME_ORDER.index(event.name), position, event.position_ms)
-
-        now = playing
-        for event in sorted(group, key=place):
-            step = _Step(event, place(event)[2], day_of(us, timezone), playing_before=now)
-            if step.starts:
-                now = True
-            if step.stops:
-                now = False
-            step.playing_after = now
-            steps.append(step)
-
-        some_start = any(event.name in STARTS for event in group)
-        some_stop = any(event.name in STOPS for event in group)
-        if some_start and not some_stop:
-            playing = True
-        if some_stop and not some_start:
-            playing = False
-    return steps
-
-
-def _pair_credit(
-    a: _Step, b: _Step, c: _Step | None, duration: int | None, parameters: ReferenceParameters
-) -> _Credit | None:
-    """What the pair (a, b) deserves before any cut of its session; `c` follows `b`."""
-    if not a.playing_after:
+def _landing(moments: Sequence[_Moment], index: int, video: _Video) -> _Moment | None:
+    """ "*Where a seek lands*: a seek of the same day follows `b` within `drag_window` (10 s) of
+    clock and 0.25 s of video, and every event between lies within 0.25 s of `b`." """
+    b = moments[index]
+    if not (b.stops or b.name == WAITING):
         return None
-    dp = b.position - a.position
-    dt = milliseconds(a.us, b.us)
-    known_rates = [rate for rate in (a.event.rate, b.event.rate) if rate is not None]
-    rate = max(known_rates) if known_rates else parameters.max_playback_rate
-    bound = rate * dt + parameters.tolerance_ms
-
-    def clipped(limits: list[int]) -> _Credit:
-        end = min([a.position + dt, *limits])
-        return _Credit("clipped", a.position, end, end - a.position)
-
-    end_of_video = [] if duration is None else [duration]
-    may_repair = parameters.repair_seeks and dt <= parameters.session_timeout_ms
-    is_drag = (
-        b.stops
-        and c is not None
-        and c.event.name == "video_seek"
-        and c.day == b.day
-        and milliseconds(b.us, c.us) <= parameters.drag_window_ms
-        and abs(c.position - b.position) <= parameters.drag_window_ms
-    )
-    if may_repair and is_drag:
-        return clipped(end_of_video)
-
-    if 0 <= dp <= bound:
-        if b.stops:
-            return _Credit("observed", a.position, b.position, dt)
-        if not b.starts:
-            return _Credit("heartbeat", a.position, b.position, dt)
-        if dp >= 0.5 * dt - parameters.tolerance_ms:
-            return _Credit("bridged", a.position, b.position, dt)
-        return None
-
-    if may_repair and dp > bound:
-        return clipped([b.position, *end_of_video])
-    if may_repair and dp < -parameters.seek_back_ms:
-        return clipped(end_of_video)
+    for position in range(index + 1, len(moments)):
+        later = moments[position]
+        if milliseconds(b.us, later.us) > video.parameters.drag_window_ms:
+            return None
+        if not video.same_place(b.position, later.position):
+            return None
+        if later.seeks and later.day == b.day:
+            return later
     return None
 
 
-def _session_starts(
-    instants: Sequence[int], credit_at: Mapping[int, int], parameters: ReferenceParameters
-) -> dict[int, int]:
-    """For every instant of a (user, sessionId) the first instant of the session it lies in."""
-    start_of: dict[int, int] = {}
-    previous: int | None = None
-    start = 0
-    for instant in sorted(set(instants)):
-        if previous is None:
-            start = instant
-        else:
-            idle = milliseconds(previous, instant) - credit_at.get(instant, 0)
-            if idle > parameters.session_timeout_ms:
-                start = instant
-        start_of[instant] = start
-        previous = instant
-    return start_of
+@dataclass(frozen=True)
+class _Pair:
+    """Two neighbouring events, with the quantities that the table of section 2 names."""
+
+    a: _Moment
+    b: _Moment
+    a_moved: bool
+    landing: _Moment | None
+    video: _Video
+
+    @property
+    def dp(self) -> int:
+        return self.b.position - self.a.position
+
+    @property
+    def dt(self) -> int:
+        return milliseconds(self.a.us, self.b.us)
+
+    @property
+    def bound(self) -> int:
+        """ "`bound = r*dt + tolerance`, `r` the larger known rate of the two, else
+        `max_playback_rate` (2.0)" """
+        known = [rate for rate in (self.a.rate, self.b.rate) if rate is not None]
+        rate = max(known, default=self.video.parameters.max_playback_rate)
+        return math.floor(rate * self.dt) + self.video.parameters.tolerance_ms
+
+    @property
+    def clock(self) -> int:
+        """ "`clock = a + c`, `c` = `dt` times `a`'s rate (1 if unknown), never past the video's
+        end" """
+        rate = self.a.rate
+        content = self.dt if rate is None else math.floor(self.dt * rate)
+        return self.video.within(self.a.position + content)
+
+    @property
+    def in_step(self) -> bool:
+        """ "The pair is *in step* if `0.5*dt - tolerance <= dp <= bound`." """
+        at_least = self.dt - 2 * self.video.parameters.tolerance_ms
+        return at_least <= 2 * self.dp and self.dp <= self.bound
+
+    @property
+    def soon(self) -> bool:
+        return self.dt <= self.video.parameters.session_timeout_ms
+
+    @property
+    def under_way(self) -> bool:
+        """ "*Under way*: `a` and `b` lie within 0.25 s of each other, and `a` is a
+        `video_seeking`, a `video_waiting` or a start that moved" """
+        begun = self.a.name in ("video_seeking", WAITING) or (self.a.starts and self.a_moved)
+        return begun and self.video.same_place(self.a.position, self.b.position)
+
+    def credit(self) -> _Credit | None:
+        """ "The first row that fits counts" """
+        if not self.a.plays_after:
+            return None
+        if self.b.seeks or self.landing is not None:
+            return self._seek(self.landing or self.b)
+        return self._normal() or self._unreported_seek()
+
+    def _seek(self, seek: _Moment) -> _Credit | None:
+        if seek.seek_from is not None and 0 <= seek.seek_from - self.a.position <= self.bound:
+            return self._cut_short("observed", seek.seek_from)
+        if not self.under_way and (self.soon or self.in_step):
+            return self._clipped(self.clock)
+        return None
+
+    def _normal(self) -> _Credit | None:
+        if not 0 <= self.dp <= self.bound:
+            return None
+        evidence = "observed" if self.b.stops else "heartbeat"
+        if self.b.starts:
+            if not self.in_step:
+                return None
+            evidence = "bridged"
+        return _Credit(evidence, self.a.position, self.b.position, self.dt)
+
+    def _unreported_seek(self) -> _Credit | None:
+        if self.soon and self.dp > self.bound:
+            return self._clipped(min(self.clock, self.b.position))
+        if self.soon and self.dp < -self.video.parameters.seek_back_ms:
+            return self._clipped(self.clock)
+        return None
+
+    def _clipped(self, end: int) -> _Credit | None:
+        """ "`repair_seeks = false` credits nothing instead." """
+        return self._cut_short("clipped", end) if self.video.parameters.repair_seeks else None
+
+    def _cut_short(self, evidence: str, end: int) -> _Credit:
+        """ "where the credit ends before `b` (`clipped`, told seek), its length divided by `a`'s
+        rate (1 if unknown), at most `dt`" """
+        length = end - self.a.position
+        clock = length if self.a.rate is None else math.floor(length / self.a.rate)
+        return _Credit(evidence, self.a.position, end, min(clock, self.dt))
 
 
-def _count_skips(
-    row: Row, visit: Sequence[_Step], day: date, parameters: ReferenceParameters
-) -> None:
-    last_stop: _Step | None = None
-    for index, b in enumerate(visit):
-        reference: int | None = None
-        replay = False
-        if index > 0 and b.playing_before and not b.stops:
-            if b.credit is None:
-                reference = visit[index - 1].position
-            elif b.credit.evidence == "clipped":
-                reference = b.credit.end
-        elif index > 0 and b.starts and last_stop is not None:
-            replay = last_stop.event.name == "video_ended"
-            if last_stop.credit is not None and last_stop.credit.evidence == "clipped":
-                reference = last_stop.credit.end
-            else:
-                reference = last_stop.position
-        if reference is not None and b.day == day:
-            if b.position - reference > parameters.forward_skip_ms:
-                row.forward_skips += 1
-            if b.position - reference < -parameters.backward_skip_ms and not replay:
-                row.backward_skips += 1
+def _steps(moments: Sequence[_Moment], video: _Video) -> Iterator[_Step]:
+    """Each event with what its pair is credited before any cut.
+
+    "a start that moved: one more than 0.25 s from where the player stood (its last stop's place,
+    then the destination of any `video_seek` while stopped; 0 before the first stop)"
+    """
+    stood = 0
+    a: _Moment | None = None
+    a_moved = False
+    for index, b in enumerate(moments):
+        step = _Step(b, a, landing=_landing(moments, index, video))
+        if a is not None:
+            step = replace(step, credit=_Pair(a, b, a_moved, step.landing, video).credit())
+        yield step
+        a, a_moved = b, b.starts and not video.same_place(b.position, stood)
         if b.stops:
-            last_stop = b
+            stood = step.place_of_stop()
+        elif b.name == "video_seek" and not b.plays_before:
+            stood = b.position
 
 
-def _count_pauses_and_completions(row: Row, visit: Sequence[_Step], day: date) -> None:
-    may_complete = True
-    for index, step in enumerate(visit):
-        if step.starts:
-            may_complete = True
-        if step.event.name == "video_pause":
-            follows_a_stop = index > 0 and visit[index - 1].stops
-            if step.day == day and not follows_a_stop:
-                row.pause_count += 1
-        if step.event.name == "video_ended":
-            if step.day == day and may_complete:
-                row.completion_count += 1
-            may_complete = False
+def _timeline(events: Iterable[Event], video: _Video) -> list[_Step]:
+    moments = list(_with_told_rates(_moments(events, video)))
+    return list(_steps(list(_with_replays(moments, video)), video))
 
 
-def _tail(
-    start: _Step, later: int | None, duration: int | None, parameters: ReferenceParameters
-) -> tuple[int, int]:
-    """Upper bound (ms) of what was watched after an open start, and the instant that settles it."""
-    bounds = [parameters.session_timeout_ms]
-    settled = start.us + parameters.session_timeout_ms * 1000
-    if duration is not None:
-        bounds.append(duration - start.position)
-    if later is not None:
-        bounds.append(milliseconds(start.us, later))
-        # Whichever comes first: otherwise a start settled by its timeout before midnight would be
-        # settled again by an event after midnight.
-        settled = min(settled, later)
-    return min(bounds), settled
+# --- 3: skips, pauses, completions ---------------------------------------------------------------
+
+
+def _compared(visit: Sequence[_Step]) -> Iterator[tuple[_Step, int, bool]]:
+    """The events at which playing starts again, where it had stopped, and whether it is a replay.
+
+    "Compared are: at a start while stopped, its position with the place of the stop that ended
+    playing (...; a stop while stopped moves nothing); at a seek while playing, or a
+    `video_waiting` where one lands, its position with the end of what was credited (or `a`); at
+    another start or neutral event while playing that was clipped or not bridged, likewise."
+    """
+    stopped_at: int | None = None
+    last_turn = ""
+    for step in visit:
+        moment = step.moment
+        if moment.stops:
+            if moment.plays_before:
+                stopped_at = step.place_of_stop()
+        elif moment.plays_before:
+            yield step, step.reached(), False
+        elif moment.starts and stopped_at is not None:
+            yield step, stopped_at, last_turn == "video_ended"
+        if moment.starts or moment.stops:
+            last_turn = moment.name
+
+
+def _skips(
+    visit: Sequence[_Step], parameters: ReferenceParameters
+) -> Iterator[tuple[_Moment, bool]]:
+    """The events that are skips, and whether forward.
+
+    "More than 5 s ahead: forward; more than 2 s back: backward, except at a start right after
+    `video_ended` (a replay). [...] the first event of a visit never does, nor a seek at most 1 s
+    after it (a player that takes up an earlier place)."
+    """
+    first = visit[0].moment
+    for step, origin, replays in _compared(visit):
+        moment = step.moment
+        soon = milliseconds(first.us, moment.us) <= parameters.opening_ms
+        if moment is first or (moment.seeks and soon):
+            continue
+        if moment.position - origin > parameters.forward_skip_ms:
+            yield moment, True
+        elif origin - moment.position > parameters.backward_skip_ms and not replays:
+            yield moment, False
+
+
+def _pauses(visit: Sequence[_Step]) -> Iterator[_Moment]:
+    """ "`video_pause` whose preceding event of the visit is not itself a stop." """
+    moments = [step.moment for step in visit]
+    for before, moment in zip([None, *moments[:-1]], moments, strict=True):
+        if moment.name == "video_pause" and not (before is not None and before.stops):
+            yield moment
+
+
+def _completions(visit: Sequence[_Step], parameters: ReferenceParameters) -> Iterator[_Moment]:
+    """ "`video_ended` with a start since the last counted one of the visit (or the visit's first),
+    and more than 1 s after it." """
+    counted: _Moment | None = None
+    started = False
+    for moment in (step.moment for step in visit):
+        started = started or moment.starts
+        if moment.name != "video_ended":
+            continue
+        if counted is not None:
+            after = milliseconds(counted.us, moment.us)
+            if not started or after <= parameters.opening_ms:
+                continue
+        counted, started = moment, False
+        yield moment
+
+
+# --- 4: sessions ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Sessions:
+    """The instants of one (user, sessionId), cut into sessions."""
+
+    starts: Mapping[int, int]
+    """For every instant the first one of its session."""
+    instants: Mapping[int, Sequence[int]]
+    """For every session, by its first instant, its instants in order."""
+
+    def next_instant(self, us: int) -> int | None:
+        """The next later instant of the same session."""
+        instants = self.instants[self.starts[us]]
+        index = bisect_right(instants, us)
+        return instants[index] if index < len(instants) else None
+
+
+def _sessions(
+    events: Iterable[Event], timelines: Iterable[Sequence[_Step]], parameters: ReferenceParameters
+) -> _Sessions:
+    """ "cut wherever nothing happened for more than `session_timeout` (30 min), over all its
+    videos. Time that was watched is not idle: idle = `dt` less what the pair was credited [...];
+    of several events at one instant the one with the largest credit counts." """
+    credit_at: dict[int, int] = defaultdict(int)
+    for step in (step for steps in timelines for step in steps):
+        if step.credit is not None:
+            us = step.moment.us
+            credit_at[us] = max(credit_at[us], step.credit.length)
+
+    starts: dict[int, int] = {}
+    instants: dict[int, list[int]] = {}
+    previous = start = -1
+    for us in sorted({event.us for event in events}):
+        idle = milliseconds(previous, us) - credit_at[us]
+        if not starts or idle > parameters.session_timeout_ms:
+            start = us
+        starts[us] = start
+        instants.setdefault(start, []).append(us)
+        previous = us
+    return _Sessions(starts, instants)
+
+
+def _visits(steps: Sequence[_Step], sessions: _Sessions) -> Iterator[list[_Step]]:
+    """The shares of sessions in a video. "A cut voids the pair across it." """
+    for _, group in groupby(steps, key=lambda step: sessions.starts[step.moment.us]):
+        first, *others = group
+        yield [replace(first, before=None, credit=None), *others]
+
+
+# --- 2: open tails -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Tail:
+    length: int
+    settled_us: int
+
+
+def _tails(visit: Sequence[_Step], sessions: _Sessions, video: _Video) -> Iterator[_Tail]:
+    """ "An event after which the player plays and nothing follows in its (user, session, video),
+    or only a start that credits nothing, was left open". Nothing follows across a cut."""
+    for step, after in zip_longest(visit, visit[1:]):
+        if not step.moment.plays_after:
+            continue
+        if after is None:
+            yield _tail(step.moment, sessions.next_instant(step.moment.us), video)
+        elif after.moment.starts and after.credit is None:
+            following = sessions.next_instant(step.moment.us)
+            same = after.moment.us == step.moment.us
+            yield _tail(step.moment, step.moment.us if same else following, video)
+
+
+def _tail(a: _Moment, next_us: int | None, video: _Video) -> _Tail:
+    """ "the smallest of the rest of the video, the time to the session's next event, and
+    `session_timeout`. It is attributed to the day on which it is settled (next event, or `a` +
+    timeout)." """
+    timeout = video.parameters.session_timeout_ms
+    limits = [timeout]
+    settled = a.us + timeout * 1000
+    if video.duration is not None:
+        limits.append(video.duration - a.position)
+    if next_us is not None:
+        limits.append(milliseconds(a.us, next_us))
+        # Whichever comes first: a tail that its timeout settles before midnight must not be
+        # settled a second time by an event after midnight.
+        settled = min(settled, next_us)
+    return _Tail(min(limits), settled)
+
+
+# --- 5: days -------------------------------------------------------------------------------------
+
+
+def _interval(step: _Step) -> IntervalRow | None:
+    """The interval that an event closes. An empty credit is no interval and has no clock."""
+    credit, a, b = step.credit, step.before, step.moment
+    if credit is None or a is None or credit.length == 0:
+        return None
+    return IntervalRow(
+        b.event.user,
+        b.event.session,
+        b.event.video,
+        b.day,
+        credit.start,
+        credit.end,
+        credit.clock,
+        credit.evidence,
+        a.us,
+        b.us,
+    )
+
+
+def _row_of_intervals(intervals: Iterable[IntervalRow]) -> Row:
+    row = Row()
+    for interval in intervals:
+        length = interval.end_ms - interval.start_ms
+        row.watch_ms += length
+        row.clock_ms += interval.clock_ms
+        name = f"{interval.evidence}_ms"
+        setattr(row, name, getattr(row, name) + length)
+        row.intervals.append((interval.start_ms, interval.end_ms))
+    return row
+
+
+def _row_of_visit(
+    visit: Sequence[_Step], day: date, parameters: ReferenceParameters
+) -> tuple[Row, list[IntervalRow]]:
+    """What the events of `day` settle in a visit: "every fact belongs to the day of the event that
+    settles it" """
+    closed = [interval for step in visit if (interval := _interval(step)) is not None]
+    intervals = [interval for interval in closed if interval.date == day]
+    row = _row_of_intervals(intervals)
+    own = [step.moment for step in visit if step.moment.day == day]
+    earlier = [step.moment for step in visit if step.moment.day < day]
+    if own:
+        row.first_us, row.last_us = own[0].us, own[-1].us
+        row.max_position_ms = max(moment.position for moment in own)
+        row.session_count = 0 if earlier else 1
+        from_us = earlier[0].us if earlier else own[0].us
+        row.session_duration_ms = milliseconds(from_us, own[-1].us)
+        if earlier:
+            row.session_duration_ms -= milliseconds(from_us, earlier[-1].us)
+    for moment, forward in _skips(visit, parameters):
+        row.forward_skips += moment.day == day and forward
+        row.backward_skips += moment.day == day and not forward
+    row.pause_count = sum(moment.day == day for moment in _pauses(visit))
+    row.completion_count = sum(moment.day == day for moment in _completions(visit, parameters))
+    return row, intervals
 
 
 def _settle_session(
@@ -448,110 +843,72 @@ def _settle_session(
 
     `events` are those of that day and of the day before, nothing else.
     """
-    user, session = events[0].user, events[0].session
     by_video: dict[str, list[Event]] = defaultdict(list)
     for event in events:
         by_video[event.video].append(event)
+    videos = {name: _Video(durations.get(name), parameters, timezone) for name in by_video}
+    timelines = {name: _timeline(own, videos[name]) for name, own in by_video.items()}
+    sessions = _sessions(events, timelines.values(), parameters)
 
-    timelines: dict[str, list[_Step]] = {}
-    credit_at: dict[int, int] = defaultdict(int)
-    for video, of_video in by_video.items():
-        duration = durations.get(video)
-        believable = [event for event in of_video if not _exceeds(event, duration, parameters)]
-        steps = _in_order(believable, duration, timezone)
-        for index in range(1, len(steps)):
-            after = steps[index + 1] if index + 1 < len(steps) else None
-            credit = _pair_credit(steps[index - 1], steps[index], after, duration, parameters)
-            steps[index].credit = credit
-            if credit is not None and credit.evidence != "clipped":
-                instant = steps[index].us
-                credit_at[instant] = max(credit_at[instant], credit.length)
-        timelines[video] = steps
+    with_tail: set[int] = set()
+    for name, steps in timelines.items():
+        throughout = _plays_throughout(step.moment.event for step in steps)
+        for visit in _visits(steps, sessions):
+            row, intervals = _row_of_visit(visit, day, parameters)
+            for tail in _tails(visit, sessions, videos[name]):
+                if day_of(tail.settled_us, timezone) == day:
+                    row.open_ended_count += 1
+                    row.tail_ms += tail.length
+                    with_tail.add(sessions.starts[visit[0].moment.us])
+            if row.first_us is None and row.open_ended_count == 0:
+                continue
+            row.no_start_count = int(throughout)
+            key = (events[0].user, name, day)
+            settled.daily[key] = merge([settled.daily.get(key, Row()), row])
+            settled.intervals += intervals
+        settled.voided += _voided(steps, sessions)
+    settled.sessions += _session_rows(events, timelines, sessions, with_tail, day, timezone)
 
-    start_of = _session_starts([event.us for event in events], credit_at, parameters)
-    for steps in timelines.values():
-        for step in steps:
-            step.session_start = start_of[step.us]
-        for a, b in pairwise(steps):
-            if a.session_start != b.session_start:
-                settled.voided += b.credit is not None and b.credit.length > 0
-                b.credit = None
 
-    sessions_with_tail: set[int] = set()
-    for video, steps in timelines.items():
-        visits: dict[int, list[_Step]] = defaultdict(list)
-        for step in steps:
-            visits[step.session_start].append(step)
-        for session_start, visit in visits.items():
-            row = Row()
-            own = [step for step in visit if step.day == day]
-            before = [step for step in visit if step.day < day]
-            if own:
-                row.first_us = own[0].us
-                row.last_us = own[-1].us
-                row.max_position_ms = max(step.position for step in own)
-                row.session_count = 0 if before else 1
-                row.session_duration_ms = milliseconds(visit[0].us, own[-1].us)
-                if before:
-                    row.session_duration_ms -= milliseconds(visit[0].us, before[-1].us)
-            _count_skips(row, visit, day, parameters)
-            _count_pauses_and_completions(row, visit, day)
-            for a, b in pairwise(visit):
-                if b.day == day and b.credit is not None and b.credit.length > 0:
-                    settled.intervals.append(
-                        IntervalRow(
-                            user,
-                            session,
-                            video,
-                            day,
-                            b.credit.start,
-                            b.credit.end,
-                            b.credit.clock,
-                            b.credit.evidence,
-                            a.us,
-                            b.us,
-                        )
-                    )
-                    row.watch_ms += b.credit.length
-                    row.clock_ms += b.credit.clock
-                    field_name = f"{b.credit.evidence}_ms"
-                    setattr(row, field_name, getattr(row, field_name) + b.credit.length)
-                    row.intervals.append((b.credit.start, b.credit.end))
-            if visit[-1].starts:
-                later = [us for us in start_of if us > visit[-1].us]
-                later = [us for us in later if start_of[us] == session_start]
-                next_instant = min(later) if later else None
-                tail, settled_us = _tail(visit[-1], next_instant, durations.get(video), parameters)
-                if day_of(settled_us, timezone) == day:
-                    row.open_ended_count = 1
-                    row.tail_ms = tail
-                    sessions_with_tail.add(session_start)
-            if own or row.open_ended_count:
-                key = (user, video, day)
-                settled.daily[key] = merge([settled.daily.get(key, Row()), row])
+def _voided(steps: Sequence[_Step], sessions: _Sessions) -> int:
+    return sum(
+        sessions.starts[a.moment.us] != sessions.starts[b.moment.us]
+        and b.credit is not None
+        and b.credit.length > 0
+        for a, b in pairwise(steps)
+    )
 
-    for session_start in sorted(set(start_of.values())):
-        instants = [us for us in start_of if start_of[us] == session_start]
-        own_instants = [us for us in instants if day_of(us, timezone) == day]
+
+def _session_rows(
+    events: Sequence[Event],
+    timelines: Mapping[str, Sequence[_Step]],
+    sessions: _Sessions,
+    with_tail: set[int],
+    day: date,
+    timezone: str,
+) -> Iterator[SessionRow]:
+    """ "`sessions` has one row per session and day, marked where it continues." """
+    for start, instants in sessions.instants.items():
+        own = [us for us in instants if day_of(us, timezone) == day]
         earlier = [us for us in instants if day_of(us, timezone) < day]
-        if not own_instants and session_start not in sessions_with_tail:
+        if not own and start not in with_tail:
             continue
-        duration_ms = 0
-        if own_instants:
-            duration_ms = milliseconds(session_start, max(own_instants))
-            if earlier:
-                duration_ms -= milliseconds(session_start, max(earlier))
-        settled.sessions.append(
-            SessionRow(
-                user,
-                session,
-                session_start,
-                day,
-                bool(earlier),
-                sum(event.us in own_instants for event in events),
-                duration_ms,
-                sum(any(step.us in own_instants for step in steps) for steps in timelines.values()),
-            )
+        duration = 0
+        if own:
+            until_today = milliseconds(start, earlier[-1]) if earlier else 0
+            duration = milliseconds(start, own[-1]) - until_today
+        here = set(own)
+        yield SessionRow(
+            user=events[0].user,
+            session=events[0].session,
+            session_start_us=start,
+            date=day,
+            continues=bool(earlier),
+            event_count=sum(event.us in here for event in events),
+            duration_ms=duration,
+            video_count=sum(
+                any(step.moment.us in here for step in steps) for steps in timelines.values()
+            ),
         )
 
 
@@ -569,7 +926,8 @@ def settle(
     for event in kept:
         day = day_of(event.us, timezone)
         by_session.setdefault((event.user, event.session), {}).setdefault(day, []).append(event)
-        if _exceeds(event, known.get(event.video), parameters):
+        video = _Video(known.get(event.video), parameters, timezone)
+        if not video.believes(event.position_ms):
             exceeding[event.user, event.video, day] += 1
 
     settled = Settled()
@@ -683,6 +1041,7 @@ def published(
     flags["very_short_watch"] = row.watch_ms < parameters.very_short_watch_ms
     flags["seek_repaired"] = row.clipped_ms > 0
     flags["open_ended"] = row.open_ended_count > 0
+    flags["no_start"] = row.no_start_count > 0
     if duration is None:
         flags["unknown_duration"] = True
     else:
@@ -738,4 +1097,5 @@ def published(
         "totalSessionDuration": seconds(row.session_duration_ms),
         "openEndedCount": row.open_ended_count,
         "exceedingPositionCount": row.exceeding_count,
+        "noStartCount": row.no_start_count,
     }

@@ -2,15 +2,16 @@
 
 Both come from one small simulation. It makes its decisions through `Choose`: Hypothesis answers
 (and shrinks towards the first option), or `random` does. A simulated player behaves like a viewer
-with an unreliable sender; noise is events without any sense. Times favour the edges of the rules:
-ties, fractions of a millisecond, 250 ms, half an hour, midnight, more than a day.
+with an unreliable sender; its seeks, drags, ends and replays come in the orders that browsers and
+players were recorded to send. Noise is events without any sense. Times favour the edges of the
+rules: ties, fractions of a millisecond, 250 ms, 10 s, half an hour, midnight, more than a day.
 """
 
 import random
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 from zoneinfo import ZoneInfo
 
 from hypothesis import strategies as st
@@ -27,7 +28,18 @@ ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Pacific/Auckland", "Asia/K
 MILLISECOND, SECOND, MINUTE, HOUR = 1_000, 1_000_000, 60_000_000, 3_600_000_000
 DAY = 24 * HOUR
 TINY = (0, 0, 0, 1, 400, 999, MILLISECOND, 80 * MILLISECOND)
-DRAG = (0, 1 * MILLISECOND, 250 * MILLISECOND, 250 * MILLISECOND + 999, 251 * MILLISECOND)
+QUICK = (0, 2 * MILLISECOND, MILLISECOND, 999, 20 * MILLISECOND, 80 * MILLISECOND, SECOND)
+"""Between the events of one gesture."""
+SLOW = (
+    700 * MILLISECOND,
+    SECOND + MILLISECOND,
+    5 * SECOND,
+    10 * SECOND,
+    10 * SECOND + 999,
+    10 * SECOND + MILLISECOND,
+    36 * SECOND,
+)
+"""Between the events of one gesture on a slow line; 10 s still belong to a drag."""
 SHORT = (10 * SECOND, SECOND, 500_500, 2 * SECOND, 5 * SECOND, 15 * SECOND)
 LONG = (MINUTE, 30 * SECOND, 5 * MINUTE, 12 * MINUTE, 29 * MINUTE)
 IDLE = (
@@ -43,8 +55,11 @@ IDLE = (
     DAY + 10 * MINUTE,
     2 * DAY,
 )
+SPEEDS = (1.0, 1.0, 1.0, 2.0, 0.5, 1.25, 3.0, 0.7, 16.0)
 RATES = (None, None, None, 1.0, 2.0, 0.5, 1.25, 3.0, 16.0)
 IDS = (None, None, None, "e1", "e2", "e3", "e4")
+ORIGINS = (None, None, 0, 10_000, 30_000, 60_000, 299_999, 330_001)
+NEAR = (0, 0, 0, 20, 250, 251, -250)
 JITTER = (0, 0, 0, 1, -1, 400, 1_000, 1_001, -2_000, -2_001, 5_000, 5_001)
 POSITIONS = (
     0,
@@ -89,10 +104,18 @@ ACTIONS = (
     "toggle",
     "toggle",
     "seek",
+    "seek",
+    "click",
     "drag",
     "drag",
     "jump",
     "finish",
+    "finish",
+    "replay",
+    "loop",
+    "buffer",
+    "change speed",
+    "reload",
     "switch",
     "go back",
     "repeat",
@@ -101,6 +124,62 @@ ACTIONS = (
     "lose a stop",
     "flicker",
 )
+
+
+class Tracker(NamedTuple):
+    """What a sender leaves out, and what it tells besides positions."""
+
+    silent: frozenset[str] = frozenset()
+    tells_origin: bool = False
+    tells_rate: str = "never"
+    """`never`, `always`, `changes` (with `video_rate` only) or `starts`."""
+
+
+_SILENT = frozenset({"waiting", "playing", "seeking", "rate"})
+TRACKERS = (
+    Tracker(_SILENT),
+    Tracker(),
+    Tracker(_SILENT, tells_rate="always"),
+    Tracker(tells_rate="changes"),
+    Tracker(_SILENT, tells_origin=True),
+    Tracker(tells_origin=True, tells_rate="starts"),
+    Tracker(frozenset({"seek", "playing"})),
+    Tracker(frozenset({"seek", "seeking"}), tells_rate="changes"),
+    Tracker(frozenset({"play", "resume", "pause", "ended", "playing"}), tells_origin=True),
+    Tracker(frozenset({"play", "resume"})),
+)
+"""The last but one sends positions only; the last one starts with `video_playing`."""
+
+CLICKS = (
+    "pause seeking waiting seek play playing",
+    "pause seeking seek play playing",
+    "pause seeking seek play waiting seeking seek",
+    "pause waiting play waiting seek playing",
+    "pause waiting seeking seek play",
+)
+DRAGS = (
+    "pause seeking play waiting seek playing",
+    "pause waiting seeking seek seeking play waiting seek playing",
+    "pause seeking seek play waiting seeking seek",
+    "pause play seek",
+    "pause seek resume",
+)
+SEEKS_WHILE_PLAYING = ("seeking waiting seek playing", "seeking waiting seek", "seeking seek")
+SEEKS_WHILE_PAUSED = ("seeking seek", "seeking seek play waiting")
+ENDS = (
+    "pause ended",
+    "ended",
+    "pause play waiting seek playing pause ended",
+    "ended seeking play waiting seeking pause ended",
+)
+REPLAYS = (
+    "play waiting playing seeking waiting seek playing",
+    "seeking play playing waiting seek playing",
+    "seeking play waiting seek playing",
+    "play",
+)
+"""Orders of events as recorded in Chromium, Firefox and WebKit, with their own controls and with
+video.js."""
 
 
 class Choose(Protocol):
@@ -136,13 +215,13 @@ class _Player:
     def __init__(self, choose: Choose, user: str, session: str, us: int) -> None:
         self.choose, self.user, self.session, self.us = choose, user, session, us
         self.sent: list[Event] = []
-        self.playing = False
+        self.tracker = choose(TRACKERS)
         self.enter(choose(VIDEOS))
 
     def enter(self, video: str) -> None:
         """Open a video from its beginning."""
-        self.video, self.position, self.speed = video, 0, 1.0
-        self.rate = self.choose(RATES)
+        self.video, self.position = video, 0
+        self.speed = self.choose(SPEEDS)
         self.playing = False
 
     @property
@@ -154,7 +233,12 @@ class _Player:
         if self.playing:
             self.position = min(self.end, self.position + int(delay / 1000 * self.speed))
 
-    def send(self, name: str, position: int | None = None) -> None:
+    def send(self, name: str, position: int | None = None, origin: int | None = None) -> None:
+        if name in self.tracker.silent:
+            return
+        tells = self.tracker.tells_rate
+        told = tells == "always" or (tells, name) in (("changes", "rate"), ("starts", "play"))
+        seeks = name in ("seek", "seeking")
         self.sent.append(
             Event(
                 self.us,
@@ -163,7 +247,8 @@ class _Player:
                 self.video,
                 f"video_{name}",
                 max(0, self.position if position is None else position),
-                self.rate,
+                self.speed if told else None,
+                seek_from_ms=origin if seeks and self.tracker.tells_origin else None,
             )
         )
 
@@ -174,66 +259,130 @@ class _Player:
             return max(0, min(self.end, self.position + near))
         return self.end * share // 100
 
-    def act(self, action: str) -> None:
+    def gesture(self, orders: Sequence[str], target: int) -> None:
+        """The events of one gesture, all of them at its destination or nearly there."""
         choose = self.choose
+        origin = self.position + choose((0, 0, -400, 1_001))
+        self.position = target
+        slow = choose((False, False, True))
+        for number, name in enumerate(choose(orders).split()):
+            if number:
+                self.us += choose(SLOW if slow and choose((False, False, True)) else QUICK)
+            self.send(name, target + choose(NEAR), max(0, origin))
+            if name in ("play", "resume", "pause", "ended"):
+                self.playing = name in ("play", "resume")
+
+    def act(self, action: str) -> None:
         if action == "toggle":
             action = "pause" if self.playing else "play"
-        if action == "play":
-            self.playing = True
-            self.speed = choose((1.0, 1.0, 1.0, 2.0, 0.5)) if self.rate is None else self.rate
-            self.send(choose(("play", "resume")))
-        elif action == "pause":
-            self.playing = False
-            self.send("pause", self.position + choose(JITTER))
-        elif action == "heartbeat":
-            self.send("progress", self.position + choose(JITTER))
-        elif action == "seek":
-            self.position = self.target()
-            self.send("seek")
-        elif action == "drag":
-            self.position = self.target()
-            self.send("pause")
-            self.us += choose(DRAG)
-            self.send("seek", self.position + choose((0, 0, 250, 251, -250)))
-            if choose((True, True, False)):
-                self.us += choose(TINY + SHORT)
-                self.playing = True
-                self.send("resume")
-            else:
-                self.playing = False
-        elif action == "jump":
-            self.position = self.target()
-        elif action == "finish":
-            if choose((False, True)):
-                self.wait(max(0, self.end - self.position) * 1000)
-            self.position = self.end
-            self.playing = False
-            if choose((True, False)):
-                self.send("pause", self.end - 80)
-                self.us += 80 * MILLISECOND
-            self.send("ended", self.end + choose((0, 0, 1, 5_000)))
-        elif action == "switch":
-            self.enter(choose(VIDEOS))
-        elif action == "go back":
-            earlier = choose(self.sent) if self.sent else None
-            if earlier is not None:
-                self.video, self.position = earlier.video, earlier.position_ms
-                self.playing = choose((False, True))
-        elif action == "repeat" and self.sent:
-            self.sent.append(choose((self.sent[-1], choose(self.sent))))
-        elif action == "resend" and self.sent:
-            event_id = choose(("r1", "r2", "r3"))
+        getattr(self, f"_{action.replace(' ', '_')}")()
+
+    def _play(self) -> None:
+        self.playing = True
+        self.send(self.choose(("play", "resume")))
+        if self.choose((False, True)):
+            self.us += self.choose(QUICK)
+            self.send("playing")
+
+    def _pause(self) -> None:
+        self.playing = False
+        self.send("pause", self.position + self.choose(JITTER))
+
+    def _heartbeat(self) -> None:
+        self.send("progress", self.position + self.choose(JITTER))
+
+    def _seek(self) -> None:
+        self.gesture(SEEKS_WHILE_PLAYING if self.playing else SEEKS_WHILE_PAUSED, self.target())
+
+    def _click(self) -> None:
+        self.gesture(CLICKS, self.target())
+
+    def _drag(self) -> None:
+        self.gesture(DRAGS, self.target())
+
+    def _jump(self) -> None:
+        self.position = self.target()
+
+    def _finish(self) -> None:
+        if self.choose((False, True)):
+            self.wait(max(0, self.end - self.position) * 1000)
+        self.gesture(ENDS, self.end + self.choose((0, 0, 1, -80, 5_000)))
+        self.position = self.end
+
+    def _replay(self) -> None:
+        reported = self.choose((0, self.end, self.end, self.end - 1_000, self.end - 1_001))
+        self.gesture(REPLAYS, max(0, reported))
+        self.position = 0
+
+    def _loop(self) -> None:
+        self.wait(max(0, self.end - self.position) * 1000)
+        self.gesture(("seeking seek",), self.choose((0, 36)))
+
+    def _buffer(self) -> None:
+        self.send("waiting")
+        stands_still = self.choose((True, True, False))
+        delay = self.choose(QUICK + SLOW)
+        if stands_still:
+            self.us += delay
+            self.send("playing")
+        else:
+            self.wait(delay)
+
+    def _change_speed(self) -> None:
+        self.speed = self.choose(SPEEDS)
+        self.send("rate")
+        if self.choose((False, True)):
+            self.us += 20 * MILLISECOND
+            self.send("waiting")
+
+    def _reload(self) -> None:
+        """The page anew, without a stop; perhaps it takes up the place where it was left."""
+        left_at = self.position
+        self.position, self.playing = 0, True
+        self.send("play")
+        if self.choose((False, True)):
+            self.wait(self.choose(QUICK))
+            self.gesture(SEEKS_WHILE_PLAYING, left_at)
+
+    def _switch(self) -> None:
+        self.enter(self.choose(VIDEOS))
+
+    def _go_back(self) -> None:
+        earlier = self.choose(self.sent) if self.sent else None
+        if earlier is not None:
+            self.video, self.position = earlier.video, earlier.position_ms
+            self.playing = self.choose((False, True))
+
+    def _repeat(self) -> None:
+        """An event sent twice; the second one may say more, or less."""
+        if self.sent:
+            again = self.choose((self.sent[-1], self.choose(self.sent)))
+            if self.choose((False, True)):
+                again = replace(again, rate=self.choose(RATES))
+            if again.seek_from_ms is not None or self.choose((False, True)):
+                again = replace(again, seek_from_ms=self.choose(ORIGINS))
+            self.sent.append(again)
+
+    def _resend(self) -> None:
+        if self.sent:
+            event_id = self.choose(("r1", "r2", "r3"))
             self.sent[-1] = replace(self.sent[-1], event_id=event_id)
-            self.sent.append(replace(self.sent[-1], us=self.us + choose((SECOND, 0, MINUTE))))
-        elif action == "beyond":
-            beyond = choose((1_101, 1_100, 1_050, 5_000))
-            name = choose(("progress", "play", "pause", "seek", "ended"))
-            self.send(name, self.end * beyond // 1000)
-        elif action == "lose a stop":
-            self.playing = False
-        elif action == "flicker":
-            for name in choose((("pause", "resume"), ("resume", "pause"), ("play", "resume"))):
-                self.send(name)
+            us = self.us + self.choose((SECOND, 0, MINUTE))
+            self.sent.append(replace(self.sent[-1], us=us, rate=self.choose(RATES)))
+
+    def _beyond(self) -> None:
+        beyond = self.choose((1_101, 1_100, 1_050, 5_000))
+        name = self.choose(("progress", "play", "pause", "seek", "ended", "rate", "waiting"))
+        self.send(name, self.end * beyond // 1000)
+
+    def _lose_a_stop(self) -> None:
+        self.playing = False
+
+    def _flicker(self) -> None:
+        """Starts and stops at one instant."""
+        orders = ("pause resume", "resume pause", "play resume", "playing pause", "ended play")
+        for name in self.choose(orders).split():
+            self.send(name)
 
 
 def _simulate(choose: Choose, user: str, session: str, us: int, actions: int) -> list[Event]:
@@ -251,7 +400,8 @@ def _noise(choose: Choose, user: str, session: str, us: int, count: int) -> list
         us += choose(choose((SHORT, TINY, LONG, IDLE)))
         name, position = choose(NAME_ORDER), choose(POSITIONS)
         video, rate, event_id = choose(VIDEOS), choose(RATES), choose(IDS)
-        events.append(Event(us, user, session, video, name, position, rate, event_id))
+        origin = choose(ORIGINS)
+        events.append(Event(us, user, session, video, name, position, rate, event_id, origin))
     return events
 
 
@@ -281,8 +431,8 @@ zones: st.SearchStrategy[str] = st.sampled_from(ZONES)
 def random_events(seed: int, n_users: int = 200, days: int = 4) -> list[Event]:
     """Events of many users on some days from 2025-03-29 on (clock change in Europe on the 30th).
 
-    Every user is a mixture of simulated players and noise. Event ids are the user's own, so that
-    users do not influence each other. The lengths of the videos are `DURATIONS`.
+    Every user is a mixture of simulated players and noise. The lengths of the videos are
+    `DURATIONS`.
     """
     generator = random.Random(seed)
     choose = _from_random(generator)
@@ -298,9 +448,6 @@ def random_events(seed: int, n_users: int = 200, days: int = 4) -> list[Event]:
             session = choose(("s1", "s1", "s2", "s3"))
             behave = choose((_simulate, _simulate, _simulate, _noise))
             own += behave(choose, user, session, us, generator.randint(1, 25))
-        events += [
-            event if event.event_id is None else replace(event, event_id=f"{user}-{event.event_id}")
-            for event in own
-        ]
+        events += own
     generator.shuffle(events)
     return events

@@ -35,12 +35,13 @@ def _input_reconciles(context: CheckContext) -> RuleFindings:
     rejects = context.tables.day_counts(REJECTED_EVENTS, context.days)
     findings: dict[date | None, RuleFinding] = {}
     for day, counted in context.ingestion.items():
-        read, accepted, duplicates, rejected = (
-            counted.get(name, 0) for name in ("input", "accepted", "duplicates", "rejected")
+        read, accepted, duplicates, ignored, rejected = (
+            counted.get(name, 0)
+            for name in ("input", "accepted", "duplicates", "ignored", "rejected")
         )
         stored, stored_rejects = events.get(day, 0), rejects.get(day, 0)
         off = max(
-            abs(read - accepted - duplicates - rejected),
+            abs(read - accepted - duplicates - ignored - rejected),
             abs(accepted - stored),
             abs(rejected - stored_rejects),
         )
@@ -50,6 +51,7 @@ def _input_reconciles(context: CheckContext) -> RuleFindings:
                 "input": read,
                 "accepted": accepted,
                 "duplicates": duplicates,
+                "ignored": ignored,
                 "rejected": rejected,
                 "stored in raw_events": stored,
                 "stored in rejected_events": stored_rejects,

@@ -52,7 +52,8 @@ def _watch_within_clock(context: CheckContext) -> RuleFindings:
         .join(_declared_rates(context, assumed_rate), on=list(_SESSION), how="left")
     )
     rate = F.coalesce(F.col("rate"), F.lit(assumed_rate))
-    slack_ms = F.col("intervals") * F.lit(float(context.parameters.tolerance_ms))
+    # Clock time is rounded down to a millisecond, which is `rate` milliseconds of the video.
+    slack_ms = F.col("intervals") * (F.lit(float(context.parameters.tolerance_ms)) + rate)
     too_much = watched.where(F.col("watchMs").cast("double") > rate * F.col("clockMs") + slack_ms)
     rows = too_much.groupBy(EVENT_DATE).agg(F.count(F.lit(1)).alias("n")).collect()
     return {row[EVENT_DATE]: RuleFinding(row["n"], {"sessions": row["n"]}) for row in rows}

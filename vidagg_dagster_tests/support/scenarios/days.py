@@ -143,9 +143,17 @@ SCENARIOS: tuple[Scenario, ...] = (
             ("near", "v"): {
                 "totalWatchTime": 10.0,
                 "sessionCount": 2,
-                "estimatedTailSeconds": 300.0,
+                # After the play 300 s, after the last heartbeat 190.
+                "estimatedTailSeconds": 490.0,
+                "noStartCount": 0,
             },
-            ("far", "v"): {"totalWatchTime": 0.0, "sessionCount": 2, "estimatedTailSeconds": 300.0},
+            # On the 12th no start is known of it, as of a sender of positions only.
+            ("far", "v"): {
+                "totalWatchTime": 10.0,
+                "sessionCount": 2,
+                "estimatedTailSeconds": 490.0,
+                "noStartCount": 1,
+            },
         },
     ),
     Scenario(

@@ -118,8 +118,9 @@ SCENARIOS: tuple[Scenario, ...] = (
             ("w", "v"): {
                 "totalWatchTime": 10.0,
                 "heartbeatSeconds": 10.0,
-                "estimatedTailSeconds": 0.0,
-                "qualityFlags": [],
+                # The heartbeat left the player playing: the rest of the video is the bound.
+                "estimatedTailSeconds": 290.0,
+                "qualityFlags": ["open_ended"],
             },
         },
     ),
@@ -246,7 +247,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         },
     ),
     Scenario(
-        name="a jump of a slow viewer is not credited past its destination",
+        name="a jump of a slow viewer is credited by the clock at the slow rate",
         events="""
             10:00:00  u  s  v  play      0  x0.5
             10:01:00  u  s  v  progress 40  x0.5
@@ -254,12 +255,13 @@ SCENARIOS: tuple[Scenario, ...] = (
         """,
         rows={
             ("u", "v"): {
-                # 40 s of video in a minute at half speed: more than 0.5 * 60 + 1.
-                "clippedSeconds": 40.0,
+                # 40 s of video in a minute at half speed: more than 0.5 * 60 + 1. By the clock the
+                # viewer had come to 30, and skipped the 10 s to 40.
+                "clippedSeconds": 30.0,
                 "observedSeconds": 10.0,
-                "totalWatchTime": 50.0,
-                "totalClockTime": 60.0,
-                "totalForwardSkips": 0,
+                "totalWatchTime": 40.0,
+                "totalClockTime": 80.0,
+                "totalForwardSkips": 1,
                 "qualityFlags": ["seek_repaired"],
             }
         },

@@ -51,12 +51,12 @@ SCENARIOS: tuple[Scenario, ...] = (
         events="""
             10:00:00      drag  s  v  play     0
             10:00:30      drag  s  v  pause   50
-            10:00:30.250  drag  s  v  seek    50.25
-            10:00:31      drag  s  v  resume  50
-            10:00:41      drag  s  v  pause   60
+            10:00:40      drag  s  v  seek    50.25
+            10:00:41      drag  s  v  resume  50
+            10:00:51      drag  s  v  pause   60
             10:00:00      late  s  v  play     0
             10:00:30      late  s  v  pause   50
-            10:00:30.251  late  s  v  seek    50
+            10:00:40.001  late  s  v  seek    50
             10:00:00      away  s  v  play     0
             10:00:30      away  s  v  pause   50
             10:00:30.001  away  s  v  seek    50.251
@@ -218,13 +218,20 @@ SCENARIOS: tuple[Scenario, ...] = (
         },
     ),
     Scenario(
-        name="a seek to where the last event was looks like standing still",
+        name="a seek back to where the player started counts what was played before it",
         events="""
             10:00:00  u  s  v  play    0
             10:01:00  u  s  v  seek    0
             10:01:10  u  s  v  pause  10
         """,
-        rows={("u", "v"): {"totalWatchTime": 10.0, "totalBackwardSkips": 0, "qualityFlags": []}},
+        rows={
+            ("u", "v"): {
+                "totalWatchTime": 70.0,
+                "totalUniqueSecondsWatched": 60.0,
+                "totalBackwardSkips": 1,
+                "qualityFlags": ["seek_repaired"],
+            }
+        },
     ),
     Scenario(
         name="a position up to two seconds back while playing is imprecision, not a seek",
@@ -270,7 +277,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         },
     ),
     Scenario(
-        name="without repair a drag keeps nothing, and its resume hides the skip",
+        name="without repair a drag keeps nothing, and its resume is the skip",
         parameters={"repair_seeks": False},
         events="""
             10:00:00      u  s  v  play      0
@@ -286,8 +293,9 @@ SCENARIOS: tuple[Scenario, ...] = (
             10:01:00      x  s  v  pause   230
         """,
         rows={
-            ("u", "v"): {"totalWatchTime": 30.0, "clippedSeconds": 0.0, "totalForwardSkips": 0},
-            ("w", "v"): {"totalWatchTime": 50.0, "observedSeconds": 50.0},
+            ("u", "v"): {"totalWatchTime": 30.0, "clippedSeconds": 0.0, "totalForwardSkips": 1},
+            # The pause is that of a drag, which is never watched up to.
+            ("w", "v"): {"totalWatchTime": 0.0, "observedSeconds": 0.0},
             ("x", "v"): {"totalWatchTime": 30.0, "clippedSeconds": 0.0, "totalForwardSkips": 1},
         },
     ),

@@ -1,12 +1,6 @@
-"""Windows over sorted arrays: neighbours, the last known value, sums per segment.
+"""Arrow columns as numpy arrays and back; numbers for texts; sorting by several keys."""
 
-Rows that belong together lie together, in order. What a window function would answer per row is
-then a shift or an accumulation, cut where a segment begins.
-"""
-
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -17,90 +11,8 @@ Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 Array = npt.NDArray[Any]
 
-LARGEST = np.iinfo(np.int64).max
-SMALLEST = np.iinfo(np.int64).min
-
-
-@dataclass(frozen=True)
-class Segments:
-    """Rows in segments; `first` is true where a segment begins (so at row 0, if there is one)."""
-
-    first: Bools
-
-    @cached_property
-    def starts(self) -> Ints:
-        """The row where each segment begins."""
-        return np.flatnonzero(self.first)
-
-    @cached_property
-    def number(self) -> Ints:
-        """The segment of each row, from 0 on."""
-        return np.cumsum(self.first) - 1
-
-    @cached_property
-    def start_of(self) -> Ints:
-        """For each row the row where its segment begins."""
-        return self.starts[self.number]
-
-    @cached_property
-    def last(self) -> Bools:
-        """True where a segment ends."""
-        return np.append(self.first[1:], True) if len(self.first) else self.first
-
-    def within(self, changes: Bools) -> "Segments":
-        """Segments that also begin where `changes` is true."""
-        return Segments(self.first | changes)
-
-    def before(self, values: Array, none: Any) -> Array:
-        """The value of the row before in the segment; `none` where there is none."""
-        shifted = np.empty_like(values)
-        shifted[1:] = values[:-1]
-        shifted[self.first] = none
-        return shifted
-
-    def after(self, values: Array, none: Any) -> Array:
-        """The value of the row after in the segment; `none` where there is none."""
-        shifted = np.empty_like(values)
-        shifted[:-1] = values[1:]
-        shifted[self.last] = none
-        return shifted
-
-    def last_before(self, known: Bools) -> tuple[Ints, Bools]:
-        """For each row the last earlier row of its segment where `known`, and if there is one."""
-        rows = np.where(known, np.arange(len(known)), -1)
-        seen = np.empty_like(rows)
-        seen[:1] = -1
-        np.maximum.accumulate(rows[:-1], out=seen[1:])
-        found = seen >= self.start_of
-        return np.where(found, seen, 0), found
-
-    def running_max_before(self, values: Ints) -> Ints:
-        """The largest earlier value of the segment; `SMALLEST` at its first row. Values >= 0."""
-        # One accumulation for all segments: each is lifted above all that come before it.
-        lift = (int(values.max(initial=0)) + 1) * self.number
-        reached = np.maximum.accumulate(values + lift)
-        return self.before(reached - lift, SMALLEST)
-
-    def total(self, values: Array) -> Ints:
-        """Sum per segment."""
-        if not len(self.starts):
-            return np.zeros(0, np.int64)
-        return np.add.reduceat(values.astype(np.int64, copy=False), self.starts)
-
-    def least(self, values: Ints, where: Bools) -> Ints:
-        """Least value per segment among the rows `where`; `LARGEST` without one."""
-        return self._reduce(np.minimum, np.where(where, values, LARGEST))
-
-    def greatest(self, values: Ints, where: Bools) -> Ints:
-        """Greatest value per segment among the rows `where`; `SMALLEST` without one."""
-        return self._reduce(np.maximum, np.where(where, values, SMALLEST))
-
-    def any(self, values: Bools) -> Bools:
-        """Whether any row of each segment is true."""
-        return self._reduce(np.logical_or, values)
-
-    def _reduce(self, operation: np.ufunc, values: Array) -> Array:
-        return operation.reduceat(values, self.starts) if len(self.starts) else values[:0]
+LARGEST: Final = int(np.iinfo(np.int64).max)
+SMALLEST: Final = int(np.iinfo(np.int64).min)
 
 
 def changes(*columns: Array) -> Bools:
@@ -110,6 +22,11 @@ def changes(*columns: Array) -> Bools:
     for column in columns:
         first[1:] |= column[1:] != column[:-1]
     return first
+
+
+def groups(*columns: Array) -> Ints:
+    """For rows sorted by `columns`: 0 for the first group of equal rows, 1 for the next, ..."""
+    return np.cumsum(changes(*columns)) - 1
 
 
 def order(*keys: Ints) -> Ints:
@@ -127,11 +44,12 @@ def order(*keys: Ints) -> Ints:
     packed = major * span + minor
     rows = np.argsort(packed, kind="stable")
     if len(keys) > 2:
-        groups = Segments(changes(packed[rows]))
-        tied = np.flatnonzero(~(groups.first & groups.last))
+        starts = changes(packed[rows])
+        last = np.append(starts[1:], True)
+        tied = np.flatnonzero(~(starts & last))
         ties = rows[tied]
         rest = [key[ties] for key in keys[2:]]
-        rows[tied] = ties[np.lexsort([*rest[::-1], groups.number[tied]])]
+        rows[tied] = ties[np.lexsort([*rest[::-1], (np.cumsum(starts) - 1)[tied]])]
     return rows
 
 
@@ -188,6 +106,11 @@ def _as_integers(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return column.cast(pa.int64())
 
 
+def floats_or_nan(column: pa.ChunkedArray) -> Floats:
+    """A column of doubles; null is NaN."""
+    return np.asarray(column.cast(pa.float64()).fill_null(np.nan).to_numpy(), np.float64)
+
+
 def bools(column: pa.ChunkedArray) -> Bools:
     """A column of booleans; null is false."""
     return np.asarray(column.fill_null(False).to_numpy(), bool)
@@ -207,3 +130,8 @@ def instants(us: Ints, known: Bools | None = None) -> pa.Array:
 def dates(days: Ints) -> pa.Array:
     """Days since 1970 -> dates."""
     return pa.array(days.astype(np.int32)).cast(pa.date32())
+
+
+def offsets(lengths: Ints) -> pa.Array:
+    """Lengths of arrays in a row -> where each begins, and where the last ends."""
+    return pa.array(np.concatenate(([0], np.cumsum(lengths))).astype(np.int32))

@@ -1,0 +1,112 @@
+"""Which rows are an event again (section "Events" of docs/metrics.md)."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+
+from vidagg_dagster.metrics.arrays import (
+    Array,
+    Bools,
+    Ints,
+    bools,
+    changes,
+    codes,
+    combined,
+    dense,
+    integers,
+    order,
+    ordered_codes,
+)
+
+AGAIN: Final = "_again"
+"""The row is an event again, and another one stays."""
+
+
+@dataclass(frozen=True)
+class Duplicates:
+    """Judged rows of whole users -> the same rows with `AGAIN`.
+
+    Rows of one user, session, video and name are one event if time and position are equal, or the
+    day and the eventId. The one that says most stays: `seekFrom` known before unknown, the smaller
+    first; then `playbackRate` likewise; then the earliest; then eventId and sourceFile decide.
+
+    Attributes:
+        us, rank, position: Names of the columns with the time, the name's rank and the position.
+    """
+
+    us: str = "timestamp"
+    rank: str = "_rank"
+    position: str = "positionMs"
+
+    def __call__(self, rows: pa.Table) -> pa.Table:
+        """The rows in their order. Of broken rows none is the same as another."""
+        again = np.zeros(rows.num_rows, bool)
+        broken = bools(rows["_broken"]) if "_broken" in rows.column_names else again
+        valid = np.flatnonzero(~broken)
+        if len(valid):
+            chosen = rows if len(valid) == rows.num_rows else rows.take(pa.array(valid))
+            again[valid] = self._again(chosen)
+        return rows.append_column(AGAIN, pa.array(again))
+
+    def _again(self, rows: pa.Table) -> Bools:
+        us, rank, position = (integers(rows[name]) for name in (self.us, self.rank, self.position))
+        player = _players(rows)
+        again = np.zeros(rows.num_rows, bool)
+        for keys in ((player, us, rank, position), _same_id(rows, player, rank)):
+            ties, group = _ties(keys)
+            if len(ties):
+                some = rows.take(pa.array(ties))
+                said = _says_most(some, us[ties], position[ties])
+                by_all = np.lexsort([*said[::-1], group])
+                again[ties[by_all]] |= ~changes(group[by_all])
+        return again
+
+
+def _players(rows: pa.Table) -> Ints:
+    user, _ = codes(rows["userId"])
+    session, sessions = codes(rows["sessionId"])
+    video, videos = codes(rows["videoId"])
+    return dense(combined(combined(user, session, len(sessions)), video, len(videos)))
+
+
+def _same_id(rows: pa.Table, player: Ints, rank: Ints) -> tuple[Ints, ...]:
+    """Keys that rows with one id share; a row without an id has one of its own."""
+    alone = np.arange(1, rows.num_rows + 1)
+    if "eventId" not in rows.column_names or rows["eventId"].null_count == rows.num_rows:
+        return (alone,)
+    ids, _ = codes(rows["eventId"].fill_null(""))
+    named = np.asarray(rows["eventId"].is_valid().to_numpy(), bool)
+    return np.where(named, ids, -alone), player, rank, integers(rows["event_date"])
+
+
+def _ties(keys: tuple[Ints, ...]) -> tuple[Ints, Ints]:
+    """The rows that are not alone in having their keys, and a number for the keys of each."""
+    sorted_ = order(*keys) if len(keys) > 1 else keys[0][:0]
+    if not len(sorted_):
+        return sorted_, sorted_
+    first = changes(*(values[sorted_] for values in keys))
+    tied = np.flatnonzero(~(first & np.append(first[1:], True)))
+    return sorted_[tied], np.cumsum(first, dtype=np.int64)[tied]
+
+
+def _says_most(rows: pa.Table, us: Ints, position: Ints) -> list[Array]:
+    """What decides which of several rows stays, the most significant first; nulls come last."""
+    keys: list[Array] = []
+    for name in ("seekFromMs", "playbackRate"):
+        keys += _nulls_last(rows, name)
+    keys += [us, position]
+    for name in ("eventId", "sourceFile"):
+        keys += _nulls_last(rows, name)
+    return keys
+
+
+def _nulls_last(rows: pa.Table, name: str) -> list[Array]:
+    if name not in rows.column_names:
+        return []
+    column = rows[name]
+    unknown = np.asarray(column.is_null().to_numpy(), bool)
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        return [unknown, ordered_codes(column.fill_null(""))[0]]
+    return [unknown, np.asarray(column.fill_null(0).to_numpy())]

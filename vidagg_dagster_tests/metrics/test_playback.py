@@ -1,0 +1,211 @@
+"""The fold by itself, without an engine, against the sequential reference."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from vidagg_dagster.core.parameters import EngagementParameters
+from vidagg_dagster.core.schemas import SESSIONS
+from vidagg_dagster.metrics import compiled
+from vidagg_dagster.metrics.arrays import combined, dense, order
+from vidagg_dagster.metrics.coverage import Spans, unite
+from vidagg_dagster.metrics.from_events import COUNTS, REASON_BITS, FromEvents
+from vidagg_dagster.metrics.sessions import SessionsOf
+from vidagg_dagster_tests.support.folded import (
+    PREPARED,
+    interval_rows,
+    lifetime_of,
+    micros,
+    prepared,
+    session_rows,
+    session_table,
+)
+from vidagg_dagster_tests.support.reference import (
+    DEFAULT_PARAMETERS,
+    EPOCH,
+    Event,
+    day_of,
+    deduplicate,
+    lifetime_rows,
+    settle,
+    union,
+)
+from vidagg_dagster_tests.support.strategies import (
+    DURATIONS,
+    ZONES,
+    event_lists,
+    random_events,
+)
+
+PARAMETERS = EngagementParameters()
+CHANGED: dict[str, Any] = {
+    "session_timeout_ms": 600_000,
+    "max_playback_rate": 1.25,
+    "tolerance_ms": 250,
+    "seek_back_ms": 500,
+    "drag_window_ms": 1_000,
+    "same_place_ms": 1_000,
+    "opening_ms": 3_000,
+    "forward_skip_ms": 1_000,
+    "backward_skip_ms": 500,
+    "position_limit_percent": 100,
+}
+
+
+def assert_equals_reference(events: Sequence[Event], timezone: str = "UTC", **changed: Any) -> None:
+    parameters = EngagementParameters(**changed)
+    expected = replace(DEFAULT_PARAMETERS, **changed)
+    kept, _ = deduplicate(events, timezone)
+    settled = settle(kept, DURATIONS, expected, timezone)
+    rows = session_table(kept, DURATIONS, parameters, timezone)
+    assert session_rows(rows) == sorted(settled.sessions)
+    assert interval_rows(rows) == sorted(settled.intervals)
+    assert lifetime_of(events, DURATIONS, parameters, timezone) == lifetime_rows(settled.daily)
+
+
+@given(event_lists(), st.sampled_from(ZONES), st.randoms(use_true_random=False))
+@settings(
+    max_examples=200,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+def test_any_events_in_any_order_give_the_reference_s_rows(
+    events: list[Event], timezone: str, dice: random.Random
+) -> None:
+    dice.shuffle(events)
+    assert_equals_reference(events, timezone)
+
+
+@pytest.mark.parametrize("timezone", ZONES)
+def test_many_users_give_the_reference_s_rows(timezone: str) -> None:
+    assert_equals_reference(random_events(31, n_users=150), timezone)
+
+
+@pytest.mark.parametrize("repair_seeks", [True, False])
+def test_every_threshold_can_be_changed(repair_seeks: bool) -> None:
+    events = random_events(34, n_users=150)
+    assert_equals_reference(events, repair_seeks=repair_seeks, **CHANGED)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(10))
+def test_a_hundred_thousand_random_rows_a_seed_give_the_reference_s_rows(seed: int) -> None:
+    assert_equals_reference(random_events(1_000 + seed, n_users=2_200), ZONES[seed % len(ZONES)])
+
+
+@pytest.fixture(params=["plain", "compiled"])
+def form(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param == "compiled" and not compiled.can_compile():
+        pytest.skip("numba is not installed")
+    least = 0 if request.param == "compiled" else 1_000_000_000
+    monkeypatch.setattr(compiled, "COMPILED_FROM", least)
+
+
+@pytest.mark.usefixtures("form")
+def test_compiled_and_plain_loops_give_the_reference_s_rows() -> None:
+    assert_equals_reference(random_events(35, n_users=200), "Europe/Berlin")
+
+
+def test_a_large_input_is_compiled_and_a_small_one_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[str] = []
+    installed = compiled.can_compile()
+    fold = compiled.Fold(len)
+    for form in ("plain", "compiled"):
+        monkeypatch.setattr(fold, f"run_{form}", lambda *_, form=form: ran.append(form))
+    for rows in (compiled.COMPILED_FROM - 1, compiled.COMPILED_FROM):
+        fold(np.zeros(rows))
+    monkeypatch.setattr(compiled, "can_compile", lambda: False)
+    fold(np.zeros(compiled.COMPILED_FROM))
+    assert ran == ["plain", "compiled" if installed else "plain", "plain"]
+
+
+def test_rejected_and_ignored_rows_are_counted_and_take_no_part() -> None:
+    events, _ = deduplicate(random_events(32, n_users=20))
+    good = prepared(events, DURATIONS, PARAMETERS)
+    nothing = pa.nulls(2)
+    bad = pa.table(
+        {
+            name: pa.array([0b1001, 0b1000], pa.int32())
+            if name == REASON_BITS
+            else nothing.cast(PREPARED.field(name).type)
+            for name in PREPARED.names
+        }
+    )
+    fold = FromEvents(PARAMETERS)
+    mixed, without = fold(pa.concat_tables([bad, good])), fold(good)
+    assert mixed.drop_columns([COUNTS]).equals(without.drop_columns([COUNTS]))
+    counts = mixed[COUNTS].to_pylist()[-1]
+    assert counts == [len(events) + 2, len(events), 1, 0, 0, 2, *[0] * 7, 2]
+    assert fold(bad)[COUNTS].to_pylist() == [[2, 0, 1, 0, 0, 2, *[0] * 7, 2]]
+
+
+def test_days_computed_singly_give_the_sessions_of_one_pass() -> None:
+    events, _ = deduplicate(random_events(33, n_users=80))
+    by_day: dict[date, list[Event]] = {}
+    for event in events:
+        by_day.setdefault(day_of(event.us, "UTC"), []).append(event)
+    singly = []
+    one_day = timedelta(days=1)
+    for day in {d + n * one_day for d in by_day for n in (0, 1)}:
+        seen = [*by_day.get(day, []), *by_day.get(day - one_day, [])]
+        if seen:
+            singly += session_table(seen, DURATIONS, PARAMETERS, days=(day,))
+
+    def key(row: dict[str, Any]) -> tuple[Any, ...]:
+        return tuple(row[name] for name in SESSIONS.key)
+
+    whole = session_table(events, DURATIONS, PARAMETERS)
+    assert sorted(singly, key=key) == sorted(whole, key=key)
+
+
+def test_context_without_anything_of_its_own_gives_no_session() -> None:
+    late = Event(1, "u", "s", "talk", "video_play", 0)
+    table = prepared([late], DURATIONS, PARAMETERS)
+    nothing = SessionsOf((EPOCH.date() + timedelta(days=1),), PARAMETERS)(table)
+    assert nothing.num_rows == 0
+    assert nothing.column_names == list(SESSIONS.column_names)
+    found = SessionsOf(None, PARAMETERS)(table)["sessionStart"].to_pylist()
+    assert [micros(value) for value in found] == [1]
+
+
+# --- arrays and unions ----------------------------------------------------------------------------
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 30), st.integers(1, 9)), max_size=30))
+def test_spans_are_united_per_key(rows: list[tuple[int, int, int]]) -> None:
+    key, start, length = (np.array([row[k] for row in rows], np.int64) for k in range(3))
+    united = unite(Spans(key, start, start + length))
+    found = list(zip(*(column.tolist() for column in united), strict=True))
+    assert found == [
+        (key_, *span)
+        for key_ in range(3)
+        for span in union((s, s + n) for k, s, n in rows if k == key_)
+    ]
+
+
+@given(st.lists(st.tuples(*[st.integers(0, 2)] * 4), max_size=30), st.sampled_from([1, 2**40]))
+def test_rows_are_ordered_by_all_keys_also_where_they_do_not_fit_into_one_number(
+    rows: list[tuple[int, ...]], scale: int
+) -> None:
+    columns = [np.array([row[k] for row in rows], np.int64) for k in range(4)]
+    columns[:2] = [column * scale for column in columns[:2]]
+    found = order(*columns).tolist()
+    assert found == sorted(range(len(rows)), key=lambda at_: rows[at_])
+
+
+def test_codes_combine_to_other_numbers_for_other_pairs_also_beyond_a_bigint() -> None:
+    major = np.array([0, 2**40, 0, 2**40, 5], np.int64)
+    minor = np.array([1, 1, 2, 1, 1], np.int64)
+    for size in (3, 2**30):
+        both = combined(major, minor, size).tolist()
+        assert both[1] == both[3]
+        assert len(set(both)) == 4
+    assert dense(np.array([7, 3, 7, 9])).tolist() == [0, 1, 0, 2]

@@ -136,7 +136,7 @@ RULES: Final[tuple[Rule, ...]] = (
     INPUT_RECONCILES,
     keys_present(RAW_EVENTS),
     one_row_per_key(RAW_EVENTS),
-    numbers_valid(RAW_EVENTS, frozenset({"playbackRate"})),
+    numbers_valid(RAW_EVENTS, frozenset({"playbackRate", "seekFromMs"})),
     DayRule(
         name="rejected_share",
         severity=Severity.WARN,

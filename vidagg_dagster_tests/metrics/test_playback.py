@@ -1,8 +1,6 @@
 """The fold by itself, without an engine, against the sequential reference."""
 
 import random
-from collections.abc import Sequence
-from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -21,21 +19,16 @@ from vidagg_dagster.metrics.from_events import COUNTS, REASON_BITS, FromEvents
 from vidagg_dagster.metrics.sessions import SessionsOf
 from vidagg_dagster_tests.support.folded import (
     PREPARED,
-    interval_rows,
-    lifetime_of,
+    assert_equals_reference,
     micros,
     prepared,
-    session_rows,
     session_table,
 )
 from vidagg_dagster_tests.support.reference import (
-    DEFAULT_PARAMETERS,
     EPOCH,
     Event,
     day_of,
     deduplicate,
-    lifetime_rows,
-    settle,
     union,
 )
 from vidagg_dagster_tests.support.strategies import (
@@ -60,17 +53,6 @@ CHANGED: dict[str, Any] = {
 }
 
 
-def assert_equals_reference(events: Sequence[Event], timezone: str = "UTC", **changed: Any) -> None:
-    parameters = EngagementParameters(**changed)
-    expected = replace(DEFAULT_PARAMETERS, **changed)
-    kept, _ = deduplicate(events, timezone)
-    settled = settle(kept, DURATIONS, expected, timezone)
-    rows = session_table(kept, DURATIONS, parameters, timezone)
-    assert session_rows(rows) == sorted(settled.sessions)
-    assert interval_rows(rows) == sorted(settled.intervals)
-    assert lifetime_of(events, DURATIONS, parameters, timezone) == lifetime_rows(settled.daily)
-
-
 @given(event_lists(), st.sampled_from(ZONES), st.randoms(use_true_random=False))
 @settings(
     max_examples=200,
@@ -93,12 +75,6 @@ def test_many_users_give_the_reference_s_rows(timezone: str) -> None:
 def test_every_threshold_can_be_changed(repair_seeks: bool) -> None:
     events = random_events(34, n_users=150)
     assert_equals_reference(events, repair_seeks=repair_seeks, **CHANGED)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", range(10))
-def test_a_hundred_thousand_random_rows_a_seed_give_the_reference_s_rows(seed: int) -> None:
-    assert_equals_reference(random_events(1_000 + seed, n_users=2_200), ZONES[seed % len(ZONES)])
 
 
 @pytest.fixture(params=["plain", "compiled"])

@@ -56,27 +56,22 @@ def ends_of_play(recording: Recording) -> Iterator[tuple[datetime, float]]:
     return ((when, end) for when, (_, end) in zip(ends, ranges, strict=False))
 
 
-def tells_last_position(recording: Recording) -> None:
-    """`video_progress` with the last position before each pause and seek."""
-    for when, position in ends_of_play(recording):
-        recording.add("video_progress", when - LAST_SEEN, position)
-
-
-def pauses_around_seeks(recording: Recording) -> None:
-    """Each seek while playing as a pause at its start and a resume at its destination."""
-    for when, position in ends_of_play(recording):
-        recording.add("video_pause", when - LAST_SEEN, position)
-    for event in [row for row in recording.events if row["eventName"] == "video_seek"]:
-        recording.add("video_resume", at(event), event["currentTime"])
+def tells_where_seeks_began(recording: Recording) -> None:
+    """`seekFrom` with every seek: the last position before it."""
+    ends = list(ends_of_play(recording))
+    for event in recording.events:
+        before = [position for when, position in ends if when <= at(event)]
+        if event["eventName"] == "video_seek" and before:
+            event["seekFrom"] = before[-1]
 
 
 def tells_rate_changes(recording: Recording) -> None:
-    """`video_progress` at each `ratechange`, with the rate computed from what came after."""
+    """`video_rate` at each `ratechange`, with the rate computed from what came after."""
     for now, then in pairwise(recording.dom):
         if now["event"] == "ratechange" and not now["paused"]:
             speed = 1000 * (then["currentTime"] - now["currentTime"]) / (then["ms"] - now["ms"])
             rate = round(speed * 4) / 4
-            recording.add("video_progress", moment(now), now["currentTime"], playbackRate=rate)
+            recording.add("video_rate", moment(now), now["currentTime"], playbackRate=rate)
 
 
 def pauses_when_left(recording: Recording) -> None:
@@ -86,6 +81,18 @@ def pauses_when_left(recording: Recording) -> None:
             when = datetime.fromisoformat(truth["read_at"])
             video, position = truth["videoId"], truth["position_when_read"]
             recording.add("video_pause", when, position, videoId=video)
+
+
+def tells_waits(recording: Recording) -> None:
+    """`video_waiting` where the picture stops, `video_playing` where it goes on."""
+    waiting = False
+    for event in recording.dom:
+        if event["event"] == "waiting" and not event["paused"]:
+            waiting = True
+            recording.add("video_waiting", moment(event), event["currentTime"])
+        elif event["event"] == "playing" and waiting:
+            waiting = False
+            recording.add("video_playing", moment(event), event["currentTime"])
 
 
 def pauses_while_waiting(recording: Recording) -> None:
@@ -105,23 +112,6 @@ def reports_seeking(recording: Recording) -> None:
     sends_no_seeks(recording)
     for when, event in recording.moments("seeking"):
         recording.add("video_seek", when, event["currentTime"])
-
-
-def ends_with_a_drag(recording: Recording) -> None:
-    """The last pause comes from dragging the slider's thumb."""
-    last = recording.events[-1]
-    recording.add("video_seek", at(last) + timedelta(milliseconds=2), last["currentTime"])
-
-
-def seeks_without_pause(recording: Recording) -> None:
-    """A seek while playing sends only `video_seek`, as one by a script does."""
-    seeks = [at(row) for row in recording.events if row["eventName"] == "video_seek"]
-    recording.events = [
-        row
-        for row in recording.events
-        if row["eventName"] == "video_seek"
-        or all(abs(at(row) - seek) > timedelta(milliseconds=250) for seek in seeks)
-    ]
 
 
 def tells_no_rate(recording: Recording) -> None:

@@ -47,9 +47,11 @@ def settings_reference() -> str:
         ]
         for variable in variables:
             default = default_text(variable.field)
+            # A bar would end the cell, also between backticks.
+            allowed = allowed_values(variable.field).replace("|", "\\|")
             lines.append(
                 f"| `{variable.name}` | {f'`{default}`' if default else 'none'} "
-                f"| {allowed_values(variable.field)} | {variable.field.description} |"
+                f"| {allowed} | {variable.field.description} |"
             )
     return "\n".join(lines) + "\n"
 

@@ -67,7 +67,7 @@ ASSETS: Final = (
         One row per accepted player event: parsed, trimmed, canonical names, no duplicates.
 
         Rejected rows go to `rejected_events` with their payload and every reason, and the counts
-        of both to `ingestion_counts`: input = accepted + duplicates + rejected.
+        to `ingestion_counts`: input = accepted + duplicates + ignored + rejected.
 
         Each run also looks for events that have arrived for days that were read before. Days that
         are not too old for it (VIDAGG_MAX_LATENESS_DAYS) run again by themselves, if the sensor

@@ -1,8 +1,7 @@
 """The fold by itself, without an engine, against the sequential reference."""
 
 import random
-from collections.abc import Sequence
-from dataclasses import replace
+import sys
 from datetime import date, timedelta
 from typing import Any
 
@@ -21,21 +20,16 @@ from vidagg_dagster.metrics.from_events import COUNTS, REASON_BITS, FromEvents
 from vidagg_dagster.metrics.sessions import SessionsOf
 from vidagg_dagster_tests.support.folded import (
     PREPARED,
-    interval_rows,
-    lifetime_of,
+    assert_folds_to_the_reference,
     micros,
     prepared,
-    session_rows,
     session_table,
 )
 from vidagg_dagster_tests.support.reference import (
-    DEFAULT_PARAMETERS,
     EPOCH,
     Event,
     day_of,
     deduplicate,
-    lifetime_rows,
-    settle,
     union,
 )
 from vidagg_dagster_tests.support.strategies import (
@@ -60,17 +54,6 @@ CHANGED: dict[str, Any] = {
 }
 
 
-def assert_equals_reference(events: Sequence[Event], timezone: str = "UTC", **changed: Any) -> None:
-    parameters = EngagementParameters(**changed)
-    expected = replace(DEFAULT_PARAMETERS, **changed)
-    kept, _ = deduplicate(events, timezone)
-    settled = settle(kept, DURATIONS, expected, timezone)
-    rows = session_table(kept, DURATIONS, parameters, timezone)
-    assert session_rows(rows) == sorted(settled.sessions)
-    assert interval_rows(rows) == sorted(settled.intervals)
-    assert lifetime_of(events, DURATIONS, parameters, timezone) == lifetime_rows(settled.daily)
-
-
 @given(event_lists(), st.sampled_from(ZONES), st.randoms(use_true_random=False))
 @settings(
     max_examples=200,
@@ -81,24 +64,18 @@ def test_any_events_in_any_order_give_the_reference_s_rows(
     events: list[Event], timezone: str, dice: random.Random
 ) -> None:
     dice.shuffle(events)
-    assert_equals_reference(events, timezone)
+    assert_folds_to_the_reference(events, timezone)
 
 
 @pytest.mark.parametrize("timezone", ZONES)
 def test_many_users_give_the_reference_s_rows(timezone: str) -> None:
-    assert_equals_reference(random_events(31, n_users=150), timezone)
+    assert_folds_to_the_reference(random_events(31, n_users=150), timezone)
 
 
 @pytest.mark.parametrize("repair_seeks", [True, False])
 def test_every_threshold_can_be_changed(repair_seeks: bool) -> None:
     events = random_events(34, n_users=150)
-    assert_equals_reference(events, repair_seeks=repair_seeks, **CHANGED)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", range(10))
-def test_a_hundred_thousand_random_rows_a_seed_give_the_reference_s_rows(seed: int) -> None:
-    assert_equals_reference(random_events(1_000 + seed, n_users=2_200), ZONES[seed % len(ZONES)])
+    assert_folds_to_the_reference(events, repair_seeks=repair_seeks, **CHANGED)
 
 
 @pytest.fixture(params=["plain", "compiled"])
@@ -106,17 +83,19 @@ def form(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Non
     if request.param == "compiled" and not compiled.can_compile():
         pytest.skip("numba is not installed")
     least = 0 if request.param == "compiled" else 1_000_000_000
-    monkeypatch.setattr(compiled, "COMPILED_FROM", least)
+    for name in ("COMPILED_FROM", "COMPILED_ONCE_LOADED_FROM"):
+        monkeypatch.setattr(compiled, name, least)
 
 
 @pytest.mark.usefixtures("form")
 def test_compiled_and_plain_loops_give_the_reference_s_rows() -> None:
-    assert_equals_reference(random_events(35, n_users=200), "Europe/Berlin")
+    assert_folds_to_the_reference(random_events(35, n_users=200), "Europe/Berlin")
 
 
 def test_a_large_input_is_compiled_and_a_small_one_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
     ran: list[str] = []
     installed = compiled.can_compile()
+    monkeypatch.delitem(sys.modules, "numba", raising=False)
     fold = compiled.Fold(len)
     for form in ("plain", "compiled"):
         monkeypatch.setattr(fold, f"run_{form}", lambda *_, form=form: ran.append(form))

@@ -12,13 +12,18 @@ from vidagg_dagster.core.vocabulary import RANKS
 from vidagg_dagster.metrics.from_events import REASON_BITS, FromEvents
 from vidagg_dagster.metrics.sessions import SessionsOf
 from vidagg_dagster_tests.support.reference import (
+    DEFAULT_PARAMETERS,
     Event,
     IntervalRow,
     LifetimeRows,
     Row,
     SessionRow,
     day_of,
+    deduplicate,
+    lifetime_rows,
+    settle,
 )
+from vidagg_dagster_tests.support.strategies import DURATIONS
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -166,3 +171,17 @@ def lifetime_of(
             last_us=row["lastWatchDate"] and micros(row["lastWatchDate"]),
         )
     return found
+
+
+def assert_folds_to_the_reference(
+    events: Sequence[Event], timezone: str = "UTC", **changed: Any
+) -> None:
+    """Sessions, intervals and lifetime rows of the fold, all equal to the reference's."""
+    parameters = EngagementParameters(**changed)
+    expected = replace(DEFAULT_PARAMETERS, **changed)
+    kept, _ = deduplicate(events, timezone)
+    settled = settle(kept, DURATIONS, expected, timezone)
+    rows = session_table(kept, DURATIONS, parameters, timezone)
+    assert session_rows(rows) == sorted(settled.sessions)
+    assert interval_rows(rows) == sorted(settled.intervals)
+    assert lifetime_of(events, DURATIONS, parameters, timezone) == lifetime_rows(settled.daily)

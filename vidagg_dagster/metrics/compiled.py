@@ -7,6 +7,7 @@ worth the import of a compiler, so they run as plain Python: there is one statem
 either way.
 """
 
+import sys
 from collections.abc import Callable
 from dataclasses import fields
 from importlib.util import find_spec
@@ -18,6 +19,9 @@ import numpy as np
 
 COMPILED_FROM: Final = 50_000
 """Inputs of so many rows are folded by compiled code, if there is a compiler."""
+
+COMPILED_ONCE_LOADED_FROM: Final = 2_000
+"""The same where the compiler is loaded already, because an earlier input was large."""
 
 _P = ParamSpec("_P")
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -55,8 +59,9 @@ class Fold(Generic[_P]):
 
     def __call__(self, *args: _P.args, **kwargs: _P.kwargs) -> int:
         """What the loop returns, usually how many rows it filled."""
-        rows = max((len(value) for value in args if isinstance(value, np.ndarray)), default=0)
-        large = rows >= COMPILED_FROM and can_compile()
+        rows = max(map(_rows, args))
+        least = COMPILED_ONCE_LOADED_FROM if "numba" in sys.modules else COMPILED_FROM
+        large = rows >= least and can_compile()
         run = self.run_compiled if large else self.run_plain
         return run(*args, **kwargs)
 
@@ -92,6 +97,12 @@ def _compile(function: Callable[..., int]) -> Callable[..., int]:
             return njit(nogil=True)(function)
 
 
+def _rows(value: Any) -> int:
+    if isinstance(value, tuple):
+        return max(map(_rows, value), default=0)
+    return len(value) if isinstance(value, np.ndarray) else 0
+
+
 def _as_lists(value: Any) -> Any:
     if isinstance(value, tuple):
         return type(value)(*map(_as_lists, value))
@@ -103,6 +114,8 @@ def _as_lists(value: Any) -> Any:
 
 def _as_arrays(value: Any) -> Any:
     """Writable and in one piece: each other kind of array would be compiled for by itself."""
+    if isinstance(value, tuple):
+        return type(value)(*map(_as_arrays, value))
     if isinstance(value, np.ndarray):
         return np.require(value, requirements=["C", "W"])
     return value

@@ -149,7 +149,7 @@ def test_changed_rules_score_every_row_anew(sail: SparkSession, tmp_path: Path) 
     pipeline = Pipeline(sail, tmp_path, random_events(24, n_users=30, days=2))
     pipeline.run_days(pipeline.days)
     pipeline.update()
-    strict = EngagementParameters(low_tier_score=Decimal(40))
+    strict = EngagementParameters(coverage_weight=Decimal(70))
     before = pipeline.lifetime()
     assert pipeline.update(strict).days is None
     after = pipeline.lifetime()

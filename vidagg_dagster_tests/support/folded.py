@@ -173,8 +173,10 @@ def lifetime_of(
     return found
 
 
-def assert_equals_reference(events: Sequence[Event], timezone: str = "UTC", **changed: Any) -> None:
-    """The fold, without an engine, gives the rows of the sequential reference."""
+def assert_folds_to_the_reference(
+    events: Sequence[Event], timezone: str = "UTC", **changed: Any
+) -> None:
+    """Sessions, intervals and lifetime rows of the fold, all equal to the reference's."""
     parameters = EngagementParameters(**changed)
     expected = replace(DEFAULT_PARAMETERS, **changed)
     kept, _ = deduplicate(events, timezone)

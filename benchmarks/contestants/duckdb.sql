@@ -344,7 +344,9 @@ WITH spans AS (
     SELECT pair, pos0 AS s, end_ms AS e, clock_ms AS c, evidence AS k
     FROM facts JOIN players ON player = view >> 17 WHERE own AND end_ms > pos0
 ), islands AS (
-    SELECT *, sum(new::INT) OVER (PARTITION BY pair ORDER BY s, e ROWS UNBOUNDED PRECEDING) AS island
+    -- Of equal spans the new one comes first, because only the first of them was compared.
+    SELECT *, sum(new::INT) OVER (PARTITION BY pair ORDER BY s, e, new DESC
+                                  ROWS UNBOUNDED PRECEDING) AS island
     FROM (SELECT *, coalesce(s > max(e) OVER (PARTITION BY pair ORDER BY s, e
                  ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), true) AS new FROM spans)
 ), united AS (

@@ -39,11 +39,13 @@ SELECT NULL::DOUBLE AS seekFrom, NULL::VARCHAR AS eventId WHERE false;
 
 -- Numbers for ids, because windows sort by them several times.
 CREATE OR REPLACE TEMP TABLE players AS
+WITH named AS MATERIALIZED (
+    SELECT DISTINCT trim(userId) AS userId, trim(sessionId) AS sessionId, trim(videoId) AS videoId
+    FROM source
+)
 SELECT row_number() OVER () AS player, dense_rank() OVER (ORDER BY userId, sessionId) AS session,
        dense_rank() OVER (ORDER BY userId, videoId) AS pair, *
-FROM (SELECT DISTINCT trim(userId) AS userId, trim(sessionId) AS sessionId,
-                      trim(videoId) AS videoId FROM source)
-LEFT JOIN videos USING (videoId)
+FROM named LEFT JOIN videos USING (videoId)
 WHERE said(userId) IS NOT NULL AND said(sessionId) IS NOT NULL AND said(videoId) IS NOT NULL;
 
 -- `says` is ordered by what makes one of two equal events the one that says most.
@@ -103,30 +105,39 @@ SELECT (player << 17) + seen_on AS view, (session << 17) + seen_on AS visible, u
 FROM seen;
 DROP TABLE accepted;
 
--- The order of events at one instant depends on how the player came to it; then what each event
--- finds: whether the player plays, the rate told last, and whether it is a replay.
+-- The order of events at one instant depends on how the player came to it, which takes two passes
+-- over what a day sees of the players that start or stop at the instant of another event. Then
+-- what each event finds: whether the player plays, the rate told last, and whether it is a replay.
 CREATE OR REPLACE TEMP TABLE moments AS
-WITH instants AS (
-    SELECT * EXCLUDE (visible, beyond), visible,
-           CASE WHEN rank <= 2 THEN 1 WHEN rank >= 8 THEN -1 ELSE 0 END AS side,
-           max(rank <= 2) OVER same AS starts, max(rank >= 8) OVER same AS stops,
-           NOT max(rank <= 2 OR rank >= 8) OVER (PARTITION BY view ORDER BY us
-               RANGE BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING) AS throughout
+WITH believed AS (
+    SELECT * EXCLUDE (beyond),
+           CASE WHEN rank <= 2 THEN 1 WHEN rank >= 8 THEN -1 ELSE 0 END AS side
     FROM events WHERE NOT beyond
+), tied AS (
+    SELECT DISTINCT view FROM believed GROUP BY view, us HAVING count(*) > 1 AND max(side <> 0)
+), instants AS (
+    SELECT *, max(side = 1) OVER same AS starts, max(side = -1) OVER same AS stops,
+           max(side <> 0) OVER (PARTITION BY view ORDER BY us
+               RANGE BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING) AS takes_sides
+    FROM believed SEMI JOIN tied USING (view)
     WINDOW same AS (PARTITION BY view ORDER BY us RANGE BETWEEN CURRENT ROW AND CURRENT ROW)
 ), ordered AS (
-    SELECT * EXCLUDE (starts, stops), side * coalesce(last_value(
+    SELECT *, 0 AS tie FROM believed ANTI JOIN tied USING (view)
+    UNION ALL
+    SELECT * EXCLUDE (starts, stops, takes_sides), side * coalesce(last_value(
                CASE WHEN starts AND NOT stops THEN 1 WHEN stops AND NOT starts THEN -1 END
                IGNORE NULLS) OVER (PARTITION BY view ORDER BY us
                                    RANGE BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING),
-               CASE WHEN throughout THEN 1 ELSE -1 END) AS tie
+               CASE WHEN takes_sides THEN -1 ELSE 1 END) AS tie
     FROM instants
 ), numbered AS (
     SELECT * EXCLUDE (rate), row_number() OVER o AS n,
            last_value(rate IGNORE NULLS) OVER (o ROWS UNBOUNDED PRECEDING) AS rate,
            last_value(CASE WHEN side <> 0 THEN pos * 16 + rank END IGNORE NULLS) OVER (
                o ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS turn,
-           lead(CASE WHEN rank IN (6, 7) THEN pos END) OVER o AS destination
+           lead(CASE WHEN rank IN (6, 7) THEN pos END) OVER o AS destination,
+           NOT max(side <> 0) OVER (o ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)
+               AS throughout
     FROM ordered WINDOW o AS (PARTITION BY view ORDER BY us, tie, rank, sent_ms)
 ), turned AS (
     SELECT *, coalesce(turn % 16 <= 2, throughout) AS playing, turn % 16 = 9 AS after_end FROM numbered
@@ -262,27 +273,28 @@ WHERE since_us // 1000 - credit_ms > $session_timeout_ms GROUP BY visible;
 -- Section 3, inside of a visit: what a session sees of one video.
 CREATE OR REPLACE TEMP TABLE facts AS
 WITH cut AS (
-    SELECT *, coalesce(list_max(list_filter(cuts, lambda cut: cut <= us)), 0) AS session_us
-    FROM credited LEFT JOIN cuts USING (visible)
+    SELECT c.*, coalesce(list_max(list_filter(cuts, lambda cut: cut <= us)), 0) AS session_us
+    FROM credited c LEFT JOIN cuts USING (visible)
 ), whole AS (
     SELECT * REPLACE (CASE WHEN us0 >= session_us THEN pos0 END AS pos0,
                       CASE WHEN us0 >= session_us THEN evidence END AS evidence,
                       CASE WHEN us0 >= session_us THEN end_ms END AS end_ms)
     FROM cut
 ), reached AS (
-    SELECT *, coalesce(end_ms, pos0, pos) AS reached FROM whole
+    SELECT * EXCLUDE (lands, us0),
+           CASE WHEN rank >= 8 AND playing
+                THEN CASE WHEN lands OR evidence = 'clipped' THEN reached ELSE pos END END AS place
+    FROM (SELECT *, coalesce(end_ms, pos0, pos) AS reached FROM whole)
 ), seen AS (
     SELECT *, first_value(us) OVER o AS first_us, lag(rank) OVER o AS rank0,
-           last_value(CASE WHEN rank >= 8 AND playing THEN
-                      CASE WHEN lands OR evidence = 'clipped' THEN reached ELSE pos END END
-                      IGNORE NULLS) OVER (o ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
-               AS stopped_at,
+           last_value(place IGNORE NULLS) OVER (
+               o ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS stopped_at,
            sum(starts::INT) OVER (o ROWS UNBOUNDED PRECEDING) AS starts_so_far,
            lead(us) OVER o AS us2, lead(rank <= 1 AND evidence IS NULL) OVER o AS reloads
     FROM reached WINDOW o AS (PARTITION BY view, session_us ORDER BY n)
 )
 SELECT view, visible, session_us, n, us, rank, pos, pos0, evidence, end_ms, clock_ms, throughout,
-       starts_so_far, us2, rank0, cuts, day = view & 131071 AS own,
+       starts_so_far, us2, rank0, day = view & 131071 AS own,
        CASE WHEN rank >= 8 THEN false WHEN starts THEN true ELSE playing END
            AND coalesce(reloads, true) AS open_end,
        CASE WHEN rank0 IS NULL OR (rank IN (6, 7) AND (us - first_us) // 1000 <= $opening_ms) THEN 0
@@ -295,14 +307,14 @@ DROP TABLE credited;
 
 CREATE OR REPLACE TEMP TABLE tails AS
 WITH open_ends AS (
-    SELECT f.view, f.session_us, f.n, f.us, any_value(f.pos) AS pos, any_value(f.us2) AS us2,
-           any_value(f.cuts) AS cuts, nullif(max(i.next_us), f.us) AS next_us
+    SELECT f.view, f.visible, f.session_us, f.n, f.us, any_value(f.pos) AS pos,
+           any_value(f.us2) AS us2, nullif(max(i.next_us), f.us) AS next_us
     FROM facts f JOIN instants i USING (visible, us) WHERE open_end
-    GROUP BY f.view, f.session_us, f.n, f.us
+    GROUP BY f.view, f.visible, f.session_us, f.n, f.us
 ), followed AS (
     SELECT *, CASE WHEN us2 = us THEN us
                    WHEN NOT coalesce(list_contains(cuts, next_us), false) THEN next_us END AS end_us
-    FROM open_ends
+    FROM open_ends LEFT JOIN cuts USING (visible)
 )
 SELECT view, session_us, count(*) AS open_ends,
        sum(least($session_timeout_ms, duration_ms - pos, (end_us - us) // 1000)) AS tail_ms

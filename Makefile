@@ -59,7 +59,7 @@ postgresql:
 		apt-get update -qq && apt-get install -y -qq --no-install-recommends postgresql; \
 	} >/dev/null 2>&1 || echo "PostgreSQL could not be installed: its tests are skipped"
 
-bench: $(DEV) ## Measure against DuckDB, Polars and others, and write docs/benchmarks.md (an hour)
+bench: $(DEV) ## Measure against DuckDB and others, and write docs/benchmarks.md (an hour)
 	$(BIN)/python -m benchmarks $(GROUPS)
 
 lint: $(DEV) ## Style, and that imports go down the floors only

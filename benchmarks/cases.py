@@ -3,7 +3,7 @@
 from benchmarks.generate import Site
 from benchmarks.measure import Case
 
-ALL = ("DuckDB", "vidagg on Sail", "vidagg on JVM Spark", "Polars")
+ALL = ("DuckDB", "vidagg on Sail", "vidagg on JVM Spark")
 MILLION = 1_000_000
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-PACKAGES = ("pyspark", "pysail", "duckdb", "polars", "numpy", "pyarrow", "deltalake", "dagster")
+PACKAGES = ("pyspark", "pysail", "duckdb", "numpy", "pyarrow", "deltalake", "dagster")
 
 
 def machine() -> dict[str, str]:

@@ -59,14 +59,6 @@ def _duckdb(site: Path, output: Path) -> dict[str, Any]:
     )
 
 
-def _polars(site: Path, output: Path) -> dict[str, Any]:
-    from benchmarks.contestants.polars_frames import aggregate
-
-    return _measured(
-        None, lambda: aggregate(site / "events", site / "videos.parquet", RUN_TIME, output)
-    )
-
-
 def _naive(site: Path, output: Path) -> dict[str, Any]:
     from benchmarks.contestants.naive_spark import aggregate
 
@@ -112,7 +104,6 @@ CONTESTANTS: dict[str, Work] = {
     "vidagg on Sail": _ours("sail"),
     "vidagg on JVM Spark": _ours("spark"),
     "DuckDB": _duckdb,
-    "Polars": _polars,
     "naive Spark": _naive,
     "daily run on Sail": _daily("sail"),
     "daily run on JVM Spark": _daily("spark"),

@@ -151,6 +151,9 @@ SELECT view, visible, n, us, day, rank, rate, origin, duration_ms, throughout, p
             ELSE pos END AS pos
 FROM started;
 
+CREATE OR REPLACE TEMP TABLE unbelieved AS SELECT view, visible, us, day FROM events WHERE beyond;
+DROP TABLE events;
+
 -- Section 2. Each event with the one before it, `a`, whose columns end in 0.
 CREATE OR REPLACE TEMP TABLE paired AS
 SELECT *, lag(us) OVER o AS us0, lag(pos) OVER o AS pos0, lag(rate) OVER o AS rate0,
@@ -263,7 +266,7 @@ DROP TABLE judged;
 CREATE OR REPLACE TEMP TABLE instants AS
 SELECT visible, us, us - lag(us) OVER o AS since_us, credit_ms, lead(us) OVER o AS next_us
 FROM (SELECT visible, us, coalesce(end_ms - pos0, 0) AS credit_ms FROM credited
-      UNION ALL SELECT visible, us, 0 FROM events WHERE beyond)
+      UNION ALL SELECT visible, us, 0 FROM unbelieved)
 WINDOW o AS (PARTITION BY visible ORDER BY us, credit_ms DESC);
 
 CREATE OR REPLACE TEMP TABLE cuts AS
@@ -387,8 +390,8 @@ WITH spans AS (
     FROM visits JOIN players USING (player) GROUP BY pair
 ), exceeding AS (
     SELECT pair, count(*) AS n
-    FROM (SELECT pair, day FROM events JOIN players ON player = view >> 17
-          WHERE beyond AND day = view & 131071)
+    FROM (SELECT pair, day FROM unbelieved JOIN players ON player = view >> 17
+          WHERE day = view & 131071)
     SEMI JOIN (SELECT pair, day FROM visits JOIN players USING (player)) USING (pair, day)
     GROUP BY pair
 ), merged AS (

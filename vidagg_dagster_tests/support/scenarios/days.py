@@ -134,26 +134,18 @@ SCENARIOS: tuple[Scenario, ...] = (
         events="""
             01-11 12:00:00  near  s  v  play       0
             01-12 10:00:00  near  s  v  progress 100
-            01-12 10:00:10  near  s  v  progress 110
+            01-12 10:00:10  near  s  v  pause    110
             01-10 12:00:00  far   s  v  play       0
             01-12 10:00:00  far   s  v  progress 100
-            01-12 10:00:10  far   s  v  progress 110
+            01-12 10:00:10  far   s  v  pause    110   # else a sender of positions only
         """,
         rows={
             ("near", "v"): {
                 "totalWatchTime": 10.0,
                 "sessionCount": 2,
-                # After the play 300 s, after the last heartbeat 190.
-                "estimatedTailSeconds": 490.0,
-                "noStartCount": 0,
+                "estimatedTailSeconds": 300.0,
             },
-            # On the 12th no start is known of it, as of a sender of positions only.
-            ("far", "v"): {
-                "totalWatchTime": 10.0,
-                "sessionCount": 2,
-                "estimatedTailSeconds": 490.0,
-                "noStartCount": 1,
-            },
+            ("far", "v"): {"totalWatchTime": 0.0, "sessionCount": 2, "estimatedTailSeconds": 300.0},
         },
     ),
     Scenario(

@@ -118,4 +118,41 @@ SCENARIOS: tuple[Scenario, ...] = (
             }
         },
     ),
+    Scenario(
+        name="of the same event sent twice the one that says most stays",
+        duplicates=3,
+        events="""
+            10:00:00  u  s  v  play     0
+            10:00:20  u  s  v  seek   100
+            10:00:20  u  s  v  seek   100  from=12
+            10:00:30  u  s  v  pause  110
+            10:00:00  w  s  v  play     0  x4
+            10:00:00  w  s  v  play     0  x1
+            10:00:00  w  s  v  play     0
+            10:01:00  w  s  v  pause  120
+        """,
+        rows={
+            ("u", "v"): {"observedSeconds": 22.0, "clippedSeconds": 0.0},
+            ("w", "v"): {"observedSeconds": 0.0, "clippedSeconds": 60.0},
+        },
+    ),
+    Scenario(
+        name="an event id counts within its user, session, video and name",
+        durations={"v": 300, "x": 300},
+        duplicates=1,
+        events="""
+            10:00:00  u  s  v  play    0  id=1
+            10:00:30  u  s  v  pause  30  id=1
+            10:00:40  u  s  v  play   30  id=2
+            10:01:20  u  s  v  pause  70  id=1   # the pause sent again
+            10:00:00  u  s  x  play    0  id=1
+            10:00:30  u  t  x  play    0  id=1
+            10:00:00  w  s  v  play    0  id=1
+        """,
+        rows={
+            ("u", "v"): {"totalWatchTime": 30.0, "openEndedCount": 1},
+            ("u", "x"): {"openEndedCount": 2, "sessionCount": 2},
+            ("w", "v"): {"openEndedCount": 1},
+        },
+    ),
 )

@@ -118,8 +118,9 @@ SCENARIOS: tuple[Scenario, ...] = (
             ("w", "v"): {
                 "totalWatchTime": 10.0,
                 "heartbeatSeconds": 10.0,
-                # The heartbeat left the player playing: the rest of the video is the bound.
+                # Any event after which the player plays can be the last one, not only a start.
                 "estimatedTailSeconds": 290.0,
+                "openEndedCount": 1,
                 "qualityFlags": ["open_ended"],
             },
         },
@@ -247,7 +248,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         },
     ),
     Scenario(
-        name="a jump of a slow viewer is credited by the clock at the slow rate",
+        name="a jump of a slow viewer is credited at the viewer's speed",
         events="""
             10:00:00  u  s  v  play      0  x0.5
             10:01:00  u  s  v  progress 40  x0.5
@@ -255,8 +256,8 @@ SCENARIOS: tuple[Scenario, ...] = (
         """,
         rows={
             ("u", "v"): {
-                # 40 s of video in a minute at half speed: more than 0.5 * 60 + 1. By the clock the
-                # viewer had come to 30, and skipped the 10 s to 40.
+                # 40 s of video in a minute at half speed: more than 0.5 * 60 + 1. The clock goes
+                # at the rate of the first event, so 30 s were watched and 10 s skipped.
                 "clippedSeconds": 30.0,
                 "observedSeconds": 10.0,
                 "totalWatchTime": 40.0,
@@ -264,6 +265,78 @@ SCENARIOS: tuple[Scenario, ...] = (
                 "totalForwardSkips": 1,
                 "qualityFlags": ["seek_repaired"],
             }
+        },
+    ),
+    Scenario(
+        name="a jump ahead is not credited past its destination",
+        parameters={"max_playback_rate": 0.5},
+        events="""
+            10:00:00  u  s  v  play      0
+            10:01:00  u  s  v  progress 40   # more than 0.5 * 60 + 1
+            10:01:20  u  s  v  pause    50
+        """,
+        rows={
+            ("u", "v"): {
+                "clippedSeconds": 40.0,
+                "observedSeconds": 10.0,
+                "totalClockTime": 60.0,
+                "totalForwardSkips": 0,
+            }
+        },
+    ),
+    Scenario(
+        name="a rate told once holds until another one is told, also over midnight",
+        events="""
+            10:00:00        fast   s  v  play       0  x3
+            10:00:30        fast   s  v  progress  90
+            10:01:00        fast   s  v  pause    180
+            10:00:00        calm   s  v  play       0  x1
+            10:00:30        calm   s  v  progress  30
+            10:01:00        calm   s  v  pause     90   # 60 s in 30: more than 1 * 30 + 1
+            10:00:00        other  s  v  play       0  x3
+            10:00:30        other  t  v  play       0   # another session was told nothing
+            10:01:00        other  t  v  pause     90
+            01-12 23:59:00  night  s  v  play       0  x3
+            01-13 00:00:00  night  s  v  progress 180
+            01-13 00:01:00  night  s  v  pause    300
+            10:00:00        later  s  v  play       0
+            10:00:30        later  s  v  rate      30  x4
+            10:01:00        later  s  v  pause    150
+        """,
+        rows={
+            ("fast", "v"): {"heartbeatSeconds": 90.0, "observedSeconds": 90.0},
+            ("calm", "v"): {"heartbeatSeconds": 30.0, "clippedSeconds": 30.0},
+            ("other", "v"): {"clippedSeconds": 30.0, "observedSeconds": 0.0},
+            ("night", "v"): {"heartbeatSeconds": 180.0, "observedSeconds": 120.0},
+            ("later", "v"): {"heartbeatSeconds": 30.0, "observedSeconds": 120.0},
+        },
+    ),
+    Scenario(
+        name="a seek is credited by the clock at the rate before it, in whole milliseconds",
+        events="""
+            10:00:00      u  s  v  play     0  x2
+            10:00:30      u  s  v  seek   200
+            10:00:40      u  s  v  pause  220
+            10:00:00      w  s  v  play     0  x1.5
+            10:00:01.001  w  s  v  seek   200   # 1501.5 ms of video
+            10:00:02.001  w  s  v  pause  201
+            10:00:00      x  s  v  play     0
+            10:00:30      x  s  v  seek   200  x2   # the rate after it counts from there on
+            10:00:40      x  s  v  pause  220
+        """,
+        rows={
+            ("u", "v"): {
+                "clippedSeconds": 60.0,
+                "observedSeconds": 20.0,
+                "totalClockTime": 40.0,
+                "totalForwardSkips": 1,
+            },
+            ("w", "v"): {
+                "clippedSeconds": 1.501,
+                "totalWatchTime": 2.501,
+                "totalClockTime": 2.0,  # 1501 / 1.5 = 1000.67 and 1000
+            },
+            ("x", "v"): {"clippedSeconds": 30.0, "observedSeconds": 20.0, "totalClockTime": 40.0},
         },
     ),
     # --- a lost stop -----------------------------------------------------------------------------

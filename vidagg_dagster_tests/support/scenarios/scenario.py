@@ -28,8 +28,8 @@ class Scenario:
     """Some events and what they amount to.
 
     `rows` are the lifetime rows per (user, video); `days` the daily rows per (user, video, day),
-    day as `01-13`, where the scenario is about days. `rules` are changed settings by name, in the
-    units of the rules. `durations` are in seconds.
+    day as `01-13`, where the scenario is about days. `parameters` are changed thresholds by name,
+    in the unit that the name says. `durations` are in seconds.
     """
 
     name: str

@@ -3,6 +3,7 @@
 from vidagg_dagster_tests.support.scenarios.scenario import Scenario
 
 SCENARIOS: tuple[Scenario, ...] = (
+    # --- seeks while playing ---------------------------------------------------------------------
     Scenario(
         name="a slider drag forward as browsers report it: pause and seek at the destination",
         events="""
@@ -48,6 +49,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     ),
     Scenario(
         name="a short drag is clipped although double speed could explain it",
+        # Its seek may follow up to 10 s later (a slow line), but within 0.25 s of video.
         events="""
             10:00:00      drag  s  v  play     0
             10:00:30      drag  s  v  pause   50
@@ -218,7 +220,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         },
     ),
     Scenario(
-        name="a seek back to where the player started counts what was played before it",
+        name="a seek to where the last event was is credited by the clock, like any seek",
         events="""
             10:00:00  u  s  v  play    0
             10:01:00  u  s  v  seek    0
@@ -226,8 +228,10 @@ SCENARIOS: tuple[Scenario, ...] = (
         """,
         rows={
             ("u", "v"): {
+                # A destination says nothing of how far the player had come.
                 "totalWatchTime": 70.0,
                 "totalUniqueSecondsWatched": 60.0,
+                "clippedSeconds": 60.0,
                 "totalBackwardSkips": 1,
                 "qualityFlags": ["seek_repaired"],
             }
@@ -248,6 +252,7 @@ SCENARIOS: tuple[Scenario, ...] = (
                 "totalWatchTime": 10.0,
                 "clippedSeconds": 0.0,
                 "totalBackwardSkips": 0,
+                "openEndedCount": 0,
                 "maxPositionReached": 108.0,
             },
             ("w", "v"): {
@@ -265,6 +270,10 @@ SCENARIOS: tuple[Scenario, ...] = (
             10:20:00  u  s  b  progress     0   # keeps the session alive
             10:40:00  u  s  v  progress  9000
             10:40:10  u  s  v  pause     9010
+            10:00:00  w  s  v  play      9000
+            10:20:00  w  s  b  progress     0
+            10:40:00  w  s  v  progress   100
+            10:40:10  w  s  v  pause      110
         """,
         rows={
             ("u", "v"): {
@@ -274,10 +283,12 @@ SCENARIOS: tuple[Scenario, ...] = (
                 "sessionCount": 1,
             },
             ("u", "b"): {"totalWatchTime": 0.0},
+            ("w", "v"): {"totalWatchTime": 10.0, "totalBackwardSkips": 1, "sessionCount": 1},
+            ("w", "b"): {"totalWatchTime": 0.0},
         },
     ),
     Scenario(
-        name="without repair a drag keeps nothing, and its resume is the skip",
+        name="without repair a seek keeps nothing unless it tells where it began",
         parameters={"repair_seeks": False},
         events="""
             10:00:00      u  s  v  play      0
@@ -291,12 +302,23 @@ SCENARIOS: tuple[Scenario, ...] = (
             10:00:00      x  s  v  play      0
             10:00:30      x  s  v  seek    200
             10:01:00      x  s  v  pause   230
+            10:00:00      y  s  v  play      0
+            10:00:30      y  s  v  seek    200  from=12
+            10:01:00      y  s  v  pause   230
+            10:00:00      z  s  v  play      0
+            10:00:30      z  s  v  pause   200
+            10:00:31      z  s  v  resume  200
+            10:01:01      z  s  v  pause   230
         """,
         rows={
+            # The stop of a drag stands where playing is known to have been: at the event before it.
             ("u", "v"): {"totalWatchTime": 30.0, "clippedSeconds": 0.0, "totalForwardSkips": 1},
-            # The pause is that of a drag, which is never watched up to.
+            # The destination of a drag is never taken for watched, however near it is.
             ("w", "v"): {"totalWatchTime": 0.0, "observedSeconds": 0.0},
             ("x", "v"): {"totalWatchTime": 30.0, "clippedSeconds": 0.0, "totalForwardSkips": 1},
+            ("y", "v"): {"totalWatchTime": 42.0, "observedSeconds": 42.0, "totalForwardSkips": 1},
+            # A stop that no seek explains counts as it says.
+            ("z", "v"): {"totalWatchTime": 30.0, "totalForwardSkips": 0},
         },
     ),
     Scenario(
@@ -331,6 +353,234 @@ SCENARIOS: tuple[Scenario, ...] = (
                 "engagementScore": 72.0,
                 "qualityFlags": ["seek_repaired"],
             }
+        },
+    ),
+    # --- what a seek tells, and where it lands ---------------------------------------------------
+    Scenario(
+        name="a seek that tells where it began is credited up to there",
+        events="""
+            10:00:00      u       s  v  play      0
+            10:00:20      u       s  v  seek    100  from=12
+            10:00:30      u       s  v  pause   110
+            10:00:00      drag    s  v  play      0
+            10:00:30      drag    s  v  pause   200
+            10:00:30.001  drag    s  v  seek    200  from=25
+            10:00:31      drag    s  v  resume  200
+            10:01:01      drag    s  v  pause   230
+            10:00:00      most    s  v  play      0
+            10:00:20      most    s  v  seek    200  from=41   # 2 * 20 + 1
+            10:00:30      most    s  v  pause   210
+            10:00:00      more    s  v  play      0
+            10:00:20      more    s  v  seek    200  from=41.001
+            10:00:30      more    s  v  pause   210
+            10:00:00      behind  s  v  play     10
+            10:00:20      behind  s  v  seek    200  from=9.999
+            10:00:30      behind  s  v  pause   210
+            10:00:00      none    s  v  play     10
+            10:00:20      none    s  v  seek    200  from=10
+            10:00:30      none    s  v  pause   210
+        """,
+        rows={
+            ("u", "v"): {
+                "observedSeconds": 22.0,
+                "clippedSeconds": 0.0,
+                "totalClockTime": 22.0,
+                "totalForwardSkips": 1,
+                "watchedIntervals": [(0, 12_000), (100_000, 110_000)],
+                "qualityFlags": [],
+            },
+            ("drag", "v"): {
+                "observedSeconds": 55.0,
+                "clippedSeconds": 0.0,
+                "totalClockTime": 55.0,
+                "totalForwardSkips": 1,
+            },
+            ("most", "v"): {"observedSeconds": 51.0, "totalClockTime": 30.0},
+            ("more", "v"): {"observedSeconds": 10.0, "clippedSeconds": 20.0},
+            ("behind", "v"): {
+                "clippedSeconds": 20.0,
+                "watchedIntervals": [(10_000, 30_000), (200_000, 210_000)],
+            },
+            ("none", "v"): {"totalWatchTime": 10.0, "totalForwardSkips": 1, "qualityFlags": []},
+        },
+    ),
+    Scenario(
+        name="a skip is measured from where a told seek began",
+        events="""
+            10:00:00  u  s  v  play      0
+            10:00:20  u  s  v  seek     17  from=12
+            10:00:30  u  s  v  pause    27
+            10:00:00  w  s  v  play      0
+            10:00:20  w  s  v  seek     10  from=12.001
+            10:00:30  w  s  v  pause    20
+        """,
+        rows={
+            ("u", "v"): {"totalWatchTime": 22.0, "totalForwardSkips": 0},
+            ("w", "v"): {"totalWatchTime": 22.001, "totalBackwardSkips": 1},
+        },
+    ),
+    Scenario(
+        name="a wait where a seek lands is that seek, any other wait is buffering",
+        events="""
+            10:00:00  u      s  v  play       0
+            10:00:30  u      s  v  waiting  200
+            10:00:31  u      s  v  seek     200
+            10:01:01  u      s  v  pause    230
+            10:00:00  still  s  v  play       0
+            10:00:30  still  s  v  waiting   30
+            10:00:50  still  s  v  playing   30
+            10:01:20  still  s  v  pause     60
+            10:00:00  near   s  v  play       0
+            10:00:30  near   s  v  waiting   50
+            10:00:32  near   s  v  seek      50
+            10:00:42  near   s  v  pause     60
+            10:00:00  away   s  v  play       0
+            10:00:30  away   s  v  waiting  200   # a seek that nothing else tells
+            10:01:00  away   s  v  pause    230
+        """,
+        rows={
+            ("u", "v"): {"clippedSeconds": 30.0, "observedSeconds": 30.0, "totalForwardSkips": 1},
+            ("still", "v"): {
+                "totalWatchTime": 60.0,
+                "heartbeatSeconds": 30.0,
+                "observedSeconds": 30.0,
+                "totalClockTime": 60.0,
+                "pauseCount": 1,
+                "qualityFlags": [],
+            },
+            ("near", "v"): {
+                "clippedSeconds": 30.0,
+                "observedSeconds": 10.0,
+                "heartbeatSeconds": 0.0,
+            },
+            ("away", "v"): {
+                "clippedSeconds": 30.0,
+                "observedSeconds": 30.0,
+                "totalForwardSkips": 1,
+            },
+        },
+    ),
+    Scenario(
+        name="a seek lands only where every event between is at its place",
+        events="""
+            10:00:00  u  s  v  play       0
+            10:00:30  u  s  v  pause     50
+            10:00:31  u  s  v  progress  50.25
+            10:00:32  u  s  v  seek      50
+            10:00:00  w  s  v  play       0
+            10:00:30  w  s  v  pause     50
+            10:00:31  w  s  v  progress  50.251
+            10:00:32  w  s  v  seek      50
+        """,
+        rows={
+            ("u", "v"): {"clippedSeconds": 30.0, "observedSeconds": 0.0},
+            ("w", "v"): {"clippedSeconds": 0.0, "observedSeconds": 50.0},
+        },
+    ),
+    Scenario(
+        name="a drag to the very end, as Firefox sends it",
+        events="""
+            10:00:00      u  s  v  play       0
+            10:00:30      u  s  v  pause    299.9
+            10:00:30.100  u  s  v  play     299.9
+            10:00:30.200  u  s  v  waiting  299.9
+            10:00:30.300  u  s  v  seek     299.9
+            10:00:30.300  u  s  v  playing  299.9
+            10:00:30.400  u  s  v  pause    300
+            10:00:30.401  u  s  v  ended    300
+        """,
+        rows={
+            ("u", "v"): {
+                "clippedSeconds": 30.0,
+                "observedSeconds": 0.1,
+                "totalWatchTime": 30.1,
+                "totalForwardSkips": 1,
+                "pauseCount": 2,
+                "completionCount": 1,
+            }
+        },
+    ),
+    Scenario(
+        name="nothing plays while a seek is under way",
+        events="""
+            10:00:00  both   s  v  play       0
+            10:00:05  both   s  v  seeking   60
+            10:00:12  both   s  v  seek      60.25
+            10:00:20  both   s  v  pause     68.25
+            10:00:00  apart  s  v  play       0
+            10:00:05  apart  s  v  seeking   60
+            10:00:12  apart  s  v  seek      60.251   # not that seek: 7 s were played
+            10:00:20  apart  s  v  pause     68.251
+            10:00:00  moved  s  v  play       0
+            10:00:20  moved  s  v  pause     20
+            10:00:30  moved  s  v  play      20.251
+            10:00:35  moved  s  v  seek      20.251
+            10:00:45  moved  s  v  pause     30.251
+            10:00:00  stood  s  v  play       0
+            10:00:20  stood  s  v  pause     20
+            10:00:30  stood  s  v  play      20.25
+            10:00:35  stood  s  v  seek      20.25   # the same section again
+            10:00:45  stood  s  v  pause     30.25
+            10:00:00  first  s  v  play     100      # takes up an earlier place
+            10:00:05  first  s  v  seek     100
+            10:00:15  first  s  v  pause    110
+        """,
+        rows={
+            ("both", "v"): {"totalWatchTime": 13.0, "totalForwardSkips": 1},
+            ("apart", "v"): {"totalWatchTime": 20.0, "totalForwardSkips": 1},
+            ("moved", "v"): {"totalWatchTime": 30.0, "totalBackwardSkips": 0},
+            ("stood", "v"): {"totalWatchTime": 35.0, "totalBackwardSkips": 1},
+            ("first", "v"): {"totalWatchTime": 10.0, "totalForwardSkips": 0},
+        },
+    ),
+    Scenario(
+        name="a landed seek moves a stopped player, a begun one does not",
+        events="""
+            10:00:00  landed  s  v  play       0
+            10:00:20  landed  s  v  pause     20
+            10:00:25  landed  s  v  seek     100
+            10:00:30  landed  s  v  play     100
+            10:00:35  landed  s  v  seek     100   # the same section again
+            10:00:45  landed  s  v  pause    110
+            10:00:00  begun   s  v  play       0
+            10:00:20  begun   s  v  pause     20
+            10:00:25  begun   s  v  seeking  100
+            10:00:30  begun   s  v  play     100
+            10:00:35  begun   s  v  seek     100
+            10:00:45  begun   s  v  pause    110
+        """,
+        rows={
+            ("landed", "v"): {
+                "totalWatchTime": 35.0,
+                "clippedSeconds": 5.0,
+                "totalForwardSkips": 1,
+                "totalBackwardSkips": 1,
+            },
+            ("begun", "v"): {
+                "totalWatchTime": 30.0,
+                "totalForwardSkips": 1,
+                "totalBackwardSkips": 0,
+            },
+        },
+    ),
+    Scenario(
+        name="after more than the session timeout a seek is credited only in step",
+        durations={"v": 3600},
+        events="""
+            10:00:00  step   s  v  play     0
+            10:45:00  step   s  v  seek  2400
+            10:45:10  step   s  v  pause 2410
+            10:00:00  out    s  v  play     0
+            10:45:00  out    s  v  seek  1000
+            10:45:10  out    s  v  pause 1010
+            10:00:00  told   s  v  play     0
+            10:45:00  told   s  v  seek  3000  from=900   # 45 minutes less 15 watched: 30 idle
+            10:45:10  told   s  v  pause 3010
+        """,
+        rows={
+            ("step", "v"): {"totalWatchTime": 2710.0, "sessionCount": 1, "openEndedCount": 0},
+            ("out", "v"): {"totalWatchTime": 10.0, "sessionCount": 2, "openEndedCount": 1},
+            ("told", "v"): {"totalWatchTime": 910.0, "sessionCount": 1, "totalForwardSkips": 1},
         },
     ),
 )

@@ -137,12 +137,21 @@ SCENARIOS: tuple[Scenario, ...] = (
             10:00:00  u  s  b  play      0
             10:45:00  u  s  a  pause   100
             10:45:00  u  s  b  pause  1200
+            10:00:00  w  s  a  play      0
+            10:00:00  w  s  b  play      0
+            10:45:00  w  s  a  pause  1200
+            10:45:00  w  s  b  pause   100
         """,
         rows={
             ("u", "a"): {"totalWatchTime": 100.0, "sessionCount": 1},
             ("u", "b"): {"totalWatchTime": 1200.0, "sessionCount": 1},
+            ("w", "a"): {"totalWatchTime": 1200.0, "sessionCount": 1},
+            ("w", "b"): {"totalWatchTime": 100.0, "sessionCount": 1},
         },
-        sessions=[ExpectedSession("01-12", "u", "s", False, 4, 2700.0, 2)],
+        sessions=[
+            ExpectedSession("01-12", "u", "s", False, 4, 2700.0, 2),
+            ExpectedSession("01-12", "w", "s", False, 4, 2700.0, 2),
+        ],
     ),
     Scenario(
         name="another video keeps a session alive",
@@ -189,8 +198,9 @@ SCENARIOS: tuple[Scenario, ...] = (
                 "heartbeatSeconds": 120.0,
                 "sessionCount": 2,
                 "totalForwardSkips": 0,
-                # Both sessions end while it plays: the tails are bounded by the timeout.
+                # The last heartbeats of both sessions were left open.
                 "openEndedCount": 2,
+                "estimatedTailSeconds": 3600.0,
             }
         },
     ),

@@ -386,7 +386,7 @@ WITH spans AS (
            sum(pauses)::BIGINT AS pauses, sum(completions)::BIGINT AS completions,
            sum(forward)::BIGINT AS forward, sum(backward)::BIGINT AS backward,
            sum(open_ends)::BIGINT AS open_ends, sum(tail_ms)::BIGINT AS tail_ms,
-           bool_or(throughout) AS no_start
+           sum(throughout::INT)::BIGINT AS no_start
     FROM visits JOIN players USING (player) GROUP BY pair
 ), exceeding AS (
     SELECT pair, count(*) AS n
@@ -419,7 +419,7 @@ WITH spans AS (
                CASE WHEN clipped > 0 THEN 'seek_repaired' END,
                CASE WHEN open_ends > 0 THEN 'open_ended' END,
                CASE WHEN d IS NULL THEN 'unknown_duration' END,
-               CASE WHEN no_start THEN 'no_start' END], lambda f: f IS NOT NULL) AS flags
+               CASE WHEN no_start > 0 THEN 'no_start' END], lambda f: f IS NOT NULL) AS flags
     FROM merged
 )
 SELECT userId, videoId, title AS videoTitle, d / 1000.0 AS videoDuration,
@@ -451,5 +451,6 @@ SELECT userId, videoId, title AS videoTitle, d / 1000.0 AS videoDuration,
        make_timestamp(last_us) AT TIME ZONE 'UTC' AS lastWatchDate,
        pauses AS pauseCount, session_ms / 1000.0 AS totalSessionDuration,
        open_ends AS openEndedCount, exceeding AS exceedingPositionCount,
+       no_start AS noStartCount,
        list_transform(days, lambda x: DATE '1970-01-01' + x::INT) AS activeDays
 FROM scored;

@@ -18,25 +18,25 @@ def test_csv_fields_keep_their_text_and_wrong_rows_are_malformed(
     spark: SparkSession, tmp_path: Path
 ) -> None:
     good = {
-        "t,u,s,v,e,1,2,i": ("u", "1", "2", "i"),
-        't,"u","s",v,e,"1",,': ("u", "1", "", ""),
-        't,"a,b",s,v,e,1.50,,': ("a,b", "1.50", "", ""),
-        't,"a ""b"" c",s,v,e,1,,"x"': ('a "b" c', "1", "", "x"),
-        't,"""",s,v,e,1,,""': ('"', "1", "", ""),
-        't,",""",s,v,e,1,,': (',"', "1", "", ""),
-        't,"""u",s,v,e,1,,': ('"u', "1", "", ""),
-        "t, u ,s,v,e,1,,": (" u ", "1", "", ""),
-        "t,\u00e4\U0001f600\u2028,s,v,e,1,,": ("\u00e4\U0001f600\u2028", "1", "", ""),
-        "t,a\\nb\\,s,v,e,1,,": ("a\\nb\\", "1", "", ""),
-        "t,it's,s,v,e,NaN,,": ("it's", "NaN", "", ""),
-        ",,,,,,,": ("", "", "", ""),
-        "t;x,u,s,v,e,1,,": ("u", "1", "", ""),
+        "t,u,s,v,e,1,2,0.5,i": ("u", "1", "2", "0.5", "i"),
+        't,"u","s",v,e,"1",,,': ("u", "1", "", "", ""),
+        't,"a,b",s,v,e,1.50,,,': ("a,b", "1.50", "", "", ""),
+        't,"a ""b"" c",s,v,e,1,,,"x"': ('a "b" c', "1", "", "", "x"),
+        't,"""",s,v,e,1,,,""': ('"', "1", "", "", ""),
+        't,",""",s,v,e,1,,,': (',"', "1", "", "", ""),
+        't,"""u",s,v,e,1,,,': ('"u', "1", "", "", ""),
+        "t, u ,s,v,e,1,,,": (" u ", "1", "", "", ""),
+        "t,\u00e4\U0001f600\u2028,s,v,e,1,,,": ("\u00e4\U0001f600\u2028", "1", "", "", ""),
+        "t,a\\nb\\,s,v,e,1,,,": ("a\\nb\\", "1", "", "", ""),
+        "t,it's,s,v,e,NaN,,,": ("it's", "NaN", "", "", ""),
+        ",,,,,,,,": ("", "", "", "", ""),
+        "t;x,u,s,v,e,1,,,": ("u", "1", "", "", ""),
     }
     bad = [
-        *("t,u,s,v,e,1,2", "t,u,s,v,e,1,2,i,extra", "x", "t,u,s,v,e,1,2,i,"),
-        *('t,"u,s,v,e,1,2,i', 't,u",s,v,e,1,2,i', 't,a"b,s,v,e,1,2,i', 't,"a"b,s,v,e,1,2,i'),
-        *('t, "u",s,v,e,1,2,i', 't,"a"b"c",s,v,e,1,2,i', 't,"""u,s,v,e,1,2,i', '"', '"x'),
-        't,"u" ,s,v,e,1,2,i',
+        *("t,u,s,v,e,1,2,3", "t,u,s,v,e,1,2,,i,extra", "x", "t,u,s,v,e,1,2,,i,"),
+        *('t,"u,s,v,e,1,2,,i', 't,u",s,v,e,1,2,,i', 't,a"b,s,v,e,1,2,,i', 't,"a"b,s,v,e,1,2,,i'),
+        *('t, "u",s,v,e,1,2,,i', 't,"a"b"c",s,v,e,1,2,,i', 't,"""u,s,v,e,1,2,,i', '"', '"x'),
+        't,"u" ,s,v,e,1,2,,i',
     ]
     write(tmp_path / "a.csv", [HEADER, *good, "", *bad])
     rows = read(spark, tmp_path).collect()
@@ -56,7 +56,7 @@ def test_csv_fields_keep_their_text_and_wrong_rows_are_malformed(
 def test_a_line_break_in_a_quoted_csv_field_makes_malformed_rows_and_none_is_lost(
     spark: SparkSession, tmp_path: Path
 ) -> None:
-    write(tmp_path / "a.csv", f'{HEADER}\nt,"u\nv",s,v,e,1,,\nt,u,s,v,e,1,,\n')
+    write(tmp_path / "a.csv", f'{HEADER}\nt,"u\nv",s,v,e,1,,,\nt,u,s,v,e,1,,,\n')
     assert values(spark, tmp_path, "malformed", "userId") == [
         (False, "u"),
         (True, None),
@@ -71,7 +71,7 @@ def test_a_line_break_in_a_quoted_csv_field_makes_malformed_rows_and_none_is_los
 def test_the_csv_delimiter_is_found_by_the_header(
     spark: SparkSession, tmp_path: Path, name: str, delimiter: str
 ) -> None:
-    row = ["t", f'"x{delimiter}y"', "s", "v", "e", "1,5", "", ""]
+    row = ["t", f'"x{delimiter}y"', "s", "v", "e", "1,5", "", "", ""]
     if delimiter == ",":
         row[5] = '"1,5"'
     header = delimiter.join(['"the user"' if c == "userId" else c for c in EVENT_COLUMNS])
@@ -85,9 +85,9 @@ def test_the_csv_delimiter_is_found_by_the_header(
 def test_csv_files_of_one_folder_may_order_their_columns_differently(
     spark: SparkSession, tmp_path: Path
 ) -> None:
-    write(tmp_path / "a.csv", [HEADER, "t,u1,s,v,e,1,,"])
+    write(tmp_path / "a.csv", [HEADER, "t,u1,s,v,e,1,,,"])
     write(tmp_path / "b.csv", ["extra;" + ";".join(reversed(REQUIRED_COLUMNS)), "x;2;e;v;s;u2;t"])
-    write(tmp_path / "c.csv.gz", [HEADER, "t,u3,s,v,e,3,,", HEADER, "t,u4,s,v,e,4,,"])
+    write(tmp_path / "c.csv.gz", [HEADER, "t,u3,s,v,e,3,,,", HEADER, "t,u4,s,v,e,4,,,"])
     write(tmp_path / "empty.csv", "")
     write(tmp_path / "header.csv", [HEADER])
     assert values(spark, tmp_path, "userId", "currentTime", "malformed") == [
@@ -98,6 +98,6 @@ def test_csv_files_of_one_folder_may_order_their_columns_differently(
 def test_a_csv_header_that_names_a_column_twice_is_refused(
     spark: SparkSession, tmp_path: Path
 ) -> None:
-    path = write(tmp_path / "a.csv", [HEADER + ",userId", "t,u,s,v,e,1,,,w"])
+    path = write(tmp_path / "a.csv", [HEADER + ",userId", "t,u,s,v,e,1,,,,w"])
     with pytest.raises(SourceError, match=f"header of {path} has the column userId 2 times"):
         read(spark, tmp_path)

@@ -169,7 +169,7 @@ def test_crlf_makes_no_blank_rows_in_a_large_file(spark: SparkSession, tmp_path:
     header = ",".join(EVENT_COLUMNS)
     with path.open("w", newline="") as out:
         out.write(f"{header}\r\n")
-        out.writelines(f"t,u{n % 7},s,v,e,{n},,\u00e4{'x' * (n % 31)}\r\n" for n in range(60_000))
+        out.writelines(f"t,u{n % 7},s,v,e,{n},,,\u00e4{'x' * (n % 31)}\r\n" for n in range(60_000))
     rows = read(spark, path).groupBy("malformed").count().collect()
     assert [tuple(row) for row in rows] == [(False, 60_000)]
 

@@ -168,6 +168,7 @@ def test_the_payload_of_a_typed_row_is_json_with_all_its_columns(
         "eventName": "video_play",
         "currentTime": "12345678.5",
         "playbackRate": 1,
+        "seekFrom": 2,
         "extra": {"a": 1},
         "flag": True,
         "count": 7,

@@ -27,6 +27,7 @@ GOOD: dict[str, Any] = {
     "eventName": "video_play",
     "currentTime": 1.5,
     "playbackRate": 1,
+    "seekFrom": 2,
     "eventId": "e",
 }
 

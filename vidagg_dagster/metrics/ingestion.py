@@ -29,7 +29,7 @@ from vidagg_dagster.core.vocabulary import (
 )
 from vidagg_dagster.metrics.duplicates import AGAIN, Duplicates
 from vidagg_dagster.metrics.from_events import IGNORED_BIT, REASON_BITS
-from vidagg_dagster.spark.arrow import ANY_SIZE, Kernels
+from vidagg_dagster.spark.arrow import ANY_SIZE, Spread
 from vidagg_dagster.spark.columns import chosen, milliseconds
 from vidagg_dagster.spark.compat import try_cast
 from vidagg_dagster.spark.parsing import (
@@ -84,7 +84,7 @@ def classify(
     return find_duplicates(rows)
 
 
-def find_duplicates(judged: DataFrame, *, kernels: Kernels = ANY_SIZE) -> DataFrame:
+def find_duplicates(judged: DataFrame, *, spread: Spread = ANY_SIZE) -> DataFrame:
     """What `judge` gives -> what `classify` gives."""
     # Rows that are no events must not all meet in the partition of one missing user.
     player = F.xxhash64("userId", "sessionId", "videoId")
@@ -96,7 +96,7 @@ def find_duplicates(judged: DataFrame, *, kernels: Kernels = ANY_SIZE) -> DataFr
         .when(F.col(AGAIN), F.lit(DUPLICATE))
         .otherwise(ACCEPTED)
     )
-    marked = kernels.apply(judged, Duplicates(), with_flag, by=by_player)
+    marked = spread.apply(judged, Duplicates(), with_flag, by=by_player)
     return marked.withColumn(OUTCOME, outcome).select(
         EVENT_DATE,
         "timestamp",

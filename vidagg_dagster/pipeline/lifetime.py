@@ -17,7 +17,7 @@ from vidagg_dagster.metrics.composition import EngagementChain
 from vidagg_dagster.metrics.lifetime import as_lifetime
 from vidagg_dagster.pipeline.step import Step, StepContext, StepOutput
 from vidagg_dagster.pipeline.user_video_engagement import most_watched
-from vidagg_dagster.spark.arrow import Kernels
+from vidagg_dagster.spark.arrow import Spread
 from vidagg_dagster.tables.interface import Tables
 from vidagg_dagster.tables.retry import retry_conflicts
 
@@ -104,7 +104,7 @@ def _increment(tables: Tables, chain: EngagementChain, days: tuple[date, ...]) -
     parts.append(grows.select(*new.columns))
     together = reduce(DataFrame.unionByName, parts)
     counted = sum(tables.day_counts(USER_VIDEO_ENGAGEMENT, days).values())
-    chain = replace(chain, kernels=Kernels(2 * counted))
+    chain = replace(chain, spread=Spread(2 * counted))
     ended = stale.select(*_KEY).join(together.select(*_KEY).distinct(), on=_KEY, how="left_anti")
     return _Change(chain.merged(together), ended, days)
 

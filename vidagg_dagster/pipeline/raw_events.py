@@ -54,7 +54,7 @@ def _classified(
     # Computed once also because Sail, asked for the rejected rows alone, plans for a minute: it
     # spells out every rule of rejection where it reads the source, each with all of parsing.
     return computed(
-        slicing.each(judged, lambda part, kernels: context.chain(kernels).classified(part))
+        slicing.each(judged, lambda part, spread: context.chain(spread).classified(part))
     )
 
 

@@ -7,14 +7,14 @@ from vidagg_dagster.core.contract import StepName
 from vidagg_dagster.core.days import with_day_before
 from vidagg_dagster.core.schemas import RAW_EVENTS, SESSIONS
 from vidagg_dagster.pipeline.step import Step, StepContext, StepOutput
-from vidagg_dagster.spark.arrow import Kernels
+from vidagg_dagster.spark.arrow import Spread
 
 
 def _compute(context: StepContext) -> StepOutput:
     days = with_day_before(context.days)
 
-    def of_slice(events: DataFrame, kernels: Kernels) -> DataFrame:
-        return context.chain(kernels).sessions(events, context.videos, context.days)
+    def of_slice(events: DataFrame, spread: Spread) -> DataFrame:
+        return context.chain(spread).sessions(events, context.videos, context.days)
 
     counted = sum(context.tables.day_counts(RAW_EVENTS, days).values())
     frames = context.slicing(counted).each(context.tables.read(RAW_EVENTS, days), of_slice)

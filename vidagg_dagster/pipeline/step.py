@@ -22,7 +22,7 @@ from vidagg_dagster.core.schemas import TableSpec
 from vidagg_dagster.metrics.composition import EngagementChain
 from vidagg_dagster.quality.evaluate import CheckContext
 from vidagg_dagster.sources.videos import read_videos
-from vidagg_dagster.spark.arrow import ANY_SIZE, Kernels
+from vidagg_dagster.spark.arrow import ANY_SIZE, Spread
 from vidagg_dagster.spark.slices import Slicing
 from vidagg_dagster.tables.interface import Tables
 
@@ -67,7 +67,7 @@ class StepContext:
         """See `VideoMetadata.frame`."""
         return self.metadata.frame
 
-    def chain(self, kernels: Kernels = ANY_SIZE) -> EngagementChain:
+    def chain(self, spread: Spread = ANY_SIZE) -> EngagementChain:
         """The arithmetic with the request's parameters."""
         request = self.request
         return EngagementChain(
@@ -75,7 +75,7 @@ class StepContext:
             timezone=request.timezone,
             run_time=request.run_time,
             estimate_missing_durations=request.estimate_missing_durations,
-            kernels=kernels,
+            spread=spread,
         )
 
     def slicing(self, events: int | None) -> Slicing:

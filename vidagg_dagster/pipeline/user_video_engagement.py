@@ -10,7 +10,7 @@ from vidagg_dagster.core.schemas import EVENT_DATE, RAW_EVENTS, SESSIONS, USER_V
 from vidagg_dagster.metrics.engagement import duration_estimates
 from vidagg_dagster.pipeline.step import Step, StepContext, StepOutput
 from vidagg_dagster.quality.evaluate import countable_ms
-from vidagg_dagster.spark.arrow import Kernels
+from vidagg_dagster.spark.arrow import Spread
 
 
 def _compute(context: StepContext) -> StepOutput:
@@ -22,8 +22,8 @@ def _compute(context: StepContext) -> StepOutput:
         other_days = ~F.col(EVENT_DATE).isin([F.lit(day) for day in context.days])
         estimates = duration_estimates(context.tables.read(USER_VIDEO_ENGAGEMENT).where(other_days))
 
-    def of_slice(sessions: DataFrame, kernels: Kernels) -> DataFrame:
-        return context.chain(kernels).daily(sessions, context.videos, estimates)
+    def of_slice(sessions: DataFrame, spread: Spread) -> DataFrame:
+        return context.chain(spread).daily(sessions, context.videos, estimates)
 
     frames = slicing.each(context.tables.read(SESSIONS, context.days), of_slice)
     context.tables.replace_days(USER_VIDEO_ENGAGEMENT, frames, context.days)

@@ -20,7 +20,12 @@ from pyspark.sql import functions as F
 from vidagg_dagster.core.contract import LateDay, LateReport, SourceSpec, StepRequest
 from vidagg_dagster.core.days import ONE_DAY, days_text
 from vidagg_dagster.core.errors import SourceError
-from vidagg_dagster.core.schemas import EVENT_DATE, NOTED_READ, SOURCE_INVENTORY
+from vidagg_dagster.core.schemas import (
+    EVENT_DATE,
+    INGESTION_COUNTS,
+    NOTED_READ,
+    SOURCE_INVENTORY,
+)
 from vidagg_dagster.metrics.ingestion import rows_by_file
 from vidagg_dagster.sources.listing import list_source
 from vidagg_dagster.sources.read import read_source
@@ -112,6 +117,7 @@ def take_inventory(spark: SparkSession, tables: Tables, request: StepRequest) ->
         SourceError: The source cannot be read.
     """
     spec = _source(request)
+    tables.discard_damaged(SOURCE_INVENTORY)
     based_on = tables.version(SOURCE_INVENTORY)
     known = _stored(tables) if based_on >= 0 else {}
     note = tables.note(SOURCE_INVENTORY) if based_on >= 0 else {}
@@ -137,6 +143,8 @@ def take_inventory(spark: SparkSession, tables: Tables, request: StepRequest) ->
     )
     number = latest(known) + 1
     entries = updated(known, counts, changed, present, number, request.start_date)
+    if not any(name == NOTED_READ for name, _ in known):
+        entries.update(_marks_of_tables(tables))
     names = None if listing is None else frozenset(listing)
     return Inventory(number, entries, known, new_note, based_on, names)
 
@@ -310,6 +318,23 @@ def _marks(
         number = now.number if before == after else first.known_number
         marks[NOTED_READ, day] = Entry(count, 0, None, number)
     return marks
+
+
+def _marks_of_tables(tables: Tables) -> dict[tuple[str, date], Entry]:
+    """Marks for the days that are in the tables although no inventory says so: it was lost.
+
+    What was read of them is known, but not which files that were: all count as late.
+    """
+    if tables.version(INGESTION_COUNTS) < 0:
+        return {}
+    counted = tables.read(INGESTION_COUNTS).where(F.col("measure") == "input").collect()
+    rows = {row[EVENT_DATE]: row["value"] for row in counted}
+    if not rows:
+        return {}
+    first = min(rows)
+    # Days without rows have no counts.
+    between = (first + n * ONE_DAY for n in range((max(rows) - first).days + 1))
+    return {(NOTED_READ, day): Entry(rows.get(day, 0), 0, None, 0) for day in between}
 
 
 def _of_day(entries: Entries, day: date) -> dict[str, tuple[int, int]]:

@@ -115,7 +115,8 @@ class StepRequest(_Model):
     start_date: date
     timezone: str
     run_time: datetime = Field(
-        description="Becomes `processedAt`; an event may not be later by a day."
+        description="Becomes `processedAt`, and tells which days are late or ahead. No row depends "
+        "on it."
     )
     store: TableStore
     source: SourceSpec | None = None
@@ -181,6 +182,12 @@ class LateReport(_Model):
         default=(),
         description="The days to run again: those within the limit, and after each the next day, "
         "if it was read before, since a day looks back by one.",
+    )
+
+    ahead: dict[date, int] = Field(
+        default_factory=dict,
+        description="Days more than one after that of the run -> rows that the source has of them. "
+        "They wait for their day.",
     )
 
     @property

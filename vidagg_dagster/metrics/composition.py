@@ -23,7 +23,8 @@ class EngagementChain:
     Attributes:
         parameters: The thresholds.
         timezone: The zone whose calendar days are the days.
-        run_time: Becomes `processedAt`; an event may not be later by more than a day.
+        run_time: Becomes `processedAt`. Where everything is computed at once, an event may not be
+            later by more than a day.
         estimate_missing_durations: Take the largest position seen where no duration is known.
         unique: Whether to unite the watched intervals. Without it, what follows from the union is
             null.
@@ -40,13 +41,16 @@ class EngagementChain:
     def judged(
         self, source: DataFrame, spec: SourceSpec, start_date: date | None = None
     ) -> DataFrame:
-        """Rows of a source, each with its day and its reasons for rejection."""
+        """Rows of a source, each with its day and its reasons for rejection.
+
+        With `start_date`, where days are run one by one, no clock decides about a row.
+        """
         return ingestion.judge(
             source,
             spec=spec,
             start_date=start_date,
             timezone=self.timezone,
-            run_time=self.run_time,
+            run_time=self.run_time if start_date is None else None,
         )
 
     def classified(self, judged: DataFrame) -> DataFrame:

@@ -17,13 +17,23 @@ def watch_intervals(sessions: DataFrame) -> DataFrame:
     visits = sessions.select(
         EVENT_DATE, "userId", "sessionId", "sessionStart", F.explode("visits").alias("visit")
     )
-    intervals = visits.select(
+    # In a select of its own: beside an explode of one of its fields, Sail copies the whole visit
+    # into every row, so that memory grows with the square of its intervals.
+    fields = visits.select(
         EVENT_DATE,
         "userId",
         "sessionId",
         F.col("visit.videoId").alias("videoId"),
         "sessionStart",
-        F.explode("visit.intervals").alias("interval"),
+        F.col("visit.intervals").alias("intervals"),
+    )
+    intervals = fields.select(
+        EVENT_DATE,
+        "userId",
+        "sessionId",
+        "videoId",
+        "sessionStart",
+        F.explode("intervals").alias("interval"),
     )
     return intervals.select(
         EVENT_DATE,

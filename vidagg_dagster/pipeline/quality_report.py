@@ -1,7 +1,12 @@
 """`quality_report`: every measure of a day, zeros included."""
 
 from vidagg_dagster.core.contract import StepName
-from vidagg_dagster.core.schemas import QUALITY_REPORT
+from vidagg_dagster.core.schemas import (
+    INGESTION_COUNTS,
+    QUALITY_REPORT,
+    SESSIONS,
+    USER_VIDEO_ENGAGEMENT,
+)
 from vidagg_dagster.pipeline.step import Step, StepContext, StepOutput
 from vidagg_dagster.pipeline.user_video_engagement import top_of_days
 from vidagg_dagster.quality.report import measure_days, report_frame
@@ -14,4 +19,10 @@ def _compute(context: StepContext) -> StepOutput:
     return StepOutput(day_metrics={day: dict(values) for day, values in measured.items()})
 
 
-STEP = Step(name=StepName.QUALITY_REPORT, table=QUALITY_REPORT, compute=_compute, top=top_of_days)
+STEP = Step(
+    name=StepName.QUALITY_REPORT,
+    table=QUALITY_REPORT,
+    compute=_compute,
+    reads=(INGESTION_COUNTS, SESSIONS, USER_VIDEO_ENGAGEMENT),
+    top=top_of_days,
+)

@@ -19,6 +19,7 @@ from vidagg_dagster.core.errors import StepError
 from vidagg_dagster.core.schemas import RAW_EVENTS
 from vidagg_dagster.pipeline.step import Step, StepContext, StepOutput
 from vidagg_dagster.pipeline.steps import STEPS
+from vidagg_dagster.pipeline.upstream import compute_current
 from vidagg_dagster.quality.evaluate import CheckContext, evaluate
 from vidagg_dagster.quality.rules import RULES
 from vidagg_dagster.tables.open import open_tables
@@ -88,7 +89,7 @@ class _Part:
 
 def _run_part(step: Step, context: StepContext, weights: Weights) -> _Part:
     started = time.monotonic()
-    output = step.compute(context)
+    output = compute_current(step, context)
     written = time.monotonic()
     checks = CheckContext(
         context.tables, context.days, context.request.parameters, output.update, output.late

@@ -28,4 +28,11 @@ def _top(context: StepContext) -> DataFrame:
     return visits.groupBy(F.col("visit.videoId").alias("videoId")).agg(starts.alias("sessions"))
 
 
-STEP = Step(name=StepName.SESSIONS, table=SESSIONS, compute=_compute, unit="sessions", top=_top)
+STEP = Step(
+    name=StepName.SESSIONS,
+    table=SESSIONS,
+    compute=_compute,
+    reads=(RAW_EVENTS,),
+    unit="sessions",
+    top=_top,
+)

@@ -113,6 +113,7 @@ class Step:
         name: The step, named as its asset.
         table: The table that it replaces days of, or updates.
         compute: Replaces the days of the context in the table and says what it found.
+        reads: The tables that its days are computed from. None may be replaced meanwhile.
         unit: What a row of the table is, for people.
         one_part: Whether all days are computed together, however many events they have.
         validated: The rows that row rules look at; None: the stored rows as they are.
@@ -123,6 +124,7 @@ class Step:
     name: StepName
     table: TableSpec
     compute: Callable[[StepContext], StepOutput]
+    reads: tuple[TableSpec, ...] = ()
     unit: str = "rows"
     one_part: bool = False
     validated: Callable[[StepContext], DataFrame] | None = None

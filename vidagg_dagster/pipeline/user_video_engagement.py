@@ -49,5 +49,6 @@ STEP = Step(
     name=StepName.USER_VIDEO_ENGAGEMENT,
     table=USER_VIDEO_ENGAGEMENT,
     compute=_compute,
+    reads=(SESSIONS,),
     top=top_of_days,
 )

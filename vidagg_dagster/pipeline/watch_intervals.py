@@ -34,6 +34,7 @@ STEP = Step(
     name=StepName.WATCH_INTERVALS,
     table=WATCH_INTERVALS,
     compute=_compute,
+    reads=(SESSIONS,),
     unit="intervals",
     validated=_with_durations,
     top=_top,

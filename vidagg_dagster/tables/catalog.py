@@ -165,6 +165,20 @@ class CatalogTables:
         latest = self._spark.sql(f"DESCRIBE HISTORY {self._name(table)} LIMIT 1").collect()
         return int(latest[0]["version"])
 
+    def commit_id(self, table: TableSpec, version: int) -> str | None:
+        """See `Tables.commit_id`."""
+        if not self._spark.catalog.tableExists(self._name(table)):
+            return "none" if version < 0 else None
+        history = self._spark.sql(f"DESCRIBE HISTORY {self._name(table)}")
+        commit = history.where(F.col("version") == version).select("timestamp").collect()
+        detail = self._spark.sql(f"DESCRIBE DETAIL {self._name(table)}").select("id").collect()
+        return f"{detail[0]['id']} {commit[0]['timestamp'].isoformat()}" if commit else None
+
+    def discard_damaged(self, table: TableSpec) -> bool:
+        """Always False: Spark's own Delta refuses to read what is damaged."""
+        del table
+        return False
+
     def days_replaced_since(self, table: TableSpec, version: int | None) -> Replaced:
         """See `Tables.days_replaced_since`."""
         if version is None or not self._spark.catalog.tableExists(self._name(table)):

@@ -37,8 +37,9 @@ from vidagg_dagster.tables.checks import (
     require_key_columns,
     stray_days_error,
 )
+from vidagg_dagster.tables.damage import damage_of, require_whole
 from vidagg_dagster.tables.delta_log import StoredFile
-from vidagg_dagster.tables.disk import usable_root
+from vidagg_dagster.tables.disk import sync, usable_root
 from vidagg_dagster.tables.interface import DAYS_ENTRY, NOTE_ENTRY, Frames, Replaced
 from vidagg_dagster.tables.retry import pause, retry_conflicts
 from vidagg_dagster.tables.staging import (
@@ -159,6 +160,21 @@ class LocalTables:
         """See `Tables.version`."""
         return delta_log.version_of(self._folder(table))
 
+    def commit_id(self, table: TableSpec, version: int) -> str | None:
+        """See `Tables.commit_id`."""
+        return delta_log.commit_id(self._folder(table), version)
+
+    def discard_damaged(self, table: TableSpec) -> bool:
+        """See `Tables.discard_damaged`."""
+        folder = self._folder(table)
+        snapshot = delta_log.open_table(folder)
+        damaged = [] if snapshot is None else damage_of(delta_log.live_files(snapshot, folder))
+        if snapshot is None or not damaged:
+            return False
+        log.warning("%s is damaged and written anew: %s", table.name, damaged[0].text)
+        _commit_upsert(folder, table, snapshot, [], {})
+        return True
+
     def days_replaced_since(self, table: TableSpec, version: int | None) -> Replaced:
         """See `Tables.days_replaced_since`."""
         return delta_log.days_replaced_since(self._folder(table), version)
@@ -196,6 +212,7 @@ class LocalTables:
 
     def _read_files(self, table: TableSpec, files: Sequence[StoredFile]) -> DataFrame:
         """Exactly these files, so that no later commit changes what the frame gives."""
+        require_whole(table, files)
         groups: dict[date | None, list[str]] = {}
         for file in files:
             lacks_day = table.partitioned and not contains_day(file)
@@ -248,6 +265,7 @@ def _commit_days(
                 raise lost_days_error(table, days, others.version) from error
             pause(1, _MAX_WAIT_S)
         else:
+            _sync_log(folder, base + 1)
             return
 
 
@@ -271,3 +289,10 @@ def _commit_upsert(
         )
     except CommitFailedError as error:
         raise changed_since_error(table, base, delta_log.version_of(folder)) from error
+    _sync_log(folder, base + 1)
+
+
+def _sync_log(folder: Path, version: int) -> None:
+    """Wait until the entry of a commit is on the disk, after the files that it refers to."""
+    entries = folder / "_delta_log"
+    sync(entries / f"{version:020d}.json", entries)

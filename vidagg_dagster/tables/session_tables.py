@@ -117,6 +117,16 @@ class SessionTables:
         """0 where there is a table, -1 where there is none; versions are not counted."""
         return 0 if self.exists(table) else -1
 
+    def commit_id(self, table: TableSpec, version: int) -> str | None:
+        """Always None: there are no commits."""
+        del table, version
+        return None
+
+    def discard_damaged(self, table: TableSpec) -> bool:
+        """Always False: the engine itself refuses to read what is damaged."""
+        del table
+        return False
+
     def days_replaced_since(self, table: TableSpec, version: int | None) -> Replaced:
         """Always every day: nothing here tells which have changed."""
         del version

@@ -7,7 +7,7 @@ import dagster as dg
 import pytest
 from pydantic import SecretStr
 
-from vidagg_dagster.alerts import channels as channels_module
+from vidagg_dagster.alerts import post
 from vidagg_dagster.alerts.outbox import (
     Outbox,
 )
@@ -74,7 +74,7 @@ def test_a_channel_that_hangs_holds_up_no_other(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(channels_module, "TIMEOUT_S", 0.3)
+    monkeypatch.setattr(post, "DEADLINE_S", 0.3)
     with http_receiver(HANG) as slow, http_receiver() as quick:
         bell = Bell(
             instance,

@@ -233,9 +233,8 @@ def late_report(
                     within_limit=days_late <= max_lateness_days,
                 )
             )
-    again = {day.day for day in late if day.within_limit}
-    again |= {day + ONE_DAY for day in again if day + ONE_DAY in marks}
-    return LateReport(days=tuple(late), follow_up=tuple(sorted(again)))
+    again = tuple(day.day for day in late if day.within_limit)
+    return LateReport(days=tuple(late), follow_up=again)
 
 
 def _marks(days: Iterable[date], first: Inventory, now: Inventory) -> dict[tuple[str, date], Entry]:

@@ -149,25 +149,28 @@ def rejected(classified: DataFrame) -> DataFrame:
     return _as_table(classified.where(F.col(OUTCOME) == REJECTED), REJECTED_EVENTS)
 
 
+COUNTED: Final = (
+    *("input", "accepted", "duplicates", "ignored", "rejected"),
+    *(f"{REJECTED_PREFIX}{name}" for name in REASONS),
+)
+"""The measures of `INGESTION_COUNTS`."""
+
+
 def ingestion_counts(classified: DataFrame) -> DataFrame:
     """The rows of `INGESTION_COUNTS`: for each day with input all measures, also those of 0."""
     outcome = F.col(OUTCOME)
-    counts = {
-        "input": F.lit(True),
-        "accepted": outcome == ACCEPTED,
-        "duplicates": outcome == DUPLICATE,
-        "ignored": outcome == IGNORED,
-        "rejected": outcome == REJECTED,
-        **{f"{REJECTED_PREFIX}{name}": F.array_contains("reasons", name) for name in REASONS},
-    }
-    names = list(counts)
+    counts = (
+        F.lit(True),
+        *(outcome == name for name in (ACCEPTED, DUPLICATE, IGNORED, REJECTED)),
+        *(F.array_contains("reasons", name) for name in REASONS),
+    )
     per_day = classified.groupBy(EVENT_DATE).agg(
-        *[F.count_if(counts[name]).alias(f"c{at}") for at, name in enumerate(names)]
+        *[F.count_if(counted).alias(f"c{at}") for at, counted in enumerate(counts)]
     )
     measures = F.array(
         *[
             F.struct(F.lit(name).alias("measure"), F.col(f"c{at}").alias("value"))
-            for at, name in enumerate(names)
+            for at, name in enumerate(COUNTED)
         ]
     )
     return _as_table(per_day.select(EVENT_DATE, F.inline(measures)), INGESTION_COUNTS)

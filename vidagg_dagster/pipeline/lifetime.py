@@ -135,8 +135,10 @@ def _other_days(stale: DataFrame, days: Sequence[date]) -> list[date]:
 
 def _compute(context: StepContext) -> StepOutput:
     update = update_lifetime(context.tables, context.chain())
+    days = sorted({*context.days, *(update.days or ())})
     return StepOutput(
         update=update,
+        taken_in=context.tables.day_counts(USER_VIDEO_ENGAGEMENT, days) if days else {},
         metrics={
             "changed": update.changed,
             "deleted": update.deleted,

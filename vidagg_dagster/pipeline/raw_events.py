@@ -39,7 +39,7 @@ def _compute(context: StepContext) -> StepOutput:
         # Later steps read raw_events only, so that changes last. Killed before, the counts and the
         # stored rows disagree: `input_reconciles` says so until the day is run again.
         tables, days = context.tables, context.days
-        tables.replace_days(INGESTION_COUNTS, ingestion.ingestion_counts(rows), days)
+        tables.replace_days(INGESTION_COUNTS, _counts(context, rows), days)
         tables.replace_days(REJECTED_EVENTS, ingestion.rejected(rows), days)
         tables.replace_days(RAW_EVENTS, ingestion.accepted(rows), days)
     late = record_inventory(context.spark, context.tables, request, inventory, read)
@@ -82,9 +82,22 @@ def _classified(
     )
 
 
+def _counts(context: StepContext, rows: DataFrame) -> DataFrame:
+    """The counts of every day: a day without any input has zeros, so that it counts as read."""
+    counted: dict[date, dict[str, int]] = {day: {} for day in context.days}
+    for row in ingestion.ingestion_counts(rows).collect():
+        counted[row[EVENT_DATE]][row["measure"]] = row["value"]
+    values = [
+        (day, name, counts.get(name, 0))
+        for day, counts in counted.items()
+        for name in ingestion.COUNTED
+    ]
+    return context.spark.createDataFrame(values, INGESTION_COUNTS.struct)
+
+
 def _top(context: StepContext) -> DataFrame:
     events = context.tables.read(RAW_EVENTS, context.days)
-    return events.groupBy("videoId").agg(rows_counted().alias("events"))
+    return events.groupBy(EVENT_DATE, "videoId").agg(rows_counted().alias("events"))
 
 
 def _day_metrics(output: StepOutput, checks: CheckContext) -> Mapping[date, Metrics]:

@@ -42,6 +42,7 @@ from vidagg_dagster.tables.delta_log import StoredFile
 from vidagg_dagster.tables.disk import sync, usable_root
 from vidagg_dagster.tables.interface import DAYS_ENTRY, NOTE_ENTRY, Frames, Replaced
 from vidagg_dagster.tables.retry import pause, retry_conflicts
+from vidagg_dagster.tables.same_rows import changed_days
 from vidagg_dagster.tables.staging import (
     Staged,
     contains_day,
@@ -85,17 +86,28 @@ class LocalTables:
         wanted = None if days is None else set(days)
         return self._read_files(table, [f for f in files if wanted is None or f.day in wanted])
 
-    def replace_days(self, table: TableSpec, frames: Frames, days: Sequence[date]) -> None:
+    def replace_days(
+        self,
+        table: TableSpec,
+        frames: Frames,
+        days: Sequence[date],
+        *,
+        if_changed: Sequence[date] = (),
+    ) -> tuple[date, ...]:
         """See `Tables.replace_days`."""
-        days = distinct_days(table, days)
+        every = distinct_days(table, [*days, *if_changed])
         frames = [conform(table, frame) for frame in each(frames)]
         folder = self._folder(table)
-        self._open_or_create(table)  # wrong columns are reported before anything is computed
+        # Before anything is computed, so that wrong columns are reported at once.
+        stored = delta_log.live_files(self._open_or_create(table), folder)
         with staging_folder(folder) as staging:
-            staged = stage(table, frames, staging / "rows", days)
-            stray = staged.rows_outside(days)
+            staged = stage(table, frames, staging / "rows", every)
+            stray = staged.rows_outside(every)
             if stray:
-                raise stray_days_error(table, days, stray)
+                raise stray_days_error(table, every, stray)
+            changed = changed_days(table, staged.files, stored, if_changed)
+            staged = staged.without(set(if_changed) - set(changed))
+            days = distinct_days(table, [*days, *changed])
             with moved_in(folder, staged) as adds:
                 retry_conflicts(
                     lambda: _commit_days(folder, table, adds, days),
@@ -103,6 +115,7 @@ class LocalTables:
                     max_wait_s=_MAX_WAIT_S,
                 )
         log.info("%s: %d rows written for %s", table.name, staged.rows, days_text(days))
+        return changed
 
     def upsert(
         self,

@@ -188,8 +188,7 @@ RULES: Final[tuple[Rule, ...]] = (
         severity=Severity.WARN,
         description="No events have arrived for days that were already read and are too old to "
         "run again by themselves (VIDAGG_MAX_LATENESS_DAYS). If it fails, these events are kept "
-        "in the source and are in no table yet: backfill the days that the check names, each with "
-        "the day after.",
+        "in the source and are in no table yet: backfill the days that the check names.",
         evaluate=_late_within_limit,
     ),
     DayRule(

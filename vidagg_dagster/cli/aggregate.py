@@ -43,9 +43,8 @@ def add_aggregate(commands: Any) -> None:
     )
     parser.add_argument(
         "--engine",
-        default="auto",
         choices=ENGINE_NAMES,
-        help="what computes; auto takes Spark where Java 17 is found, else Sail",
+        help="what computes (VIDAGG_ENGINE, else auto, which means Sail)",
     )
     _add_reading(parser)
     _add_computing(parser)
@@ -149,6 +148,7 @@ def _write_rows(options: argparse.Namespace, parameters: EngagementParameters) -
     # Spark takes a second to import; wrong arguments are answered before that.
     from vidagg_dagster.cli.output import write_output
     from vidagg_dagster.pipeline.batch import aggregate_files
+    from vidagg_dagster.settings.variables import engine_setting
     from vidagg_dagster.spark.session import engine_session, stop_sessions
 
     source = SourceSpec(
@@ -160,7 +160,7 @@ def _write_rows(options: argparse.Namespace, parameters: EngagementParameters) -
     )
     try:
         result = aggregate_files(
-            engine_session(options.engine),
+            engine_session(options.engine or engine_setting()),
             source,
             video_metadata=options.videos,
             parameters=parameters,

@@ -28,7 +28,7 @@ def add_demo(commands: Any) -> None:
     parser.add_argument(
         "--engine",
         choices=ENGINE_NAMES,
-        help="what computes (VIDAGG_ENGINE, else auto: Spark where Java 17 is found, else Sail)",
+        help="what computes (VIDAGG_ENGINE, else auto, which means Sail)",
     )
     parser.add_argument("--days", type=_count, default=10, help="how many days (%(default)s)")
     parser.add_argument(

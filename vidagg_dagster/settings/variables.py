@@ -12,12 +12,14 @@ from typing import Any, Final
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from vidagg_dagster.core.contract import AUTO
 from vidagg_dagster.settings.fields import VariablePrefix
 
 PREFIX: Final = "VIDAGG_"
 TEST_PREFIX: Final = "VIDAGG_TEST_"
 """Variables of the test suite. They are no settings."""
 ENV_FILE: Final = ".env"
+ENGINE: Final = "VIDAGG_ENGINE"
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,14 @@ def given_variables() -> dict[str, str]:
             if value is not None and _is_setting(name) and (value or name not in given):
                 given[name] = value
     return given
+
+
+def engine_setting() -> str:
+    """What computes, for a command that needs no other setting: VIDAGG_ENGINE, else `auto`."""
+    try:
+        return given_variables().get(ENGINE) or AUTO
+    except ModuleNotFoundError:  # without the extra `orchestration` there is no reader of `.env`
+        return os.environ.get(ENGINE) or AUTO
 
 
 def _is_setting(name: str) -> bool:

@@ -16,13 +16,14 @@ from vidagg_dagster_tests.support import peter
 
 
 def vidagg(
-    *arguments: str | Path, env: dict[str, str] | None = None
+    *arguments: str | Path, env: dict[str, str] | None = None, cwd: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "vidagg_dagster.cli.main", *map(str, arguments)],
         capture_output=True,
         text=True,
         env=os.environ | (env or {}),
+        cwd=cwd,
         check=False,
     )
 
@@ -163,10 +164,15 @@ def test_an_unreadable_file_is_one_clear_line(tmp_path: Path, name: str) -> None
     assert "Traceback" not in result.stderr
 
 
-def test_spark_without_java_is_one_clear_line(events: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("by", ["option", "environment", ".env"])
+def test_spark_without_java_is_one_clear_line(by: str, events: Path, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("VIDAGG_ENGINE=spark\n" if by == ".env" else "")
     result = vidagg(
-        *("aggregate", events, "--output", tmp_path / "o.csv", "--engine", "spark"),
-        env={"JAVA_HOME": str(tmp_path)},
+        *("aggregate", events, "--output", tmp_path / "o.csv"),
+        *(("--engine", "spark") if by == "option" else ()),
+        env={"JAVA_HOME": str(tmp_path)}
+        | ({"VIDAGG_ENGINE": "spark"} if by == "environment" else {}),
+        cwd=tmp_path,
     )
     assert result.returncode == 2
     assert result.stderr.count("\n") == 1

@@ -10,6 +10,7 @@ from zoneinfo import available_timezones
 
 from pydantic import ValidationError
 
+from vidagg_dagster.cli.arguments import add_command
 from vidagg_dagster.core.column_mapping import parse_columns
 from vidagg_dagster.core.contract import ENGINE_NAMES, SourceFormat, SourceSpec, TimestampUnit
 from vidagg_dagster.core.errors import BadInputError
@@ -21,11 +22,15 @@ FORMATS: Final = tuple(form for form in get_args(SourceFormat) if form != "table
 
 def add_aggregate(commands: Any) -> None:
     """Add `aggregate` to the subcommands of `vidagg`."""
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "aggregate",
         help="events in files to one row per user and video, without Dagster",
         description="Compute one row per user and video over all the events in one go.",
-        allow_abbrev=False,
+        examples=(
+            "vidagg aggregate events.jsonl --videos videos.csv --output rows.csv",
+            "vidagg aggregate events.csv --output rows.parquet --columns userId=user,timestamp=ts",
+        ),
     )
     parser.add_argument(
         "events",
@@ -48,7 +53,7 @@ def add_aggregate(commands: Any) -> None:
     )
     _add_reading(parser)
     _add_computing(parser)
-    parser.set_defaults(run=_aggregate, command=parser.prog)
+    parser.set_defaults(run=_aggregate)
 
 
 def _add_reading(parser: argparse.ArgumentParser) -> None:

@@ -51,14 +51,14 @@ def _variables(model: type[BaseModel], prefix: str, path: tuple[str, ...]) -> It
 def given_variables() -> dict[str, str]:
     """Every `VIDAGG_*` variable that is set, in upper case.
 
-    The environment wins over `.env` in the working directory, but an empty value never replaces
-    another one.
+    `.env` in the working directory wins over the environment, since Dagster loads it so into every
+    process that it starts. An empty value never replaces another one.
     """
     # Part of the extra `orchestration`; the errors of settings are told without it too.
     from dotenv import dotenv_values
 
     given: dict[str, str] = {}
-    sources: tuple[Mapping[str, str | None], ...] = (dotenv_values(ENV_FILE), os.environ)
+    sources: tuple[Mapping[str, str | None], ...] = (os.environ, dotenv_values(ENV_FILE))
     for source in sources:
         for name, value in source.items():
             name = name.upper()

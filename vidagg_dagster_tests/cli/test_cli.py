@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from vidagg_dagster import __version__
 from vidagg_dagster.cli.main import main
 from vidagg_dagster.core.errors import DayFailedError
 from vidagg_dagster_tests.support import peter
@@ -182,7 +184,6 @@ def test_spark_without_java_is_one_clear_line(by: str, events: Path, tmp_path: P
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        ([], "COMMAND"),
         (["agregate"], "invalid choice: 'agregate'"),
         (["aggregate"], "EVENTS"),
         (["aggregate", "{events}"], "--output"),
@@ -204,7 +205,9 @@ def test_spark_without_java_is_one_clear_line(by: str, events: Path, tmp_path: P
             "descend",
         ),
         (["aggregate", "{events}", "--output", "{folder}/o.csv", "--unknown"], "--unknown"),
-        (["ui", "--folder", "{folder}/none"], "vidagg demo"),
+        (["ui", "--folder", "{folder}/none"], "vidagg init"),
+        (["ui", "--folder", "{folder}"], "vidagg init"),
+        (["demo", "--first-day", "yesterday"], "YYYY-MM-DD"),
     ],
 )
 def test_bad_arguments_are_one_clear_line(
@@ -224,7 +227,32 @@ def test_help_explains_every_command(capsys: pytest.CaptureFixture[str]) -> None
         with pytest.raises(SystemExit) as stop:
             main([*command.split(), "--help"])
         assert stop.value.code == 0
-        assert f"usage: vidagg {command}".strip() in capsys.readouterr().out
+        said = capsys.readouterr().out
+        assert f"usage: vidagg {command}".strip() in said
+        assert not command or f"examples:\n  vidagg {command}" in said
+
+
+def test_without_a_command_the_commands_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 0
+    said = capsys.readouterr().out
+    assert all(f"\n    {name} " in said for name in ("demo", "ui", "aggregate", "maintain"))
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["--version"])
+    assert stop.value.code == 0
+    assert capsys.readouterr().out == f"vidagg {__version__}\n"
+
+
+def test_a_busy_port_is_one_clear_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("VIDAGG_SOURCE=events\n")
+    with socket.socket() as busy:
+        busy.bind(("127.0.0.1", 0))
+        busy.listen()
+        port = busy.getsockname()[1]
+        said = refused(capsys, "ui", "--folder", tmp_path, "--port", str(port))
+    assert f"--port {port + 1}" in said
 
 
 def test_every_wrong_setting_has_a_line(

@@ -36,8 +36,8 @@ def settings_reference() -> str:
         "Each is an environment variable or a line of `.env` in the working directory. Where both",
         "name one, `.env` wins, under `vidagg` and under `dagster` alike: Dagster loads `.env` so",
         "into every process that it starts. An option of a command wins over both. An empty value",
-        "means the default. Unknown or impossible settings stop the start with one error that names",
-        "all of them. `vidagg init` writes a `.env` for your events.",
+        "means the default. Unknown or impossible settings stop the start with one error that",
+        "names all of them. `vidagg init` writes a `.env` for your events.",
     ]
     for title, variables in _sections():
         lines += [

@@ -10,13 +10,12 @@ DEMO_FOLDER: Final = Path("demo_data")
 
 
 def add_command(
-    commands: Any, name: str, *, help: str, description: str, examples: Sequence[str]
+    commands: Any, name: str, *, examples: Sequence[str], **texts: str
 ) -> argparse.ArgumentParser:
-    """Add a subcommand whose help ends with examples."""
+    """Add a subcommand whose help ends with examples. `texts` are `help` and `description`."""
     parser: argparse.ArgumentParser = commands.add_parser(
         name,
-        help=help,
-        description=description,
+        **texts,
         epilog="\n".join(["examples:", *(f"  {example}" for example in examples)]),
         formatter_class=_Help,
         allow_abbrev=False,

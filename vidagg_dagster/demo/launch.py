@@ -68,7 +68,8 @@ def materialize(parts: Parts, instance: dg.DagsterInstance) -> Counter[str]:
                     raise DayFailedError(f"{_span(days)}: {_reason(event)}")
             _require_success(instance, run.run_id, days)
             seconds = (time.monotonic() - started) / len(days)
-            for done, day in enumerate(days, start=done + 1):
+            for day in days:
+                done += 1
                 status.print(_line(done, total, day, events.get(day.isoformat(), 0), seconds))
     return checks
 

@@ -137,8 +137,8 @@ def _quiet(home: Path) -> Iterator[None]:
 
 def _what_next(folder: Path) -> Iterator[str]:
     usual = folder == Path("demo_data")
-    at = "" if usual else f" --folder {folder}"
-    yield f"  vidagg ui --demo{at}" + ("   (or: make dev)" if usual else "")
+    at = "--demo   (or: make dev)" if usual else f"--folder {folder}"
+    yield f"  vidagg ui {at}"
     yield "      opens Dagster's UI on these runs, their checks and their numbers"
     yield "  vidagg init my_events.csv"
     yield "      looks at your own events, and says what is missing"

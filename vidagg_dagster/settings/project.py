@@ -1,4 +1,4 @@
-"""A project folder: `.env` with the settings, and beside it the home in which Dagster keeps history.
+"""A project folder: `.env` with the settings, and the home in which Dagster keeps its history.
 
 `vidagg demo` makes one for the demo's events, `vidagg init` for a user's own; `vidagg ui` opens it.
 """
@@ -22,7 +22,7 @@ CONFIGURATION: Final = "dagster.yaml"
 
 @dataclass(frozen=True)
 class Project:
-    """The settings of a folder, and the variables with which a process works on it from anywhere."""
+    """The settings of a folder, and the variables with which a process uses them anywhere."""
 
     settings: Settings
     home: Path

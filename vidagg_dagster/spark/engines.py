@@ -1,6 +1,7 @@
 """Which engine computes: JVM Spark, Sail (in this process, without Java) or a Spark Connect server.
 
-`auto` means Sail: on one machine it is the faster one, and every machine has it. Choosing starts nothing, and loading this module imports no engine.
+`auto` means Sail: on one machine it is the faster one, and every machine has it. Choosing starts
+nothing, and loading this module imports no engine.
 """
 
 from dataclasses import dataclass

@@ -10,6 +10,7 @@ from zoneinfo import available_timezones
 
 from pydantic import ValidationError
 
+from vidagg_dagster.cli.arguments import add_command
 from vidagg_dagster.core.column_mapping import parse_columns
 from vidagg_dagster.core.contract import ENGINE_NAMES, SourceFormat, SourceSpec, TimestampUnit
 from vidagg_dagster.core.errors import BadInputError
@@ -21,11 +22,15 @@ FORMATS: Final = tuple(form for form in get_args(SourceFormat) if form != "table
 
 def add_aggregate(commands: Any) -> None:
     """Add `aggregate` to the subcommands of `vidagg`."""
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "aggregate",
         help="events in files to one row per user and video, without Dagster",
         description="Compute one row per user and video over all the events in one go.",
-        allow_abbrev=False,
+        examples=(
+            "vidagg aggregate events.jsonl --videos videos.csv --output rows.csv",
+            "vidagg aggregate events.csv --output rows.parquet --columns userId=user,timestamp=ts",
+        ),
     )
     parser.add_argument(
         "events",
@@ -43,13 +48,12 @@ def add_aggregate(commands: Any) -> None:
     )
     parser.add_argument(
         "--engine",
-        default="auto",
         choices=ENGINE_NAMES,
-        help="what computes; auto takes Spark where Java 17 is found, else Sail",
+        help="what computes (VIDAGG_ENGINE, else auto, which means Sail)",
     )
     _add_reading(parser)
     _add_computing(parser)
-    parser.set_defaults(run=_aggregate, command=parser.prog)
+    parser.set_defaults(run=_aggregate)
 
 
 def _add_reading(parser: argparse.ArgumentParser) -> None:
@@ -149,6 +153,7 @@ def _write_rows(options: argparse.Namespace, parameters: EngagementParameters) -
     # Spark takes a second to import; wrong arguments are answered before that.
     from vidagg_dagster.cli.output import write_output
     from vidagg_dagster.pipeline.batch import aggregate_files
+    from vidagg_dagster.settings.variables import engine_setting
     from vidagg_dagster.spark.session import engine_session, stop_sessions
 
     source = SourceSpec(
@@ -160,7 +165,7 @@ def _write_rows(options: argparse.Namespace, parameters: EngagementParameters) -
     )
     try:
         result = aggregate_files(
-            engine_session(options.engine),
+            engine_session(options.engine or engine_setting()),
             source,
             video_metadata=options.videos,
             parameters=parameters,

@@ -37,6 +37,7 @@ from vidagg_dagster.databricks.workspace import PATIENCE, StepJobs, StepWorkspac
 JOB_PAGE: Final = "databricks_job"
 """Name of the link to the job's page, in the metadata of what a step materialized."""
 
+_EARLIER_RUNS: Final = ("dagster/root_run_id", "dagster/parent_run_id")
 _MAY_VIEW: Final = JobPermissionLevel.CAN_VIEW
 _PERFORMANCE: Final = {"standard": "STANDARD", "optimized": "PERFORMANCE_OPTIMIZED"}
 
@@ -182,12 +183,12 @@ def cost_tags(context: dg.AssetExecutionContext, request: StepRequest) -> dict[s
 
 def _cancel_twins(context: dg.AssetExecutionContext, request: StepRequest, jobs: StepJobs) -> None:
     """Cancel jobs of this step that earlier runs of the same chain of retries left running."""
-    run = context.run
-    earlier = {run.root_run_id, run.parent_run_id} - {None}
+    tags = context.run.tags
+    earlier = {tags[name] for name in _EARLIER_RUNS if name in tags}
     if not earlier:
         return
     try:
-        for twin in jobs.cancel_twins([run_name(request, str(name)) for name in earlier]):
+        for twin in jobs.cancel_twins([run_name(request, run_id) for run_id in earlier]):
             context.log.info(f"Cancelled Databricks job {twin}, which an earlier run left running.")
     except OSError as error:
         raise dg.Failure(

@@ -10,6 +10,7 @@ import signal
 import threading
 import time
 import urllib.request
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
@@ -90,7 +91,8 @@ class Project:
 
     def deploy(self, code: str, result: str = "") -> None:
         """Put a wheel whose `vidagg-step` runs `code` where the real one would be."""
-        made = fake_wheel(self.folder / "made", wheel_name(), code.replace("RESULT", result))
+        folder = self.folder / uuid.uuid4().hex
+        made = fake_wheel(folder, wheel_name(), code.replace("RESULT", result))
         self.place.put_wheel(made)
 
     def run(
@@ -321,7 +323,7 @@ def test_a_token_service_that_fails_later_is_asked_again(
     monkeypatch.setenv("DATABRICKS_CLIENT_SECRET", CLIENT_SECRET)
     project.place.workspace.token_life_s = 1  # so that nearly every call asks for a token
     project.deploy(REPORTING, HONEST)
-    project.spoil("POST", "/oidc/v1/token", status=503, times=3, skip=2)
+    project.spoil("POST", "/oidc/v1/token", status=503, times=2, skip=2)
     result = project.run()
     assert materialized(result) == [f"raw_events {day(0)}", f"sessions {day(0)}"]
     assert project.place.workspace.faults[0].times == 0

@@ -50,7 +50,8 @@ def add_databricks(commands: Any) -> None:
 
 def _deploy(options: argparse.Namespace) -> int:
     from vidagg_dagster.core.errors import SettingsError
-    from vidagg_dagster.databricks.wheel import build_wheel, require_wheel
+    from vidagg_dagster.core.unity_catalog import is_table_name
+    from vidagg_dagster.databricks.wheel import PIPES, build_wheel, pack_installed, require_wheel
     from vidagg_dagster.defs.targets import databricks_steps
     from vidagg_dagster.settings import load_settings
 
@@ -74,9 +75,15 @@ def _deploy(options: argparse.Namespace) -> int:
             schema=settings.databricks.schema_name or "",
             compute=steps.compute,
             wheel=wheel,
+            pipes_wheel=pack_installed(PIPES, Path(folder)),
+            sources=tuple(filter(is_table_name, _read_by_steps(settings))),
             overwrite=options.overwrite,
         )
         return 0 if deployment.run(print) else FAILED
+
+
+def _read_by_steps(settings: "Settings") -> tuple[str, ...]:
+    return tuple(filter(None, (settings.source, settings.video_metadata)))
 
 
 def remove_leftovers(settings: "Settings", retention_hours: int, *, dry_run: bool) -> None:

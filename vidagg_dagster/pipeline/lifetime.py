@@ -5,7 +5,6 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from functools import reduce
 from typing import Final
 
 from pyspark.sql import DataFrame
@@ -18,6 +17,7 @@ from vidagg_dagster.metrics.lifetime import as_lifetime
 from vidagg_dagster.pipeline.step import Step, StepContext, StepOutput
 from vidagg_dagster.pipeline.user_video_engagement import most_watched
 from vidagg_dagster.spark.arrow import Spread
+from vidagg_dagster.spark.compat import union
 from vidagg_dagster.tables.interface import Tables
 from vidagg_dagster.tables.retry import retry_conflicts
 
@@ -121,7 +121,7 @@ def _increment(tables: Tables, chain: EngagementChain, days: tuple[date, ...]) -
         parts.append(as_lifetime(rest.join(stale.select(*_KEY), on=_KEY, how="left_semi")))
     grows = lifetime.where(~contains).join(new.select(*_KEY).distinct(), on=_KEY, how="left_semi")
     parts.append(grows.select(*new.columns))
-    together = reduce(DataFrame.unionByName, parts)
+    together = union(parts)
     counted = sum(tables.day_counts(USER_VIDEO_ENGAGEMENT, days).values())
     chain = replace(chain, spread=Spread(2 * counted))
     ended = stale.select(*_KEY).join(together.select(*_KEY).distinct(), on=_KEY, how="left_anti")

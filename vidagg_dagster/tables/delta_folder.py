@@ -8,7 +8,6 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
-from functools import reduce
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +21,7 @@ from pyspark.sql import types as T
 from vidagg_dagster.core.days import days_text, days_to_json
 from vidagg_dagster.core.errors import TableError
 from vidagg_dagster.core.schemas import EVENT_DATE, TableSpec
+from vidagg_dagster.spark.compat import union
 from vidagg_dagster.tables import delta_log
 from vidagg_dagster.tables.checks import (
     bad_keys,
@@ -238,7 +238,7 @@ class LocalTables:
             frames.append(frame.select(*table.column_names))
         if not frames:
             return self._spark.createDataFrame([], table.struct)
-        return reduce(DataFrame.unionByName, frames)
+        return union(frames)
 
     def _distinct_keys(self, table: TableSpec, staged: Staged) -> DataFrame:
         """The keys of staged rows, none of them null or repeated."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from vidagg_dagster import __version__
-from vidagg_dagster.cli import aggregate, alert, databricks, demo, maintain, ui
+from vidagg_dagster.cli import aggregate, alert, databricks, demo, maintain, ui, verify
 from vidagg_dagster.cli.exit_codes import BAD_INPUT, FAILED, INTERRUPTED
 from vidagg_dagster.core.errors import CommandFailedError, SettingsError, VidaggError
 
@@ -17,6 +17,7 @@ COMMANDS = (
     ui.add_ui,
     aggregate.add_aggregate,
     maintain.add_maintain,
+    verify.add_verify,
     alert.add_alert,
     databricks.add_databricks,
 )

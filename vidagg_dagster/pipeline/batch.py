@@ -18,6 +18,7 @@ from vidagg_dagster.core.text import spaced
 from vidagg_dagster.core.vocabulary import REASONS, REJECTED_PREFIX
 from vidagg_dagster.metrics.composition import EngagementChain
 from vidagg_dagster.metrics.from_events import COUNTS
+from vidagg_dagster.sources.faults import naming_faults
 from vidagg_dagster.sources.listing import estimated_rows
 from vidagg_dagster.sources.read import read_source
 from vidagg_dagster.sources.videos import read_videos
@@ -88,7 +89,8 @@ def aggregate_files(
     )
     batch = _Batch(spark, source, chain, events_at_once)
     with tempfile.TemporaryDirectory(prefix="vidagg-") as folder:
-        rows, counts = batch.compute(read_videos(spark, video_metadata), folder)
+        with naming_faults(source):
+            rows, counts = batch.compute(read_videos(spark, video_metadata), folder)
         rows.write.parquet(f"{folder}/rows")
         files = _files(folder, "rows")
         # Where there are no rows, some engines write no file.

@@ -20,6 +20,7 @@ from vidagg_dagster.pipeline.inventory import (
 )
 from vidagg_dagster.pipeline.step import Step, StepContext, StepOutput, rows_counted
 from vidagg_dagster.quality.evaluate import CheckContext
+from vidagg_dagster.sources.faults import naming_faults
 from vidagg_dagster.sources.read import read_source
 
 
@@ -27,15 +28,9 @@ def _compute(context: StepContext) -> StepOutput:
     request = context.request
     if request.source is None:
         raise StepError("raw_events needs a source to read: set VIDAGG_SOURCE")
-    # Before the events are read: what arrives in between is found late, and never missed.
-    inventory = take_inventory(context.spark, context.tables, request)
     with ExitStack() as kept_until_written:
-        rows, read = _read(context, request.source, inventory, kept_until_written)
-        if inventory.lacking(read, context.days):
-            # Files have changed or gone in between: look once more.
-            inventory = take_inventory(context.spark, context.tables, request)
-            rows, read = _read(context, request.source, inventory, kept_until_written)
-        require_all_read(inventory, read, context.days)
+        with naming_faults(request.source):
+            inventory, rows, read = _read_all(context, request.source, kept_until_written)
         # Later steps read raw_events only, so that changes last. Killed before, the counts and the
         # stored rows disagree: `input_reconciles` says so until the day is run again.
         tables, days = context.tables, context.days
@@ -44,6 +39,21 @@ def _compute(context: StepContext) -> StepOutput:
         tables.replace_days(RAW_EVENTS, ingestion.accepted(rows), days)
     late = record_inventory(context.spark, context.tables, request, inventory, read)
     return StepOutput(late=late)
+
+
+def _read_all(
+    context: StepContext, spec: SourceSpec, kept: ExitStack
+) -> tuple[Inventory, DataFrame, RowsRead]:
+    """The inventory of the source, and all that it says of the days: see `_read`."""
+    # Before the events are read: what arrives in between is found late, and never missed.
+    inventory = take_inventory(context.spark, context.tables, context.request)
+    rows, read = _read(context, spec, inventory, kept)
+    if inventory.lacking(read, context.days):
+        # Files have changed or gone in between: look once more.
+        inventory = take_inventory(context.spark, context.tables, context.request)
+        rows, read = _read(context, spec, inventory, kept)
+    require_all_read(inventory, read, context.days)
+    return inventory, rows, read
 
 
 def _read(

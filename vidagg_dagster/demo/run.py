@@ -69,7 +69,7 @@ def run_demo(
     started = time.monotonic()
     files = generate(folder, days=days, viewers=viewers)
     print(f"{spaced(files.rows)} rows of {len(files.days)} days written to {files.events}")
-    print(f"Engine: {choice.engine} ({choice.reason})")
+    print(f"Engine: {choice.shown}")
     _enter(folder)
     try:
         with _quiet_home(Path(os.environ["DAGSTER_HOME"])):

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from vidagg_dagster import __version__
-from vidagg_dagster.cli import aggregate, alert, databricks, demo, maintain, ui, verify
+from vidagg_dagster.cli import aggregate, alert, databricks, demo, forget, maintain, ui, verify
 from vidagg_dagster.cli.exit_codes import BAD_INPUT, FAILED, INTERRUPTED
 from vidagg_dagster.core.errors import CommandFailedError, SettingsError, VidaggError
 
@@ -18,6 +18,7 @@ COMMANDS = (
     aggregate.add_aggregate,
     maintain.add_maintain,
     verify.add_verify,
+    forget.add_forget,
     alert.add_alert,
     databricks.add_databricks,
 )

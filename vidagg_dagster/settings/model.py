@@ -37,7 +37,13 @@ from vidagg_dagster.core.vocabulary import EVENT_NAMES
 from vidagg_dagster.settings.alerts import AlertSettings
 from vidagg_dagster.settings.databricks import DatabricksSettings
 from vidagg_dagster.settings.faults import did_you_mean
-from vidagg_dagster.settings.fields import SettingsGroup, VariablePrefix, allowed, json_object
+from vidagg_dagster.settings.fields import (
+    SettingsGroup,
+    VariablePrefix,
+    allowed,
+    json_object,
+    require_no_credentials,
+)
 from vidagg_dagster.settings.operations import OperationsSettings
 
 EARLIEST_START: Final = date(2000, 1, 1)
@@ -163,6 +169,13 @@ class Settings(SettingsGroup):
         default_factory=DatabricksSettings
     )
     parameters: EngagementParameters = Field(default_factory=EngagementParameters)
+
+    @field_validator("source", "video_metadata")
+    @classmethod
+    def _without_credentials(cls, value: str | None) -> str | None:
+        if value is not None:
+            require_no_credentials(value)
+        return value
 
     @field_validator("columns", mode="before")
     @classmethod

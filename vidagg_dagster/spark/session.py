@@ -158,7 +158,7 @@ def stop_sessions() -> None:
 
 
 def _start(choice: EngineChoice, conf: Mapping[str, str], driver_memory: str | None) -> _Running:
-    log.info("Engine: %s (%s)", choice.engine, choice.reason)
+    log.info("Engine: %s", choice.shown)
     # Workers otherwise take the first `python3` in PATH, which may lack our packages.
     os.environ["PYSPARK_PYTHON"] = sys.executable
     os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable

@@ -23,6 +23,7 @@ from vidagg_dagster.core.errors import TableError
 from vidagg_dagster.core.schemas import EVENT_DATE, TableSpec
 from vidagg_dagster.spark.compat import union
 from vidagg_dagster.tables import delta_log
+from vidagg_dagster.tables.catalog_sql import NO_STATISTICS
 from vidagg_dagster.tables.checks import (
     bad_keys,
     changed_since_error,
@@ -215,6 +216,8 @@ class LocalTables:
                 partition_by=[EVENT_DATE] if table.partitioned else None,
                 name=table.name,
                 description=table.doc,
+                # Compaction, ours or another program's, would write ids into the log.
+                configuration=dict([NO_STATISTICS]),
             )
             snapshot = DeltaTable(str(folder))
         stored = T.StructType.fromJson(json.loads(snapshot.schema().to_json()))

@@ -31,7 +31,7 @@ def project(tmp_path: Path, sail: SparkSession) -> Iterator[Project]:
     home = tmp_path / "dagster"
     home.mkdir()
     with dg.DagsterInstance.local_temp(str(home)) as instance:
-        yield Project(write_site(tmp_path / "site", 0), instance, sail)
+        yield Project(write_site(tmp_path / "site", DAYS), instance, sail)
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -100,7 +100,7 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
         type=_event_names,
         default={},
         metavar="OURS=THEIRS|THEIRS,...",
-        help="names of events in EVENTS that are not known, e.g. video_play=begin,ignore=share|like",
+        help="names of events that we do not know, e.g. video_play=begin,ignore=share|like",
     )
     parser.add_argument(
         "--max-position",

@@ -16,6 +16,7 @@ from vidagg_dagster.core.errors import EngineError
 from vidagg_dagster.spark.connect import connect, require_listener, start_sail
 from vidagg_dagster.spark.engines import EngineChoice, resolve_engine
 from vidagg_dagster.spark.jvm import start_jvm
+from vidagg_dagster.spark.shipping import ship
 
 if TYPE_CHECKING:
     from pysail.spark import SparkConnectServer
@@ -169,7 +170,13 @@ def _start(choice: EngineChoice, conf: Mapping[str, str], driver_memory: str | N
     if choice.engine == SAIL:
         server, address = start_sail()
         return _Running(connect(address, whole), conf, server, address)
-    return _Running(connect(choice.engine, whole), conf, address=choice.engine)
+    session = connect(choice.engine, whole)
+    try:
+        ship(session, choice.engine)
+    except EngineError:
+        session.stop()
+        raise
+    return _Running(session, conf, address=choice.engine)
 
 
 def _require_conf(choice: EngineChoice, running: _Running, wanted: Mapping[str, str]) -> None:

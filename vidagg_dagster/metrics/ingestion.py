@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from vidagg_dagster.core.contract import SourceSpec
+from vidagg_dagster.core.event_mapping import REJECT
 from vidagg_dagster.core.schemas import (
     EVENT_DATE,
     INGESTION_COUNTS,
@@ -223,8 +224,8 @@ def _parsed(source: DataFrame, spec: SourceSpec, run_time: datetime) -> DataFram
     )
     time = F.col("_time")
     us = instant_us(time, spec.timezone)
-    if spec.timestamp_unit is not None:
-        us = F.coalesce(us, epoch_us(time, spec.timestamp_unit))
+    if spec.number_unit is not None:
+        us = F.coalesce(us, epoch_us(time, spec.number_unit))
     rate = F.coalesce("typedPlaybackRate", finite_number(F.col("_rate")))
     return texts.select(
         "*",
@@ -233,7 +234,7 @@ def _parsed(source: DataFrame, spec: SourceSpec, run_time: datetime) -> DataFram
         (F.col("_hasNumber") | F.col("_position").isNotNull()).alias("_hasPosition"),
         F.when((rate > 0) & (rate <= MAX_PLAYBACK_RATE), rate).alias("playbackRate"),
         F.coalesce("typedSeekFrom", finite_number(F.col("_from"))).alias("_fromSeconds"),
-        _canonical_name(F.col("_name"), spec.event_names).alias("_named"),
+        _canonical_name(F.col("_name"), spec).alias("_named"),
         _is_position(F.coalesce("typedCurrentTime", number(F.col("_position"))), spec).alias(
             "_positionOk"
         ),
@@ -335,13 +336,31 @@ def _event_date(start_date: date | None, timezone: str) -> Column:
     return F.explode(F.array(F.when(_usable_time(), by_time).otherwise(otherwise)))
 
 
-def _canonical_name(name: Column, mapped: Mapping[str, str]) -> Column:
-    """Our name for an event, `IGNORE`, or null. A mapping of the settings goes before our own."""
-    by_target: dict[str, list[str]] = {}
+def _canonical_name(name: Column, spec: SourceSpec) -> Column:
+    """Our name for an event, `IGNORE`, or null. A mapping of the settings goes before all others.
+
+    A vocabulary has its own names alone: what else it may contain must not be taken for ours.
+    """
+    vocabulary = spec.mapping.events if spec.mapping is not None else {}
     own = {name: name for name in EVENT_NAMES}
-    for theirs, target in {**own, **ALIASES, **mapped}.items():
-        by_target.setdefault(target, []).append(theirs)
-    return chosen((name.isin(*theirs), target) for target, theirs in by_target.items())
+    known = {name: rule.to for name, rule in vocabulary.items()} or {**own, **ALIASES}
+    by_target: dict[str, list[str]] = {}
+    for theirs, target in {**known, **spec.event_names}.items():
+        if "*" not in theirs:
+            by_target.setdefault(target, []).append(theirs)
+    named = chosen(
+        [
+            *((name.isin(*theirs), target) for target, theirs in by_target.items()),
+            *((name.like(_like(n)), rule.to) for n, rule in vocabulary.items() if "*" in n),
+        ]
+    )
+    return F.nullif(named, F.lit(REJECT)) if vocabulary else named
+
+
+def _like(pattern: str) -> str:
+    """A name with `*` as a pattern of SQL."""
+    plain = pattern.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
+    return plain.replace("*", "%")
 
 
 def _day_without_time(path: Column, start_date: date | None) -> Column:

@@ -10,8 +10,15 @@ from zoneinfo import available_timezones
 
 from pydantic import ValidationError
 
-from vidagg_dagster.core.column_mapping import parse_columns
-from vidagg_dagster.core.contract import ENGINE_NAMES, SourceFormat, SourceSpec, TimestampUnit
+from vidagg_dagster.core.column_mapping import parse_columns, parse_event_names
+from vidagg_dagster.core.contract import (
+    DEFAULT_MAX_POSITION_S,
+    ENGINE_NAMES,
+    MAX_MAX_POSITION_S,
+    SourceFormat,
+    SourceSpec,
+    TimestampUnit,
+)
 from vidagg_dagster.core.errors import BadInputError
 from vidagg_dagster.core.parameters import EngagementParameters
 
@@ -84,6 +91,20 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
         metavar="OURS=THEIRS,...",
         help="the columns' names in EVENTS where they differ, e.g. userId=user,timestamp=ts",
     )
+    parser.add_argument(
+        "--event-names",
+        type=_event_names,
+        default={},
+        metavar="OURS=THEIRS|THEIRS,...",
+        help="names of events in EVENTS that are not known, e.g. video_play=begin,ignore=share|like",
+    )
+    parser.add_argument(
+        "--max-position",
+        type=_max_position,
+        default=DEFAULT_MAX_POSITION_S,
+        metavar="SECONDS",
+        help="positions above are invalid (%(default)s); live streams may need more",
+    )
 
 
 def _add_computing(parser: argparse.ArgumentParser) -> None:
@@ -114,6 +135,25 @@ def _columns(text: str) -> dict[str, str]:
         return parse_columns(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _event_names(text: str) -> dict[str, str]:
+    try:
+        return parse_event_names(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _max_position(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if 0 < seconds <= MAX_MAX_POSITION_S:
+        return seconds
+    raise argparse.ArgumentTypeError(
+        f"{text!r}: say seconds above 0 and up to {MAX_MAX_POSITION_S:.0f}"
+    )
 
 
 def _parameters(pairs: Sequence[str]) -> EngagementParameters:
@@ -157,6 +197,8 @@ def _write_rows(options: argparse.Namespace, parameters: EngagementParameters) -
         columns=options.columns,
         timezone=options.source_timezone,
         timestamp_unit=options.timestamp_unit,
+        event_names=options.event_names,
+        max_position_s=options.max_position,
     )
     try:
         result = aggregate_files(

@@ -87,22 +87,27 @@ def test_aggregate_writes_the_same_row_as_csv_and_parquet(
     assert typed["watchedIntervals"] == [[0, 120_000]]
 
 
-def test_aggregate_reads_foreign_columns_units_zones_and_rules(tmp_path: Path) -> None:
+def test_aggregate_reads_foreign_columns_names_units_zones_and_rules(tmp_path: Path) -> None:
     events = tmp_path / "events.csv"
     lines = ["when,who,sessionId,videoId,eventName,currentTime"]
     for row, second in zip(peter.EVENTS, (0, 30, 35, 125, 130, 140), strict=True):
         at = 1_767_654_000_000 + second * 1000  # 2026-01-05 23:00 UTC, the 6th in Berlin
-        lines.append(f"{at},peter,s1,video_001,{row['eventName']},{row['currentTime']}")
+        name = row["eventName"].replace("video_play", "Begin")
+        lines.append(f"{at},peter,s1,video_001,{name},{row['currentTime']}")
+    lines += [f"{at},peter,s1,video_001,share,0", f"{at},live,s2,channel,video_play,90000"]
     events.write_text("\n".join(lines) + "\n")
     output = tmp_path / "out.jsonl"
     result = vidagg(
         *("aggregate", events, "--output", output, "--engine", "sail"),
         *("--columns", "timestamp=when,userId=who", "--timestamp-unit", "ms"),
+        *("--event-names", "video_play=begin,ignore=share|like", "--max-position", "1e5"),
         *("--timezone", "Europe/Berlin", "--estimate-missing-durations"),
         *("--rules", "backward_skip_ms=20000", "very_short_watch_ms=999999"),
     )
     assert result.returncode == 0, result.stderr
-    (row,) = map(json.loads, output.read_text().splitlines())
+    assert "input 8 = accepted 7 + duplicates 0 + ignored 1 + rejected 0" in result.stderr
+    live, row = map(json.loads, output.read_text().splitlines())
+    assert live["maxPositionReached"] == 90_000.0
     assert row["totalWatchTime"] == 130.0
     assert row["totalBackwardSkips"] == 0
     assert row["dataQualityFlag"] == "very_short_watch"
@@ -188,6 +193,11 @@ def test_spark_without_java_is_one_clear_line(events: Path, tmp_path: Path) -> N
         (["aggregate", "{events}", "--output", "{folder}/o.csv", "--timezone", "Mars"], "Mars"),
         (["aggregate", "{events}", "--output", "{folder}/o.csv", "--columns", "x=y"], "x"),
         (["aggregate", "{events}", "--output", "{folder}/o.csv", "--columns", "userId"], "userId"),
+        (["aggregate", "{events}", "--output", "{folder}/o.csv", "--event-names", "x=y"], "x"),
+        (["aggregate", "{events}", "--output", "{folder}/o.csv", "--event-names", "x"], "x"),
+        (["aggregate", "{events}", "--output", "{folder}/o.csv", "--max-position", "0"], "'0'"),
+        (["aggregate", "{events}", "--output", "{folder}/o.csv", "--max-position", "nan"], "nan"),
+        (["aggregate", "{events}", "--output", "{folder}/o.csv", "--max-position", "x"], "'x'"),
         (["aggregate", "{events}", "--output", "{folder}/o.csv", "--rules", "x=1"], "x"),
         (
             ["aggregate", "{events}", "--output", "{folder}/o.csv", "--rules", "tolerance_ms=-1"],

@@ -85,6 +85,12 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
         help="unit of numeric times; without one they are rejected, not guessed",
     )
     parser.add_argument(
+        "--mapping",
+        metavar="NAME|FILE.yaml",
+        help="the vocabulary of EVENTS: one that is known, or a file; `vidagg map EVENTS` names "
+        "it. Names in --columns are then paths into its records",
+    )
+    parser.add_argument(
         "--columns",
         type=_columns,
         default={},
@@ -96,7 +102,7 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
         type=_event_names,
         default={},
         metavar="OURS=THEIRS|THEIRS,...",
-        help="names of events in EVENTS that are not known, e.g. video_play=begin,ignore=share|like",
+        help="names of events that are not known, e.g. video_play=begin,ignore=share|like",
     )
     parser.add_argument(
         "--max-position",
@@ -189,6 +195,7 @@ def _write_rows(options: argparse.Namespace, parameters: EngagementParameters) -
     # Spark takes a second to import; wrong arguments are answered before that.
     from vidagg_dagster.cli.output import write_output
     from vidagg_dagster.pipeline.batch import aggregate_files
+    from vidagg_dagster.sources.mappings.vocabularies import find_mapping
     from vidagg_dagster.spark.session import engine_session, stop_sessions
 
     source = SourceSpec(
@@ -199,6 +206,7 @@ def _write_rows(options: argparse.Namespace, parameters: EngagementParameters) -
         timestamp_unit=options.timestamp_unit,
         event_names=options.event_names,
         max_position_s=options.max_position,
+        mapping=find_mapping(options.mapping) if options.mapping else None,
     )
     try:
         result = aggregate_files(

@@ -1,4 +1,4 @@
-"""The command line `vidagg`: demo, ui, aggregate, maintain, alert, databricks."""
+"""The command line `vidagg`: demo, ui, aggregate, map, maintain, alert, databricks."""
 
 import argparse
 import logging
@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from vidagg_dagster.cli import aggregate, alert, databricks, demo, maintain
+from vidagg_dagster.cli import aggregate, alert, databricks, demo, maintain, mapping
 from vidagg_dagster.cli.exit_codes import BAD_INPUT, FAILED
 from vidagg_dagster.core.errors import CommandFailedError, SettingsError, VidaggError
 
@@ -14,6 +14,7 @@ COMMANDS = (
     demo.add_demo,
     demo.add_ui,
     aggregate.add_aggregate,
+    mapping.add_map,
     maintain.add_maintain,
     alert.add_alert,
     databricks.add_databricks,

@@ -1,9 +1,10 @@
 """How the events of another vocabulary become ours: names, places of values and units, as data."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal
+from fnmatch import fnmatchcase
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from vidagg_dagster.core.record_path import RecordPath, parse_path
 from vidagg_dagster.core.vocabulary import EVENT_NAMES, IGNORE
@@ -104,6 +105,11 @@ class EventRule(_Model):
         return to
 
 
+def _glob(pattern: str) -> str:
+    """Of the wildcards of `fnmatch` only `*` is one in names."""
+    return "".join(f"[{c}]" if c in "?[" else c for c in pattern)
+
+
 def _rule(given: Any) -> Any:
     if isinstance(given, str):
         return {"to": given}
@@ -163,12 +169,46 @@ class EventMapping(_Model):
             raise ValueError(f"places are missing for {', '.join(missing)}")
         return columns
 
+    @model_validator(mode="after")
+    def _tells_names_apart(self) -> Self:
+        """Engines do not tell fields apart whose names differ only in case."""
+        seen: dict[tuple[object, ...], RecordPath] = {}
+        for path in self.paths:
+            for end in range(1, len(path) + 1):
+                folded = tuple(s.lower() if isinstance(s, str) else s for s in path[:end])
+                other = seen.setdefault(folded, path[:end])
+                if other != path[:end]:
+                    raise ValueError(
+                        f"{other[-1]} and {path[end - 1]} differ only in case, which engines do "
+                        "not tell apart; make two mappings"
+                    )
+        return self
+
+    @property
+    def in_sequence(self) -> bool:
+        """Whether an event may take something from those before it in its session."""
+        return bool(self.fill_down) or self.stale_play
+
+    @property
+    def paths(self) -> tuple[RecordPath, ...]:
+        """All paths of values, each once."""
+        own = [places for rule in self.events.values() for places in rule.columns.values()]
+        every = [place for places in (*self.columns.values(), *own) for place in places]
+        return tuple(dict.fromkeys(path for place in every for path in place.steps))
+
     @field_validator("each", "sampled")
     @classmethod
     def _is_path(cls, path: str | None) -> str | None:
         if path is not None:
             parse_path(path)
         return path
+
+    def rule_of(self, name: str) -> EventRule | None:
+        """The rule for a name in lower case; None if the vocabulary does not know it."""
+        if name in self.exact:
+            return self.exact[name]
+        found = (rule for text, rule in self.patterns.items() if fnmatchcase(name, _glob(text)))
+        return next(found, None)
 
     @property
     def exact(self) -> dict[str, EventRule]:

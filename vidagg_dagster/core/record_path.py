@@ -8,7 +8,8 @@ from typing import Final
 _STEP: Final = re.compile(
     r"""(?:^|(?<=.)\.)(?:"(?P<quoted>[^"]+)"|(?P<plain>[^."\[\]]+))
       | \[(?P<index>[0-9]+)\]
-      | \[(?P<field>[^=\[\]]+)=(?P<equals>[^\[\]]*)\]\.(?:"(?P<quoted_take>[^"]+)"|(?P<take>[^."\[\]]+))
+      | \[(?P<field>[^=\[\]]+)=(?P<equals>[^\[\]]*)\]
+        \.(?:"(?P<quoted_take>[^"]+)"|(?P<take>[^."\[\]]+))
     """,
     re.VERBOSE,
 )
@@ -57,7 +58,7 @@ def parse_path(text: str) -> RecordPath:
         steps.append(_step(found))
         at = found.end()
     if at < len(text) or not steps or not isinstance(steps[0], str):
-        raise ValueError(f"{text!r} is no path; write a.b, a[0], a[key=name].value or \"a.b\".c")
+        raise ValueError(f'{text!r} is no path; write a.b, a[0], a[key=name].value or "a.b".c')
     return tuple(steps)
 
 

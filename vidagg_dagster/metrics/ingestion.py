@@ -50,6 +50,11 @@ IGNORED: Final = "ignored"
 REJECTED: Final = "rejected"
 OUTCOME: Final = "outcome"
 
+UNKNOWN_NAME: Final = "unknownName"
+MOST_NAMES: Final = 5
+"""How many unknown names are told."""
+_MAX_NAME_SHOWN: Final = 100
+
 MAX_PLAYBACK_RATE: Final = 16
 EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
 LATEST_AFTER_RUN: Final = timedelta(days=1)
@@ -70,8 +75,9 @@ def classify(
 
     Returns one row per input row: event_date, timestamp, userId, sessionId, videoId, eventName
     (canonical), positionMs, playbackRate, seekFromMs, eventId, sourceFile; `reasons` (why it is
-    rejected, in the order of `REASONS`; empty if it is not), `payload` (rejected rows only) and
-    `outcome` (`accepted`, `duplicate`, `ignored` or `rejected`).
+    rejected, in the order of `REASONS`; empty if it is not), `payload` (rejected rows only),
+    `unknownName` (the event's name in lower case, where it is not known) and `outcome`
+    (`accepted`, `duplicate`, `ignored` or `rejected`).
 
     Args:
         source: The source frame.
@@ -112,6 +118,7 @@ def find_duplicates(judged: DataFrame, *, kernels: Kernels = ANY_SIZE) -> DataFr
         "sourceFile",
         "reasons",
         "payload",
+        UNKNOWN_NAME,
         OUTCOME,
     )
 
@@ -168,6 +175,14 @@ def ingestion_counts(classified: DataFrame) -> DataFrame:
         ]
     )
     return _as_table(per_day.select(EVENT_DATE, F.inline(measures)), INGESTION_COUNTS)
+
+
+def unknown_names(judged: DataFrame) -> dict[str, int]:
+    """The commonest unknown names of events in judged or classified rows, with their rows."""
+    named = judged.where(F.col(UNKNOWN_NAME).isNotNull() & (F.col(UNKNOWN_NAME) != ""))
+    counted = named.groupBy(UNKNOWN_NAME).agg(F.count(F.lit(1)).alias("rows"))
+    found = counted.orderBy(F.col("rows").desc(), UNKNOWN_NAME).limit(MOST_NAMES).collect()
+    return {row[UNKNOWN_NAME]: row["rows"] for row in found}
 
 
 def rows_by_file(
@@ -297,6 +312,9 @@ def _judged(rows: DataFrame, payload: Column, start_date: date | None, timezone:
         "sourceFile",
         reasons.alias("reasons"),
         F.when(rejected_, payload).alias("payload"),
+        F.when(
+            rules["unknown_event"] & ~malformed & ~ignored, F.substring("_name", 1, _MAX_NAME_SHOWN)
+        ).alias(UNKNOWN_NAME),
         (ignored | rejected_).alias("_broken"),
         "_ignored",
         F.when(ignored, F.lit(1 << IGNORED_BIT))

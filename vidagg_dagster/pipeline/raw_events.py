@@ -1,6 +1,6 @@
 """`raw_events`: rows of the source are accepted, duplicate, ignored or rejected, and counted."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import ExitStack
 from datetime import date
 
@@ -8,6 +8,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from vidagg_dagster.core.contract import Metrics, SourceSpec, StepName
+from vidagg_dagster.core.days import ONE_DAY
 from vidagg_dagster.core.errors import StepError
 from vidagg_dagster.core.schemas import EVENT_DATE, INGESTION_COUNTS, RAW_EVENTS, REJECTED_EVENTS
 from vidagg_dagster.metrics import ingestion
@@ -31,8 +32,10 @@ def _compute(context: StepContext) -> StepOutput:
         tables.replace_days(INGESTION_COUNTS, ingestion.ingestion_counts(rows), days)
         tables.replace_days(REJECTED_EVENTS, ingestion.rejected(rows), days)
         tables.replace_days(RAW_EVENTS, ingestion.accepted(rows), days)
+        unknown = ingestion.unknown_names(rows)
     late = record_inventory(context.spark, context.tables, request, inventory)
-    return StepOutput(late=late)
+    told = ", ".join(f"{name} {rows}" for name, rows in unknown.items())
+    return StepOutput(late=late, metrics={"unknown event names": told} if told else {})
 
 
 def _classified(
@@ -43,7 +46,7 @@ def _classified(
     def computed(frames: DataFrame | list[DataFrame]) -> DataFrame:
         return kept.enter_context(context.tables.computed(RAW_EVENTS, frames))
 
-    names = inventory.names_of(context.days)
+    names = inventory.names_of(_days_to_read(context.days, spec))
     source = read_source(context.spark, spec, context.request.scratch, only=names)
     wanted = F.col(EVENT_DATE).isin([F.lit(day) for day in context.days])
     judged = context.chain().judged(source, spec, context.request.start_date).where(wanted)
@@ -56,6 +59,12 @@ def _classified(
     return computed(
         slicing.each(judged, lambda part, kernels: context.chain(kernels).classified(part))
     )
+
+
+def _days_to_read(days: Collection[date], spec: SourceSpec) -> set[date]:
+    """With the day before, where events may take something from those before them."""
+    in_sequence = spec.mapping is not None and spec.mapping.in_sequence
+    return {*days, *(day - ONE_DAY for day in days if in_sequence)}
 
 
 def _top(context: StepContext) -> DataFrame:

@@ -1,7 +1,8 @@
 """What every reader of sources returns: text columns by our names, whatever their types were."""
 
 from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as field_of
 from typing import Final
 
 from pyspark.sql import Column, DataFrame, SparkSession
@@ -38,7 +39,7 @@ class ColumnRequest:
     """Our name of a column that the result lacks where the source certainly has none."""
     numbered: bool = False
     """Whether text lines come with their `lineNumber` (else it is null)."""
-    one_of: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    one_of: Mapping[str, tuple[str, ...]] = field_of(default_factory=dict)
     """A value that is needed -> our names of the columns that may carry it."""
 
     def require(self, found: Set[str], where: str) -> None:

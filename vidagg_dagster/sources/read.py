@@ -69,9 +69,11 @@ def read_source(
         rows = read_columns(spark, spec.location, spec.format, request, scratch, only=only)
     if conversion is not None:
         return conversion.convert(rows, spec.timezone)
-    given_away = [name for name in OPTIONAL_COLUMNS if name not in request.columns]
-    nothing = {name: F.lit(None).cast("string") for name in given_away if name != "eventId"}
-    return rows.drop(LINE_NUMBER).withColumns(nothing)
+    rows = rows.drop(LINE_NUMBER)
+    for name in OPTIONAL_COLUMNS:
+        if name not in request.columns and name != "eventId":
+            rows = rows.withColumn(name, F.lit(None).cast("string"))
+    return rows
 
 
 def _conversion(mapping: EventMapping, spec: SourceSpec) -> Conversion:

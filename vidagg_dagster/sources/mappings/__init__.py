@@ -1,1 +1,1 @@
-"""Events of other vocabularies: each vocabulary is a file of data, and one engine reads them all."""
+"""Events of other vocabularies: each vocabulary is a file of data, one engine reads all."""

@@ -24,7 +24,7 @@ from vidagg_dagster.sources.columns import (
 )
 from vidagg_dagster.sources.text_lines import json_array, json_object
 from vidagg_dagster.spark.compat import try_cast
-from vidagg_dagster.spark.parsing import epoch_us, finite_number, instant_us, number, said, trimmed
+from vidagg_dagster.spark.parsing import epoch_us, instant_us, number, said, trimmed
 from vidagg_dagster.spark.payload import PAYLOAD
 
 _POSITIONS: Final[tuple[EventColumn, ...]] = ("currentTime", "seekFrom")
@@ -61,8 +61,9 @@ class Conversion:
         Raises:
             ValueError: Such a column is no path.
         """
+        usual: dict[str, tuple[Place, ...]] = {str(n): p for n, p in mapping.columns.items()}
         own = {ours: (Place(paths=(theirs,)),) for ours, theirs in spec.columns.items()}
-        return cls(mapping, {**mapping.columns, **own})
+        return cls(mapping, {**usual, **own})
 
     def request(self) -> ColumnRequest:
         """The columns of the source that the mapping begins at."""
@@ -90,8 +91,8 @@ class Conversion:
         texts: dict[RecordPath, Column] = {(name,): F.col(key) for name, key in keys.items()}
         if self._each is not None:
             read, values = _extracted(read, texts, [self._each], "_outer")
-            events = json_array(values[self._each])
-            read = read.select("*", F.explode_outer(events).alias(EACH))
+            elements = json_array(values[self._each])
+            read = read.select("*", F.explode_outer(elements).alias(EACH))
             texts[EACH,] = F.col(EACH)
         read, values = _extracted(read, texts, self._all_paths(), "_inner")
         events = read.select(
@@ -99,7 +100,7 @@ class Conversion:
             F.lit(None).cast("timestamp").alias(TYPED_TIMESTAMP),
             *known,
         )
-        if self.mapping.fill_down or self.mapping.stale_play:
+        if self.mapping.in_sequence:
             events = self._in_sequence(events, timezone)
         return events
 

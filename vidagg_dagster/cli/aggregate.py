@@ -89,6 +89,12 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
         help="unit of numeric times; without one they are rejected, not guessed",
     )
     parser.add_argument(
+        "--mapping",
+        metavar="NAME|FILE.yaml",
+        help="the vocabulary of EVENTS: one that is known, or a file; `vidagg map EVENTS` names "
+        "it. Names in --columns are then paths into its records",
+    )
+    parser.add_argument(
         "--columns",
         type=_columns,
         default={},
@@ -194,6 +200,7 @@ def _write_rows(options: argparse.Namespace, parameters: EngagementParameters) -
     from vidagg_dagster.cli.output import write_output
     from vidagg_dagster.pipeline.batch import aggregate_files
     from vidagg_dagster.settings.variables import engine_setting
+    from vidagg_dagster.sources.mappings.vocabularies import find_mapping
     from vidagg_dagster.spark.session import engine_session, stop_sessions
 
     source = SourceSpec(
@@ -204,6 +211,7 @@ def _write_rows(options: argparse.Namespace, parameters: EngagementParameters) -
         timestamp_unit=options.timestamp_unit,
         event_names=options.event_names,
         max_position_s=options.max_position,
+        mapping=find_mapping(options.mapping) if options.mapping else None,
     )
     try:
         result = aggregate_files(

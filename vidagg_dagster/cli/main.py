@@ -8,7 +8,18 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from vidagg_dagster import __version__
-from vidagg_dagster.cli import aggregate, alert, databricks, demo, forget, kql, maintain, ui, verify
+from vidagg_dagster.cli import (
+    aggregate,
+    alert,
+    databricks,
+    demo,
+    forget,
+    kql,
+    maintain,
+    mapping,
+    ui,
+    verify,
+)
 from vidagg_dagster.cli.exit_codes import BAD_INPUT, FAILED, INTERRUPTED
 from vidagg_dagster.core.errors import CommandFailedError, SettingsError, VidaggError
 
@@ -16,6 +27,7 @@ COMMANDS = (
     demo.add_demo,
     ui.add_ui,
     aggregate.add_aggregate,
+    mapping.add_map,
     kql.add_kql,
     maintain.add_maintain,
     verify.add_verify,

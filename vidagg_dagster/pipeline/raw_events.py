@@ -1,6 +1,6 @@
 """`raw_events`: rows of the source are accepted, duplicate, ignored or rejected, and counted."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import ExitStack
 from datetime import date
 
@@ -8,6 +8,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from vidagg_dagster.core.contract import Metrics, SourceSpec, StepName
+from vidagg_dagster.core.days import ONE_DAY
 from vidagg_dagster.core.errors import StepError
 from vidagg_dagster.core.schemas import EVENT_DATE, INGESTION_COUNTS, RAW_EVENTS, REJECTED_EVENTS
 from vidagg_dagster.metrics import ingestion
@@ -37,8 +38,10 @@ def _compute(context: StepContext) -> StepOutput:
         tables.replace_days(INGESTION_COUNTS, _counts(context, rows), days)
         tables.replace_days(REJECTED_EVENTS, ingestion.rejected(rows), days)
         tables.replace_days(RAW_EVENTS, ingestion.accepted(rows), days)
+        unknown = ingestion.unknown_names(rows)
     late = record_inventory(context.spark, context.tables, request, inventory, read)
-    return StepOutput(late=late)
+    told = ", ".join(f"{name} {rows}" for name, rows in unknown.items())
+    return StepOutput(late=late, metrics={"unknown event names": told} if told else {})
 
 
 def _read_all(
@@ -77,7 +80,7 @@ def _classified(
     def computed(frames: DataFrame | list[DataFrame]) -> DataFrame:
         return kept.enter_context(context.tables.computed(RAW_EVENTS, frames))
 
-    names = inventory.names_of(context.days)
+    names = inventory.names_of(_days_to_read(context.days, spec))
     source = read_source(context.spark, spec, context.request.scratch, only=names)
     wanted = F.col(EVENT_DATE).isin([F.lit(day) for day in context.days])
     judged = context.chain().judged(source, spec, context.request.start_date).where(wanted)
@@ -103,6 +106,12 @@ def _counts(context: StepContext, rows: DataFrame) -> DataFrame:
         for name in ingestion.COUNTED
     ]
     return context.spark.createDataFrame(values, INGESTION_COUNTS.struct)
+
+
+def _days_to_read(days: Collection[date], spec: SourceSpec) -> set[date]:
+    """With the day before, where events may take something from those before them."""
+    in_sequence = spec.mapping is not None and spec.mapping.in_sequence
+    return {*days, *(day - ONE_DAY for day in days if in_sequence)}
 
 
 def _top(context: StepContext) -> DataFrame:

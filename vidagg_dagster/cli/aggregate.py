@@ -10,8 +10,16 @@ from zoneinfo import available_timezones
 
 from pydantic import ValidationError
 
-from vidagg_dagster.core.column_mapping import parse_columns
-from vidagg_dagster.core.contract import ENGINE_NAMES, SourceFormat, SourceSpec, TimestampUnit
+from vidagg_dagster.cli.arguments import add_command
+from vidagg_dagster.core.column_mapping import parse_columns, parse_event_names
+from vidagg_dagster.core.contract import (
+    DEFAULT_MAX_POSITION_S,
+    ENGINE_NAMES,
+    MAX_MAX_POSITION_S,
+    SourceFormat,
+    SourceSpec,
+    TimestampUnit,
+)
 from vidagg_dagster.core.errors import BadInputError
 from vidagg_dagster.core.parameters import EngagementParameters
 
@@ -21,11 +29,15 @@ FORMATS: Final = tuple(form for form in get_args(SourceFormat) if form != "table
 
 def add_aggregate(commands: Any) -> None:
     """Add `aggregate` to the subcommands of `vidagg`."""
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "aggregate",
         help="events in files to one row per user and video, without Dagster",
         description="Compute one row per user and video over all the events in one go.",
-        allow_abbrev=False,
+        examples=(
+            "vidagg aggregate events.jsonl --videos videos.csv --output rows.csv",
+            "vidagg aggregate events.csv --output rows.parquet --columns userId=user,timestamp=ts",
+        ),
     )
     parser.add_argument(
         "events",
@@ -43,13 +55,12 @@ def add_aggregate(commands: Any) -> None:
     )
     parser.add_argument(
         "--engine",
-        default="auto",
         choices=ENGINE_NAMES,
-        help="what computes; auto takes Spark where Java 17 is found, else Sail",
+        help="what computes (VIDAGG_ENGINE, else auto, which means Sail)",
     )
     _add_reading(parser)
     _add_computing(parser)
-    parser.set_defaults(run=_aggregate, command=parser.prog)
+    parser.set_defaults(run=_aggregate)
 
 
 def _add_reading(parser: argparse.ArgumentParser) -> None:
@@ -84,6 +95,20 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
         metavar="OURS=THEIRS,...",
         help="the columns' names in EVENTS where they differ, e.g. userId=user,timestamp=ts",
     )
+    parser.add_argument(
+        "--event-names",
+        type=_event_names,
+        default={},
+        metavar="OURS=THEIRS|THEIRS,...",
+        help="names of events in EVENTS that are not known, e.g. video_play=begin,ignore=share|like",
+    )
+    parser.add_argument(
+        "--max-position",
+        type=_max_position,
+        default=DEFAULT_MAX_POSITION_S,
+        metavar="SECONDS",
+        help="positions above are invalid (%(default)s); live streams may need more",
+    )
 
 
 def _add_computing(parser: argparse.ArgumentParser) -> None:
@@ -114,6 +139,25 @@ def _columns(text: str) -> dict[str, str]:
         return parse_columns(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _event_names(text: str) -> dict[str, str]:
+    try:
+        return parse_event_names(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _max_position(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if 0 < seconds <= MAX_MAX_POSITION_S:
+        return seconds
+    raise argparse.ArgumentTypeError(
+        f"{text!r}: say seconds above 0 and up to {MAX_MAX_POSITION_S:.0f}"
+    )
 
 
 def _parameters(pairs: Sequence[str]) -> EngagementParameters:
@@ -149,6 +193,7 @@ def _write_rows(options: argparse.Namespace, parameters: EngagementParameters) -
     # Spark takes a second to import; wrong arguments are answered before that.
     from vidagg_dagster.cli.output import write_output
     from vidagg_dagster.pipeline.batch import aggregate_files
+    from vidagg_dagster.settings.variables import engine_setting
     from vidagg_dagster.spark.session import engine_session, stop_sessions
 
     source = SourceSpec(
@@ -157,10 +202,12 @@ def _write_rows(options: argparse.Namespace, parameters: EngagementParameters) -
         columns=options.columns,
         timezone=options.source_timezone,
         timestamp_unit=options.timestamp_unit,
+        event_names=options.event_names,
+        max_position_s=options.max_position,
     )
     try:
         result = aggregate_files(
-            engine_session(options.engine),
+            engine_session(options.engine or engine_setting()),
             source,
             video_metadata=options.videos,
             parameters=parameters,

@@ -121,8 +121,8 @@ class Settings(SettingsGroup):
     )
     engine: str = Field(
         default="auto",
-        description="What computes: Spark on a local JVM, Sail (no Java needed) or a Spark "
-        "Connect server. auto takes Spark where Java 17 or newer is found, else Sail.",
+        description="What computes: Sail in this process, Spark on a local JVM (needs Java 17 or "
+        "newer) or a Spark Connect server. auto means Sail.",
         json_schema_extra=allowed("auto, spark, sail or sc://host:port"),
     )
     driver_memory: str | None = Field(

@@ -86,13 +86,13 @@ def test_columns_can_be_a_json_object(monkeypatch: pytest.MonkeyPatch) -> None:
     assert load_settings().columns == {"videoId": "a,b=c"}
 
 
-def test_the_environment_wins_over_the_file(
+def test_the_file_wins_over_the_environment_as_it_does_under_dagster(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / ".env").write_text("VIDAGG_ENGINE=spark\nVIDAGG_TOLERANCE_MS=5\nOTHER=x\n")
     monkeypatch.setenv("VIDAGG_ENGINE", "sail")
     settings = load_settings()
-    assert (settings.engine, settings.parameters.tolerance_ms) == ("sail", 5)
+    assert (settings.engine, settings.parameters.tolerance_ms) == ("spark", 5)
 
 
 def test_an_empty_value_means_the_default(monkeypatch: pytest.MonkeyPatch) -> None:

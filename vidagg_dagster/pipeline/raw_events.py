@@ -14,17 +14,19 @@ from vidagg_dagster.metrics import ingestion
 from vidagg_dagster.pipeline.inventory import Inventory, record_inventory, take_inventory
 from vidagg_dagster.pipeline.step import Step, StepContext, StepOutput, rows_counted
 from vidagg_dagster.quality.evaluate import CheckContext
+from vidagg_dagster.sources.event_names import unknown_event_names
 from vidagg_dagster.sources.read import read_source
 
 
 def _compute(context: StepContext) -> StepOutput:
     request = context.request
-    if request.source is None:
+    source = request.source
+    if source is None:
         raise StepError("raw_events needs a source to read: set VIDAGG_SOURCE")
     # Before the events are read: what arrives in between is found late, and never missed.
     inventory = take_inventory(context.spark, context.tables, request)
     with ExitStack() as kept_until_written:
-        rows = _classified(context, request.source, inventory, kept_until_written)
+        rows = _classified(context, source, inventory, kept_until_written)
         # Later steps read raw_events only, so that changes last. Killed before, the counts and the
         # stored rows disagree: `input_reconciles` says so until the day is run again.
         tables, days = context.tables, context.days
@@ -32,7 +34,12 @@ def _compute(context: StepContext) -> StepOutput:
         tables.replace_days(REJECTED_EVENTS, ingestion.rejected(rows), days)
         tables.replace_days(RAW_EVENTS, ingestion.accepted(rows), days)
     late = record_inventory(context.spark, context.tables, request, inventory)
-    return StepOutput(late=late)
+
+    def unknown_names() -> Mapping[str, int]:
+        only = inventory.names_of(context.days)
+        return unknown_event_names(context.spark, source, request.scratch, only=only)
+
+    return StepOutput(late=late, unknown_names=unknown_names)
 
 
 def _classified(

@@ -91,7 +91,12 @@ def _run_part(step: Step, context: StepContext, weights: Weights) -> _Part:
     output = step.compute(context)
     written = time.monotonic()
     checks = CheckContext(
-        context.tables, context.days, context.request.parameters, output.update, output.late
+        context.tables,
+        context.days,
+        context.request.parameters,
+        output.update,
+        output.late,
+        output.unknown_names,
     )
     frame = step.validated(context) if step.validated else None
     evaluation = evaluate(checks, step.table, RULES[step.table.name], frame)

@@ -92,12 +92,15 @@ class StepOutput:
         update: What an update of the lifetime table did.
         metrics: Numbers of the step as a whole.
         day_metrics: Numbers of single days.
+        unknown_names: Counts the names of events in the source that nobody knows. It is a query,
+            so it is only asked where a rule is violated.
     """
 
     late: LateReport | None = None
     update: LifetimeUpdate | None = None
     metrics: Metrics = field(default_factory=dict)
     day_metrics: Mapping[date, Metrics] = field(default_factory=dict)
+    unknown_names: Callable[[], Mapping[str, int]] | None = None
 
 
 def _metrics_of_output(output: StepOutput, checks: CheckContext) -> Mapping[date, Metrics]:

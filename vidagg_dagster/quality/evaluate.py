@@ -79,7 +79,7 @@ class CheckContext:
     """What rules can look at: the tables as they are stored, and what was asked for.
 
     `days` is empty for the lifetime table. `update` says what that table took in, `late` which
-    days have changed in the source.
+    days have changed in the source, `unknown_names` counts names of events that nobody knows.
     """
 
     tables: Tables
@@ -87,6 +87,7 @@ class CheckContext:
     parameters: EngagementParameters
     update: LifetimeUpdate | None = None
     late: LateReport | None = None
+    unknown_names: Callable[[], Mapping[str, int]] | None = None
     _answers: dict[object, Any] = field(init=False, default_factory=dict, repr=False, compare=False)
 
     @cached_property

@@ -21,7 +21,7 @@ from vidagg_dagster.metrics.from_events import COUNTS
 from vidagg_dagster.sources.listing import estimated_rows
 from vidagg_dagster.sources.read import read_source
 from vidagg_dagster.sources.videos import read_videos
-from vidagg_dagster.spark.arrow import Kernels
+from vidagg_dagster.spark.arrow import Spread
 from vidagg_dagster.spark.slices import Slicing
 
 
@@ -114,8 +114,8 @@ class _Batch:
             unused.append("eventId")
         rows = self.chain.judged(events, self.source).drop(*unused)
 
-        def of_slice(part: DataFrame, kernels: Kernels) -> DataFrame:
-            return replace(self.chain, kernels=kernels).lifetime_sums(part, videos)
+        def of_slice(part: DataFrame, spread: Spread) -> DataFrame:
+            return replace(self.chain, spread=spread).lifetime_sums(part, videos)
 
         frames = slicing.each_from_disk(self.spark, rows, of_slice, Path(folder, "judged"))
         sums = self._kept(frames, folder, "sums")

@@ -11,7 +11,13 @@ from vidagg_dagster.core.contract import Metrics, SourceSpec, StepName
 from vidagg_dagster.core.errors import StepError
 from vidagg_dagster.core.schemas import EVENT_DATE, INGESTION_COUNTS, RAW_EVENTS, REJECTED_EVENTS
 from vidagg_dagster.metrics import ingestion
-from vidagg_dagster.pipeline.inventory import Inventory, record_inventory, take_inventory
+from vidagg_dagster.pipeline.inventory import (
+    Inventory,
+    RowsRead,
+    record_inventory,
+    require_all_read,
+    take_inventory,
+)
 from vidagg_dagster.pipeline.step import Step, StepContext, StepOutput, rows_counted
 from vidagg_dagster.quality.evaluate import CheckContext
 from vidagg_dagster.sources.event_names import unknown_event_names
@@ -26,20 +32,38 @@ def _compute(context: StepContext) -> StepOutput:
     # Before the events are read: what arrives in between is found late, and never missed.
     inventory = take_inventory(context.spark, context.tables, request)
     with ExitStack() as kept_until_written:
-        rows = _classified(context, source, inventory, kept_until_written)
+        rows, read = _read(context, source, inventory, kept_until_written)
+        if inventory.lacking(read, context.days):
+            # Files have changed or gone in between: look once more.
+            inventory = take_inventory(context.spark, context.tables, request)
+            rows, read = _read(context, source, inventory, kept_until_written)
+        require_all_read(inventory, read, context.days)
         # Later steps read raw_events only, so that changes last. Killed before, the counts and the
         # stored rows disagree: `input_reconciles` says so until the day is run again.
         tables, days = context.tables, context.days
-        tables.replace_days(INGESTION_COUNTS, ingestion.ingestion_counts(rows), days)
+        tables.replace_days(INGESTION_COUNTS, _counts(context, rows), days)
         tables.replace_days(REJECTED_EVENTS, ingestion.rejected(rows), days)
         tables.replace_days(RAW_EVENTS, ingestion.accepted(rows), days)
-    late = record_inventory(context.spark, context.tables, request, inventory)
+    late = record_inventory(context.spark, context.tables, request, inventory, read)
 
     def unknown_names() -> Mapping[str, int]:
         only = inventory.names_of(context.days)
         return unknown_event_names(context.spark, source, request.scratch, only=only)
 
     return StepOutput(late=late, unknown_names=unknown_names)
+
+
+def _read(
+    context: StepContext, spec: SourceSpec, inventory: Inventory, kept: ExitStack
+) -> tuple[DataFrame, RowsRead]:
+    """The classified rows of the days, and how many of them each file gave."""
+    rows = _classified(context, spec, inventory, kept)
+    counted = rows.groupBy("sourceFile", EVENT_DATE).agg(rows_counted().alias("rows")).collect()
+    return rows, {
+        # Rows of tables have no file.
+        (row["sourceFile"] or spec.location, row[EVENT_DATE]): row["rows"]
+        for row in counted
+    }
 
 
 def _classified(
@@ -61,13 +85,26 @@ def _classified(
     # Computed once also because Sail, asked for the rejected rows alone, plans for a minute: it
     # spells out every rule of rejection where it reads the source, each with all of parsing.
     return computed(
-        slicing.each(judged, lambda part, kernels: context.chain(kernels).classified(part))
+        slicing.each(judged, lambda part, spread: context.chain(spread).classified(part))
     )
+
+
+def _counts(context: StepContext, rows: DataFrame) -> DataFrame:
+    """The counts of every day: a day without any input has zeros, so that it counts as read."""
+    counted: dict[date, dict[str, int]] = {day: {} for day in context.days}
+    for row in ingestion.ingestion_counts(rows).collect():
+        counted[row[EVENT_DATE]][row["measure"]] = row["value"]
+    values = [
+        (day, name, counts.get(name, 0))
+        for day, counts in counted.items()
+        for name in ingestion.COUNTED
+    ]
+    return context.spark.createDataFrame(values, INGESTION_COUNTS.struct)
 
 
 def _top(context: StepContext) -> DataFrame:
     events = context.tables.read(RAW_EVENTS, context.days)
-    return events.groupBy("videoId").agg(rows_counted().alias("events"))
+    return events.groupBy(EVENT_DATE, "videoId").agg(rows_counted().alias("events"))
 
 
 def _day_metrics(output: StepOutput, checks: CheckContext) -> Mapping[date, Metrics]:

@@ -66,9 +66,16 @@ class SessionTables:
         frame = self._spark.table(self.name(table)).select(*table.column_names)
         return frame if days is None else frame.where(F.col(EVENT_DATE).isin(list(days)))
 
-    def replace_days(self, table: TableSpec, frames: Frames, days: Sequence[date]) -> None:
-        """See `Tables.replace_days`."""
-        days = distinct_days(table, days)
+    def replace_days(
+        self,
+        table: TableSpec,
+        frames: Frames,
+        days: Sequence[date],
+        *,
+        if_changed: Sequence[date] = (),
+    ) -> tuple[date, ...]:
+        """See `Tables.replace_days`. The whole table is written, so `if_changed` always is too."""
+        days = distinct_days(table, [*days, *if_changed])
         rows = conform(table, _together(frames))
         stray = rows_of_other_days(rows, days)
         if stray:
@@ -77,6 +84,7 @@ class SessionTables:
             others = ~F.col(EVENT_DATE).isin(list(days))
             rows = self.read(table).where(others).unionByName(rows)
         self.overwrite(table, rows)
+        return tuple(if_changed)
 
     def upsert(
         self,
@@ -116,6 +124,16 @@ class SessionTables:
     def version(self, table: TableSpec) -> int:
         """0 where there is a table, -1 where there is none; versions are not counted."""
         return 0 if self.exists(table) else -1
+
+    def commit_id(self, table: TableSpec, version: int) -> str | None:
+        """Always None: there are no commits."""
+        del table, version
+        return None
+
+    def discard_damaged(self, table: TableSpec) -> bool:
+        """Always False: the engine itself refuses to read what is damaged."""
+        del table
+        return False
 
     def days_replaced_since(self, table: TableSpec, version: int | None) -> Replaced:
         """Always every day: nothing here tells which have changed."""

@@ -24,17 +24,16 @@ def unknown_event_names(
 
     For `scratch` and `only` see `read_source`.
     """
-    name = F.trim(F.lower(F.col("eventName")))
-    known = [*EVENT_NAMES, *ALIASES, *spec.event_names]
-    found = (
+    known = {*EVENT_NAMES, *ALIASES, *spec.event_names}
+    # Unknown ones are found here and not by the engine: Sail loses a column where it filters the
+    # lines of a CSV file by one of their values.
+    counted = (
         read_source(spark, spec, scratch, only=only)
-        .select(name.alias("name"))
-        .where(F.col("name").isNotNull() & ~F.col("name").isin(*known))
-        .groupBy("name")
+        .groupBy(F.trim(F.lower(F.col("eventName"))).alias("name"))
         .agg(F.count(F.lit(1)).alias("rows"))
         .orderBy(F.col("rows").desc(), "name")
-        .limit(MAX_NAMES)
+        .limit(MAX_NAMES + len(known) + 1)
     )
-    return {row["name"]: row["rows"] for row in found.collect()}
-
-
+    unknown = {row["name"]: row["rows"] for row in counted.collect() if row["name"] not in known}
+    unknown.pop(None, None)
+    return dict(list(unknown.items())[:MAX_NAMES])

@@ -22,6 +22,10 @@ class BadInputError(VidaggError):
     """An argument of the command line cannot be used."""
 
 
+class NothingAcceptedError(VidaggError):
+    """There were input rows, and not one of them could be used."""
+
+
 class CommandFailedError(VidaggError):
     """A command began its work and did not complete it."""
 

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 from contextlib import ExitStack
 from datetime import date
+from typing import Final
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -11,6 +12,7 @@ from vidagg_dagster.core.contract import Metrics, SourceSpec, StepName
 from vidagg_dagster.core.days import ONE_DAY
 from vidagg_dagster.core.errors import StepError
 from vidagg_dagster.core.schemas import EVENT_DATE, INGESTION_COUNTS, RAW_EVENTS, REJECTED_EVENTS
+from vidagg_dagster.core.vocabulary import REJECTED_PREFIX
 from vidagg_dagster.metrics import ingestion
 from vidagg_dagster.pipeline.inventory import (
     Inventory,
@@ -24,24 +26,30 @@ from vidagg_dagster.quality.evaluate import CheckContext
 from vidagg_dagster.sources.faults import naming_faults
 from vidagg_dagster.sources.read import read_source
 
+_UNKNOWN: Final = f"{REJECTED_PREFIX}unknown_event"
+
 
 def _compute(context: StepContext) -> StepOutput:
     request = context.request
-    if request.source is None:
+    source = request.source
+    if source is None:
         raise StepError("raw_events needs a source to read: set VIDAGG_SOURCE")
     with ExitStack() as kept_until_written:
-        with naming_faults(request.source):
-            inventory, rows, read = _read_all(context, request.source, kept_until_written)
+        with naming_faults(source):
+            inventory, rows, read = _read_all(context, source, kept_until_written)
         # Later steps read raw_events only, so that changes last. Killed before, the counts and the
         # stored rows disagree: `input_reconciles` says so until the day is run again.
         tables, days = context.tables, context.days
-        tables.replace_days(INGESTION_COUNTS, _counts(context, rows), days)
+        counted = _counted(context, rows)
+        tables.replace_days(INGESTION_COUNTS, _as_frame(context, counted), days)
         tables.replace_days(REJECTED_EVENTS, ingestion.rejected(rows), days)
         tables.replace_days(RAW_EVENTS, ingestion.accepted(rows), days)
-        unknown = ingestion.unknown_names(rows)
+        named = any(counts.get(_UNKNOWN) for counts in counted.values())
+        unknown = ingestion.unknown_names(rows) if named else {}
     late = record_inventory(context.spark, context.tables, request, inventory, read)
     told = ", ".join(f"{name} {rows}" for name, rows in unknown.items())
-    return StepOutput(late=late, metrics={"unknown event names": told} if told else {})
+    metrics = {"unknown event names": told} if told else {}
+    return StepOutput(late=late, unknown_names=unknown, metrics=metrics)
 
 
 def _read_all(
@@ -95,11 +103,16 @@ def _classified(
     )
 
 
-def _counts(context: StepContext, rows: DataFrame) -> DataFrame:
-    """The counts of every day: a day without any input has zeros, so that it counts as read."""
+def _counted(context: StepContext, rows: DataFrame) -> dict[date, dict[str, int]]:
+    """The counts of every day: measure -> rows."""
     counted: dict[date, dict[str, int]] = {day: {} for day in context.days}
     for row in ingestion.ingestion_counts(rows).collect():
         counted[row[EVENT_DATE]][row["measure"]] = row["value"]
+    return counted
+
+
+def _as_frame(context: StepContext, counted: Mapping[date, Mapping[str, int]]) -> DataFrame:
+    """The rows of `INGESTION_COUNTS`. A day without input has zeros, so that it counts as read."""
     values = [
         (day, name, counts.get(name, 0))
         for day, counts in counted.items()

@@ -100,7 +100,12 @@ def _run_part(step: Step, context: StepContext, weights: Weights) -> _Part:
     written = time.monotonic()
     context = context.part(sorted({*context.days, *output.settled}))
     checks = CheckContext(
-        context.tables, context.days, context.request.parameters, output.update, output.late
+        context.tables,
+        context.days,
+        context.request.parameters,
+        output.update,
+        output.late,
+        output.unknown_names,
     )
     frame = step.validated(context) if step.validated else None
     evaluation = evaluate(checks, step.table, RULES[step.table.name], frame)

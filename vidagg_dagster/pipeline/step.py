@@ -114,6 +114,7 @@ class StepOutput:
         update: What an update of the lifetime table did.
         metrics: Numbers of the step as a whole.
         day_metrics: Numbers of single days.
+        unknown_names: The commonest names of events that nobody knows, with their rows.
     """
 
     settled: tuple[date, ...] = ()
@@ -122,6 +123,7 @@ class StepOutput:
     update: LifetimeUpdate | None = None
     metrics: Metrics = field(default_factory=dict)
     day_metrics: Mapping[date, Metrics] = field(default_factory=dict)
+    unknown_names: Mapping[str, int] = field(default_factory=dict)
 
 
 def _metrics_of_output(output: StepOutput, checks: CheckContext) -> Mapping[date, Metrics]:

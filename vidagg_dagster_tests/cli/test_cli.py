@@ -192,6 +192,39 @@ def test_map_says_that_a_file_is_in_no_vocabulary(
     )
 
 
+def test_names_of_events_that_nobody_knows_are_counted(tmp_path: Path) -> None:
+    ended = peter.EVENTS[-1] | {"eventName": "Over"}
+    events = peter.write_events(tmp_path / "events.jsonl", ended)
+    result = vidagg("aggregate", events, "--output", tmp_path / "o.csv", "--engine", "sail")
+    assert result.returncode == 0
+    assert result.stderr.endswith("; names of events that are not known: over 1\n")
+
+
+def test_where_no_row_can_be_used_nothing_is_written_and_the_exit_code_is_3(tmp_path: Path) -> None:
+    events = tmp_path / "events.csv"
+    lines = ["timestamp,userId,sessionId,videoId,eventName,currentTime"]
+    lines += [f"2026-01-05T10:00:0{n}Z,p,s,v,Playback Started,0" for n in range(3)]
+    events.write_text("\n".join([*lines, "2026-01-05T10:01:00Z,p,s,v,Playback Over,60"]) + "\n")
+    result = vidagg("aggregate", events, "--output", tmp_path / "o.csv", "--engine", "sail")
+    assert result.returncode == 3
+    assert result.stderr.count("\n") == 1
+    assert "playback started 3, playback over 1" in result.stderr
+    assert not (tmp_path / "o.csv").exists()
+
+
+def test_only_the_days_that_are_asked_for_count(tmp_path: Path) -> None:
+    later = [
+        row | {"timestamp": row["timestamp"].replace("01-05", "01-06")} for row in peter.EVENTS
+    ]
+    events = peter.write_events(tmp_path / "events.jsonl", *later)
+    output = tmp_path / "out.jsonl"
+    days = ("--from", "2026-01-06", "--to", "2026-01-06")
+    result = vidagg("aggregate", events, "--output", output, "--engine", "sail", *days)
+    assert result.returncode == 0, result.stderr
+    assert result.stderr.endswith("input 6 = accepted 6 + duplicates 0 + rejected 0\n")
+    assert json.loads(output.read_text())["activeDays"] == ["2026-01-06"]
+
+
 def test_aggregate_works_where_dagster_is_not_installed(
     events: Path, videos: Path, tmp_path: Path
 ) -> None:
@@ -274,6 +307,14 @@ def test_spark_without_java_is_one_clear_line(by: str, events: Path, tmp_path: P
             "descend",
         ),
         (["aggregate", "{events}", "--output", "{folder}/o.csv", "--unknown"], "--unknown"),
+        (["aggregate", "{events}", "--output", "{folder}/o.csv", "--from", "6.1."], "YYYY-MM-DD"),
+        (
+            [
+                *("aggregate", "{events}", "--output", "{folder}/o.csv"),
+                *("--from", "2026-01-06", "--to", "2026-01-05"),
+            ],
+            "is after",
+        ),
         (["ui", "--folder", "{folder}/none"], "vidagg init"),
         (["ui", "--folder", "{folder}"], "vidagg init"),
         (["demo", "--first-day", "yesterday"], "YYYY-MM-DD"),
@@ -304,7 +345,7 @@ def test_help_explains_every_command(capsys: pytest.CaptureFixture[str]) -> None
 def test_without_a_command_the_commands_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 0
     said = capsys.readouterr().out
-    assert all(f"\n    {name} " in said for name in ("demo", "ui", "aggregate", "maintain"))
+    assert all(f"\n    {name}" in said for name in ("demo", "ui", "aggregate", "maintain"))
 
 
 def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:

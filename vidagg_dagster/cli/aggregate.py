@@ -10,6 +10,7 @@ from zoneinfo import available_timezones
 
 from pydantic import ValidationError
 
+from vidagg_dagster.cli.arguments import add_command
 from vidagg_dagster.core.column_mapping import parse_columns, parse_event_names
 from vidagg_dagster.core.contract import (
     DEFAULT_MAX_POSITION_S,
@@ -28,11 +29,15 @@ FORMATS: Final = tuple(form for form in get_args(SourceFormat) if form != "table
 
 def add_aggregate(commands: Any) -> None:
     """Add `aggregate` to the subcommands of `vidagg`."""
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "aggregate",
         help="events in files to one row per user and video, without Dagster",
         description="Compute one row per user and video over all the events in one go.",
-        allow_abbrev=False,
+        examples=(
+            "vidagg aggregate events.jsonl --videos videos.csv --output rows.csv",
+            "vidagg aggregate events.csv --output rows.parquet --columns userId=user,timestamp=ts",
+        ),
     )
     parser.add_argument(
         "events",
@@ -50,13 +55,12 @@ def add_aggregate(commands: Any) -> None:
     )
     parser.add_argument(
         "--engine",
-        default="auto",
         choices=ENGINE_NAMES,
-        help="what computes; auto takes Spark where Java 17 is found, else Sail",
+        help="what computes (VIDAGG_ENGINE, else auto, which means Sail)",
     )
     _add_reading(parser)
     _add_computing(parser)
-    parser.set_defaults(run=_aggregate, command=parser.prog)
+    parser.set_defaults(run=_aggregate)
 
 
 def _add_reading(parser: argparse.ArgumentParser) -> None:
@@ -189,6 +193,7 @@ def _write_rows(options: argparse.Namespace, parameters: EngagementParameters) -
     # Spark takes a second to import; wrong arguments are answered before that.
     from vidagg_dagster.cli.output import write_output
     from vidagg_dagster.pipeline.batch import aggregate_files
+    from vidagg_dagster.settings.variables import engine_setting
     from vidagg_dagster.spark.session import engine_session, stop_sessions
 
     source = SourceSpec(
@@ -202,7 +207,7 @@ def _write_rows(options: argparse.Namespace, parameters: EngagementParameters) -
     )
     try:
         result = aggregate_files(
-            engine_session(options.engine),
+            engine_session(options.engine or engine_setting()),
             source,
             video_metadata=options.videos,
             parameters=parameters,

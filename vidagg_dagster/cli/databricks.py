@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vidagg_dagster.cli.arguments import add_command
 from vidagg_dagster.cli.exit_codes import FAILED
 from vidagg_dagster.core.errors import CommandFailedError
 
@@ -27,13 +28,14 @@ def add_databricks(commands: Any) -> None:
         allow_abbrev=False,
     )
     actions = group.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    deploy = actions.add_parser(
+    deploy = add_command(
+        actions,
         "deploy",
         help="upload the wheel of this version and check what steps will need",
         description="Build the wheel of this version, upload it to VIDAGG_DATABRICKS_VOLUME, and "
         "check credentials, volume, schema, privileges and compute. Settings and credentials come "
         "from where Dagster takes them.",
-        allow_abbrev=False,
+        examples=("vidagg databricks deploy", "vidagg databricks deploy --wheel dist/*.whl"),
     )
     deploy.add_argument(
         "--wheel", type=Path, help="a wheel that is built already; else it is built from here"
@@ -43,12 +45,13 @@ def add_databricks(commands: Any) -> None:
         action="store_true",
         help="replace a wheel of the same version that has another content",
     )
-    deploy.set_defaults(run=_deploy, command=deploy.prog)
+    deploy.set_defaults(run=_deploy)
 
 
 def _deploy(options: argparse.Namespace) -> int:
     from vidagg_dagster.core.errors import SettingsError
-    from vidagg_dagster.databricks.wheel import build_wheel, require_wheel
+    from vidagg_dagster.core.unity_catalog import is_table_name
+    from vidagg_dagster.databricks.wheel import PIPES, build_wheel, pack_installed, require_wheel
     from vidagg_dagster.defs.targets import databricks_steps
     from vidagg_dagster.settings import load_settings
 
@@ -72,9 +75,15 @@ def _deploy(options: argparse.Namespace) -> int:
             schema=settings.databricks.schema_name or "",
             compute=steps.compute,
             wheel=wheel,
+            pipes_wheel=pack_installed(PIPES, Path(folder)),
+            sources=tuple(filter(is_table_name, _read_by_steps(settings))),
             overwrite=options.overwrite,
         )
         return 0 if deployment.run(print) else FAILED
+
+
+def _read_by_steps(settings: "Settings") -> tuple[str, ...]:
+    return tuple(filter(None, (settings.source, settings.video_metadata)))
 
 
 def remove_leftovers(settings: "Settings", retention_hours: int, *, dry_run: bool) -> None:

@@ -38,6 +38,10 @@ class TableError(VidaggError):
     """A table cannot be read or written."""
 
 
+class DamagedTableError(TableError):
+    """Files of a table are missing or cut. The message says which run writes them anew."""
+
+
 class TableConflictError(TableError):
     """Another writer changed the same rows meanwhile. Nothing was written; trying again is safe."""
 

@@ -6,6 +6,7 @@ task without messages counts as done. The days of a range do not reach the task.
 """
 
 import hashlib
+import re
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any, Final
@@ -15,20 +16,30 @@ from dagster_databricks.pipes import (
     PipesDatabricksServerlessClient,
     PipesUnityCatalogVolumesMessageReader,
 )
-from databricks.sdk.errors import NotFound
+from databricks.sdk.errors import NotFound, PermissionDenied, Unauthenticated
 from databricks.sdk.service.files import FilesAPI
-from databricks.sdk.service.jobs import QueueSettings, Run
+from databricks.sdk.service.jobs import (
+    JobAccessControlRequest,
+    JobPermissionLevel,
+    QueueSettings,
+    Run,
+    TerminationDetails,
+)
 from pydantic import Field, ValidationError
 
 from vidagg_dagster.core.contract import REQUEST, StepRequest, StepResult
 from vidagg_dagster.core.days import days_text
 from vidagg_dagster.core.errors import CredentialsError, VidaggError
 from vidagg_dagster.core.unity_catalog import pipes_folder, scratch_folder
-from vidagg_dagster.databricks.compute import Compute, wheel_path
-from vidagg_dagster.databricks.workspace import PATIENCE, StepJobs, StepWorkspace
+from vidagg_dagster.databricks.compute import Compute, wheel_paths
+from vidagg_dagster.databricks.workspace import PATIENCE, StepJobs, StepWorkspace, platform_fault
 
 JOB_PAGE: Final = "databricks_job"
 """Name of the link to the job's page, in the metadata of what a step materialized."""
+
+_EARLIER_RUNS: Final = ("dagster/root_run_id", "dagster/parent_run_id")
+_MAY_VIEW: Final = JobPermissionLevel.CAN_VIEW
+_PERFORMANCE: Final = {"standard": "STANDARD", "optimized": "PERFORMANCE_OPTIMIZED"}
 
 MAX_TRACE_CHARACTERS: Final = 4000
 """How much of a task's traceback is shown, counted from its end."""
@@ -45,6 +56,9 @@ class DatabricksSteps(dg.ConfigurableResource):  # type: ignore[type-arg]
     environment_version: str = "4"
     job_cluster: dict[str, Any] = Field(default_factory=dict)
     cluster_id: str | None = None
+    viewers: list[str] = Field(default_factory=list, description="Groups that may see the jobs.")
+    performance: str | None = Field(default=None, description="See VIDAGG_DATABRICKS_PERFORMANCE.")
+    usage_policy: str | None = Field(default=None, description="Id of a serverless usage policy.")
     timeout_minutes: int = 360
     poll_seconds: float = 5.0
     patience_seconds: float = Field(
@@ -71,8 +85,9 @@ class DatabricksSteps(dg.ConfigurableResource):  # type: ignore[type-arg]
         """
         request = request.model_copy(update={"scratch": scratch_folder(self.volume)})
         workspace = self._workspace(context)
-        self._require_wheel(workspace)
+        self._require_wheels(workspace)
         jobs = workspace.jobs
+        _cancel_twins(context, request, jobs)
         try:
             messages = self._run(context, request, workspace)
         except Exception as error:  # of the SDK, its HTTP client or Pipes
@@ -96,8 +111,11 @@ class DatabricksSteps(dg.ConfigurableResource):  # type: ignore[type-arg]
         except CredentialsError as error:
             raise dg.Failure(str(error), allow_retries=error.retryable) from error
 
-    def _require_wheel(self, workspace: StepWorkspace) -> None:
-        path = wheel_path(self.volume)
+    def _require_wheels(self, workspace: StepWorkspace) -> None:
+        for path in wheel_paths(self.volume):
+            self._require_wheel(workspace, path)
+
+    def _require_wheel(self, workspace: StepWorkspace, path: str) -> None:
         try:
             FilesAPI(workspace.api_client).get_metadata(path)  # type: ignore[no-untyped-call]
         except NotFound as error:
@@ -108,7 +126,8 @@ class DatabricksSteps(dg.ConfigurableResource):  # type: ignore[type-arg]
             ) from error
         except OSError as error:
             raise dg.Failure(
-                f"The workspace {workspace.config.host} does not let us look for {path}: {error}"
+                f"The workspace {workspace.config.host} does not let us look for {path}: {error}",
+                allow_retries=not isinstance(error, PermissionDenied | Unauthenticated),
             ) from error
 
     def _run(
@@ -129,11 +148,19 @@ class DatabricksSteps(dg.ConfigurableResource):  # type: ignore[type-arg]
             "timeout_seconds": self.timeout_minutes * 60,
             "queue": QueueSettings(enabled=True),
             "environments": self.compute.environments(self.volume),
+            "access_control_list": [
+                JobAccessControlRequest(group_name=group, permission_level=_MAY_VIEW)
+                for group in self.viewers
+            ]
+            or None,
         }
+        if self.compute_kind == "serverless":
+            submission["performance_target"] = _PERFORMANCE.get(self.performance or "")
+            submission["usage_policy_id"] = self.usage_policy
         invocation = client.run(
             context=context,
             extras={REQUEST: request.model_dump(mode="json")},
-            task=self.compute.task(str(request.step), self.volume),
+            task=self.compute.task(str(request.step), self.volume, cost_tags(context, request)),
             submit_args=submission,
         )
         return invocation.get_custom_messages()
@@ -145,6 +172,30 @@ def run_name(request: StepRequest, run_id: str) -> str:
     return " ".join(part for part in parts if part)
 
 
+def cost_tags(context: dg.AssetExecutionContext, request: StepRequest) -> dict[str, str]:
+    """The tags of a new cluster, by which a bill tells assets, partitions and runs apart."""
+    return {
+        "asset": str(request.step),
+        "partition": days_text(request.days) or "all",
+        "dagster_run": context.run.run_id,
+    }
+
+
+def _cancel_twins(context: dg.AssetExecutionContext, request: StepRequest, jobs: StepJobs) -> None:
+    """Cancel jobs of this step that earlier runs of the same chain of retries left running."""
+    tags = context.run.tags
+    earlier = {tags[name] for name in _EARLIER_RUNS if name in tags}
+    if not earlier:
+        return
+    try:
+        for twin in jobs.cancel_twins([run_name(request, run_id) for run_id in earlier]):
+            context.log.info(f"Cancelled Databricks job {twin}, which an earlier run left running.")
+    except OSError as error:
+        raise dg.Failure(
+            f"It is unknown whether a job of an earlier run goes on: {error}"
+        ) from error
+
+
 def idempotency_token(context: dg.AssetExecutionContext) -> str:
     """Equal for every submission of one attempt of a step, at most 64 characters.
 
@@ -154,16 +205,32 @@ def idempotency_token(context: dg.AssetExecutionContext) -> str:
     return hashlib.sha256(attempt.encode()).hexdigest()
 
 
-def may_succeed_again(text: str) -> bool:
-    """Whether a task that ended with this error text may succeed if it is run again.
+def may_succeed_again(text: str, ended: TerminationDetails | None = None) -> bool:
+    """Whether a job that ended so may succeed if it is run again.
 
-    The text is `ErrorClass: message`. An error that the package does not know may be anything, so
-    it is retried.
+    Where the task itself failed, its error text decides, `ErrorClass: message`. An error that the
+    package does not know may be anything, so it is retried.
     """
+    fault = platform_fault(ended)
+    if fault is not None:
+        return fault
     name = text.partition(":")[0].strip()
     hopeless = {error.__name__ for error in _subclasses(VidaggError) if not error.retryable}
-    # The package or a part of it is not installed on the cluster.
-    return name not in hopeless | {ModuleNotFoundError.__name__}
+    return name.rpartition(".")[2] not in hopeless | _SAME_EVERY_TIME
+
+
+_SAME_EVERY_TIME: Final = frozenset(
+    {
+        "AnalysisException",  # a name, a type or a privilege
+        "AttributeError",
+        "ImportError",
+        "ModuleNotFoundError",
+        "ParseException",
+        "PySparkAttributeError",
+        "PySparkTypeError",
+        "TypeError",
+    }
+)
 
 
 def _subclasses(error: type[VidaggError]) -> Iterator[type[VidaggError]]:
@@ -190,7 +257,7 @@ def _result(request: StepRequest, messages: Sequence[Any], jobs: StepJobs) -> St
             allow_retries=False,
         ) from error
     done = {day.day for day in result.days}
-    if result.step != request.step or done != set(request.days):
+    if result.step != request.step or not done.issuperset(request.days):
         raise dg.Failure(
             f"The task reported {result.step} of {len(done)} days instead of {request.step} of "
             f"{len(set(request.days))}.",
@@ -207,6 +274,7 @@ def _failure(jobs: StepJobs, error: Exception) -> dg.Failure:
     try:
         cancelled = jobs.was_cancelled()
         text, trace = jobs.error_text()
+        ended = jobs.termination()
     except OSError:
         return dg.Failure(
             f"The workspace gives no answers about the job {jobs.submitted} any more: {error}. "
@@ -220,12 +288,27 @@ def _failure(jobs: StepJobs, error: Exception) -> dg.Failure:
         )
     metadata = dict(_pages(jobs))
     if trace:
-        metadata["task_trace"] = dg.MetadataValue.md(f"```\n{trace[-MAX_TRACE_CHARACTERS:]}\n```")
+        metadata["task_trace"] = dg.MetadataValue.md(_fenced(last_lines(trace)))
     return dg.Failure(
         f"The Databricks task failed: {text or error}",
         metadata=metadata,
-        allow_retries=may_succeed_again(text),
+        allow_retries=may_succeed_again(text, ended),
     )
+
+
+def last_lines(trace: str) -> str:
+    """The end of a trace from the beginning of a line, of at most `MAX_TRACE_CHARACTERS`."""
+    if len(trace) <= MAX_TRACE_CHARACTERS:
+        return trace
+    end = trace[-MAX_TRACE_CHARACTERS:]
+    return end.partition("\n")[2] or end
+
+
+def _fenced(text: str) -> str:
+    """A Markdown block of code that the text cannot leave."""
+    longest = max((len(ticks) for ticks in re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}\n{text}\n{fence}"
 
 
 def _links(jobs: StepJobs) -> dict[str, str]:

@@ -29,7 +29,7 @@ from vidagg_dagster.core.vocabulary import (
 )
 from vidagg_dagster.metrics.duplicates import AGAIN, Duplicates
 from vidagg_dagster.metrics.from_events import IGNORED_BIT, REASON_BITS
-from vidagg_dagster.spark.arrow import ANY_SIZE, Kernels
+from vidagg_dagster.spark.arrow import ANY_SIZE, Spread
 from vidagg_dagster.spark.columns import chosen, milliseconds
 from vidagg_dagster.spark.compat import try_cast
 from vidagg_dagster.spark.parsing import (
@@ -51,6 +51,8 @@ OUTCOME: Final = "outcome"
 
 MAX_PLAYBACK_RATE: Final = 16
 EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
+BEFORE: Final = datetime(2100, 1, 1, tzinfo=UTC)
+"""Times from here on are out of range: nobody's clock is wrong by that much and tells a day."""
 LATEST_AFTER_RUN: Final = timedelta(days=1)
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -63,7 +65,7 @@ def classify(
     spec: SourceSpec,
     start_date: date | None,
     timezone: str,
-    run_time: datetime,
+    run_time: datetime | None,
 ) -> DataFrame:
     """Judge every row of `source` (see `sources.read_source`).
 
@@ -78,13 +80,15 @@ def classify(
         start_date: Earliest day for rows without a usable timestamp, and their day where their
             file's path names none. None: they then have no day (null).
         timezone: The zone whose calendar days `event_date` counts.
-        run_time: Ingestion time; later timestamps than a day after it are out of range.
+        run_time: Ingestion time; later timestamps than a day after it are out of range. None where
+            days are run one by one: a row then is of the day that it names, whenever it arrives,
+            and no clock decides whether a day finds it.
     """
     rows = judge(source, spec=spec, start_date=start_date, timezone=timezone, run_time=run_time)
     return find_duplicates(rows)
 
 
-def find_duplicates(judged: DataFrame, *, kernels: Kernels = ANY_SIZE) -> DataFrame:
+def find_duplicates(judged: DataFrame, *, spread: Spread = ANY_SIZE) -> DataFrame:
     """What `judge` gives -> what `classify` gives."""
     # Rows that are no events must not all meet in the partition of one missing user.
     player = F.xxhash64("userId", "sessionId", "videoId")
@@ -96,7 +100,7 @@ def find_duplicates(judged: DataFrame, *, kernels: Kernels = ANY_SIZE) -> DataFr
         .when(F.col(AGAIN), F.lit(DUPLICATE))
         .otherwise(ACCEPTED)
     )
-    marked = kernels.apply(judged, Duplicates(), with_flag, by=by_player)
+    marked = spread.apply(judged, Duplicates(), with_flag, by=by_player)
     return marked.withColumn(OUTCOME, outcome).select(
         EVENT_DATE,
         "timestamp",
@@ -121,7 +125,7 @@ def judge(
     spec: SourceSpec,
     start_date: date | None,
     timezone: str,
-    run_time: datetime,
+    run_time: datetime | None,
 ) -> DataFrame:
     """As `classify`, but without looking for duplicates.
 
@@ -145,44 +149,42 @@ def rejected(classified: DataFrame) -> DataFrame:
     return _as_table(classified.where(F.col(OUTCOME) == REJECTED), REJECTED_EVENTS)
 
 
+COUNTED: Final = (
+    *("input", "accepted", "duplicates", "ignored", "rejected"),
+    *(f"{REJECTED_PREFIX}{name}" for name in REASONS),
+)
+"""The measures of `INGESTION_COUNTS`."""
+
+
 def ingestion_counts(classified: DataFrame) -> DataFrame:
     """The rows of `INGESTION_COUNTS`: for each day with input all measures, also those of 0."""
     outcome = F.col(OUTCOME)
-    counts = {
-        "input": F.lit(True),
-        "accepted": outcome == ACCEPTED,
-        "duplicates": outcome == DUPLICATE,
-        "ignored": outcome == IGNORED,
-        "rejected": outcome == REJECTED,
-        **{f"{REJECTED_PREFIX}{name}": F.array_contains("reasons", name) for name in REASONS},
-    }
-    names = list(counts)
+    counts = (
+        F.lit(True),
+        *(outcome == name for name in (ACCEPTED, DUPLICATE, IGNORED, REJECTED)),
+        *(F.array_contains("reasons", name) for name in REASONS),
+    )
     per_day = classified.groupBy(EVENT_DATE).agg(
-        *[F.count_if(counts[name]).alias(f"c{at}") for at, name in enumerate(names)]
+        *[F.count_if(counted).alias(f"c{at}") for at, counted in enumerate(counts)]
     )
     measures = F.array(
         *[
             F.struct(F.lit(name).alias("measure"), F.col(f"c{at}").alias("value"))
-            for at, name in enumerate(names)
+            for at, name in enumerate(COUNTED)
         ]
     )
     return _as_table(per_day.select(EVENT_DATE, F.inline(measures)), INGESTION_COUNTS)
 
 
 def rows_by_file(
-    source: DataFrame,
-    *,
-    spec: SourceSpec,
-    start_date: date | None,
-    timezone: str,
-    run_time: datetime,
+    source: DataFrame, *, spec: SourceSpec, start_date: date | None, timezone: str
 ) -> DataFrame:
     """One row per file and day: sourceFile (null for tables), event_date, rows and checksum.
 
-    Days are told as by `classify`, of all rows. The checksum is a sum over hashes of the rows, so
-    that their order does not matter.
+    Days are told as by `classify` without a clock, of all rows. The checksum is a sum over hashes
+    of the rows, so that their order does not matter.
     """
-    parsed = _parsed(source, spec, run_time)
+    parsed = _parsed(source, spec, None)
     return (
         parsed.select("sourceFile", "_hash", _event_date(start_date, timezone).alias(EVENT_DATE))
         .groupBy("sourceFile", EVENT_DATE)
@@ -198,7 +200,7 @@ def _as_table(rows: DataFrame, table: TableSpec) -> DataFrame:
     return rows.select(*[F.col(c.name).cast(c.type).alias(c.name) for c in table.columns])
 
 
-def _parsed(source: DataFrame, spec: SourceSpec, run_time: datetime) -> DataFrame:
+def _parsed(source: DataFrame, spec: SourceSpec, run_time: datetime | None) -> DataFrame:
     """Values beside the texts that they come from. No value here is judged yet."""
     columns = set(source.columns)
     event_id = F.col("eventId") if "eventId" in columns else F.lit(None).cast("string")
@@ -244,7 +246,7 @@ def _parsed(source: DataFrame, spec: SourceSpec, run_time: datetime) -> DataFram
             "_ignored"
         ),
         F.when(_is_position(F.col("_fromSeconds"), spec), F.col("_fromSeconds")).alias("_seekFrom"),
-        F.col("_us").between(_us(EARLIEST), _us(run_time + LATEST_AFTER_RUN)).alias("_in_range"),
+        F.col("_us").between(_us(EARLIEST), _latest_us(run_time)).alias("_in_range"),
     )
 
 
@@ -350,6 +352,12 @@ def _day_without_time(path: Column, start_date: date | None) -> Column:
     parts = F.substring(digits, 1, 4), F.substring(digits, 5, 2), F.substring(digits, 7, 2)
     day = try_cast(F.concat_ws("-", *parts), "date")
     return day if start_date is None else F.greatest(day, F.lit(start_date))
+
+
+def _latest_us(run_time: datetime | None) -> int:
+    """The latest instant that is in range."""
+    end = _us(BEFORE) - 1
+    return end if run_time is None else min(end, _us(run_time + LATEST_AFTER_RUN))
 
 
 def _us(instant: datetime) -> int:

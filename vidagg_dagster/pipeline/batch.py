@@ -18,10 +18,11 @@ from vidagg_dagster.core.text import spaced
 from vidagg_dagster.core.vocabulary import REASONS, REJECTED_PREFIX
 from vidagg_dagster.metrics.composition import EngagementChain
 from vidagg_dagster.metrics.from_events import COUNTS
+from vidagg_dagster.sources.faults import naming_faults
 from vidagg_dagster.sources.listing import estimated_rows
 from vidagg_dagster.sources.read import read_source
 from vidagg_dagster.sources.videos import read_videos
-from vidagg_dagster.spark.arrow import Kernels
+from vidagg_dagster.spark.arrow import Spread
 from vidagg_dagster.spark.slices import Slicing
 
 
@@ -88,7 +89,8 @@ def aggregate_files(
     )
     batch = _Batch(spark, source, chain, events_at_once)
     with tempfile.TemporaryDirectory(prefix="vidagg-") as folder:
-        rows, counts = batch.compute(read_videos(spark, video_metadata), folder)
+        with naming_faults(source):
+            rows, counts = batch.compute(read_videos(spark, video_metadata), folder)
         rows.write.parquet(f"{folder}/rows")
         files = _files(folder, "rows")
         # Where there are no rows, some engines write no file.
@@ -114,8 +116,8 @@ class _Batch:
             unused.append("eventId")
         rows = self.chain.judged(events, self.source).drop(*unused)
 
-        def of_slice(part: DataFrame, kernels: Kernels) -> DataFrame:
-            return replace(self.chain, kernels=kernels).lifetime_sums(part, videos)
+        def of_slice(part: DataFrame, spread: Spread) -> DataFrame:
+            return replace(self.chain, spread=spread).lifetime_sums(part, videos)
 
         frames = slicing.each_from_disk(self.spark, rows, of_slice, Path(folder, "judged"))
         sums = self._kept(frames, folder, "sums")

@@ -11,9 +11,16 @@ from vidagg_dagster.core.contract import Metrics, SourceSpec, StepName
 from vidagg_dagster.core.errors import StepError
 from vidagg_dagster.core.schemas import EVENT_DATE, INGESTION_COUNTS, RAW_EVENTS, REJECTED_EVENTS
 from vidagg_dagster.metrics import ingestion
-from vidagg_dagster.pipeline.inventory import Inventory, record_inventory, take_inventory
+from vidagg_dagster.pipeline.inventory import (
+    Inventory,
+    RowsRead,
+    record_inventory,
+    require_all_read,
+    take_inventory,
+)
 from vidagg_dagster.pipeline.step import Step, StepContext, StepOutput, rows_counted
 from vidagg_dagster.quality.evaluate import CheckContext
+from vidagg_dagster.sources.faults import naming_faults
 from vidagg_dagster.sources.read import read_source
 
 
@@ -21,18 +28,45 @@ def _compute(context: StepContext) -> StepOutput:
     request = context.request
     if request.source is None:
         raise StepError("raw_events needs a source to read: set VIDAGG_SOURCE")
-    # Before the events are read: what arrives in between is found late, and never missed.
-    inventory = take_inventory(context.spark, context.tables, request)
     with ExitStack() as kept_until_written:
-        rows = _classified(context, request.source, inventory, kept_until_written)
+        with naming_faults(request.source):
+            inventory, rows, read = _read_all(context, request.source, kept_until_written)
         # Later steps read raw_events only, so that changes last. Killed before, the counts and the
         # stored rows disagree: `input_reconciles` says so until the day is run again.
         tables, days = context.tables, context.days
-        tables.replace_days(INGESTION_COUNTS, ingestion.ingestion_counts(rows), days)
+        tables.replace_days(INGESTION_COUNTS, _counts(context, rows), days)
         tables.replace_days(REJECTED_EVENTS, ingestion.rejected(rows), days)
         tables.replace_days(RAW_EVENTS, ingestion.accepted(rows), days)
-    late = record_inventory(context.spark, context.tables, request, inventory)
+    late = record_inventory(context.spark, context.tables, request, inventory, read)
     return StepOutput(late=late)
+
+
+def _read_all(
+    context: StepContext, spec: SourceSpec, kept: ExitStack
+) -> tuple[Inventory, DataFrame, RowsRead]:
+    """The inventory of the source, and all that it says of the days: see `_read`."""
+    # Before the events are read: what arrives in between is found late, and never missed.
+    inventory = take_inventory(context.spark, context.tables, context.request)
+    rows, read = _read(context, spec, inventory, kept)
+    if inventory.lacking(read, context.days):
+        # Files have changed or gone in between: look once more.
+        inventory = take_inventory(context.spark, context.tables, context.request)
+        rows, read = _read(context, spec, inventory, kept)
+    require_all_read(inventory, read, context.days)
+    return inventory, rows, read
+
+
+def _read(
+    context: StepContext, spec: SourceSpec, inventory: Inventory, kept: ExitStack
+) -> tuple[DataFrame, RowsRead]:
+    """The classified rows of the days, and how many of them each file gave."""
+    rows = _classified(context, spec, inventory, kept)
+    counted = rows.groupBy("sourceFile", EVENT_DATE).agg(rows_counted().alias("rows")).collect()
+    return rows, {
+        # Rows of tables have no file.
+        (row["sourceFile"] or spec.location, row[EVENT_DATE]): row["rows"]
+        for row in counted
+    }
 
 
 def _classified(
@@ -54,13 +88,26 @@ def _classified(
     # Computed once also because Sail, asked for the rejected rows alone, plans for a minute: it
     # spells out every rule of rejection where it reads the source, each with all of parsing.
     return computed(
-        slicing.each(judged, lambda part, kernels: context.chain(kernels).classified(part))
+        slicing.each(judged, lambda part, spread: context.chain(spread).classified(part))
     )
+
+
+def _counts(context: StepContext, rows: DataFrame) -> DataFrame:
+    """The counts of every day: a day without any input has zeros, so that it counts as read."""
+    counted: dict[date, dict[str, int]] = {day: {} for day in context.days}
+    for row in ingestion.ingestion_counts(rows).collect():
+        counted[row[EVENT_DATE]][row["measure"]] = row["value"]
+    values = [
+        (day, name, counts.get(name, 0))
+        for day, counts in counted.items()
+        for name in ingestion.COUNTED
+    ]
+    return context.spark.createDataFrame(values, INGESTION_COUNTS.struct)
 
 
 def _top(context: StepContext) -> DataFrame:
     events = context.tables.read(RAW_EVENTS, context.days)
-    return events.groupBy("videoId").agg(rows_counted().alias("events"))
+    return events.groupBy(EVENT_DATE, "videoId").agg(rows_counted().alias("events"))
 
 
 def _day_metrics(output: StepOutput, checks: CheckContext) -> Mapping[date, Metrics]:

@@ -37,7 +37,13 @@ from vidagg_dagster.core.vocabulary import EVENT_NAMES
 from vidagg_dagster.settings.alerts import AlertSettings
 from vidagg_dagster.settings.databricks import DatabricksSettings
 from vidagg_dagster.settings.faults import did_you_mean
-from vidagg_dagster.settings.fields import SettingsGroup, VariablePrefix, allowed, json_object
+from vidagg_dagster.settings.fields import (
+    SettingsGroup,
+    VariablePrefix,
+    allowed,
+    json_object,
+    require_no_credentials,
+)
 from vidagg_dagster.settings.operations import OperationsSettings
 
 EARLIEST_START: Final = date(2000, 1, 1)
@@ -121,8 +127,8 @@ class Settings(SettingsGroup):
     )
     engine: str = Field(
         default="auto",
-        description="What computes: Spark on a local JVM, Sail (no Java needed) or a Spark "
-        "Connect server. auto takes Spark where Java 17 or newer is found, else Sail.",
+        description="What computes: Sail in this process, Spark on a local JVM (needs Java 17 or "
+        "newer) or a Spark Connect server. auto means Sail.",
         json_schema_extra=allowed("auto, spark, sail or sc://host:port"),
     )
     driver_memory: str | None = Field(
@@ -163,6 +169,13 @@ class Settings(SettingsGroup):
         default_factory=DatabricksSettings
     )
     parameters: EngagementParameters = Field(default_factory=EngagementParameters)
+
+    @field_validator("source", "video_metadata")
+    @classmethod
+    def _without_credentials(cls, value: str | None) -> str | None:
+        if value is not None:
+            require_no_credentials(value)
+        return value
 
     @field_validator("columns", mode="before")
     @classmethod

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -10,19 +11,21 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from vidagg_dagster import __version__
 from vidagg_dagster.cli.main import main
 from vidagg_dagster.core.errors import DayFailedError
 from vidagg_dagster_tests.support import peter
 
 
 def vidagg(
-    *arguments: str | Path, env: dict[str, str] | None = None
+    *arguments: str | Path, env: dict[str, str] | None = None, cwd: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "vidagg_dagster.cli.main", *map(str, arguments)],
         capture_output=True,
         text=True,
         env=os.environ | (env or {}),
+        cwd=cwd,
         check=False,
     )
 
@@ -168,10 +171,15 @@ def test_an_unreadable_file_is_one_clear_line(tmp_path: Path, name: str) -> None
     assert "Traceback" not in result.stderr
 
 
-def test_spark_without_java_is_one_clear_line(events: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("by", ["option", "environment", ".env"])
+def test_spark_without_java_is_one_clear_line(by: str, events: Path, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("VIDAGG_ENGINE=spark\n" if by == ".env" else "")
     result = vidagg(
-        *("aggregate", events, "--output", tmp_path / "o.csv", "--engine", "spark"),
-        env={"JAVA_HOME": str(tmp_path)},
+        *("aggregate", events, "--output", tmp_path / "o.csv"),
+        *(("--engine", "spark") if by == "option" else ()),
+        env={"JAVA_HOME": str(tmp_path)}
+        | ({"VIDAGG_ENGINE": "spark"} if by == "environment" else {}),
+        cwd=tmp_path,
     )
     assert result.returncode == 2
     assert result.stderr.count("\n") == 1
@@ -181,7 +189,6 @@ def test_spark_without_java_is_one_clear_line(events: Path, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        ([], "COMMAND"),
         (["agregate"], "invalid choice: 'agregate'"),
         (["aggregate"], "EVENTS"),
         (["aggregate", "{events}"], "--output"),
@@ -208,7 +215,9 @@ def test_spark_without_java_is_one_clear_line(events: Path, tmp_path: Path) -> N
             "descend",
         ),
         (["aggregate", "{events}", "--output", "{folder}/o.csv", "--unknown"], "--unknown"),
-        (["ui", "--folder", "{folder}/none"], "vidagg demo"),
+        (["ui", "--folder", "{folder}/none"], "vidagg init"),
+        (["ui", "--folder", "{folder}"], "vidagg init"),
+        (["demo", "--first-day", "yesterday"], "YYYY-MM-DD"),
     ],
 )
 def test_bad_arguments_are_one_clear_line(
@@ -228,7 +237,32 @@ def test_help_explains_every_command(capsys: pytest.CaptureFixture[str]) -> None
         with pytest.raises(SystemExit) as stop:
             main([*command.split(), "--help"])
         assert stop.value.code == 0
-        assert f"usage: vidagg {command}".strip() in capsys.readouterr().out
+        said = capsys.readouterr().out
+        assert f"usage: vidagg {command}".strip() in said
+        assert not command or f"examples:\n  vidagg {command}" in said
+
+
+def test_without_a_command_the_commands_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 0
+    said = capsys.readouterr().out
+    assert all(f"\n    {name} " in said for name in ("demo", "ui", "aggregate", "maintain"))
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["--version"])
+    assert stop.value.code == 0
+    assert capsys.readouterr().out == f"vidagg {__version__}\n"
+
+
+def test_a_busy_port_is_one_clear_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("VIDAGG_SOURCE=events\n")
+    with socket.socket() as busy:
+        busy.bind(("127.0.0.1", 0))
+        busy.listen()
+        port = busy.getsockname()[1]
+        said = refused(capsys, "ui", "--folder", tmp_path, "--port", str(port))
+    assert f"--port {port + 1}" in said
 
 
 def test_every_wrong_setting_has_a_line(

@@ -1,6 +1,6 @@
 """Rules of raw_events: what reading the source counted, and how many events a day has."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from statistics import median
 from typing import Final
@@ -35,6 +35,7 @@ def _input_reconciles(context: CheckContext) -> RuleFindings:
     rejects = context.tables.day_counts(REJECTED_EVENTS, context.days)
     findings: dict[date | None, RuleFinding] = {}
     for day, counted in context.ingestion.items():
+        noted = context.inventory.get(day)
         read, accepted, duplicates, ignored, rejected = (
             counted.get(name, 0)
             for name in ("input", "accepted", "duplicates", "ignored", "rejected")
@@ -44,6 +45,7 @@ def _input_reconciles(context: CheckContext) -> RuleFindings:
             abs(read - accepted - duplicates - ignored - rejected),
             abs(accepted - stored),
             abs(rejected - stored_rejects),
+            abs(read - noted.read) if noted else 0,
         )
         findings[day] = RuleFinding(
             off,
@@ -55,6 +57,7 @@ def _input_reconciles(context: CheckContext) -> RuleFindings:
                 "rejected": rejected,
                 "stored in raw_events": stored,
                 "stored in rejected_events": stored_rejects,
+                **({"in the source": noted.in_source} if noted else {}),
             },
         )
     return findings
@@ -116,18 +119,30 @@ def _day_not_empty(context: CheckContext) -> RuleFindings:
 def _late_within_limit(context: CheckContext) -> RuleFindings:
     """It is about other days than the step's, so the last of the step's days carries it."""
     beyond = context.late.beyond_limit if context.late else ()
-    named = ", ".join(str(late.day) for late in beyond[:MAX_DAYS_NAMED]) or "none"
-    if len(beyond) > MAX_DAYS_NAMED:
-        named += f" and {len(beyond) - MAX_DAYS_NAMED} more"
-    detail = {"rows": sum(late.rows for late in beyond), "days": named}
+    days = _named([late.day for late in beyond])
+    detail = {"rows": sum(late.rows for late in beyond), "days": days}
     return {max(context.days): RuleFinding(len(beyond), detail)}
+
+
+def _ahead_of_the_run(context: CheckContext) -> RuleFindings:
+    """About other days than the step's, as `_late_within_limit`."""
+    ahead = context.late.ahead if context.late else {}
+    detail = {"rows": sum(ahead.values()), "days": _named(list(ahead))}
+    return {max(context.days): RuleFinding(len(ahead), detail)}
+
+
+def _named(days: Sequence[date]) -> str:
+    named = ", ".join(map(str, days[:MAX_DAYS_NAMED])) or "none"
+    more = len(days) - MAX_DAYS_NAMED
+    return f"{named} and {more} more" if more > 0 else named
 
 
 INPUT_RECONCILES: Final = DayRule(
     name="input_reconciles",
     description="Every input row ends in exactly one place: input = accepted + duplicates + "
-    "rejected, and raw_events and rejected_events hold as many rows as were counted. If it fails, "
-    "writing was interrupted: run raw_events of the day again.",
+    "ignored + rejected, raw_events and rejected_events hold as many rows as were counted, and "
+    "the inventory of the source has noted as many as read. If it fails, writing was interrupted: "
+    "run raw_events of the day again.",
     evaluate=_input_reconciles,
 )
 """Also a rule of quality_report, which shows the same counts."""
@@ -173,8 +188,15 @@ RULES: Final[tuple[Rule, ...]] = (
         severity=Severity.WARN,
         description="No events have arrived for days that were already read and are too old to "
         "run again by themselves (VIDAGG_MAX_LATENESS_DAYS). If it fails, these events are kept "
-        "in the source and are in no table yet: backfill the days that the check names, each with "
-        "the day after.",
+        "in the source and are in no table yet: backfill the days that the check names.",
         evaluate=_late_within_limit,
+    ),
+    DayRule(
+        name="none_ahead",
+        severity=Severity.WARN,
+        description="No event in the source is dated more than a day after the run. If it fails, "
+        "a sender's clock is wrong, or this machine's is behind. Such events are in no table "
+        "yet: each is taken in when the day that it names is run.",
+        evaluate=_ahead_of_the_run,
     ),
 )

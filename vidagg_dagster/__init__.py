@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from vidagg_dagster.core.parameters import EngagementParameters
     from vidagg_dagster.pipeline.batch import aggregate_files
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "EngagementParameters",

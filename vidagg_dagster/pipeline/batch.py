@@ -5,8 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, SparkSession
@@ -88,12 +90,11 @@ def aggregate_files(
     )
     batch = _Batch(spark, source, chain, events_at_once)
     with tempfile.TemporaryDirectory(prefix="vidagg-") as folder:
-        rows, counts = batch.compute(read_videos(spark, video_metadata), folder)
-        rows.write.parquet(f"{folder}/rows")
+        rows = batch.compute(read_videos(spark, video_metadata), folder)
         files = _files(folder, "rows")
         # Where there are no rows, some engines write no file.
         table = _read_sorted(files) if files else rows.limit(0).toArrow()
-        return Aggregation(rows=table, counts=counts)
+        return Aggregation(rows=table, counts=_counts(files))
 
 
 @dataclass(frozen=True)
@@ -105,11 +106,11 @@ class _Batch:
     chain: EngagementChain
     events_at_once: int
 
-    def compute(self, videos: DataFrame, folder: str) -> tuple[DataFrame, dict[str, int]]:
-        """The rows, and the counts, which come from the same pass over the events."""
+    def compute(self, videos: DataFrame, folder: str) -> DataFrame:
+        """The rows, written to `folder/rows` with the counts, from one pass over the events."""
         events = read_source(self.spark, self.source)
         slicing = Slicing.of(self.spark, estimated_rows(self.source), at_once=self.events_at_once)
-        unused = ["payload", "sourceFile", "_hash", "reasons", "_broken", "_ignored", "_rank"]
+        unused = ["eventName", "payload", "sourceFile", "_hash", "reasons", "_broken", "_ignored"]
         if "eventId" not in events.columns:
             unused.append("eventId")
         rows = self.chain.judged(events, self.source).drop(*unused)
@@ -118,13 +119,18 @@ class _Batch:
             return replace(self.chain, spread=spread).lifetime_sums(part, videos)
 
         frames = slicing.each_from_disk(self.spark, rows, of_slice, Path(folder, "judged"))
-        sums = self._kept(frames, folder, "sums")
-        return self.chain.published(sums, videos), _counts(_files(folder, "sums"))
+        if self.chain.estimate_missing_durations:
+            # Durations are estimated over all rows.
+            frames = [self._kept(frames, folder, "sums")]
+        published = [self.chain.published(sums, videos) for sums in frames]
+        return self._kept(published, folder, "rows").select(*_COLUMNS)
 
     def _kept(self, frames: Sequence[DataFrame], folder: str, name: str) -> DataFrame:
         """The rows of all frames from disk, since several things are made from them."""
         for frame in frames:
-            frame.write.mode("append").parquet(f"{folder}/{name}")
+            # Packing takes longer than writing what is read at once and thrown away.
+            writer = frame.write.mode("append").option("compression", "uncompressed")
+            writer.parquet(f"{folder}/{name}")
         # The schema is said, because there may be no row to take it from.
         return self.spark.read.schema(frames[0].schema).parquet(f"{folder}/{name}")
 
@@ -150,7 +156,22 @@ def _files(folder: str, name: str) -> list[str]:
     return sorted(str(file) for file in Path(folder, name).rglob("*.parquet"))
 
 
+_COLUMNS: Final = AGGREGATED_ENGAGEMENT.column_names
+
+_CELLS_AT_ONCE: Final = 20_000_000
+"""How many values are read and sorted together, so that only they are in memory twice."""
+
+
 def _read_sorted(files: Sequence[str]) -> pa.Table:
-    columns = AGGREGATED_ENGAGEMENT.column_names
-    rows = ds.dataset(files, format="parquet").to_table(columns=columns)
-    return rows.sort_by([(column, "ascending") for column in AGGREGATED_ENGAGEMENT.key])
+    """The rows, sorted by user and video; what only counts has neither and is left out."""
+    written = ds.dataset(files, format="parquet")
+    keys = written.to_table(columns=list(AGGREGATED_ENGAGEMENT.key))
+    by_key = pc.sort_indices(keys, [(column, "ascending") for column in keys.column_names])
+    by_key = by_key.slice(0, len(by_key) - keys[0].null_count)
+    at_once = max(1, _CELLS_AT_ONCE // max(1, keys.num_rows))
+    del keys
+    columns: list[pa.ChunkedArray] = []
+    for first in range(0, len(_COLUMNS), at_once):
+        some = written.to_table(columns=_COLUMNS[first : first + at_once])
+        columns += some.take(by_key).columns
+    return pa.table(columns, names=_COLUMNS)

@@ -90,14 +90,16 @@ def _compile(function: Callable[..., int]) -> Callable[..., int]:
 
     # No loop and no rule makes an array. To count the references to every array of every tuple
     # that is passed on took four fifths of the time of the fold.
-    uncounted = {"_nrt": False}
+    uncounted: dict[str, Any] = {"_nrt": False}
     with _lock:
         while _rules:
             register_jitable(**uncounted)(_rules.pop())
+        compiled: Callable[..., int]
         try:
-            return njit(cache=True, nogil=True, **uncounted)(function)
+            compiled = njit(cache=True, nogil=True, **uncounted)(function)
         except RuntimeError:  # no folder to keep machine code in
-            return njit(nogil=True, **uncounted)(function)
+            compiled = njit(nogil=True, **uncounted)(function)
+        return compiled
 
 
 def _rows(value: Any) -> int:

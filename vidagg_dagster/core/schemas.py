@@ -342,7 +342,10 @@ _ENGAGEMENT = (
         additive=True,
     ),
 )
-_PROCESSED = ColumnSpec("processedAt", TIMESTAMP, "Time of the run that wrote the row (UTC).")
+PROCESSED_AT = "processedAt"
+"""The only column that differs between two runs that compute the same."""
+
+_PROCESSED = ColumnSpec(PROCESSED_AT, TIMESTAMP, "Time of the run that wrote the row (UTC).")
 
 USER_VIDEO_ENGAGEMENT = TableSpec(
     name="user_video_engagement",

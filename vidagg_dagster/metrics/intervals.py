@@ -9,7 +9,7 @@ from pyspark.sql import types as T
 from vidagg_dagster.core.schemas import EVENT_DATE, SPAN, WATCH_INTERVALS
 from vidagg_dagster.core.vocabulary import EVIDENCE
 from vidagg_dagster.metrics.coverage import Merge
-from vidagg_dagster.spark.arrow import ANY_SIZE, Kernels
+from vidagg_dagster.spark.arrow import ANY_SIZE, Spread
 
 
 def watch_intervals(sessions: DataFrame) -> DataFrame:
@@ -60,7 +60,7 @@ def merge_with_union(
     least: Mapping[str, Column],
     greatest: Mapping[str, Column],
     lists: Mapping[str, Column],
-    kernels: Kernels = ANY_SIZE,
+    spread: Spread = ANY_SIZE,
     evidence: bool = False,
     unite: bool = True,
 ) -> DataFrame:
@@ -84,7 +84,7 @@ def merge_with_union(
         unite=unite,
     )
     chosen = rows.select(*keys, spans, *[column.alias(name) for name, column in named.items()])
-    return kernels.apply(chosen, merge, _merged_schema(chosen, merge))
+    return spread.apply(chosen, merge, _merged_schema(chosen, merge))
 
 
 def _merged_schema(rows: DataFrame, merge: Merge) -> T.StructType:

@@ -284,11 +284,8 @@ def late_report(
                     within_limit=days_late <= max_lateness_days,
                 )
             )
-    again = {day.day for day in late if day.within_limit}
-    again |= {day + ONE_DAY for day in again if day + ONE_DAY in marks}
-    return LateReport(
-        days=tuple(late), follow_up=tuple(sorted(again)), ahead=_ahead(entries, today)
-    )
+    again = tuple(day.day for day in late if day.within_limit)
+    return LateReport(days=tuple(late), follow_up=again, ahead=_ahead(entries, today))
 
 
 def _ahead(entries: Entries, today: date) -> dict[date, int]:

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from functools import partial, reduce
+from functools import partial
 from typing import Final
 
 from pyspark.sql import DataFrame
@@ -17,7 +17,8 @@ from vidagg_dagster.metrics.composition import EngagementChain
 from vidagg_dagster.metrics.lifetime import as_lifetime
 from vidagg_dagster.pipeline.step import Step, StepContext, StepOutput
 from vidagg_dagster.pipeline.user_video_engagement import most_watched
-from vidagg_dagster.spark.arrow import Kernels
+from vidagg_dagster.spark.arrow import Spread
+from vidagg_dagster.spark.compat import union
 from vidagg_dagster.tables.interface import Replaced, Tables
 from vidagg_dagster.tables.retry import retry_conflicts
 
@@ -140,9 +141,9 @@ def _increment(tables: Tables, chain: EngagementChain, days: tuple[date, ...]) -
         parts.append(as_lifetime(rest.join(stale.select(*_KEY), on=_KEY, how="left_semi")))
     grows = lifetime.where(~contains).join(new.select(*_KEY).distinct(), on=_KEY, how="left_semi")
     parts.append(grows.select(*new.columns))
-    together = reduce(DataFrame.unionByName, parts)
+    together = union(parts)
     counted = sum(tables.day_counts(USER_VIDEO_ENGAGEMENT, days).values())
-    chain = replace(chain, kernels=Kernels(2 * counted))
+    chain = replace(chain, spread=Spread(2 * counted))
     ended = stale.select(*_KEY).join(together.select(*_KEY).distinct(), on=_KEY, how="left_anti")
     return _Change(chain.merged(together), ended, days)
 
@@ -154,8 +155,10 @@ def _other_days(stale: DataFrame, days: Sequence[date]) -> list[date]:
 
 def _compute(context: StepContext) -> StepOutput:
     update = update_lifetime(context.tables, context.chain())
+    days = sorted({*context.days, *(update.days or ())})
     return StepOutput(
         update=update,
+        taken_in=context.tables.day_counts(USER_VIDEO_ENGAGEMENT, days) if days else {},
         metrics={
             "changed": update.changed,
             "deleted": update.deleted,

@@ -8,7 +8,6 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
-from functools import reduce
 from pathlib import Path
 from typing import Final
 
@@ -22,7 +21,9 @@ from pyspark.sql import types as T
 from vidagg_dagster.core.days import days_text, days_to_json
 from vidagg_dagster.core.errors import TableError
 from vidagg_dagster.core.schemas import EVENT_DATE, TableSpec
+from vidagg_dagster.spark.compat import union
 from vidagg_dagster.tables import delta_log
+from vidagg_dagster.tables.catalog_sql import NO_STATISTICS
 from vidagg_dagster.tables.checks import (
     bad_keys,
     changed_since_error,
@@ -42,6 +43,7 @@ from vidagg_dagster.tables.delta_log import StoredFile
 from vidagg_dagster.tables.disk import sync, usable_root
 from vidagg_dagster.tables.interface import DAYS_ENTRY, NOTE_ENTRY, Frames, Replaced
 from vidagg_dagster.tables.retry import pause, retry_conflicts
+from vidagg_dagster.tables.same_rows import changed_days
 from vidagg_dagster.tables.staging import (
     Staged,
     contains_day,
@@ -85,17 +87,28 @@ class LocalTables:
         wanted = None if days is None else set(days)
         return self._read_files(table, [f for f in files if wanted is None or f.day in wanted])
 
-    def replace_days(self, table: TableSpec, frames: Frames, days: Sequence[date]) -> None:
+    def replace_days(
+        self,
+        table: TableSpec,
+        frames: Frames,
+        days: Sequence[date],
+        *,
+        if_changed: Sequence[date] = (),
+    ) -> tuple[date, ...]:
         """See `Tables.replace_days`."""
-        days = distinct_days(table, days)
+        every = distinct_days(table, [*days, *if_changed])
         frames = [conform(table, frame) for frame in each(frames)]
         folder = self._folder(table)
-        self._open_or_create(table)  # wrong columns are reported before anything is computed
+        # Before anything is computed, so that wrong columns are reported at once.
+        stored = delta_log.live_files(self._open_or_create(table), folder)
         with staging_folder(folder) as staging:
-            staged = stage(table, frames, staging / "rows", days)
-            stray = staged.rows_outside(days)
+            staged = stage(table, frames, staging / "rows", every)
+            stray = staged.rows_outside(every)
             if stray:
-                raise stray_days_error(table, days, stray)
+                raise stray_days_error(table, every, stray)
+            changed = changed_days(table, staged.files, stored, if_changed)
+            staged = staged.without(set(if_changed) - set(changed))
+            days = distinct_days(table, [*days, *changed])
             with moved_in(folder, staged) as adds:
                 retry_conflicts(
                     lambda: _commit_days(folder, table, adds, days),
@@ -103,6 +116,7 @@ class LocalTables:
                     max_wait_s=_MAX_WAIT_S,
                 )
         log.info("%s: %d rows written for %s", table.name, staged.rows, days_text(days))
+        return changed
 
     def upsert(
         self,
@@ -202,6 +216,8 @@ class LocalTables:
                 partition_by=[EVENT_DATE] if table.partitioned else None,
                 name=table.name,
                 description=table.doc,
+                # Compaction, ours or another program's, would write ids into the log.
+                configuration=dict([NO_STATISTICS]),
             )
             snapshot = DeltaTable(str(folder))
         stored = T.StructType.fromJson(json.loads(snapshot.schema().to_json()))
@@ -225,7 +241,7 @@ class LocalTables:
             frames.append(frame.select(*table.column_names))
         if not frames:
             return self._spark.createDataFrame([], table.struct)
-        return reduce(DataFrame.unionByName, frames)
+        return union(frames)
 
     def _distinct_keys(self, table: TableSpec, staged: Staged) -> DataFrame:
         """The keys of staged rows, none of them null or repeated."""

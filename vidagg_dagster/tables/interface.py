@@ -50,10 +50,27 @@ class Tables(Protocol):
         """
         ...
 
-    def replace_days(self, table: TableSpec, frames: Frames, days: Sequence[date]) -> None:
+    def replace_days(
+        self,
+        table: TableSpec,
+        frames: Frames,
+        days: Sequence[date],
+        *,
+        if_changed: Sequence[date] = (),
+    ) -> tuple[date, ...]:
         """Make the rows of exactly these days the rows of `frames`, in one commit.
 
         Without rows the days become empty.
+
+        Args:
+            table: A table that is kept by days.
+            frames: The rows of `days` and of `if_changed`.
+            days: The days to replace.
+            if_changed: Further days, each replaced in the same commit where its rows differ from
+                the stored ones in more than the time of the run.
+
+        Returns:
+            The days of `if_changed` that were replaced.
 
         Raises:
             TableError: A row belongs to another day, or the columns are not the declared ones.

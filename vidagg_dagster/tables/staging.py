@@ -6,7 +6,7 @@ Staged files become part of a table by a rename, and count only once a commit re
 import json
 import shutil
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -52,6 +52,10 @@ class Staged:
     def rows(self) -> int:
         """Rows of all files."""
         return sum(file.rows for file in self.files)
+
+    def without(self, days: Collection[date]) -> "Staged":
+        """The files of all other days."""
+        return Staged([file for file in self.files if file.day not in days])
 
     def rows_outside(self, days: Sequence[date]) -> dict[str, int]:
         """Rows of other days than `days`: the day (or `no day`) -> how many."""

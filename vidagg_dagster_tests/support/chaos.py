@@ -66,8 +66,8 @@ class Chaos:
         self._seed = seed
         self._sail = engine_session(SAIL)
         (folder / "base").mkdir(parents=True)
-        self._base = write_site(folder / "base", len(DAYS))
-        self.run(self._base, DAYS)
+        self.base = write_site(folder / "base", len(DAYS))
+        self.run(self.base, DAYS)
 
     def round(self, number: int) -> Outcome:
         """One round; raises AssertionError where a promise is broken."""
@@ -75,7 +75,7 @@ class Chaos:
         fault = list(FAULTS)[number % len(FAULTS)]
         place = self._folder / f"round-{number}"
         with _disk(place, small=fault == "full disk") as folder:
-            shutil.copytree(self._base.folder, folder, dirs_exist_ok=True)
+            shutil.copytree(self.base.folder, folder, dirs_exist_ok=True)
             site = Site(folder)
             change_source(site, chance)
             days = sorted(chance.sample(DAYS, chance.randint(1, 2)))
@@ -250,7 +250,7 @@ def _disk(place: Path, *, small: bool) -> Iterator[Path]:
     """A folder; on a file system of 6 MB where one is wanted and can be mounted."""
     folder = place / "site"
     folder.mkdir(parents=True)
-    mount = ["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", folder]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", str(folder)]
     mounted = small and subprocess.run(mount, capture_output=True, check=False).returncode == 0
     try:
         yield folder

@@ -42,6 +42,12 @@ def add_aggregate(commands: Any) -> None:
         help="the file to write; .jsonl, .csv or .parquet says the format",
     )
     parser.add_argument(
+        "--for-spreadsheet",
+        action="store_true",
+        help="write .csv so that a spreadsheet takes no id or title for a formula: an apostrophe "
+        "before those that begin like one. Without it texts are as the players sent them",
+    )
+    parser.add_argument(
         "--engine",
         default="auto",
         choices=ENGINE_NAMES,
@@ -132,6 +138,8 @@ def _aggregate(options: argparse.Namespace) -> int:
     from vidagg_dagster.cli.output import check_output
 
     check_output(options.output)
+    if options.for_spreadsheet and options.output.suffix.lower() != ".csv":
+        raise BadInputError(f"--for-spreadsheet is for .csv, and {options.output} is none")
     parameters = _parameters(options.parameters)
     for location in filter(None, (options.events, options.videos)):
         if not Path(location).exists():
@@ -168,7 +176,7 @@ def _write_rows(options: argparse.Namespace, parameters: EngagementParameters) -
             run_time=datetime.now(UTC),
             estimate_missing_durations=options.estimate_missing_durations,
         )
-        write_output(result.rows, options.output)
+        write_output(result.rows, options.output, for_spreadsheet=options.for_spreadsheet)
     finally:
         stop_sessions()
     return result.summary()

@@ -6,6 +6,7 @@ task without messages counts as done. The days of a range do not reach the task.
 """
 
 import hashlib
+import re
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any, Final
@@ -220,12 +221,19 @@ def _failure(jobs: StepJobs, error: Exception) -> dg.Failure:
         )
     metadata = dict(_pages(jobs))
     if trace:
-        metadata["task_trace"] = dg.MetadataValue.md(f"```\n{trace[-MAX_TRACE_CHARACTERS:]}\n```")
+        metadata["task_trace"] = dg.MetadataValue.md(fenced(trace[-MAX_TRACE_CHARACTERS:]))
     return dg.Failure(
         f"The Databricks task failed: {text or error}",
         metadata=metadata,
         allow_retries=may_succeed_again(text),
     )
+
+
+def fenced(text: str) -> str:
+    """Text as a block of Markdown that the text itself cannot end, whatever is in it."""
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}\n{text}\n{fence}"
 
 
 def _links(jobs: StepJobs) -> dict[str, str]:

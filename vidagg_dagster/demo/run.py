@@ -106,7 +106,7 @@ def _quiet_home(home: Path) -> Iterator[None]:
 
     Afterwards the home has the shipped configuration, so the UI logs steps as usual.
     """
-    home.mkdir(parents=True, exist_ok=True)
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
     shipped = (resources.files("vidagg_dagster") / "dagster.yaml").read_text(encoding="utf-8")
     configuration = home / "dagster.yaml"
     quiet = {name: part for name, part in yaml.safe_load(shipped).items() if name != "python_logs"}

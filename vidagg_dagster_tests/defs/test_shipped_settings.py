@@ -22,7 +22,7 @@ def test_dagster_ends_runs_that_hang_and_forgets_ticks(tmp_path: Path) -> None:
     (tmp_path / "dagster.yaml").write_text((REPO / "dagster.yaml").read_text())
     with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
         assert instance.run_monitoring_enabled
-        assert instance.run_monitoring_max_runtime_seconds == 86_400
+        assert instance.run_monitoring_max_runtime_seconds == 43_200
         for kind in (InstigatorType.SCHEDULE, InstigatorType.SENSOR):
             kept = instance.get_tick_retention_settings(kind)
             assert set(kept) >= set(TickStatus)

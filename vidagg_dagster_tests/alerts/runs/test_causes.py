@@ -175,7 +175,7 @@ def test_a_day_is_due_at_its_deadline_in_its_zone(
 
 def test_a_run_that_was_ended_from_outside_is_told_with_the_reason() -> None:
     with dg.DagsterInstance.ephemeral() as instance:
-        reasons = []
+        reasons: list[str] = []
         for message in ("Exceeded maximum runtime of 43200 seconds.", f"killed by {SECRET_USER}"):
             started = create_run_for_test(
                 instance,

@@ -7,6 +7,10 @@ ROUNDS ?= 20
 SEED ?= 1
 BIN := $(VENV)/bin
 
+# What the build itself needs has its version from there, too; pip 25.3 and newer read the second one.
+export PIP_CONSTRAINT := constraints.txt
+export PIP_BUILD_CONSTRAINT := constraints.txt
+
 # The first interpreter that runs and is new enough; `make PYTHON=/path/to/python3.12` overrides.
 # A test run is needed because some version managers put names into PATH that do not run.
 ifndef PYTHON

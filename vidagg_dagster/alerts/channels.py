@@ -1,10 +1,10 @@
 """Where alerts go: log, Slack, Microsoft Teams, e-mail, any webhook.
 
-No error of a channel contains its address: the addresses of webhooks are secrets, and the error
-texts of HTTP clients repeat them.
+No error of a channel contains its address, which is a secret. Each attempt has a deadline.
 """
 
 import logging
+import re
 import smtplib
 import ssl
 from collections.abc import Iterator
@@ -13,7 +13,10 @@ from email.message import EmailMessage
 from importlib.util import find_spec
 from typing import Final, Protocol
 
+from vidagg_dagster.alerts import post
+from vidagg_dagster.alerts.deadline import within
 from vidagg_dagster.alerts.message import Alert
+from vidagg_dagster.alerts.post import Answer, kind_of, post_json
 from vidagg_dagster.core.contract import Severity
 from vidagg_dagster.core.errors import DeliveryError, SettingsError
 from vidagg_dagster.settings import Settings
@@ -21,8 +24,8 @@ from vidagg_dagster.settings.alerts import SmtpSecurity
 
 log = logging.getLogger(__name__)
 
-TIMEOUT_S: Final = 10
-"""Of one attempt: a channel that hangs must not hold up the others."""
+_WORD: Final = re.compile(r"[a-z_]{1,40}")
+"""What may be shown of an answer: an error code such as `invalid_token`."""
 
 
 class Channel(Protocol):
@@ -62,17 +65,10 @@ class SlackChannel:
     name: str = "slack"
 
     def send(self, alert: Alert) -> None:
-        """Post the message as text."""
-        from slack_sdk.webhook import WebhookClient
-
-        # A retry of the client would double the time that a hanging channel takes.
-        client = WebhookClient(self.url, timeout=TIMEOUT_S, retry_handlers=[])
-        try:
-            response = client.send(text=_slack_text(alert), unfurl_links=False)
-        except Exception as error:
-            raise DeliveryError(_kind(error)) from None
-        if response.status_code != 200:
-            raise DeliveryError(f"HTTP {response.status_code}")
+        """Post the message as text; only the word that Slack answers then counts as accepted."""
+        answer = post_json(self.url, {"text": _slack_text(alert), "unfurl_links": False})
+        if answer.status != 200 or answer.text.strip() != "ok":
+            raise DeliveryError(_refusal(answer))
 
 
 @dataclass(frozen=True, repr=False)
@@ -84,7 +80,6 @@ class TeamsChannel:
 
     def send(self, alert: Alert) -> None:
         """Post the message as an adaptive card."""
-        from dagster_msteams import MSTeamsResource
         from dagster_msteams.adaptive_card import AdaptiveCard
 
         card = AdaptiveCard()
@@ -92,12 +87,10 @@ class TeamsChannel:
             card.add_attachment(line)
         if alert.link:
             card.add_attachment(f"[Open in Dagster]({alert.link})")
-        try:
-            MSTeamsResource(hook_url=self.url, timeout=TIMEOUT_S).get_client().post_message(
-                card.payload
-            )
-        except Exception as error:
-            raise DeliveryError(_kind(error)) from None
+        answer = post_json(self.url, card.payload)
+        # Connectors report that Teams refused a message with status 200.
+        if not answer.accepted or "error" in answer.text.lower():
+            raise DeliveryError(_refusal(answer))
 
 
 @dataclass(frozen=True, repr=False)
@@ -109,16 +102,9 @@ class WebhookChannel:
 
     def send(self, alert: Alert) -> None:
         """Post `Alert.payload`; any 2xx counts as accepted."""
-        import requests
-
-        try:
-            response = requests.post(
-                self.url, json=alert.payload(), timeout=TIMEOUT_S, allow_redirects=False
-            )
-        except requests.RequestException as error:
-            raise DeliveryError(_kind(error)) from None
-        if not 200 <= response.status_code < 300:
-            raise DeliveryError(f"HTTP {response.status_code}")
+        answer = post_json(self.url, alert.payload())
+        if not answer.accepted:
+            raise DeliveryError(_refusal(answer))
 
 
 @dataclass(frozen=True, repr=False)
@@ -143,22 +129,26 @@ class EmailChannel:
         message["To"] = ", ".join(self.receivers)
         message.set_content(alert.text())
         try:
-            with self._connected() as smtp:
-                refused = smtp.send_message(message)
+            refused = within(post.DEADLINE_S, lambda: self._send(message))
         except (OSError, smtplib.SMTPException) as error:
             code = getattr(error, "smtp_code", None)
-            raise DeliveryError(f"{_kind(error)}{f' {code}' if code else ''}") from None
+            raise DeliveryError(f"{kind_of(error)}{f' {code}' if code else ''}") from None
         if refused:
-            raise DeliveryError(f"{len(refused)} of {len(self.receivers)} receivers were refused")
+            raise DeliveryError(f"{refused} of {len(self.receivers)} receivers were refused")
+
+    def _send(self, message: EmailMessage) -> int:
+        """Send, and return how many receivers were refused."""
+        with self._connected() as smtp:
+            return len(smtp.send_message(message))
 
     def _connected(self) -> smtplib.SMTP:
         if self.security == "tls":
             context = ssl.create_default_context()
             smtp: smtplib.SMTP = smtplib.SMTP_SSL(
-                self.host, self.port, timeout=TIMEOUT_S, context=context
+                self.host, self.port, timeout=post.DEADLINE_S, context=context
             )
         else:
-            smtp = smtplib.SMTP(self.host, self.port, timeout=TIMEOUT_S)
+            smtp = smtplib.SMTP(self.host, self.port, timeout=post.DEADLINE_S)
         try:
             if self.security == "starttls":
                 smtp.starttls(context=ssl.create_default_context())
@@ -182,7 +172,6 @@ def channels(settings: Settings) -> tuple[Channel, ...]:
 def _channels(settings: Settings) -> Iterator[Channel]:
     yield LogChannel()
     if settings.alerts.slack_webhook is not None:
-        _require("slack_sdk", "VIDAGG_ALERT_SLACK_WEBHOOK")
         yield SlackChannel(settings.alerts.slack_webhook.get_secret_value())
     if settings.alerts.teams_webhook is not None:
         _require("dagster_msteams", "VIDAGG_ALERT_TEAMS_WEBHOOK")
@@ -210,10 +199,12 @@ def _require(package: str, setting: str) -> None:
         )
 
 
-def _kind(error: BaseException) -> str:
-    """The class of an error, which is all that may be shown of it."""
-    reason = getattr(error, "reason", None)  # urllib wraps the error of the socket
-    return type(reason if isinstance(reason, BaseException) else error).__name__
+def _refusal(answer: Answer) -> str:
+    if not answer.accepted:
+        return f"HTTP {answer.status}"
+    word = answer.text.strip()
+    said = f": {word}" if _WORD.fullmatch(word) else ""
+    return f"HTTP {answer.status}, but the message was refused{said}"
 
 
 def _slack_text(alert: Alert) -> str:

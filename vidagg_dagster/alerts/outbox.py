@@ -1,15 +1,17 @@
 """Alerts until they are delivered: sent once, retried with growing waits, given up after a day.
 
-An outbox is an immutable value. The sensor keeps it as JSON in its cursor.
+An outbox is an immutable value. The sensor keeps it as JSON, at the end of each tick and after each
+delivery.
 """
 
 import logging
+import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Final
+from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from vidagg_dagster.alerts.channels import Channel
 from vidagg_dagster.alerts.message import Alert, Cause
@@ -29,7 +31,7 @@ MAX_PENDING: Final = 100
 
 MAX_SENT: Final = 1000
 TICK_BUDGET_S: Final = 40.0
-"""Dagster ends a sensor's tick after 60 s, and loses the cursor: all would be sent once more."""
+"""Dagster ends a sensor's tick after 60 s. An attempt that begins just before this ends in time."""
 
 
 class _Model(BaseModel):
@@ -57,14 +59,33 @@ class Told(_Model):
 class Outbox(_Model):
     """What has been looked at, what was sent, and what still waits."""
 
+    outbox_id: str = Field(default_factory=lambda: uuid.uuid4().hex)
+    """What an outbox is kept under between the ends of ticks."""
+    saves: int = 0
+    """How often it was kept: the larger number is the newer state."""
     seen_until: float
     """Runs that ended before this were looked at; seconds since 1970."""
-    seen_runs: tuple[str, ...] = ()
-    """Ids of those that ended shortly before `seen_until`."""
+    seen_runs: Mapping[str, float] = {}
+    """Ids and times of all those that ended shortly before `seen_until`, however many."""
     day_due: date | None = None
     """The last day whose deadline was looked at."""
     told: Mapping[str, Told] = {}
     pending: tuple[Pending, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _times_of_runs(cls, value: Any) -> Any:
+        """Earlier versions kept ids of runs without times."""
+        if isinstance(value, dict) and isinstance(value.get("seen_runs"), list):
+            return {**value, "seen_runs": dict.fromkeys(value["seen_runs"], value["seen_until"])}
+        return value
+
+    def looked_at(self, runs: Mapping[str, float], overlap_s: float) -> "Outbox":
+        """The outbox after a look at these runs (id -> when it ended)."""
+        seen = {**self.seen_runs, **runs}
+        until = max([self.seen_until, *runs.values()])
+        kept = {run: ended for run, ended in seen.items() if ended > until - overlap_s}
+        return self.model_copy(update={"seen_until": until, "seen_runs": kept})
 
 
 @dataclass(frozen=True)
@@ -96,7 +117,11 @@ def accept(
 
 
 def deliver(
-    outbox: Outbox, channels: Sequence[Channel], now: float, clock: Callable[[], float]
+    outbox: Outbox,
+    channels: Sequence[Channel],
+    now: float,
+    clock: Callable[[], float],
+    keep: Callable[[Outbox], object] = lambda _: None,
 ) -> Delivery:
     """Send what is due. A channel that fails gets nothing more until its next turn.
 
@@ -105,40 +130,56 @@ def deliver(
         channels: Those that are configured; alerts that wait for others are dropped.
         now: The time of the round, seconds since 1970.
         clock: A running time in seconds, for the budget of the round.
+        keep: Called after each attempt with the outbox as it is then, so that a process that is
+            killed does not tell what was told.
     """
     by_name = {channel.name: channel for channel in channels}
-    started = clock()
-    waits: dict[str, Pending] = {}
+    ends = clock() + TICK_BUDGET_S
+    failed: dict[str, Pending] = {}
     left: list[Pending] = []
     sent = 0
-    for item in outbox.pending:
+    for done, item in enumerate(outbox.pending, start=1):
         channel = by_name.get(item.channel)
         if channel is None:
             log.warning("alert dropped, no channel %s any more: %s", item.channel, item.alert.title)
             continue
-        late = clock() - started > TICK_BUDGET_S
-        if item.channel in waits or item.next_try > now or late:
+        if item.channel in failed or item.next_try > now or clock() > ends:
             left.append(item)
             continue
-        try:
-            channel.send(item.alert)
-        except DeliveryError as error:
-            tries = item.tries + 1
-            wait = min(FIRST_WAIT_S * 2 ** (tries - 1), MAX_WAIT_S)
-            waits[item.channel] = item.model_copy(
-                update={"tries": tries, "next_try": now + wait, "last_error": str(error)}
-            )
-            left.append(waits[item.channel])
-        else:
+        refused = _attempt(channel, item, now)
+        if refused is None:
             sent += 1
+        else:
+            failed[item.channel] = refused
+            left.append(refused)
+        keep(outbox.model_copy(update={"pending": (*left, *outbox.pending[done:])}))
     kept = tuple(item for item in left if not _given_up(item, now))
-    failed = tuple(
-        f"{name}: {item.last_error}, try {item.tries}, next in {item.next_try - now:.0f} s"
-        for name, item in waits.items()
+    lines = tuple(_failure(item, now) for item in failed.values())
+    return Delivery(outbox.model_copy(update={"pending": kept}), sent, lines)
+
+
+def _attempt(channel: Channel, item: Pending, now: float) -> Pending | None:
+    """None if the channel took the alert; else the alert as it waits for its next try."""
+    try:
+        channel.send(item.alert)
+    except DeliveryError as error:
+        reason = str(error)
+    except Exception as error:  # a fault of ours must not hold up the other channels
+        reason = type(error).__name__
+    else:
+        return None
+    wait = min(FIRST_WAIT_S * 2**item.tries, MAX_WAIT_S)
+    return item.model_copy(
+        update={"tries": item.tries + 1, "next_try": now + wait, "last_error": reason}
     )
-    for line in failed:
-        log.warning("alert not delivered to %s", line)
-    return Delivery(outbox.model_copy(update={"pending": kept}), sent, failed)
+
+
+def _failure(item: Pending, now: float) -> str:
+    line = (
+        f"{item.channel}: {item.last_error}, try {item.tries}, next in {item.next_try - now:.0f} s"
+    )
+    log.warning("alert not delivered to %s", line)
+    return line
 
 
 def _given_up(item: Pending, now: float) -> bool:

@@ -119,6 +119,9 @@ INGESTION_COUNTS = TableSpec(
     key=(EVENT_DATE, "measure"),
 )
 
+NOTED_READ = ""
+"""In place of a file's name in `SOURCE_INVENTORY`: what raw_events has read of the day."""
+
 SOURCE_INVENTORY = TableSpec(
     name="source_inventory",
     doc="One row per source file and day of its rows, and one per day that raw_events holds (with "

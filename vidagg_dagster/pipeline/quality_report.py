@@ -1,7 +1,12 @@
 """`quality_report`: every measure of a day, zeros included."""
 
 from vidagg_dagster.core.contract import StepName
-from vidagg_dagster.core.schemas import QUALITY_REPORT
+from vidagg_dagster.core.schemas import (
+    INGESTION_COUNTS,
+    QUALITY_REPORT,
+    SESSIONS,
+    USER_VIDEO_ENGAGEMENT,
+)
 from vidagg_dagster.pipeline.settle import days_reported
 from vidagg_dagster.pipeline.step import Step, StepContext, StepOutput
 from vidagg_dagster.pipeline.user_video_engagement import top_of_days
@@ -21,6 +26,7 @@ STEP = Step(
     name=StepName.QUALITY_REPORT,
     table=QUALITY_REPORT,
     compute=_compute,
+    reads=(INGESTION_COUNTS, SESSIONS, USER_VIDEO_ENGAGEMENT),
     settles=days_reported,
     top=top_of_days,
 )

@@ -20,6 +20,7 @@ from vidagg_dagster.core.errors import StepError
 from vidagg_dagster.core.schemas import EVENT_DATE, RAW_EVENTS
 from vidagg_dagster.pipeline.step import Step, StepContext, StepOutput
 from vidagg_dagster.pipeline.steps import STEPS
+from vidagg_dagster.pipeline.upstream import compute_current
 from vidagg_dagster.quality.evaluate import CheckContext, evaluate
 from vidagg_dagster.quality.rules import RULES
 from vidagg_dagster.tables.open import open_tables
@@ -95,11 +96,16 @@ class _Part:
 
 def _run_part(step: Step, context: StepContext, weights: Weights) -> _Part:
     started = time.monotonic()
-    output = step.compute(context)
+    output = compute_current(step, context)
     written = time.monotonic()
     context = context.part(sorted({*context.days, *output.settled}))
     checks = CheckContext(
-        context.tables, context.days, context.request.parameters, output.update, output.late
+        context.tables,
+        context.days,
+        context.request.parameters,
+        output.update,
+        output.late,
+        output.unknown_names,
     )
     frame = step.validated(context) if step.validated else None
     evaluation = evaluate(checks, step.table, RULES[step.table.name], frame)

@@ -8,14 +8,14 @@ from vidagg_dagster.core.days import with_day_before
 from vidagg_dagster.core.schemas import EVENT_DATE, RAW_EVENTS, SESSIONS
 from vidagg_dagster.pipeline.settle import days_computed
 from vidagg_dagster.pipeline.step import Step, StepContext, StepOutput
-from vidagg_dagster.spark.arrow import Kernels
+from vidagg_dagster.spark.arrow import Spread
 
 
 def _compute(context: StepContext) -> StepOutput:
     days = with_day_before(context.every_day)
 
-    def of_slice(events: DataFrame, kernels: Kernels) -> DataFrame:
-        return context.chain(kernels).sessions(events, context.videos, context.every_day)
+    def of_slice(events: DataFrame, spread: Spread) -> DataFrame:
+        return context.chain(spread).sessions(events, context.videos, context.every_day)
 
     counted = sum(context.tables.day_counts(RAW_EVENTS, days).values())
     frames = context.slicing(counted).each(context.tables.read(RAW_EVENTS, days), of_slice)
@@ -34,6 +34,7 @@ STEP = Step(
     name=StepName.SESSIONS,
     table=SESSIONS,
     compute=_compute,
+    reads=(RAW_EVENTS,),
     unit="sessions",
     settles=days_computed,
     top=_top,

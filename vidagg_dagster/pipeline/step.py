@@ -22,7 +22,7 @@ from vidagg_dagster.core.schemas import TableSpec
 from vidagg_dagster.metrics.composition import EngagementChain
 from vidagg_dagster.quality.evaluate import CheckContext
 from vidagg_dagster.sources.videos import read_videos
-from vidagg_dagster.spark.arrow import ANY_SIZE, Kernels
+from vidagg_dagster.spark.arrow import ANY_SIZE, Spread
 from vidagg_dagster.spark.slices import Slicing
 from vidagg_dagster.tables.interface import Frames, Tables
 
@@ -87,7 +87,7 @@ class StepContext:
         """See `VideoMetadata.frame`."""
         return self.metadata.frame
 
-    def chain(self, kernels: Kernels = ANY_SIZE) -> EngagementChain:
+    def chain(self, spread: Spread = ANY_SIZE) -> EngagementChain:
         """The arithmetic with the request's parameters."""
         request = self.request
         return EngagementChain(
@@ -95,7 +95,7 @@ class StepContext:
             timezone=request.timezone,
             run_time=request.run_time,
             estimate_missing_durations=request.estimate_missing_durations,
-            kernels=kernels,
+            spread=spread,
         )
 
     def slicing(self, events: int | None) -> Slicing:
@@ -114,6 +114,7 @@ class StepOutput:
         update: What an update of the lifetime table did.
         metrics: Numbers of the step as a whole.
         day_metrics: Numbers of single days.
+        unknown_names: The commonest names of events that nobody knows, with their rows.
     """
 
     settled: tuple[date, ...] = ()
@@ -122,6 +123,7 @@ class StepOutput:
     update: LifetimeUpdate | None = None
     metrics: Metrics = field(default_factory=dict)
     day_metrics: Mapping[date, Metrics] = field(default_factory=dict)
+    unknown_names: Mapping[str, int] = field(default_factory=dict)
 
 
 def _metrics_of_output(output: StepOutput, checks: CheckContext) -> Mapping[date, Metrics]:
@@ -137,6 +139,7 @@ class Step:
         name: The step, named as its asset.
         table: The table that it replaces days of, or updates.
         compute: Replaces the days of the context in the table and says what it found.
+        reads: The tables that its days are computed from. None may be replaced meanwhile.
         unit: What a row of the table is, for people.
         settles: Those of some days that the table holds and that depend on the day before them.
         one_part: Whether all days are computed together, however many events they have.
@@ -149,6 +152,7 @@ class Step:
     name: StepName
     table: TableSpec
     compute: Callable[[StepContext], StepOutput]
+    reads: tuple[TableSpec, ...] = ()
     unit: str = "rows"
     settles: Callable[[Tables, Sequence[date]], Sequence[date]] | None = None
     one_part: bool = False

@@ -11,7 +11,7 @@ from vidagg_dagster.metrics.engagement import duration_estimates
 from vidagg_dagster.pipeline.settle import days_computed
 from vidagg_dagster.pipeline.step import Step, StepContext, StepOutput
 from vidagg_dagster.quality.evaluate import countable_ms
-from vidagg_dagster.spark.arrow import Kernels
+from vidagg_dagster.spark.arrow import Spread
 
 
 def _compute(context: StepContext) -> StepOutput:
@@ -24,8 +24,8 @@ def _compute(context: StepContext) -> StepOutput:
         other_days = ~F.col(EVENT_DATE).isin([F.lit(day) for day in days])
         estimates = duration_estimates(context.tables.read(USER_VIDEO_ENGAGEMENT).where(other_days))
 
-    def of_slice(sessions: DataFrame, kernels: Kernels) -> DataFrame:
-        return context.chain(kernels).daily(sessions, context.videos, estimates)
+    def of_slice(sessions: DataFrame, spread: Spread) -> DataFrame:
+        return context.chain(spread).daily(sessions, context.videos, estimates)
 
     frames = slicing.each(context.tables.read(SESSIONS, days), of_slice)
     return StepOutput(settled=context.replace_days(USER_VIDEO_ENGAGEMENT, frames))
@@ -50,6 +50,7 @@ STEP = Step(
     name=StepName.USER_VIDEO_ENGAGEMENT,
     table=USER_VIDEO_ENGAGEMENT,
     compute=_compute,
+    reads=(SESSIONS,),
     settles=days_computed,
     top=top_of_days,
 )

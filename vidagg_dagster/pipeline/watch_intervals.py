@@ -34,6 +34,7 @@ STEP = Step(
     name=StepName.WATCH_INTERVALS,
     table=WATCH_INTERVALS,
     compute=_compute,
+    reads=(SESSIONS,),
     unit="intervals",
     settles=days_computed,
     validated=_with_durations,

@@ -1,8 +1,8 @@
 """Dagster's history in SQLite files, kept open while a run writes it.
 
 Dagster opens and closes a file for each event. Whoever closes a file of SQLite last also empties
-its write-ahead log, which waits for the disk several times: two thirds of the time of an event. With
-the files held open nobody is last until the run ends.
+its write-ahead log, which waits for the disk several times: two thirds of the time of an event.
+With the files held open nobody is last until the run ends.
 """
 
 import sqlite3

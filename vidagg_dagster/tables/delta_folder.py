@@ -8,7 +8,6 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
-from functools import reduce
 from pathlib import Path
 from typing import Final
 
@@ -22,7 +21,9 @@ from pyspark.sql import types as T
 from vidagg_dagster.core.days import days_text, days_to_json
 from vidagg_dagster.core.errors import TableError
 from vidagg_dagster.core.schemas import EVENT_DATE, TableSpec
+from vidagg_dagster.spark.compat import union
 from vidagg_dagster.tables import delta_log
+from vidagg_dagster.tables.catalog_sql import NO_STATISTICS
 from vidagg_dagster.tables.checks import (
     bad_keys,
     changed_since_error,
@@ -37,8 +38,9 @@ from vidagg_dagster.tables.checks import (
     require_key_columns,
     stray_days_error,
 )
+from vidagg_dagster.tables.damage import damage_of, require_whole
 from vidagg_dagster.tables.delta_log import StoredFile
-from vidagg_dagster.tables.disk import usable_root
+from vidagg_dagster.tables.disk import sync, usable_root
 from vidagg_dagster.tables.interface import DAYS_ENTRY, NOTE_ENTRY, Frames, Replaced
 from vidagg_dagster.tables.retry import pause, retry_conflicts
 from vidagg_dagster.tables.same_rows import changed_days
@@ -172,6 +174,21 @@ class LocalTables:
         """See `Tables.version`."""
         return delta_log.version_of(self._folder(table))
 
+    def commit_id(self, table: TableSpec, version: int) -> str | None:
+        """See `Tables.commit_id`."""
+        return delta_log.commit_id(self._folder(table), version)
+
+    def discard_damaged(self, table: TableSpec) -> bool:
+        """See `Tables.discard_damaged`."""
+        folder = self._folder(table)
+        snapshot = delta_log.open_table(folder)
+        damaged = [] if snapshot is None else damage_of(delta_log.live_files(snapshot, folder))
+        if snapshot is None or not damaged:
+            return False
+        log.warning("%s is damaged and written anew: %s", table.name, damaged[0].text)
+        _commit_upsert(folder, table, snapshot, [], {})
+        return True
+
     def days_replaced_since(self, table: TableSpec, version: int | None) -> Replaced:
         """See `Tables.days_replaced_since`."""
         return delta_log.days_replaced_since(self._folder(table), version)
@@ -199,6 +216,8 @@ class LocalTables:
                 partition_by=[EVENT_DATE] if table.partitioned else None,
                 name=table.name,
                 description=table.doc,
+                # Compaction, ours or another program's, would write ids into the log.
+                configuration=dict([NO_STATISTICS]),
             )
             snapshot = DeltaTable(str(folder))
         stored = T.StructType.fromJson(json.loads(snapshot.schema().to_json()))
@@ -209,6 +228,7 @@ class LocalTables:
 
     def _read_files(self, table: TableSpec, files: Sequence[StoredFile]) -> DataFrame:
         """Exactly these files, so that no later commit changes what the frame gives."""
+        require_whole(table, files)
         groups: dict[date | None, list[str]] = {}
         for file in files:
             lacks_day = table.partitioned and not contains_day(file)
@@ -221,7 +241,7 @@ class LocalTables:
             frames.append(frame.select(*table.column_names))
         if not frames:
             return self._spark.createDataFrame([], table.struct)
-        return reduce(DataFrame.unionByName, frames)
+        return union(frames)
 
     def _distinct_keys(self, table: TableSpec, staged: Staged) -> DataFrame:
         """The keys of staged rows, none of them null or repeated."""
@@ -261,6 +281,7 @@ def _commit_days(
                 raise lost_days_error(table, days, others.version) from error
             pause(1, _MAX_WAIT_S)
         else:
+            _sync_log(folder, base + 1)
             return
 
 
@@ -284,3 +305,10 @@ def _commit_upsert(
         )
     except CommitFailedError as error:
         raise changed_since_error(table, base, delta_log.version_of(folder)) from error
+    _sync_log(folder, base + 1)
+
+
+def _sync_log(folder: Path, version: int) -> None:
+    """Wait until the entry of a commit is on the disk, after the files that it refers to."""
+    entries = folder / "_delta_log"
+    sync(entries / f"{version:020d}.json", entries)

@@ -1,5 +1,6 @@
 """The disk below tables in a folder: which folders can be used, and what its faults mean."""
 
+import os
 import uuid
 from contextlib import suppress
 from pathlib import Path
@@ -25,6 +26,16 @@ def usable_root(root: str | Path) -> Path:
             "path a meaning of their own. Choose another folder with VIDAGG_DATA_ROOT."
         )
     return absolute
+
+
+def sync(*paths: Path) -> None:
+    """Wait until files, or the names in folders, are on the disk, where a power cut leaves them."""
+    for path in paths:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def require_writable(root: str | Path) -> None:

@@ -44,6 +44,9 @@ class Tables(Protocol):
         """The rows of `days` (None: of every day) in the declared columns, types and order.
 
         Empty where nothing was written yet.
+
+        Raises:
+            DamagedTableError: A file of these rows is missing or cut.
         """
         ...
 
@@ -113,6 +116,21 @@ class Tables(Protocol):
 
     def version(self, table: TableSpec) -> int:
         """The number of the latest commit; -1 where there is no table yet."""
+        ...
+
+    def commit_id(self, table: TableSpec, version: int) -> str | None:
+        """Tells a commit from others of its number: those of a table made anew or restored.
+
+        None where the history does not tell.
+        """
+        ...
+
+    def discard_damaged(self, table: TableSpec) -> bool:
+        """Empty a table without days, and forget its note, if a file of it is missing or cut.
+
+        Returns:
+            Whether it was: every row then has to be written again.
+        """
         ...
 
     def days_replaced_since(self, table: TableSpec, version: int | None) -> Replaced:

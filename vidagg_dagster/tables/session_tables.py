@@ -8,13 +8,13 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
-from functools import reduce
 from typing import Final
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from vidagg_dagster.core.schemas import EVENT_DATE, TableSpec
+from vidagg_dagster.spark.compat import union
 from vidagg_dagster.tables.checks import (
     bad_keys,
     conform,
@@ -125,6 +125,16 @@ class SessionTables:
         """0 where there is a table, -1 where there is none; versions are not counted."""
         return 0 if self.exists(table) else -1
 
+    def commit_id(self, table: TableSpec, version: int) -> str | None:
+        """Always None: there are no commits."""
+        del table, version
+        return None
+
+    def discard_damaged(self, table: TableSpec) -> bool:
+        """Always False: the engine itself refuses to read what is damaged."""
+        del table
+        return False
+
     def days_replaced_since(self, table: TableSpec, version: int | None) -> Replaced:
         """Always every day: nothing here tells which have changed."""
         del version
@@ -163,7 +173,7 @@ class SessionTables:
 
 
 def _together(frames: Frames) -> DataFrame:
-    return reduce(DataFrame.unionByName, each(frames))
+    return union(each(frames))
 
 
 def _default_format(spark: SparkSession) -> str:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from vidagg_dagster.alerts import channels as channels_module
+from vidagg_dagster.alerts import post
 from vidagg_dagster.alerts.channels import Channel, channels
 from vidagg_dagster.alerts.message import MAX_TEXT, Alert, without_values
 from vidagg_dagster.core.errors import DeliveryError, SettingsError
@@ -83,7 +84,7 @@ def test_every_channel_carries_asset_day_counts_reasons_and_link(
 def test_a_channel_that_does_not_take_an_alert_says_so_without_its_address(
     name: str, fault: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(channels_module, "TIMEOUT_S", 0.5)
+    monkeypatch.setattr(post, "DEADLINE_S", 0.5)
     with ExitStack() as stack:
         if fault == "is not there":
             with socket.socket() as closed:
@@ -132,6 +133,6 @@ def test_a_channel_without_its_package_is_named_with_the_command_to_install_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(channels_module, "find_spec", lambda _: None)
-    with pytest.raises(SettingsError, match=r"VIDAGG_ALERT_SLACK_WEBHOOK needs .* pip install"):
-        channels(settings(slack_webhook=SecretStr("https://example.com")))
+    with pytest.raises(SettingsError, match=r"VIDAGG_ALERT_TEAMS_WEBHOOK needs .* pip install"):
+        channels(settings(teams_webhook=SecretStr("https://example.com")))
     assert [c.name for c in channels(settings())] == ["log"]

@@ -116,3 +116,46 @@ def test_a_round_stops_before_dagster_would_end_it() -> None:
     delivery = deliver(outbox, [flaky], 0.0, lambda: float(next(clock)))
     assert 0 < delivery.sent < 5
     assert len(delivery.outbox.pending) == 5 - delivery.sent
+
+
+def test_each_attempt_is_kept_at_once_so_that_a_killed_round_tells_nothing_twice() -> None:
+    steady, broken = Flaky("steady"), Flaky("broken")
+    steady.up = True
+    places = [steady, broken]
+    outbox = accept(Outbox(seen_until=0), [an_alert(1), an_alert(2)], places, now=0.0)
+    kept: list[Outbox] = []
+    deliver(outbox, places, 0.0, lambda: 0.0, kept.append)
+    waiting = [[(i.channel, i.alert.check, i.tries) for i in state.pending] for state in kept]
+    first, second = ("broken", "check_1"), ("broken", "check_2")
+    assert waiting == [
+        [("steady", "check_2", 0), (*first, 0), (*second, 0)],
+        [(*first, 0), (*second, 0)],
+        [(*first, 1), (*second, 0)],
+    ]
+    after(kept[0], [steady], 0.0)
+    assert steady.taken.count(an_alert(1).title) == 1
+
+
+def test_a_channel_that_breaks_holds_up_no_other() -> None:
+    class Broken(Flaky):
+        def send(self, alert: Alert) -> None:
+            raise KeyError(alert.title)
+
+    steady = Flaky("steady")
+    steady.up = True
+    places = [Broken("broken"), steady]
+    outbox = accept(Outbox(seen_until=0), [an_alert(1)], places, now=0.0)
+    delivery = deliver(outbox, places, 0.0, lambda: 0.0)
+    assert (delivery.sent, delivery.failed) == (1, ("broken: KeyError, try 1, next in 15 s",))
+
+
+def test_all_runs_that_ended_shortly_before_are_remembered_and_no_others() -> None:
+    outbox = Outbox(seen_until=1000.0).looked_at({f"run {n}": 1000.0 for n in range(1000)}, 300.0)
+    assert len(outbox.seen_runs) == 1000
+    later = outbox.looked_at({"last": 1301.0}, 300.0)
+    assert (later.seen_until, later.seen_runs) == (1301.0, {"last": 1301.0})
+
+
+def test_an_outbox_of_an_earlier_version_is_read() -> None:
+    earlier = '{"seen_until": 5.0, "seen_runs": ["a"], "told": {}, "pending": []}'
+    assert Outbox.model_validate_json(earlier).seen_runs == {"a": 5.0}

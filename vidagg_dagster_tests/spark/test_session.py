@@ -1,5 +1,6 @@
 """Which engine is chosen, what it is set to, and what is said where none can be had."""
 
+import inspect
 import os
 import socket
 import subprocess
@@ -13,6 +14,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from vidagg_dagster.core.errors import EngineError
+from vidagg_dagster.spark.connect import connect, require_listener, start_sail
 from vidagg_dagster.spark.engines import resolve_engine
 from vidagg_dagster.spark.java import find_java
 from vidagg_dagster.spark.jvm import default_driver_memory
@@ -40,27 +42,30 @@ def run_python(code: str, **environment: str) -> "subprocess.CompletedProcess[st
     )
 
 
-@pytest.mark.parametrize(
-    ("version", "engine"),
-    [("17.0.15", "spark"), ("25-ea", "spark"), ("21", "spark"), ("11.0.2", "sail")],
-)
-def test_auto_takes_spark_where_java_is_new_enough(
-    version: str, engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("version", ["17.0.15", "25-ea", "21", "11.0.2", None])
+def test_auto_means_sail_with_and_without_java(
+    version: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JAVA_HOME", str(fake_java(tmp_path, version) if version else tmp_path))
+    choice = resolve_engine("auto")
+    assert (choice.engine, choice.reason) == ("sail", "VIDAGG_ENGINE=auto")
+
+
+@pytest.mark.parametrize("version", ["17.0.15", "25-ea", "21"])
+def test_spark_by_name_takes_a_java_that_is_new_enough(
+    version: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("JAVA_HOME", str(fake_java(tmp_path, version)))
-    choice = resolve_engine("auto")
-    assert choice.engine == engine
-    assert f"Java {version.split('.')[0].split('-')[0]}" in choice.reason
+    choice = resolve_engine("spark")
+    assert (choice.engine, choice.reason) == ("spark", "VIDAGG_ENGINE=spark")
 
 
-def test_auto_takes_sail_where_there_is_no_java(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_where_sail_is_not_installed_it_is_said_how_to_get_an_engine(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.delenv("JAVA_HOME", raising=False)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    choice = resolve_engine("auto")
-    assert choice.engine == "sail"
-    assert choice.reason == "no Java found in JAVA_HOME or PATH"
+    monkeypatch.setattr("vidagg_dagster.spark.engines.find_spec", lambda _: None)
+    with pytest.raises(EngineError, match=r"pip install 'vidagg_dagster\[local\]'.*=spark"):
+        resolve_engine("auto")
 
 
 @pytest.mark.parametrize(
@@ -219,3 +224,26 @@ def test_the_session_of_a_connect_server_is_used_like_the_others(
     total = connect_spark.range(4).select(F.sum(F.col("id")).alias("total")).collect()
     assert total[0]["total"] == 6
     assert connect_spark.conf.get("spark.sql.session.timeZone") == "UTC"
+
+
+def test_the_token_of_an_engine_is_not_shown() -> None:
+    address = "sc://127.0.0.1:1/;token=hunter2"
+    assert "hunter2" not in resolve_engine(address).shown
+    with pytest.raises(EngineError) as raised:
+        require_listener(address)
+    assert "hunter2" not in str(raised.value)
+
+
+def test_sail_listens_on_the_loopback_address_only_and_has_no_token_to_ask_for() -> None:
+    """What the pages say of shared machines. It fails when pysail has a way to close the port."""
+    from pysail.spark import SparkConnectServer
+
+    assert list(inspect.signature(SparkConnectServer).parameters) == ["ip", "port"]
+    server, address = start_sail()
+    try:
+        assert address.startswith("sc://127.0.0.1:")
+        anyone = connect(address, {})
+        assert anyone.range(3).count() == 3
+        anyone.stop()
+    finally:
+        server.stop()

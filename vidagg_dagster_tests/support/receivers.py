@@ -1,9 +1,10 @@
 """Loopback servers that receive alerts. A test tells them when to fail, hang and recover."""
 
 import json
+import socket
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from email import message_from_bytes
 from email.message import Message
@@ -95,3 +96,66 @@ def mail_receiver(*answers: str) -> Iterator[MailReceiver]:
         yield receiver
     finally:
         controller.stop(no_assert=True)
+
+
+@contextmanager
+def raw_receiver(answer: Callable[[socket.socket, threading.Event], None]) -> Iterator[str]:
+    """The address of a server that reads a request, then lets `answer` write what it likes.
+
+    The event is set when the test is over.
+    """
+    over = threading.Event()
+    server = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        while not over.is_set():
+            with suppress(OSError), server.accept()[0] as connection:
+                connection.recv(65536)
+                answer(connection, over)
+
+    threading.Thread(target=serve, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}/hook/secret-token"
+    finally:
+        over.set()
+        server.close()
+
+
+def body_that_drips(connection: socket.socket, over: threading.Event) -> None:
+    """Headers at once, then a byte now and then."""
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+    while not over.wait(0.05):
+        connection.sendall(b"o")
+
+
+def headers_that_drip(connection: socket.socket, over: threading.Event) -> None:
+    """A header line that never ends."""
+    connection.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+    while not over.wait(0.05):
+        connection.sendall(b"o")
+
+
+def body_that_never_ends(connection: socket.socket, over: threading.Event) -> None:
+    """As much as the reader takes, up to 200 MB."""
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 10000000000\r\n\r\n")
+    for _ in range(3200):
+        if over.is_set():
+            return
+        connection.sendall(b"o" * 65536)
+
+
+def no_http(connection: socket.socket, over: threading.Event) -> None:  # noqa: ARG001
+    """What no HTTP client understands."""
+    connection.sendall(b"\x00\x01 secret-token \r\n\r\n")
+
+
+def says(
+    status: str, body: bytes = b"", *headers: str
+) -> Callable[[socket.socket, threading.Event], None]:
+    """An answer of this status, body and headers."""
+
+    def answer(connection: socket.socket, over: threading.Event) -> None:  # noqa: ARG001
+        lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers, "", ""]
+        connection.sendall("\r\n".join(lines).encode() + body)
+
+    return answer

@@ -9,16 +9,20 @@ from pydantic import ValidationError
 
 from vidagg_dagster.alerts.causes import due_days, ended_runs, missing_days, of_run
 from vidagg_dagster.alerts.channels import channels as configured_channels
+from vidagg_dagster.alerts.kept import Keeper, newest
 from vidagg_dagster.alerts.message import Alert
-from vidagg_dagster.alerts.outbox import Outbox, accept, deliver
+from vidagg_dagster.alerts.outbox import Delivery, Outbox, accept, deliver
 from vidagg_dagster.core.contract import StepName
 from vidagg_dagster.core.schemas import TABLES
+from vidagg_dagster.defs.verification import STORED_TABLES
 from vidagg_dagster.settings.model import Settings
 
 INTERVAL_S: Final = 30
 
-MAX_RUNS_PER_TICK: Final = 100
-MAX_SEEN_RUNS: Final = 2 * MAX_RUNS_PER_TICK
+RUNS_AT_ONCE: Final = 100
+LOOK_BUDGET_S: Final = 10.0
+"""So long a tick looks at ended runs; the next tick goes on. Other projects' runs count too."""
+
 OVERLAP_S: Final = 300.0
 """Runs that ended so shortly before the last one seen are looked at again. Their times come from
 several machines, so they may become visible out of order."""
@@ -39,10 +43,17 @@ def alerts(settings: Settings) -> dg.SensorDefinition:
     def sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
         now = time.time()
         channels = configured_channels(settings)
-        outbox, found = collect_alerts(context.instance, settings, _opened(context, now), now)
+        outbox, is_new = _opened(context, now)
+        keeper = Keeper(context.instance, outbox)
+        outbox, found = collect_alerts(context.instance, settings, outbox, now)
         outbox = accept(outbox, found, channels, now)
-        delivery = deliver(outbox, channels, now, time.monotonic)
-        context.update_cursor(delivery.outbox.model_dump_json())
+        if is_new:
+            # Nothing is sent before there is a cursor that says what was sent.
+            delivery = Delivery(outbox, 0, ())
+        else:
+            keeper.save(outbox)
+            delivery = deliver(outbox, channels, now, time.monotonic, keeper.save)
+        context.update_cursor(keeper.save(delivery.outbox))
         for line in delivery.failed:
             context.log.warning(f"not delivered to {line}")
         waiting = len(delivery.outbox.pending)
@@ -57,7 +68,7 @@ def collect_alerts(
 ) -> tuple[Outbox, list[Alert]]:
     """The alerts since `outbox` was written, and the outbox that remembers what was looked at."""
     assets = [step.value for step in StepName]
-    outbox, of_runs = _alerts_of_runs(instance, settings, outbox, assets)
+    outbox, of_runs = _alerts_of_runs(instance, settings, outbox, [*assets, STORED_TABLES])
     days = due_days(
         datetime.fromtimestamp(now, UTC),
         settings.timezone,
@@ -74,25 +85,25 @@ def collect_alerts(
 def _alerts_of_runs(
     instance: dg.DagsterInstance, settings: Settings, outbox: Outbox, assets: list[str]
 ) -> tuple[Outbox, list[Alert]]:
-    since = outbox.seen_until - OVERLAP_S
-    ended = ended_runs(instance, since, outbox.seen_runs, MAX_RUNS_PER_TICK)
-    found = [
-        alert
-        for run, _ in ended
-        for alert in of_run(instance, run, assets, settings.operations.ui_url)
-    ]
-    seen_until = max([outbox.seen_until, *(updated for _, updated in ended)])
-    seen_runs = (*outbox.seen_runs, *(run.run_id for run, _ in ended))[-MAX_SEEN_RUNS:]
-    seen = outbox.model_copy(update={"seen_until": seen_until, "seen_runs": seen_runs})
-    return seen, found
+    found: list[Alert] = []
+    ends = time.monotonic() + LOOK_BUDGET_S
+    while True:
+        since = outbox.seen_until - OVERLAP_S
+        ended = ended_runs(instance, since, outbox.seen_runs, RUNS_AT_ONCE)
+        for run, _ in ended:
+            found += of_run(instance, run, assets, settings.operations.ui_url)
+        outbox = outbox.looked_at({run.run_id: updated for run, updated in ended}, OVERLAP_S)
+        if len(ended) < RUNS_AT_ONCE or time.monotonic() > ends:
+            return outbox, found
 
 
-def _opened(context: dg.SensorEvaluationContext, now: float) -> Outbox:
-    """The outbox of the last tick; without one, an outbox that ignores runs ended before `now`."""
+def _opened(context: dg.SensorEvaluationContext, now: float) -> tuple[Outbox, bool]:
+    """The newest outbox, and whether it is new. A new one ignores runs ended before `now`."""
+    new = Outbox(seen_until=now + OVERLAP_S)
     if not context.cursor:
-        return Outbox(seen_until=now + OVERLAP_S)
+        return new, True
     try:
-        return Outbox.model_validate_json(context.cursor)
+        return newest(context.instance, context.cursor), False
     except ValidationError:
         context.log.warning("The cursor is of another version; looking from now on.")
-        return Outbox(seen_until=now + OVERLAP_S)
+        return new, True

@@ -2,19 +2,23 @@
 
 import logging
 import time
+from datetime import date, timedelta
 
 import dagster as dg
 import pytest
+from dagster._core.test_utils import create_run_for_test
 from pydantic import SecretStr
 
-from vidagg_dagster.alerts import channels as channels_module
-from vidagg_dagster.alerts.outbox import (
-    Outbox,
-)
+from vidagg_dagster.alerts import post
+from vidagg_dagster.alerts.channels import WebhookChannel
+from vidagg_dagster.alerts.message import Alert
+from vidagg_dagster.alerts.outbox import Outbox
 from vidagg_dagster.defs.sensors.alerts import OVERLAP_S, alerts
 from vidagg_dagster.settings.model import Settings
 from vidagg_dagster_tests.support.alerting import UI, raw_events, run, settings
 from vidagg_dagster_tests.support.receivers import HANG, http_receiver
+
+THOUSAND = 1000
 
 
 class Bell:
@@ -74,7 +78,7 @@ def test_a_channel_that_hangs_holds_up_no_other(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(channels_module, "TIMEOUT_S", 0.3)
+    monkeypatch.setattr(post, "DEADLINE_S", 0.3)
     with http_receiver(HANG) as slow, http_receiver() as quick:
         bell = Bell(
             instance,
@@ -128,3 +132,65 @@ def test_a_cursor_of_another_version_starts_anew(instance: dg.DagsterInstance) -
     bell = Bell(instance, settings())
     bell.cursor = '{"version": 7}'
     assert bell.tick() == "0 new, 0 delivered, 0 waiting"
+
+
+@pytest.mark.usefixtures("yesterday_is_there")
+def test_a_tick_that_is_killed_between_two_deliveries_tells_nothing_twice(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    taken: list[str] = []
+
+    def take_one(channel: WebhookChannel, alert: Alert) -> None:
+        del channel
+        if len(taken) == 1:
+            raise Killed
+        taken.append(str(alert.check))
+
+    bell = Bell(instance, settings(webhook=SecretStr("http://127.0.0.1:1/")))
+    bell.tick()
+    run(instance, raw_events("rejected_share", "duplicate_share"))
+    with monkeypatch.context() as patch:
+        patch.setattr(WebhookChannel, "send", take_one)
+        with pytest.raises(Killed):
+            bell.tick()
+    with http_receiver() as http:
+        monkeypatch.setattr(bell, "sensor", alerts(settings(webhook=SecretStr(http.address))))
+        bell.tick()
+        assert sorted([*taken, *(body["check"] for body in http.taken)]) == [
+            "duplicate_share",
+            "rejected_share",
+        ]
+
+
+@pytest.mark.usefixtures("yesterday_is_there")
+def test_a_thousand_runs_that_end_at_once_are_all_looked_at(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Among them those of other projects on the same instance, and more ticks than one."""
+    monkeypatch.setattr("vidagg_dagster.defs.sensors.alerts.LOOK_BUDGET_S", 0.0)
+    with dg.DagsterInstance.ephemeral() as instance:
+        bell = Bell(instance, settings())
+        # SQLite gives runs that are made and not run whole seconds.
+        bell.cursor = Outbox(seen_until=time.time() - 2).model_dump_json()
+        for number in range(THOUSAND):
+            asset = "raw_events" if number % 4 == 0 else "of_another_project"
+            create_run_for_test(
+                instance,
+                job_name="__ASSET_JOB",
+                status=dg.DagsterRunStatus.FAILURE,
+                asset_selection=frozenset({dg.AssetKey(asset)}),
+                tags={"dagster/partition": str(date(2020, 1, 1) + timedelta(days=number))},
+            )
+        told = [int(bell.tick().split()[0]) for _ in range(THOUSAND // 100 + 2)]
+        assert sum(told) == THOUSAND // 4
+        assert told[-1] == 0
+        create_run_for_test(
+            instance,
+            job_name="__ASSET_JOB",
+            status=dg.DagsterRunStatus.FAILURE,
+            asset_selection=frozenset({dg.AssetKey("raw_events")}),
+        )
+        assert bell.tick().startswith("1 new")

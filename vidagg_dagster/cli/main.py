@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Final, NoReturn
 
 from vidagg_dagster import __version__
-from vidagg_dagster.cli import aggregate, alert, databricks, demo, maintain, query, ui
+from vidagg_dagster.cli import aggregate, alert, databricks, demo, init, maintain, query, ui
 from vidagg_dagster.cli.exit_codes import BAD_INPUT, FAILED, INTERRUPTED, NOTHING_ACCEPTED
 from vidagg_dagster.core.errors import (
     CommandFailedError,
@@ -19,6 +19,7 @@ from vidagg_dagster.core.errors import (
 
 COMMANDS = (
     demo.add_demo,
+    init.add_init,
     ui.add_ui,
     aggregate.add_aggregate,
     query.add_query,

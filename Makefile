@@ -83,6 +83,8 @@ format: $(DEV) ## Rewrite the files in the house style
 docs: $(DEV) ## Write the generated pages anew
 	$(BIN)/python -m tools.settings_reference
 	$(BIN)/python -m tools.metrics_page
+	$(BIN)/python -m tools.kql_pages
+	$(BIN)/python -m tools.vocabularies_page
 
 clean: ## Remove everything that the targets above made
 	rm -rf $(VENV) demo_data benchmark_data build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

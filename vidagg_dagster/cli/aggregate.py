@@ -11,8 +11,15 @@ from zoneinfo import available_timezones
 from pydantic import ValidationError
 
 from vidagg_dagster.cli.arguments import add_command, day
-from vidagg_dagster.core.column_mapping import parse_columns
-from vidagg_dagster.core.contract import ENGINE_NAMES, SourceFormat, SourceSpec, TimestampUnit
+from vidagg_dagster.core.column_mapping import parse_columns, parse_event_names
+from vidagg_dagster.core.contract import (
+    DEFAULT_MAX_POSITION_S,
+    ENGINE_NAMES,
+    MAX_MAX_POSITION_S,
+    SourceFormat,
+    SourceSpec,
+    TimestampUnit,
+)
 from vidagg_dagster.core.errors import BadInputError, NothingAcceptedError
 from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.core.terminal import Status
@@ -94,11 +101,31 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
         help="unit of numeric times; without one they are rejected, not guessed",
     )
     parser.add_argument(
+        "--mapping",
+        metavar="NAME|FILE.yaml",
+        help="the vocabulary of EVENTS: one that is known, or a file; `vidagg map EVENTS` names "
+        "it. Names in --columns are then paths into its records",
+    )
+    parser.add_argument(
         "--columns",
         type=_columns,
         default={},
         metavar="OURS=THEIRS,...",
         help="the columns' names in EVENTS where they differ, e.g. userId=user,timestamp=ts",
+    )
+    parser.add_argument(
+        "--event-names",
+        type=_event_names,
+        default={},
+        metavar="OURS=THEIRS|THEIRS,...",
+        help="names of events that we do not know, e.g. video_play=begin,ignore=share|like",
+    )
+    parser.add_argument(
+        "--max-position",
+        type=_max_position,
+        default=DEFAULT_MAX_POSITION_S,
+        metavar="SECONDS",
+        help="positions above are invalid (%(default)s); live streams may need more",
     )
 
 
@@ -132,6 +159,25 @@ def _columns(text: str) -> dict[str, str]:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
+def _event_names(text: str) -> dict[str, str]:
+    try:
+        return parse_event_names(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _max_position(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if 0 < seconds <= MAX_MAX_POSITION_S:
+        return seconds
+    raise argparse.ArgumentTypeError(
+        f"{text!r}: say seconds above 0 and up to {MAX_MAX_POSITION_S:.0f}"
+    )
+
+
 def _parameters(pairs: Sequence[str]) -> EngagementParameters:
     given = dict(pair.partition("=")[::2] for pair in pairs)
     try:
@@ -156,10 +202,10 @@ def _aggregate(options: argparse.Namespace) -> int:
         if not Path(location).exists():
             raise BadInputError(f"{location}: there is no such file or folder")
     try:
-        lines = _write_rows(options, parameters)
+        told = _write_rows(options, parameters)
     except OSError as error:
         raise BadInputError(str(error)) from error
-    print(f"{options.output}: {lines}", file=sys.stderr)
+    print(f"{options.output}: {told}", file=sys.stderr)
     return 0
 
 
@@ -174,7 +220,6 @@ def _write_rows(options: argparse.Namespace, parameters: EngagementParameters) -
     from vidagg_dagster.cli.output import write_output
     from vidagg_dagster.pipeline.batch import aggregate_files
     from vidagg_dagster.settings.variables import engine_setting
-    from vidagg_dagster.sources.event_names import unknown_event_names
 
     source = _source(options)
 
@@ -195,27 +240,26 @@ def _write_rows(options: argparse.Namespace, parameters: EngagementParameters) -
             last_day=options.last_day,
             report=report,
         )
-        lines = [result.summary()]
-        if result.counts["rejected:unknown_event"]:
-            report("counting unknown names of events")
-            names = unknown_event_names(spark, source)
-            told = ", ".join(f"{name!r} {rows}" for name, rows in names.items()) or "none, but null"
-            lines.append(f"  unknown names of events: {told}")
+        told = result.summary()
         if result.counts["rejected"] and not result.counts["accepted"]:
             raise NothingAcceptedError(
-                "no row could be used, so nothing was written: "
-                + ";".join(lines)
-                + ". vidagg init EVENTS says what it recognises, and what to map"
+                f"no row could be used, so nothing was written: {told}. vidagg map EVENTS says "
+                "what it recognises, and what to map"
             )
         write_output(result.rows, options.output)
-    return "\n".join(lines)
+    return told
 
 
 def _source(options: argparse.Namespace) -> SourceSpec:
+    from vidagg_dagster.sources.mappings.vocabularies import find_mapping
+
     return SourceSpec(
         location=options.events,
         format=options.format,
         columns=options.columns,
         timezone=options.source_timezone,
         timestamp_unit=options.timestamp_unit,
+        event_names=options.event_names,
+        max_position_s=options.max_position,
+        mapping=find_mapping(options.mapping) if options.mapping else None,
     )

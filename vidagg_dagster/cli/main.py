@@ -8,7 +8,20 @@ from collections.abc import Sequence
 from typing import Final, NoReturn
 
 from vidagg_dagster import __version__
-from vidagg_dagster.cli import aggregate, alert, databricks, demo, init, maintain, query, ui
+from vidagg_dagster.cli import (
+    aggregate,
+    alert,
+    databricks,
+    demo,
+    forget,
+    init,
+    kql,
+    maintain,
+    mapping,
+    query,
+    ui,
+    verify,
+)
 from vidagg_dagster.cli.exit_codes import BAD_INPUT, FAILED, INTERRUPTED, NOTHING_ACCEPTED
 from vidagg_dagster.core.errors import (
     CommandFailedError,
@@ -22,9 +35,13 @@ COMMANDS = (
     init.add_init,
     ui.add_ui,
     aggregate.add_aggregate,
+    mapping.add_map,
+    kql.add_kql,
     query.add_query,
     query.add_export,
     maintain.add_maintain,
+    verify.add_verify,
+    forget.add_forget,
     alert.add_alert,
     databricks.add_databricks,
 )

@@ -72,6 +72,10 @@ class NotStartedByDagsterError(VidaggError):
     """The task was started without what Dagster passes to it."""
 
 
+class KqlCheckError(VidaggError):
+    """KQL cannot be checked here."""
+
+
 class DeliveryError(VidaggError):
     """An alert did not get through. The message contains no address and no secret."""
 

@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from vidagg_dagster.core.contract import SourceSpec
+from vidagg_dagster.core.event_mapping import REJECT
 from vidagg_dagster.core.schemas import (
     EVENT_DATE,
     INGESTION_COUNTS,
@@ -49,6 +50,11 @@ IGNORED: Final = "ignored"
 REJECTED: Final = "rejected"
 OUTCOME: Final = "outcome"
 
+UNKNOWN_NAME: Final = "unknownName"
+MOST_NAMES: Final = 5
+"""How many unknown names are told."""
+_MAX_NAME_SHOWN: Final = 100
+
 MAX_PLAYBACK_RATE: Final = 16
 EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
 BEFORE: Final = datetime(2100, 1, 1, tzinfo=UTC)
@@ -71,8 +77,9 @@ def classify(
 
     Returns one row per input row: event_date, timestamp, userId, sessionId, videoId, eventName
     (canonical), positionMs, playbackRate, seekFromMs, eventId, sourceFile; `reasons` (why it is
-    rejected, in the order of `REASONS`; empty if it is not), `payload` (rejected rows only) and
-    `outcome` (`accepted`, `duplicate`, `ignored` or `rejected`).
+    rejected, in the order of `REASONS`; empty if it is not), `payload` (rejected rows only),
+    `unknownName` (the event's name in lower case, where it is not known) and `outcome`
+    (`accepted`, `duplicate`, `ignored` or `rejected`).
 
     Args:
         source: The source frame.
@@ -115,6 +122,7 @@ def find_duplicates(judged: DataFrame, *, spread: Spread = ANY_SIZE) -> DataFram
         "sourceFile",
         "reasons",
         "payload",
+        UNKNOWN_NAME,
         OUTCOME,
     )
 
@@ -176,6 +184,14 @@ def ingestion_counts(classified: DataFrame) -> DataFrame:
     return _as_table(per_day.select(EVENT_DATE, F.inline(measures)), INGESTION_COUNTS)
 
 
+def unknown_names(judged: DataFrame) -> dict[str, int]:
+    """The commonest unknown names of events in judged or classified rows, with their rows."""
+    named = judged.where(F.col(UNKNOWN_NAME).isNotNull() & (F.col(UNKNOWN_NAME) != ""))
+    counted = named.groupBy(UNKNOWN_NAME).agg(F.count(F.lit(1)).alias("rows"))
+    found = counted.orderBy(F.col("rows").desc(), UNKNOWN_NAME).limit(MOST_NAMES).collect()
+    return {row[UNKNOWN_NAME]: row["rows"] for row in found}
+
+
 def rows_by_file(
     source: DataFrame, *, spec: SourceSpec, start_date: date | None, timezone: str
 ) -> DataFrame:
@@ -225,8 +241,8 @@ def _parsed(source: DataFrame, spec: SourceSpec, run_time: datetime | None) -> D
     )
     time = F.col("_time")
     us = instant_us(time, spec.timezone)
-    if spec.timestamp_unit is not None:
-        us = F.coalesce(us, epoch_us(time, spec.timestamp_unit))
+    if spec.number_unit is not None:
+        us = F.coalesce(us, epoch_us(time, spec.number_unit))
     rate = F.coalesce("typedPlaybackRate", finite_number(F.col("_rate")))
     return texts.select(
         "*",
@@ -235,7 +251,7 @@ def _parsed(source: DataFrame, spec: SourceSpec, run_time: datetime | None) -> D
         (F.col("_hasNumber") | F.col("_position").isNotNull()).alias("_hasPosition"),
         F.when((rate > 0) & (rate <= MAX_PLAYBACK_RATE), rate).alias("playbackRate"),
         F.coalesce("typedSeekFrom", finite_number(F.col("_from"))).alias("_fromSeconds"),
-        _canonical_name(F.col("_name"), spec.event_names).alias("_named"),
+        _canonical_name(F.col("_name"), spec).alias("_named"),
         _is_position(F.coalesce("typedCurrentTime", number(F.col("_position"))), spec).alias(
             "_positionOk"
         ),
@@ -298,6 +314,9 @@ def _judged(rows: DataFrame, payload: Column, start_date: date | None, timezone:
         "sourceFile",
         reasons.alias("reasons"),
         F.when(rejected_, payload).alias("payload"),
+        F.when(
+            rules["unknown_event"] & ~malformed & ~ignored, F.substring("_name", 1, _MAX_NAME_SHOWN)
+        ).alias(UNKNOWN_NAME),
         (ignored | rejected_).alias("_broken"),
         "_ignored",
         F.when(ignored, F.lit(1 << IGNORED_BIT))
@@ -337,13 +356,31 @@ def _event_date(start_date: date | None, timezone: str) -> Column:
     return F.explode(F.array(F.when(_usable_time(), by_time).otherwise(otherwise)))
 
 
-def _canonical_name(name: Column, mapped: Mapping[str, str]) -> Column:
-    """Our name for an event, `IGNORE`, or null. A mapping of the settings goes before our own."""
-    by_target: dict[str, list[str]] = {}
+def _canonical_name(name: Column, spec: SourceSpec) -> Column:
+    """Our name for an event, `IGNORE`, or null. A mapping of the settings goes before all others.
+
+    A vocabulary has its own names alone: what else it may contain must not be taken for ours.
+    """
+    vocabulary = spec.mapping.events if spec.mapping is not None else {}
     own = {name: name for name in EVENT_NAMES}
-    for theirs, target in {**own, **ALIASES, **mapped}.items():
-        by_target.setdefault(target, []).append(theirs)
-    return chosen((name.isin(*theirs), target) for target, theirs in by_target.items())
+    known = {name: rule.to for name, rule in vocabulary.items()} or {**own, **ALIASES}
+    by_target: dict[str, list[str]] = {}
+    for theirs, target in {**known, **spec.event_names}.items():
+        if "*" not in theirs:
+            by_target.setdefault(target, []).append(theirs)
+    named = chosen(
+        [
+            *((name.isin(*theirs), target) for target, theirs in by_target.items()),
+            *((name.like(_like(n)), rule.to) for n, rule in vocabulary.items() if "*" in n),
+        ]
+    )
+    return F.nullif(named, F.lit(REJECT)) if vocabulary else named
+
+
+def _like(pattern: str) -> str:
+    """A name with `*` as a pattern of SQL."""
+    plain = pattern.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
+    return plain.replace("*", "%")
 
 
 def _day_without_time(path: Column, start_date: date | None) -> Column:

@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import reduce
 from operator import and_
@@ -24,6 +24,8 @@ from vidagg_dagster.core.vocabulary import REASONS, REJECTED_PREFIX
 from vidagg_dagster.metrics import ingestion
 from vidagg_dagster.metrics.composition import EngagementChain
 from vidagg_dagster.metrics.from_events import COUNTS
+from vidagg_dagster.metrics.ingestion import UNKNOWN_NAME, unknown_names
+from vidagg_dagster.sources.faults import naming_faults
 from vidagg_dagster.sources.listing import estimated_rows
 from vidagg_dagster.sources.read import read_source
 from vidagg_dagster.sources.videos import read_videos
@@ -47,6 +49,8 @@ class Aggregation:
 
     rows: pa.Table
     counts: Mapping[str, int]
+    unknown_names: Mapping[str, int] = field(default_factory=dict)
+    """The commonest names of events that are not known, with their rows."""
 
     def summary(self) -> str:
         """The counts as one line."""
@@ -62,7 +66,11 @@ class Aggregation:
             f"{spaced(rows)} {'row' if rows == 1 else 'rows'}; input {count['input']} = "
             f"accepted {count['accepted']} + duplicates {count['duplicates']} + "
             f"{ignored}rejected {count['rejected']}" + (f" ({reasons})" if reasons else "")
-        )
+        ) + self._unknown()
+
+    def _unknown(self) -> str:
+        names = ", ".join(f"{name} {spaced(n)}" for name, n in self.unknown_names.items())
+        return f"; names of events that are not known: {names}" if names else ""
 
 
 def aggregate_files(
@@ -108,13 +116,15 @@ def aggregate_files(
     batch = _Batch(spark, source, chain, events_at_once, days, report)
     with tempfile.TemporaryDirectory(prefix="vidagg-") as folder:
         compute = batch.compute if days == _ALL_DAYS else batch.compute_days
-        rows, counts = compute(read_videos(spark, video_metadata), folder)
+        with naming_faults(source):
+            rows, counts = compute(read_videos(spark, video_metadata), folder)
+            unknown = batch.unknown_names() if counts[f"{REJECTED_PREFIX}unknown_event"] else {}
         report("merging to one row per user and video")
         rows.write.parquet(f"{folder}/rows")
         files = _files(folder, "rows")
         # Where there are no rows, some engines write no file.
         table = _read_sorted(files) if files else rows.limit(0).toArrow()
-        return Aggregation(rows=table, counts=counts)
+        return Aggregation(rows=table, counts=counts, unknown_names=unknown)
 
 
 @dataclass(frozen=True)
@@ -156,6 +166,7 @@ class _Batch:
         events = read_source(self.spark, self.source)
         slicing = self._slicing()
         unused = ["payload", "sourceFile", "_hash", "reasons", "_broken", "_ignored", "_rank"]
+        unused.append(UNKNOWN_NAME)
         if "eventId" not in events.columns:
             unused.append("eventId")
         rows = self.chain.judged(events, self.source).drop(*unused)
@@ -166,6 +177,11 @@ class _Batch:
         frames = slicing.each_from_disk(self.spark, rows, of_slice, Path(folder, "judged"))
         sums = self._kept(frames, folder, "sums")
         return self.chain.published(sums, videos), _counts(_files(folder, "sums"))
+
+    def unknown_names(self) -> dict[str, int]:
+        """See `ingestion.unknown_names`; reads the source again."""
+        events = read_source(self.spark, self.source)
+        return unknown_names(self.chain.judged(events, self.source))
 
     def compute_days(self, videos: DataFrame, folder: str) -> tuple[DataFrame, dict[str, int]]:
         """As `compute`, of the days alone. What happens on a day may have begun the day before."""

@@ -2,10 +2,10 @@
 
 import hashlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from functools import reduce
+from functools import partial
 from typing import Final
 
 from pyspark.sql import DataFrame
@@ -18,7 +18,8 @@ from vidagg_dagster.metrics.lifetime import as_lifetime
 from vidagg_dagster.pipeline.step import Step, StepContext, StepOutput
 from vidagg_dagster.pipeline.user_video_engagement import most_watched
 from vidagg_dagster.spark.arrow import Spread
-from vidagg_dagster.tables.interface import Tables
+from vidagg_dagster.spark.compat import union
+from vidagg_dagster.tables.interface import Replaced, Tables
 from vidagg_dagster.tables.retry import retry_conflicts
 
 MAX_TRIES: Final = 3
@@ -61,7 +62,8 @@ def _update(tables: Tables, chain: EngagementChain) -> LifetimeUpdate:
     # Scores of untouched pairs follow from the parameters too, and an estimate from every pair of
     # its video: in both cases an increment would leave them behind.
     increments = note.get(_PARAMETERS) == fingerprint and not chain.estimate_missing_durations
-    since = _version_taken_in(tables, note) if increments else None
+    taken_in = _version_taken_in(note, partial(tables.commit_id, USER_VIDEO_ENGAGEMENT))
+    since = taken_in if increments else None
     replaced = tables.days_replaced_since(USER_VIDEO_ENGAGEMENT, since)
     if replaced.days is not None and not replaced.days:
         return LifetimeUpdate(changed=0, deleted=0, days=())
@@ -84,7 +86,25 @@ def _update(tables: Tables, chain: EngagementChain) -> LifetimeUpdate:
     return LifetimeUpdate(changed=changed, deleted=deleted, days=change.days)
 
 
-def _version_taken_in(tables: Tables, note: Mapping[str, str]) -> int | None:
+def not_taken_in(
+    note: Mapping[str, str],
+    commit_id: Callable[[int], str | None],
+    replaced_since: Callable[[int], Replaced],
+) -> frozenset[date] | None:
+    """The days of the daily table that the next update takes in; None: all days.
+
+    Args:
+        note: The note of the lifetime table.
+        commit_id: See `Tables.commit_id`, of the daily table.
+        replaced_since: See `Tables.days_replaced_since`, of the daily table.
+    """
+    version = _version_taken_in(note, commit_id)
+    return None if version is None else replaced_since(version).days
+
+
+def _version_taken_in(
+    note: Mapping[str, str], commit_id: Callable[[int], str | None]
+) -> int | None:
     """The version of the daily table that was taken in; None where it is another table's.
 
     The daily table may have been made anew or restored meanwhile: its versions count anew.
@@ -92,7 +112,7 @@ def _version_taken_in(tables: Tables, note: Mapping[str, str]) -> int | None:
     if _SOURCE_VERSION not in note:
         return None
     version = int(note[_SOURCE_VERSION])
-    commit = tables.commit_id(USER_VIDEO_ENGAGEMENT, version)
+    commit = commit_id(version)
     return version if commit and commit == note.get(_SOURCE_COMMIT) else None
 
 
@@ -121,7 +141,7 @@ def _increment(tables: Tables, chain: EngagementChain, days: tuple[date, ...]) -
         parts.append(as_lifetime(rest.join(stale.select(*_KEY), on=_KEY, how="left_semi")))
     grows = lifetime.where(~contains).join(new.select(*_KEY).distinct(), on=_KEY, how="left_semi")
     parts.append(grows.select(*new.columns))
-    together = reduce(DataFrame.unionByName, parts)
+    together = union(parts)
     counted = sum(tables.day_counts(USER_VIDEO_ENGAGEMENT, days).values())
     chain = replace(chain, spread=Spread(2 * counted))
     ended = stale.select(*_KEY).join(together.select(*_KEY).distinct(), on=_KEY, how="left_anti")

@@ -1,15 +1,18 @@
 """`raw_events`: rows of the source are accepted, duplicate, ignored or rejected, and counted."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import ExitStack
 from datetime import date
+from typing import Final
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from vidagg_dagster.core.contract import Metrics, SourceSpec, StepName
+from vidagg_dagster.core.days import ONE_DAY
 from vidagg_dagster.core.errors import StepError
 from vidagg_dagster.core.schemas import EVENT_DATE, INGESTION_COUNTS, RAW_EVENTS, REJECTED_EVENTS
+from vidagg_dagster.core.vocabulary import REJECTED_PREFIX
 from vidagg_dagster.metrics import ingestion
 from vidagg_dagster.pipeline.inventory import (
     Inventory,
@@ -20,8 +23,10 @@ from vidagg_dagster.pipeline.inventory import (
 )
 from vidagg_dagster.pipeline.step import Step, StepContext, StepOutput, rows_counted
 from vidagg_dagster.quality.evaluate import CheckContext
-from vidagg_dagster.sources.event_names import unknown_event_names
+from vidagg_dagster.sources.faults import naming_faults
 from vidagg_dagster.sources.read import read_source
+
+_UNKNOWN: Final = f"{REJECTED_PREFIX}unknown_event"
 
 
 def _compute(context: StepContext) -> StepOutput:
@@ -29,28 +34,37 @@ def _compute(context: StepContext) -> StepOutput:
     source = request.source
     if source is None:
         raise StepError("raw_events needs a source to read: set VIDAGG_SOURCE")
-    # Before the events are read: what arrives in between is found late, and never missed.
-    inventory = take_inventory(context.spark, context.tables, request)
     with ExitStack() as kept_until_written:
-        rows, read = _read(context, source, inventory, kept_until_written)
-        if inventory.lacking(read, context.days):
-            # Files have changed or gone in between: look once more.
-            inventory = take_inventory(context.spark, context.tables, request)
-            rows, read = _read(context, source, inventory, kept_until_written)
-        require_all_read(inventory, read, context.days)
+        with naming_faults(source):
+            inventory, rows, read = _read_all(context, source, kept_until_written)
         # Later steps read raw_events only, so that changes last. Killed before, the counts and the
         # stored rows disagree: `input_reconciles` says so until the day is run again.
         tables, days = context.tables, context.days
-        tables.replace_days(INGESTION_COUNTS, _counts(context, rows), days)
+        counted = _counted(context, rows)
+        tables.replace_days(INGESTION_COUNTS, _as_frame(context, counted), days)
         tables.replace_days(REJECTED_EVENTS, ingestion.rejected(rows), days)
         tables.replace_days(RAW_EVENTS, ingestion.accepted(rows), days)
+        named = any(counts.get(_UNKNOWN) for counts in counted.values())
+        unknown = ingestion.unknown_names(rows) if named else {}
     late = record_inventory(context.spark, context.tables, request, inventory, read)
+    told = ", ".join(f"{name} {rows}" for name, rows in unknown.items())
+    metrics = {"unknown event names": told} if told else {}
+    return StepOutput(late=late, unknown_names=unknown, metrics=metrics)
 
-    def unknown_names() -> Mapping[str, int]:
-        only = inventory.names_of(context.days)
-        return unknown_event_names(context.spark, source, request.scratch, only=only)
 
-    return StepOutput(late=late, unknown_names=unknown_names)
+def _read_all(
+    context: StepContext, spec: SourceSpec, kept: ExitStack
+) -> tuple[Inventory, DataFrame, RowsRead]:
+    """The inventory of the source, and all that it says of the days: see `_read`."""
+    # Before the events are read: what arrives in between is found late, and never missed.
+    inventory = take_inventory(context.spark, context.tables, context.request)
+    rows, read = _read(context, spec, inventory, kept)
+    if inventory.lacking(read, context.days):
+        # Files have changed or gone in between: look once more.
+        inventory = take_inventory(context.spark, context.tables, context.request)
+        rows, read = _read(context, spec, inventory, kept)
+    require_all_read(inventory, read, context.days)
+    return inventory, rows, read
 
 
 def _read(
@@ -74,7 +88,7 @@ def _classified(
     def computed(frames: DataFrame | list[DataFrame]) -> DataFrame:
         return kept.enter_context(context.tables.computed(RAW_EVENTS, frames))
 
-    names = inventory.names_of(context.days)
+    names = inventory.names_of(_days_to_read(context.days, spec))
     source = read_source(context.spark, spec, context.request.scratch, only=names)
     wanted = F.col(EVENT_DATE).isin([F.lit(day) for day in context.days])
     judged = context.chain().judged(source, spec, context.request.start_date).where(wanted)
@@ -89,17 +103,28 @@ def _classified(
     )
 
 
-def _counts(context: StepContext, rows: DataFrame) -> DataFrame:
-    """The counts of every day: a day without any input has zeros, so that it counts as read."""
+def _counted(context: StepContext, rows: DataFrame) -> dict[date, dict[str, int]]:
+    """The counts of every day: measure -> rows."""
     counted: dict[date, dict[str, int]] = {day: {} for day in context.days}
     for row in ingestion.ingestion_counts(rows).collect():
         counted[row[EVENT_DATE]][row["measure"]] = row["value"]
+    return counted
+
+
+def _as_frame(context: StepContext, counted: Mapping[date, Mapping[str, int]]) -> DataFrame:
+    """The rows of `INGESTION_COUNTS`. A day without input has zeros, so that it counts as read."""
     values = [
         (day, name, counts.get(name, 0))
         for day, counts in counted.items()
         for name in ingestion.COUNTED
     ]
     return context.spark.createDataFrame(values, INGESTION_COUNTS.struct)
+
+
+def _days_to_read(days: Collection[date], spec: SourceSpec) -> set[date]:
+    """With the day before, where events may take something from those before them."""
+    in_sequence = spec.mapping is not None and spec.mapping.in_sequence
+    return {*days, *(day - ONE_DAY for day in days if in_sequence)}
 
 
 def _top(context: StepContext) -> DataFrame:

@@ -114,8 +114,7 @@ class StepOutput:
         update: What an update of the lifetime table did.
         metrics: Numbers of the step as a whole.
         day_metrics: Numbers of single days.
-        unknown_names: Counts the names of events in the source that nobody knows. It is a query,
-            so it is only asked where a rule is violated.
+        unknown_names: The commonest names of events that nobody knows, with their rows.
     """
 
     settled: tuple[date, ...] = ()
@@ -124,7 +123,7 @@ class StepOutput:
     update: LifetimeUpdate | None = None
     metrics: Metrics = field(default_factory=dict)
     day_metrics: Mapping[date, Metrics] = field(default_factory=dict)
-    unknown_names: Callable[[], Mapping[str, int]] | None = None
+    unknown_names: Mapping[str, int] = field(default_factory=dict)
 
 
 def _metrics_of_output(output: StepOutput, checks: CheckContext) -> Mapping[date, Metrics]:

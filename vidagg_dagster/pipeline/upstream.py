@@ -27,7 +27,7 @@ def compute_current(step: Step, context: StepContext) -> StepOutput:
         output = step.compute(context)
         # After the commit, so that no replacement escapes: a later one comes before the other run's
         # own commit of this table.
-        needed = with_day_before(context.days)
+        needed = with_day_before(context.every_day)
         for table, version in versions:
             replaced = context.tables.days_replaced_since(table, version)
             if replaced.version == version:

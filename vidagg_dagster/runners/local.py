@@ -41,7 +41,7 @@ class LocalSteps(dg.ConfigurableResource):  # type: ignore[type-arg]
         if request.store.kind == "local":
             require_writable(request.store.location)
         choice = resolve_engine(self.engine)
-        context.log.info(f"engine: {choice.engine} ({choice.reason})")
+        context.log.info(f"engine: {choice.shown}")
         spark = engine_session(self.engine, driver_memory=self.driver_memory)
         result = run_step(spark, request, report)
         context.log.info(summary_line(result))

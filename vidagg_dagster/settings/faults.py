@@ -11,6 +11,7 @@ from pydantic import SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from vidagg_dagster.core.text import without_credentials
 from vidagg_dagster.core.validation import FIELDS
 from vidagg_dagster.settings.variables import Variable
 
@@ -33,12 +34,9 @@ class Fault:
 def unknown(given: Mapping[str, str], variables: Mapping[str, Variable]) -> Iterator[Fault]:
     """Faults of variables that are set and set nothing."""
     for name in sorted(set(given) - set(variables)):
-        meant = _closest(name, variables)
-        # A secret stays one under a mistyped name.
-        secret = meant is not None and _is_secret(variables[meant])
-        value = "(not shown)" if secret else repr(given[name])
         hint = did_you_mean(name, variables) or "; see docs/settings.md"
-        yield Fault((name,), f"{name}={value}: there is no such setting{hint}")
+        # Never the value: under a mistyped name a secret is still one.
+        yield Fault((name,), f"{name}: there is no such setting{hint}")
 
 
 def impossible(
@@ -70,7 +68,8 @@ def _assignment(variable: Variable, given: Mapping[str, str]) -> str:
     value = given.get(variable.name) or default_text(variable.field)
     if not value:
         return variable.name
-    return f"{variable.name}={'(not shown)' if _is_secret(variable) else repr(value)}"
+    shown = "(not shown)" if _is_secret(variable) else repr(without_credentials(value))
+    return f"{variable.name}={shown}"
 
 
 def _is_secret(variable: Variable) -> bool:

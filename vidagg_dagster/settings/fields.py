@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict
 
+from vidagg_dagster.core.text import has_credentials
+
 
 class SettingsGroup(BaseModel):
     """Base of the groups, and of the settings as a whole."""
@@ -44,6 +46,11 @@ def json_object(text: str) -> object:
         raise ValueError(f"not a JSON object: {error}") from None
 
 
+def words(text: str) -> tuple[str, ...]:
+    """What stands between commas."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
 def require_web_address(text: str) -> None:
     """Check the scheme and the host.
 
@@ -53,3 +60,16 @@ def require_web_address(text: str) -> None:
     parts = urlsplit(text)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("not an http or https address")
+
+
+def require_no_credentials(text: str) -> None:
+    """Refuse an address that would show a secret wherever it is shown.
+
+    Raises:
+        ValueError: It carries a user, a password, a token or a signature.
+    """
+    if has_credentials(text):
+        raise ValueError(
+            "an address with credentials in it is refused, because the UI and messages show it; "
+            "give them to the engine or to the proxy by the means of its own"
+        )

@@ -6,7 +6,12 @@ from pydantic import Field, field_validator, model_validator
 
 from vidagg_dagster.core.contract import DEFAULT_MAX_LATENESS_DAYS
 from vidagg_dagster.core.validation import contradiction
-from vidagg_dagster.settings.fields import SettingsGroup, allowed, require_web_address
+from vidagg_dagster.settings.fields import (
+    SettingsGroup,
+    allowed,
+    require_no_credentials,
+    require_web_address,
+)
 
 
 class OperationsSettings(SettingsGroup):
@@ -44,6 +49,7 @@ class OperationsSettings(SettingsGroup):
     @classmethod
     def _web_address(cls, value: str) -> str:
         require_web_address(value)
+        require_no_credentials(value)
         return value.rstrip("/")
 
     @model_validator(mode="after")

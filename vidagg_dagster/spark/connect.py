@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from vidagg_dagster.core.contract import CONNECT_PREFIX
 from vidagg_dagster.core.errors import EngineError
+from vidagg_dagster.core.text import without_credentials
 from vidagg_dagster.spark.engines import SETTING
 
 if TYPE_CHECKING:
@@ -69,8 +70,10 @@ def connect(address: str, conf: Mapping[str, str]) -> "SparkSession":
             session.conf.set(key, value)
     except Exception as error:
         raise EngineError(
-            f"No usable Spark Connect server at {address} ({type(error).__name__}: {error}). "
-            f"Start it, or correct {SETTING}."
+            without_credentials(
+                f"No usable Spark Connect server at {address} ({type(error).__name__}: {error}). "
+                f"Start it, or correct {SETTING}."
+            )
         ) from error
     return cast("SparkSession", session)
 
@@ -89,6 +92,8 @@ def require_listener(address: str) -> None:
         socket.create_connection((host, port), timeout=_LISTENER_TIMEOUT_S).close()
     except (OSError, ValueError) as error:
         raise EngineError(
-            f"No Spark Connect server at {address}: {error}. Start it, or correct {SETTING} "
-            f"({CONNECT_PREFIX}host:port)."
+            without_credentials(
+                f"No Spark Connect server at {address}: {error}. Start it, or correct {SETTING} "
+                f"({CONNECT_PREFIX}host:port)."
+            )
         ) from error

@@ -10,6 +10,7 @@ from typing import Final
 
 from vidagg_dagster.core.contract import AUTO, CONNECT_PREFIX, SAIL, SPARK
 from vidagg_dagster.core.errors import EngineError
+from vidagg_dagster.core.text import without_credentials
 from vidagg_dagster.spark.java import MIN_JAVA, find_java
 
 SETTING: Final = "VIDAGG_ENGINE"
@@ -22,6 +23,11 @@ class EngineChoice:
 
     engine: str
     reason: str
+
+    @property
+    def shown(self) -> str:
+        """Both, for people: an address may carry a token."""
+        return f"{without_credentials(self.engine)} ({self.reason})"
 
 
 def resolve_engine(engine: str = AUTO) -> EngineChoice:

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
-from functools import reduce
 from typing import Final
 
 from pyspark.errors import PySparkException
@@ -23,7 +22,7 @@ from vidagg_dagster.core.days import days_from_json, days_text, days_to_json
 from vidagg_dagster.core.errors import TableError
 from vidagg_dagster.core.schemas import EVENT_DATE, PROCESSED_AT, TableSpec
 from vidagg_dagster.core.unity_catalog import FILE_FORMATS, scratch_table
-from vidagg_dagster.spark.compat import error_condition
+from vidagg_dagster.spark.compat import error_condition, union
 from vidagg_dagster.tables.catalog_sql import GONE, NO_STATISTICS, create_table, merge, set_note
 from vidagg_dagster.tables.checks import (
     bad_keys,
@@ -113,7 +112,7 @@ class CatalogTables:
     ) -> tuple[date, ...]:
         """See `Tables.replace_days`."""
         days = distinct_days(table, days)
-        frame = conform(table, reduce(DataFrame.unionByName, each(frames)))
+        frame = conform(table, union(each(frames)))
         self._require_table(table)
         if not if_changed:
             self._replace(table, frame, days)
@@ -167,7 +166,7 @@ class CatalogTables:
         """See `Tables.computed`. A table keeps the rows, because serverless compute caches none."""
         scratch = self._name(replace(table, name=scratch_table(table.name)))
         try:
-            frame = reduce(DataFrame.unionByName, each(frames))
+            frame = union(each(frames))
             frame.write.format("delta").option(*NO_STATISTICS).saveAsTable(scratch)
             yield self._spark.table(scratch)
         finally:

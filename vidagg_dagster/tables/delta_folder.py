@@ -8,7 +8,6 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
-from functools import reduce
 from pathlib import Path
 from typing import Final
 
@@ -22,7 +21,9 @@ from pyspark.sql import types as T
 from vidagg_dagster.core.days import days_text, days_to_json
 from vidagg_dagster.core.errors import TableError
 from vidagg_dagster.core.schemas import EVENT_DATE, TableSpec
+from vidagg_dagster.spark.compat import union
 from vidagg_dagster.tables import delta_log
+from vidagg_dagster.tables.catalog_sql import NO_STATISTICS
 from vidagg_dagster.tables.checks import (
     bad_keys,
     changed_since_error,
@@ -215,6 +216,8 @@ class LocalTables:
                 partition_by=[EVENT_DATE] if table.partitioned else None,
                 name=table.name,
                 description=table.doc,
+                # Compaction, ours or another program's, would write ids into the log.
+                configuration=dict([NO_STATISTICS]),
             )
             snapshot = DeltaTable(str(folder))
         stored = T.StructType.fromJson(json.loads(snapshot.schema().to_json()))
@@ -238,7 +241,7 @@ class LocalTables:
             frames.append(frame.select(*table.column_names))
         if not frames:
             return self._spark.createDataFrame([], table.struct)
-        return reduce(DataFrame.unionByName, frames)
+        return union(frames)
 
     def _distinct_keys(self, table: TableSpec, staged: Staged) -> DataFrame:
         """The keys of staged rows, none of them null or repeated."""

@@ -6,7 +6,7 @@ command line can show the retention in its help.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -105,6 +105,25 @@ def maintain(
             ) from error
 
 
+def remove_history(folder: Path, *, dry_run: bool = False) -> tuple[int, int]:
+    """Remove what the latest version of a table does not need, however young it is.
+
+    Only while no step runs: what a step has staged goes as well, and so do earlier versions.
+
+    Returns:
+        How many files, and how many bytes.
+    """
+    from deltalake import DeltaTable
+
+    delta = DeltaTable(str(folder))
+    waste = _vacuum(delta, 0, dry_run=True)
+    waste_bytes = sum(_size(folder / name) for name in waste)
+    if not dry_run:
+        _vacuum(delta, 0, dry_run=False)
+        _remove_empty_folders(folder)
+    return len(waste), waste_bytes
+
+
 def _maintain(folder: Path, table: "TableSpec", retention_hours: int, dry_run: bool) -> Maintained:
     from deltalake import DeltaTable
 
@@ -129,13 +148,18 @@ def _maintain(folder: Path, table: "TableSpec", retention_hours: int, dry_run: b
     )
 
 
-def _compact(delta: "DeltaTable", table: "TableSpec", days: Iterable[str]) -> bool:
+def _compact(delta: "DeltaTable", table: "TableSpec", days: Collection[str]) -> bool:
     """Rewrite the files of each of `days`; whether no writer was faster."""
     from deltalake.exceptions import CommitFailedError
 
     from vidagg_dagster.core.schemas import EVENT_DATE
+    from vidagg_dagster.tables.catalog_sql import NO_STATISTICS
 
     done = True
+    setting, value = NO_STATISTICS
+    if days and delta.metadata().configuration.get(setting) != value:
+        # Tables of earlier versions: the log would keep the smallest and largest ids of each file.
+        delta.alter.set_table_properties(dict([NO_STATISTICS]))
     for day in days:
         filters = [(EVENT_DATE, "=", day)] if table.partitioned else None
         try:

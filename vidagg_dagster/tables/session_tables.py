@@ -8,13 +8,13 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
-from functools import reduce
 from typing import Final
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from vidagg_dagster.core.schemas import EVENT_DATE, TableSpec
+from vidagg_dagster.spark.compat import union
 from vidagg_dagster.tables.checks import (
     bad_keys,
     conform,
@@ -173,7 +173,7 @@ class SessionTables:
 
 
 def _together(frames: Frames) -> DataFrame:
-    return reduce(DataFrame.unionByName, each(frames))
+    return union(each(frames))
 
 
 def _default_format(spark: SparkSession) -> str:

@@ -1,5 +1,6 @@
 """Which engine is chosen, what it is set to, and what is said where none can be had."""
 
+import inspect
 import os
 import socket
 import subprocess
@@ -13,6 +14,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from vidagg_dagster.core.errors import EngineError
+from vidagg_dagster.spark.connect import connect, require_listener, start_sail
 from vidagg_dagster.spark.engines import resolve_engine
 from vidagg_dagster.spark.java import find_java
 from vidagg_dagster.spark.jvm import default_driver_memory
@@ -222,3 +224,26 @@ def test_the_session_of_a_connect_server_is_used_like_the_others(
     total = connect_spark.range(4).select(F.sum(F.col("id")).alias("total")).collect()
     assert total[0]["total"] == 6
     assert connect_spark.conf.get("spark.sql.session.timeZone") == "UTC"
+
+
+def test_the_token_of_an_engine_is_not_shown() -> None:
+    address = "sc://127.0.0.1:1/;token=hunter2"
+    assert "hunter2" not in resolve_engine(address).shown
+    with pytest.raises(EngineError) as raised:
+        require_listener(address)
+    assert "hunter2" not in str(raised.value)
+
+
+def test_sail_listens_on_the_loopback_address_only_and_has_no_token_to_ask_for() -> None:
+    """What the pages say of shared machines. It fails when pysail has a way to close the port."""
+    from pysail.spark import SparkConnectServer
+
+    assert list(inspect.signature(SparkConnectServer).parameters) == ["ip", "port"]
+    server, address = start_sail()
+    try:
+        assert address.startswith("sc://127.0.0.1:")
+        anyone = connect(address, {})
+        assert anyone.range(3).count() == 3
+        anyone.stop()
+    finally:
+        server.stop()

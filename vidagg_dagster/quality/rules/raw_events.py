@@ -70,14 +70,13 @@ def _something_accepted(context: CheckContext) -> RuleFindings:
         detail: dict[str, int | str] = {"input": counted.get("input", 0), "rejected": rejected}
         if rejected:
             detail |= _largest(counted, "rejected:")
-            detail["unknown event names"] = context.once(_unknown_names)
+            detail["unknown event names"] = _unknown_names(context)
         findings[day] = RuleFinding(rejected, detail)
     return findings
 
 
 def _unknown_names(context: CheckContext) -> str:
-    names = context.unknown_names() if context.unknown_names else {}
-    return ", ".join(f"{name!r} {rows}" for name, rows in names.items()) or "none"
+    return ", ".join(f"{name!r} {rows}" for name, rows in context.unknown_names.items()) or "none"
 
 
 def _share_of_input(measure: str, limit: float) -> Callable[[CheckContext], RuleFindings]:

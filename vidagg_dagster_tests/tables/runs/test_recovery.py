@@ -18,6 +18,7 @@ from vidagg_dagster.core.schemas import RAW_EVENTS, TABLES
 from vidagg_dagster.pipeline.run import run_step
 from vidagg_dagster.tables.maintenance import maintain
 from vidagg_dagster.tables.open import open_tables
+from vidagg_dagster_tests.support.byte_search import files_that_hold
 from vidagg_dagster_tests.support.repository import REPO
 from vidagg_dagster_tests.support.small_site import Site, day, write_site
 from vidagg_dagster_tests.support.stored_rows import rows
@@ -194,6 +195,8 @@ def test_maintain_compacts_a_day_of_many_small_files_and_changes_no_row(
     assert tables.days_replaced_since(RAW_EVENTS, version).days == frozenset()
     again = {result.table: result for result in maintain(site.tables, retention_hours=0)}
     assert again["raw_events"].compacted == {}
+    # Smallest and largest values of a file would outlive an erased user in the log.
+    assert not [name for name in files_that_hold(site.tables, "peter") if "_delta_log" in name]
 
 
 def test_the_command_line_knows_the_retention_without_an_engine() -> None:

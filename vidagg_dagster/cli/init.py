@@ -4,6 +4,7 @@ import argparse
 import json
 import shlex
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -12,9 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, get_args
 
 from vidagg_dagster.cli.arguments import add_command
+from vidagg_dagster.cli.mapping import SURE
 from vidagg_dagster.core.column_mapping import parse_columns, parse_event_names
 from vidagg_dagster.core.contract import EVENT_COLUMNS, REQUIRED_COLUMNS, TimestampUnit
 from vidagg_dagster.core.errors import BadInputError
+from vidagg_dagster.core.event_mapping import EventMapping
 from vidagg_dagster.core.text import spaced
 from vidagg_dagster.core.vocabulary import ALIASES, EVENT_NAMES, IGNORE
 
@@ -81,7 +84,7 @@ def _of(parse: Any) -> Any:
 
 @dataclass(frozen=True)
 class _Found:
-    """What is known of a source."""
+    """What is known of a source. `vocabulary` stands for columns and names where it is known."""
 
     rows: int
     columns: Mapping[str, str]
@@ -89,6 +92,7 @@ class _Found:
     events: Mapping[str, str | None]
     unit: str | None
     days: tuple[date, date] | None
+    vocabulary: EventMapping | None = None
 
 
 def _init(options: argparse.Namespace) -> int:
@@ -102,7 +106,8 @@ def _init(options: argparse.Namespace) -> int:
     if options.videos and not Path(options.videos).exists():
         raise BadInputError(f"{options.videos}: there is no such file or folder")
     with closing(look_at(options.events)) as look:
-        found = _find(look, options)
+        vocabulary = None if options.columns or options.event_names else _vocabulary(options)
+        found = _find(look, options) if vocabulary is None else _of_vocabulary(look, vocabulary)
     print("\n".join(_report(options.events, found)))
     _write(options, found)
     print("\n".join(_what_next(options, found)))
@@ -136,6 +141,26 @@ def _find(look: "Look", options: argparse.Namespace) -> _Found:
     return _Found(look.rows, columns, names, events, unit, look.days(columns["timestamp"], unit))
 
 
+def _vocabulary(options: argparse.Namespace) -> EventMapping | None:
+    """The vocabulary that fits most of the first rows, if it is not our own."""
+    from vidagg_dagster.sources.files import is_delta
+    from vidagg_dagster.sources.mappings.recognise import OURS, fits, take_sample
+
+    if is_delta(Path(options.events)):
+        return None
+    with tempfile.TemporaryDirectory(prefix="vidagg-") as folder:
+        best = fits(take_sample(options.events, "auto", Path(folder)).records)[0]
+    sure = best.mapping.name != OURS.name and best.usable and best.share >= SURE
+    return best.mapping if sure else None
+
+
+def _of_vocabulary(look: "Look", vocabulary: EventMapping) -> _Found:
+    paths = [path for place in vocabulary.columns.get("timestamp", ()) for path in place.paths]
+    times = next((path for path in paths if path in look.columns), None)
+    days = look.days(times, look.unit(times)) if times else None
+    return _Found(look.rows, {}, {}, {}, None, days, vocabulary)
+
+
 def _ask_column(ours: str, there: tuple[str, ...], options: argparse.Namespace) -> str:
     if sys.stdin.isatty():
         answer = input(f"Which column is {ours}? One of {', '.join(there)}: ").strip()
@@ -161,6 +186,10 @@ def _report(source: str, found: _Found) -> Iterator[str]:
     yield f"{source}: {spaced(found.rows)} rows"
     if found.days:
         yield f"  days      {found.days[0]} to {found.days[1]} (UTC)"
+    if found.vocabulary is not None:
+        yield f"  names     {found.vocabulary.name}: {found.vocabulary.title}"
+        yield "            vidagg map shows how its rows are read, and what it does not tell"
+        return
     if found.unit:
         yield f"  times     are numbers of {found.unit}"
     yield "  columns   " + ", ".join(
@@ -182,6 +211,8 @@ def _write(options: argparse.Namespace, found: _Found) -> None:
     variables = {"VIDAGG_SOURCE": str(Path(options.events).absolute())}
     if options.videos:
         variables["VIDAGG_VIDEO_METADATA"] = str(Path(options.videos).absolute())
+    if found.vocabulary is not None:
+        variables["VIDAGG_MAPPING"] = found.vocabulary.name
     columns = {ours: theirs for ours, theirs in found.columns.items() if ours != theirs}
     if columns:
         variables["VIDAGG_COLUMNS"] = _pairs(columns)

@@ -83,6 +83,31 @@ def test_names_that_need_no_mapping_get_none(tmp_path: Path) -> None:
     assert settings.video_metadata == str(videos)
 
 
+def test_a_vocabulary_that_is_known_is_taken_as_a_whole(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [
+        {
+            "type": "track",
+            "event": SEGMENT.get(row["eventName"], "Video Playback Resumed"),
+            "timestamp": row["timestamp"],
+            "userId": "peter",
+            "properties": {
+                "session_id": "s",
+                "content_asset_id": "video_001",
+                "position": row["currentTime"],
+            },
+        }
+        for row in peter.EVENTS
+    ]
+    events = write(tmp_path / "events.jsonl", rows)
+    assert main(["init", str(events), "--folder", str(tmp_path)]) == 0
+    assert "names     segment: " in capsys.readouterr().out
+    settings = settings_of(tmp_path)
+    assert (settings.mapping, settings.columns) == ("segment", {})
+    assert settings.start_date == date(2026, 1, 5)
+
+
 def test_numbers_are_times_and_nested_fields_are_columns(tmp_path: Path) -> None:
     rows = [
         {

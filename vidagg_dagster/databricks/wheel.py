@@ -24,7 +24,7 @@ def wheel_name() -> str:
 
     It contains the version, because clusters do not install a path again.
     """
-    return f"{PACKAGE}-{version(PACKAGE)}-py3-none-any.whl"
+    return f"{PACKAGE}-{vidagg_dagster.__version__}-py3-none-any.whl"
 
 
 def build_wheel(folder: Path) -> Path:

@@ -48,7 +48,7 @@ def _compute(context: StepContext) -> StepOutput:
         unknown = ingestion.unknown_names(rows) if named else {}
     late = record_inventory(context.spark, context.tables, request, inventory, read)
     told = ", ".join(f"{name} {rows}" for name, rows in unknown.items())
-    metrics = {"unknown event names": told} if told else {}
+    metrics: Metrics = {"unknown event names": told} if told else {}
     return StepOutput(late=late, unknown_names=unknown, metrics=metrics)
 
 

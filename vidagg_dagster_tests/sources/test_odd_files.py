@@ -126,7 +126,7 @@ def test_a_file_that_the_engine_cannot_read_is_named(
 
 def test_a_delta_table_that_is_made_anew_has_another_state(tmp_path: Path) -> None:
     """Each night's table is at version 0, like the one before."""
-    states = set()
+    states: set[object] = set()
     for user in ("a", "b"):
         place = delta(tmp_path / user, typed(userId=[user]))
         target = tmp_path / "table"

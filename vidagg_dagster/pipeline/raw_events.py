@@ -21,6 +21,8 @@ from vidagg_dagster.pipeline.inventory import (
     require_all_read,
     take_inventory,
 )
+from vidagg_dagster.pipeline.numbers import percent
+from vidagg_dagster.pipeline.samples import rejected_samples
 from vidagg_dagster.pipeline.step import Step, StepContext, StepOutput, rows_counted
 from vidagg_dagster.quality.evaluate import CheckContext
 from vidagg_dagster.sources.faults import naming_faults, says_gone
@@ -49,7 +51,12 @@ def _compute(context: StepContext) -> StepOutput:
     late = record_inventory(context.spark, context.tables, request, inventory, read)
     told = ", ".join(f"{name} {rows}" for name, rows in unknown.items())
     metrics: Metrics = {"unknown event names": told} if told else {}
-    return StepOutput(late=late, unknown_names=unknown, metrics=metrics)
+    return StepOutput(
+        late=late,
+        unknown_names=unknown,
+        metrics=metrics,
+        samples=rejected_samples(context.tables, counted, source),
+    )
 
 
 def _read_all(
@@ -149,6 +156,17 @@ def _day_metrics(output: StepOutput, checks: CheckContext) -> Mapping[date, Metr
     return {day: dict(counts) for day, counts in checks.ingestion.items()}
 
 
+def _numbers(context: StepContext, checks: CheckContext) -> Mapping[date | None, Metrics]:
+    del context
+    return {
+        day: {
+            "rejected_percent": percent(counts.get("rejected", 0), counts.get("input", 0)),
+            "duplicate_percent": percent(counts.get("duplicates", 0), counts.get("input", 0)),
+        }
+        for day, counts in checks.ingestion.items()
+    }
+
+
 STEP = Step(
     name=StepName.RAW_EVENTS,
     table=RAW_EVENTS,
@@ -158,4 +176,5 @@ STEP = Step(
     one_part=True,
     top=_top,
     day_metrics=_day_metrics,
+    numbers=_numbers,
 )

@@ -10,7 +10,7 @@ from vidagg_dagster.core.contract import DayResult, StepRequest, StepResult
 from vidagg_dagster.core.errors import VidaggError
 from vidagg_dagster.pipeline.run import run_step
 from vidagg_dagster.runners.history import history_open
-from vidagg_dagster.runners.progress import day_line, summary_line
+from vidagg_dagster.runners.progress import day_line, machine_line, summary_line
 from vidagg_dagster.spark.engines import resolve_engine
 from vidagg_dagster.spark.session import engine_session
 from vidagg_dagster.tables.disk import require_writable, storage_fault
@@ -58,4 +58,5 @@ class LocalSteps(dg.ConfigurableResource):  # type: ignore[type-arg]
         spark = engine_session(self.engine, driver_memory=self.driver_memory)
         result = run_step(spark, request, report)
         context.log.info(summary_line(result))
+        context.log.info(machine_line(result))
         return result

@@ -126,11 +126,9 @@ class _Batch:
         return self._kept(published, folder, "rows").select(*_COLUMNS)
 
     def _kept(self, frames: Sequence[DataFrame], folder: str, name: str) -> DataFrame:
-        """The rows of all frames from disk, since several things are made from them."""
+        """The rows of all frames, from disk."""
         for frame in frames:
-            # Packing takes longer than writing what is read at once and thrown away.
-            writer = frame.write.mode("append").option("compression", "uncompressed")
-            writer.parquet(f"{folder}/{name}")
+            frame.write.mode("append").parquet(f"{folder}/{name}")
         # The schema is said, because there may be no row to take it from.
         return self.spark.read.schema(frames[0].schema).parquet(f"{folder}/{name}")
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.core.schemas import SESSIONS
 from vidagg_dagster.metrics import compiled
+from vidagg_dagster.metrics import events as events_of_the_fold
 from vidagg_dagster.metrics.arrays import combined, dense, order
 from vidagg_dagster.metrics.coverage import Spans, unite
 from vidagg_dagster.metrics.from_events import COUNTS, REASON_BITS, FromEvents
@@ -70,6 +71,13 @@ def test_any_events_in_any_order_give_the_reference_s_rows(
 @pytest.mark.parametrize("timezone", ZONES)
 def test_many_users_give_the_reference_s_rows(timezone: str) -> None:
     assert_folds_to_the_reference(random_events(31, n_users=150), timezone)
+
+
+def test_a_large_partition_in_parts_gives_the_reference_s_rows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(events_of_the_fold, "ROWS_AT_ONCE", 7)
+    assert_folds_to_the_reference(random_events(36, n_users=100), "America/St_Johns")
 
 
 @pytest.mark.parametrize("repair_seeks", [True, False])

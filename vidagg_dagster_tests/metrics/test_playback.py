@@ -18,6 +18,7 @@ from vidagg_dagster.metrics.arrays import combined, dense, order
 from vidagg_dagster.metrics.coverage import Spans, unite
 from vidagg_dagster.metrics.from_events import COUNTS, REASON_BITS, FromEvents
 from vidagg_dagster.metrics.sessions import SessionsOf
+from vidagg_dagster_tests.support.event_tables import parse_events
 from vidagg_dagster_tests.support.folded import (
     PREPARED,
     assert_folds_to_the_reference,
@@ -153,6 +154,23 @@ def test_context_without_anything_of_its_own_gives_no_session() -> None:
     assert nothing.column_names == list(SESSIONS.column_names)
     found = SessionsOf(None, PARAMETERS)(table)["sessionStart"].to_pylist()
     assert [micros(value) for value in found] == [1]
+
+
+def test_a_session_tells_its_first_and_last_event_of_each_day() -> None:
+    events = parse_events("""
+        01-12 23:40:00  u  s  v  play      0
+        01-12 23:50:00  u  s  v  pause   600
+        01-13 00:10:00  u  s  v  play    600
+        01-13 00:15:00  u  s  v  pause   900
+        01-13 00:20:00  u  s  v  play    900
+    """)
+    first, second = sorted(session_table(events, {}, PARAMETERS), key=lambda row: row["event_date"])
+    for row in (first, *first["visits"]):
+        assert f"{row['firstEventTime']:%d %H:%M}" == "12 23:40"
+        assert f"{row['lastEventTime']:%d %H:%M}" == "12 23:50"
+    for row in (second, *second["visits"]):
+        assert f"{row['firstEventTime']:%d %H:%M}" == "13 00:10"
+        assert f"{row['lastEventTime']:%d %H:%M}" == "13 00:20"
 
 
 # --- arrays and unions ----------------------------------------------------------------------------

@@ -173,6 +173,40 @@ def test_a_session_tells_its_first_and_last_event_of_each_day() -> None:
         assert f"{row['lastEventTime']:%d %H:%M}" == "13 00:20"
 
 
+def test_a_video_is_visited_once_a_session_and_not_by_events_beyond_it_alone() -> None:
+    events = parse_events("""
+        10:00:00  u  s       v  play     0
+        10:00:10  u  s       v  pause   10
+        12:00:00  u  s       v  play   500
+        12:00:10  u  s       v  pause   20
+        12:00:00  u  beyond  v  play   500
+    """)
+    found = {
+        (row["sessionId"], row["sessionStart"].hour): [
+            tuple(visit[name] for name in ("eventCount", "exceedingCount", "startsHere"))
+            for visit in row["visits"]
+        ]
+        for row in session_table(events, {"v": 100_000}, PARAMETERS)
+    }
+    assert found == {
+        ("s", 10): [(2, 0, True)],
+        ("s", 12): [(1, 1, True)],
+        ("beyond", 12): [(0, 1, False)],
+    }
+
+
+def test_what_is_an_event_again_by_its_values_stays_so_whatever_its_id_says() -> None:
+    events = parse_events("""
+        10:00:00  u  s  v  play    0  x1
+        10:00:00  u  s  v  play    0  id=a   # the first again, and says less
+        10:00:05  u  s  v  play    5  id=a   # the second again, by its id
+        10:00:10  u  s  v  pause  10
+    """)
+    counts = FromEvents(PARAMETERS)(prepared(events, {}, PARAMETERS))[COUNTS].to_pylist()[-1]
+    assert counts[:2] == [4, 2]
+    assert len(deduplicate(events)[0]) == 2
+
+
 # --- arrays and unions ----------------------------------------------------------------------------
 
 

@@ -32,6 +32,7 @@ from vidagg_dagster.metrics.composition import EngagementChain
 from vidagg_dagster.metrics.ingestion import accepted
 from vidagg_dagster.pipeline.lifetime import update_lifetime
 from vidagg_dagster.quality.summary import summary_stats
+from vidagg_dagster.sources.mappings.vocabularies import find_mapping
 from vidagg_dagster.sources.read import read_source
 from vidagg_dagster.sources.videos import read_videos
 from vidagg_dagster.tables.session_tables import SessionTables
@@ -96,11 +97,14 @@ class VideoEngagementAggregator:
         columns: our column name -> the input's, where they differ.
         event_names: the input's name of an event -> ours, or `ignore`, where we do not know it.
         max_position: positions above this many seconds are invalid.
+        mapping: the vocabulary of the input: a known one by its name, or a file of YAML. Names in
+            `columns` are then paths into its records.
         estimate_missing_durations: take the largest position seen where no duration is known.
         table_format: format of the saved tables; the session's default if None.
 
     Raises:
         ValueError: `event_names` maps to a name that is neither ours nor `ignore`.
+        SourceError: `mapping` is neither a known vocabulary nor a file of one.
 
     Saving replaces whole tables. With Delta each one is replaced in one commit; with Parquet a
     crash while saving can leave a table to be saved again.
@@ -120,6 +124,7 @@ class VideoEngagementAggregator:
         columns: Mapping[str, str] | None = None,
         event_names: Mapping[str, str] | None = None,
         max_position: float = DEFAULT_MAX_POSITION_S,
+        mapping: str | Path | None = None,
         estimate_missing_durations: bool = False,
         table_format: str | None = None,
     ) -> None:
@@ -134,6 +139,7 @@ class VideoEngagementAggregator:
         self.columns = dict(columns or {})
         self.event_names = require_event_names(event_names or {})
         self.max_position = max_position
+        self.mapping = None if mapping is None else find_mapping(str(mapping))
         self.estimate_missing_durations = estimate_missing_durations
         self.table_format = table_format
         self._runs: WeakKeyDictionary[DataFrame, _Run] = WeakKeyDictionary()
@@ -275,6 +281,7 @@ class VideoEngagementAggregator:
             timestamp_unit=self.timestamp_unit,
             event_names=self.event_names,
             max_position_s=self.max_position,
+            mapping=self.mapping,
         )
         frame = self.input_table if isinstance(self.input_table, DataFrame) else None
         source = read_source(self.spark, spec, frame=frame)

@@ -16,6 +16,7 @@ from vidagg_dagster.core.errors import CommandFailedError
 
 if TYPE_CHECKING:
     from vidagg_dagster.databricks.leftovers import Leftovers
+    from vidagg_dagster.databricks.runner import DatabricksSteps
     from vidagg_dagster.settings import Settings
 
 
@@ -44,6 +45,12 @@ def add_databricks(commands: Any) -> None:
         "--overwrite",
         action="store_true",
         help="replace a wheel of the same version that has another content",
+    )
+    deploy.add_argument(
+        "--try",
+        dest="try_out",
+        action="store_true",
+        help="then run one short job on the chosen compute, which tries what steps will need",
     )
     deploy.set_defaults(run=_deploy)
 
@@ -79,7 +86,27 @@ def _deploy(options: argparse.Namespace) -> int:
             sources=tuple(filter(is_table_name, _read_by_steps(settings))),
             overwrite=options.overwrite,
         )
-        return 0 if deployment.run(print) else FAILED
+        passed = deployment.run(print)
+    if passed and options.try_out:
+        passed = _try_out(settings, steps)
+    return 0 if passed else FAILED
+
+
+def _try_out(settings: "Settings", steps: "DatabricksSteps") -> bool:
+    from vidagg_dagster.databricks.trial import Trial
+    from vidagg_dagster.databricks.trying import try_out
+
+    print("     one job tries the compute; this takes as long as it needs to start", flush=True)
+    trial = Trial(
+        table_schema=settings.databricks.schema_name or "",
+        source=settings.source_spec,
+        video_metadata=settings.video_metadata,
+    )
+    passed = True
+    for finding in try_out(steps, trial):
+        print(finding, flush=True)
+        passed = passed and finding.passed is not False
+    return passed
 
 
 def _read_by_steps(settings: "Settings") -> tuple[str, ...]:

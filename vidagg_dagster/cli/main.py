@@ -5,17 +5,40 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from vidagg_dagster import __version__
-from vidagg_dagster.cli import aggregate, alert, databricks, demo, forget, maintain, ui, verify
-from vidagg_dagster.cli.exit_codes import BAD_INPUT, FAILED, INTERRUPTED
-from vidagg_dagster.core.errors import CommandFailedError, SettingsError, VidaggError
+from vidagg_dagster.cli import (
+    aggregate,
+    alert,
+    databricks,
+    demo,
+    forget,
+    init,
+    kql,
+    maintain,
+    mapping,
+    query,
+    ui,
+    verify,
+)
+from vidagg_dagster.cli.exit_codes import BAD_INPUT, FAILED, INTERRUPTED, NOTHING_ACCEPTED
+from vidagg_dagster.core.errors import (
+    CommandFailedError,
+    NothingAcceptedError,
+    SettingsError,
+    VidaggError,
+)
 
 COMMANDS = (
     demo.add_demo,
+    init.add_init,
     ui.add_ui,
     aggregate.add_aggregate,
+    mapping.add_map,
+    kql.add_kql,
+    query.add_query,
+    query.add_export,
     maintain.add_maintain,
     verify.add_verify,
     forget.add_forget,
@@ -23,6 +46,9 @@ COMMANDS = (
     databricks.add_databricks,
 )
 """Functions that add a command, in the order of the help. Each sets `run` and `command`."""
+
+
+_CODES: Final = ((CommandFailedError, FAILED), (NothingAcceptedError, NOTHING_ACCEPTED))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code: int = options.run(options)
     except VidaggError as error:
         print(f"{options.command}: {_message(error)}", file=sys.stderr)
-        return FAILED if isinstance(error, CommandFailedError) else BAD_INPUT
+        return next((code for kind, code in _CODES if isinstance(error, kind)), BAD_INPUT)
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt) or _ended_by_dagster(error):
             _end_interrupted(options.command)

@@ -6,6 +6,7 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from vidagg_dagster.core.event_mapping import EventMapping, TimeUnit
 from vidagg_dagster.core.parameters import EngagementParameters
 
 REQUIRED_COLUMNS: Final = (
@@ -24,7 +25,7 @@ EVENT_COLUMNS: Final = (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS)
 SourceFormat = Literal["auto", "jsonl", "csv", "parquet", "delta", "table"]
 """What a source is; `auto` goes by what lies there."""
 
-TimestampUnit = Literal["s", "ms", "us", "ns"]
+TimestampUnit = TimeUnit
 """The unit of timestamps that are numbers."""
 
 AUTO: Final = "auto"
@@ -98,6 +99,16 @@ class SourceSpec(_Model):
         allow_inf_nan=False,
         description="Positions above this many seconds are not believed.",
     )
+    mapping: EventMapping | None = Field(
+        default=None,
+        description="The vocabulary that the events are in; None: ours. `columns` are then paths "
+        "into its records.",
+    )
+
+    @property
+    def number_unit(self) -> TimestampUnit | None:
+        """The unit of numeric timestamps, by the settings or else by the vocabulary."""
+        return self.timestamp_unit or (self.mapping.timestamp_unit if self.mapping else None)
 
 
 class TableStore(_Model):
@@ -165,8 +176,14 @@ class DayResult(_Model):
         description="Time it took; of days that were computed together the share of its events.",
     )
     metrics: Metrics = Field(default_factory=dict)
+    numbers: Metrics = Field(
+        default_factory=dict, description="What people follow from day to day, to be plotted."
+    )
     top: tuple[dict[str, Any], ...] = Field(
         default=(), description="A few rows worth showing, such as the most watched videos."
+    )
+    sample: tuple[dict[str, Any], ...] = Field(
+        default=(), description="A few rejected rows, without the ids of people."
     )
 
 
@@ -225,6 +242,9 @@ class StepResult(_Model):
         default=(), description="Of a table without days: a few rows worth showing."
     )
     metrics: Metrics = Field(default_factory=dict)
+    numbers: Metrics = Field(
+        default_factory=dict, description="Of a table without days, as those of a day."
+    )
     seconds: float = 0.0
     late: LateReport | None = Field(
         default=None, description="Of raw_events: days that have changed in the source meanwhile."

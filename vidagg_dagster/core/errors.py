@@ -22,6 +22,10 @@ class BadInputError(VidaggError):
     """An argument of the command line cannot be used."""
 
 
+class NothingAcceptedError(VidaggError):
+    """There were input rows, and not one of them could be used."""
+
+
 class CommandFailedError(VidaggError):
     """A command began its work and did not complete it."""
 
@@ -32,6 +36,12 @@ class OutputError(VidaggError):
 
 class SourceError(VidaggError):
     """A source cannot be read."""
+
+
+class SourceBusyError(SourceError):
+    """The source does not answer now."""
+
+    retryable = True
 
 
 class TableError(VidaggError):
@@ -66,6 +76,10 @@ class CredentialsError(VidaggError):
 
 class NotStartedByDagsterError(VidaggError):
     """The task was started without what Dagster passes to it."""
+
+
+class KqlCheckError(VidaggError):
+    """KQL cannot be checked here."""
 
 
 class DeliveryError(VidaggError):

@@ -5,9 +5,8 @@ interrupted, it cancels the job and reports success. Its message reader works fo
 task without messages counts as done. The days of a range do not reach the task.
 """
 
-import hashlib
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
@@ -18,31 +17,35 @@ from dagster_databricks.pipes import (
 )
 from databricks.sdk.errors import NotFound, PermissionDenied, Unauthenticated
 from databricks.sdk.service.files import FilesAPI
-from databricks.sdk.service.jobs import (
-    JobAccessControlRequest,
-    JobPermissionLevel,
-    QueueSettings,
-    Run,
-    TerminationDetails,
-)
+from databricks.sdk.service.jobs import Run
 from pydantic import Field, ValidationError
 
 from vidagg_dagster.core.contract import REQUEST, StepRequest, StepResult
-from vidagg_dagster.core.days import days_text
-from vidagg_dagster.core.errors import CredentialsError, VidaggError
+from vidagg_dagster.core.errors import CredentialsError
 from vidagg_dagster.core.unity_catalog import pipes_folder, scratch_folder
 from vidagg_dagster.databricks.compute import Compute, wheel_paths
-from vidagg_dagster.databricks.workspace import PATIENCE, StepJobs, StepWorkspace, platform_fault
-
-JOB_PAGE: Final = "databricks_job"
-"""Name of the link to the job's page, in the metadata of what a step materialized."""
+from vidagg_dagster.databricks.failures import failure, job_links, job_pages
+from vidagg_dagster.databricks.submission import (
+    common_fields,
+    cost_tags,
+    idempotency_token,
+    run_name,
+    serverless_fields,
+)
+from vidagg_dagster.databricks.trial import TRIAL, Trial, TrialFinding, TrialReport
+from vidagg_dagster.databricks.workspace import PATIENCE, StepJobs, StepWorkspace
 
 _EARLIER_RUNS: Final = ("dagster/root_run_id", "dagster/parent_run_id")
-_MAY_VIEW: Final = JobPermissionLevel.CAN_VIEW
-_PERFORMANCE: Final = {"standard": "STANDARD", "optimized": "PERFORMANCE_OPTIMIZED"}
 
-MAX_TRACE_CHARACTERS: Final = 4000
-"""How much of a task's traceback is shown, counted from its end."""
+
+@dataclass(frozen=True)
+class _Task:
+    """What a job is asked for: the key of its task, its name, what reaches it, and its tags."""
+
+    key: str
+    name: str
+    extras: Mapping[str, Any]
+    tags: Mapping[str, str]
 
 
 class DatabricksSteps(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -86,12 +89,43 @@ class DatabricksSteps(dg.ConfigurableResource):  # type: ignore[type-arg]
         request = request.model_copy(update={"scratch": scratch_folder(self.volume)})
         workspace = self._workspace(context)
         self._require_wheels(workspace)
+        _cancel_twins(context, request, workspace.jobs)
+        task = _Task(
+            key=str(request.step),
+            name=run_name(request, context.run.run_id),
+            extras={REQUEST: request.model_dump(mode="json")},
+            tags=cost_tags(context, request),
+        )
+        return _result(request, self._messages(context, task, workspace), workspace.jobs)
+
+    def try_out(self, context: dg.AssetExecutionContext, trial: Trial) -> tuple[TrialFinding, ...]:
+        """Submit one short job that tries what steps will need; see `trial`.
+
+        Raises:
+            dagster.Failure: It could not even begin.
+        """
+        workspace = self._workspace(context)
+        self._require_wheels(workspace)
+        task = _Task(
+            key=TRIAL,
+            name=f"vidagg {TRIAL} (Dagster run {context.run.run_id})",
+            extras={TRIAL: trial.model_dump(mode="json")},
+            tags={"asset": TRIAL, "dagster_run": context.run.run_id},
+        )
+        messages = self._messages(context, task, workspace)
+        if not messages:
+            raise dg.Failure("The job ended without a report.", metadata=job_pages(workspace.jobs))
+        return TrialReport.model_validate(messages[-1]).findings
+
+    def _messages(
+        self, context: dg.AssetExecutionContext, task: _Task, workspace: StepWorkspace
+    ) -> Sequence[Any]:
+        """Run the job to its end; gives what its task reported."""
         jobs = workspace.jobs
-        _cancel_twins(context, request, jobs)
         try:
-            messages = self._run(context, request, workspace)
+            messages = self._submit(context, task, workspace)
         except Exception as error:  # of the SDK, its HTTP client or Pipes
-            raise _failure(jobs, error) from error
+            raise failure(jobs, error) from error
         finally:
             # Does nothing after a normal end. After any other end, the job must not go on writing
             # while the step is tried again.
@@ -100,7 +134,7 @@ class DatabricksSteps(dg.ConfigurableResource):  # type: ignore[type-arg]
             raise dg.DagsterExecutionInterruptedError(
                 "The run was terminated; the job is cancelled, and its days do not count as done."
             )
-        return _result(request, messages, jobs)
+        return messages
 
     def _workspace(self, context: dg.AssetExecutionContext) -> StepWorkspace:
         def announce(run: Run) -> None:
@@ -130,8 +164,8 @@ class DatabricksSteps(dg.ConfigurableResource):  # type: ignore[type-arg]
                 allow_retries=not isinstance(error, PermissionDenied | Unauthenticated),
             ) from error
 
-    def _run(
-        self, context: dg.AssetExecutionContext, request: StepRequest, workspace: StepWorkspace
+    def _submit(
+        self, context: dg.AssetExecutionContext, task: _Task, workspace: StepWorkspace
     ) -> Sequence[Any]:
         volume = pipes_folder(self.volume)
         client = PipesDatabricksServerlessClient(
@@ -142,43 +176,21 @@ class DatabricksSteps(dg.ConfigurableResource):  # type: ignore[type-arg]
             ),
             poll_interval_seconds=self.poll_seconds,
         )
-        submission: dict[str, Any] = {
-            "run_name": run_name(request, context.run.run_id),
+        submission = {
+            "run_name": task.name,
             "idempotency_token": idempotency_token(context),
-            "timeout_seconds": self.timeout_minutes * 60,
-            "queue": QueueSettings(enabled=True),
             "environments": self.compute.environments(self.volume),
-            "access_control_list": [
-                JobAccessControlRequest(group_name=group, permission_level=_MAY_VIEW)
-                for group in self.viewers
-            ]
-            or None,
+            **common_fields(self.viewers, self.timeout_minutes),
         }
         if self.compute_kind == "serverless":
-            submission["performance_target"] = _PERFORMANCE.get(self.performance or "")
-            submission["usage_policy_id"] = self.usage_policy
+            submission |= serverless_fields(self.performance, self.usage_policy)
         invocation = client.run(
             context=context,
-            extras={REQUEST: request.model_dump(mode="json")},
-            task=self.compute.task(str(request.step), self.volume, cost_tags(context, request)),
+            extras=task.extras,
+            task=self.compute.task(task.key, self.volume, task.tags),
             submit_args=submission,
         )
         return invocation.get_custom_messages()
-
-
-def run_name(request: StepRequest, run_id: str) -> str:
-    """The job's name in Databricks: step, days and Dagster's run."""
-    parts = ["vidagg", request.step, days_text(request.days), f"(Dagster run {run_id})"]
-    return " ".join(part for part in parts if part)
-
-
-def cost_tags(context: dg.AssetExecutionContext, request: StepRequest) -> dict[str, str]:
-    """The tags of a new cluster, by which a bill tells assets, partitions and runs apart."""
-    return {
-        "asset": str(request.step),
-        "partition": days_text(request.days) or "all",
-        "dagster_run": context.run.run_id,
-    }
 
 
 def _cancel_twins(context: dg.AssetExecutionContext, request: StepRequest, jobs: StepJobs) -> None:
@@ -196,56 +208,12 @@ def _cancel_twins(context: dg.AssetExecutionContext, request: StepRequest, jobs:
         ) from error
 
 
-def idempotency_token(context: dg.AssetExecutionContext) -> str:
-    """Equal for every submission of one attempt of a step, at most 64 characters.
-
-    A submission whose answer got lost is sent again, and must not start a second job.
-    """
-    attempt = f"{context.run.run_id}/{context.op_handle}/{context.retry_number}"
-    return hashlib.sha256(attempt.encode()).hexdigest()
-
-
-def may_succeed_again(text: str, ended: TerminationDetails | None = None) -> bool:
-    """Whether a job that ended so may succeed if it is run again.
-
-    Where the task itself failed, its error text decides, `ErrorClass: message`. An error that the
-    package does not know may be anything, so it is retried.
-    """
-    fault = platform_fault(ended)
-    if fault is not None:
-        return fault
-    name = text.partition(":")[0].strip()
-    hopeless = {error.__name__ for error in _subclasses(VidaggError) if not error.retryable}
-    return name.rpartition(".")[2] not in hopeless | _SAME_EVERY_TIME
-
-
-_SAME_EVERY_TIME: Final = frozenset(
-    {
-        "AnalysisException",  # a name, a type or a privilege
-        "AttributeError",
-        "ImportError",
-        "ModuleNotFoundError",
-        "ParseException",
-        "PySparkAttributeError",
-        "PySparkTypeError",
-        "TypeError",
-    }
-)
-
-
-def _subclasses(error: type[VidaggError]) -> Iterator[type[VidaggError]]:
-    """The class, and all classes below it."""
-    yield error
-    for below in error.__subclasses__():
-        yield from _subclasses(below)
-
-
 def _result(request: StepRequest, messages: Sequence[Any], jobs: StepJobs) -> StepResult:
     if not messages:
         raise dg.Failure(
             "The task ended without reporting a result, so its days do not count as done. Look at "
             "its output on the job's page; is the wheel on the volume of this version?",
-            metadata=_pages(jobs),
+            metadata=job_pages(jobs),
         )
     try:
         result = StepResult.model_validate(messages[-1])
@@ -253,7 +221,7 @@ def _result(request: StepRequest, messages: Sequence[Any], jobs: StepJobs) -> St
         raise dg.Failure(
             f"The task's report is no result of a step: {error}. Deploy the wheel of this "
             "version: vidagg databricks deploy",
-            metadata=_pages(jobs),
+            metadata=job_pages(jobs),
             allow_retries=False,
         ) from error
     done = {day.day for day in result.days}
@@ -261,60 +229,7 @@ def _result(request: StepRequest, messages: Sequence[Any], jobs: StepJobs) -> St
         raise dg.Failure(
             f"The task reported {result.step} of {len(done)} days instead of {request.step} of "
             f"{len(set(request.days))}.",
-            metadata=_pages(jobs),
+            metadata=job_pages(jobs),
             allow_retries=False,
         )
-    return result.model_copy(update={"links": _links(jobs)})
-
-
-def _failure(jobs: StepJobs, error: Exception) -> dg.Failure:
-    """The task's own error if there is one, else the error of the workspace."""
-    if jobs.submitted is None:
-        return dg.Failure(f"The job could not be submitted: {error}")
-    try:
-        cancelled = jobs.was_cancelled()
-        text, trace = jobs.error_text()
-        ended = jobs.termination()
-    except OSError:
-        return dg.Failure(
-            f"The workspace gives no answers about the job {jobs.submitted} any more: {error}. "
-            "It is being cancelled, and may still be running."
-        )
-    if cancelled:
-        return dg.Failure(
-            f"The job was cancelled in Databricks: {text}",
-            metadata=_pages(jobs),
-            allow_retries=False,
-        )
-    metadata = dict(_pages(jobs))
-    if trace:
-        metadata["task_trace"] = dg.MetadataValue.md(_fenced(last_lines(trace)))
-    return dg.Failure(
-        f"The Databricks task failed: {text or error}",
-        metadata=metadata,
-        allow_retries=may_succeed_again(text, ended),
-    )
-
-
-def last_lines(trace: str) -> str:
-    """The end of a trace from the beginning of a line, of at most `MAX_TRACE_CHARACTERS`."""
-    if len(trace) <= MAX_TRACE_CHARACTERS:
-        return trace
-    end = trace[-MAX_TRACE_CHARACTERS:]
-    return end.partition("\n")[2] or end
-
-
-def _fenced(text: str) -> str:
-    """A Markdown block of code that the text cannot leave."""
-    longest = max((len(ticks) for ticks in re.findall("`+", text)), default=0)
-    fence = "`" * max(3, longest + 1)
-    return f"{fence}\n{text}\n{fence}"
-
-
-def _links(jobs: StepJobs) -> dict[str, str]:
-    page = jobs.page()
-    return {JOB_PAGE: page} if page else {}
-
-
-def _pages(jobs: StepJobs) -> dict[str, dg.MetadataValue[Any]]:
-    return {name: dg.MetadataValue.url(page) for name, page in _links(jobs).items()}
+    return result.model_copy(update={"links": job_links(jobs)})

@@ -67,7 +67,7 @@ def run_demo(
     )
     write_settings(folder, variables, "The demo's settings, written by `vidagg demo`.")
     make_home(folder / DEFAULT_HOME)
-    checks = _run(folder, files, choice.engine)
+    checks = _run(folder, files, choice.shown)
     print("\n".join(show_result(folder / "tables", checks)))
     print(f"\nDone in {time.monotonic() - started:.0f} s. What next:")
     print("\n".join(_what_next(folder)))

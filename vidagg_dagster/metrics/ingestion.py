@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from vidagg_dagster.core.contract import SourceSpec
+from vidagg_dagster.core.event_mapping import REJECT
 from vidagg_dagster.core.schemas import (
     EVENT_DATE,
     INGESTION_COUNTS,
@@ -30,7 +31,7 @@ from vidagg_dagster.core.vocabulary import (
 from vidagg_dagster.metrics.duplicates import AGAIN, Duplicates
 from vidagg_dagster.metrics.from_events import IGNORED_BIT, REASON_BITS
 from vidagg_dagster.spark.arrow import ANY_SIZE, Spread
-from vidagg_dagster.spark.columns import chosen, milliseconds
+from vidagg_dagster.spark.columns import chosen, day_of, milliseconds
 from vidagg_dagster.spark.compat import try_cast
 from vidagg_dagster.spark.parsing import (
     epoch_us,
@@ -48,6 +49,11 @@ DUPLICATE: Final = "duplicate"
 IGNORED: Final = "ignored"
 REJECTED: Final = "rejected"
 OUTCOME: Final = "outcome"
+
+UNKNOWN_NAME: Final = "unknownName"
+MOST_NAMES: Final = 5
+"""How many unknown names are told."""
+_MAX_NAME_SHOWN: Final = 100
 
 MAX_PLAYBACK_RATE: Final = 16
 EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
@@ -71,8 +77,9 @@ def classify(
 
     Returns one row per input row: event_date, timestamp, userId, sessionId, videoId, eventName
     (canonical), positionMs, playbackRate, seekFromMs, eventId, sourceFile; `reasons` (why it is
-    rejected, in the order of `REASONS`; empty if it is not), `payload` (rejected rows only) and
-    `outcome` (`accepted`, `duplicate`, `ignored` or `rejected`).
+    rejected, in the order of `REASONS`; empty if it is not), `payload` (rejected rows only),
+    `unknownName` (the event's name in lower case, where it is not known) and `outcome`
+    (`accepted`, `duplicate`, `ignored` or `rejected`).
 
     Args:
         source: The source frame.
@@ -115,6 +122,7 @@ def find_duplicates(judged: DataFrame, *, spread: Spread = ANY_SIZE) -> DataFram
         "sourceFile",
         "reasons",
         "payload",
+        UNKNOWN_NAME,
         OUTCOME,
     )
 
@@ -134,9 +142,7 @@ def judge(
     (of what was read).
     """
     payload = payload_text(source.schema)
-    rows = _judged(_parsed(source, spec, run_time), payload, start_date, timezone)
-    ranks = ((F.col("eventName") == name, rank) for name, rank in RANKS.items())
-    return rows.withColumn("_rank", chosen(ranks))
+    return _judged(_parsed(source, spec, run_time), payload, start_date, timezone)
 
 
 def accepted(classified: DataFrame) -> DataFrame:
@@ -174,6 +180,14 @@ def ingestion_counts(classified: DataFrame) -> DataFrame:
         ]
     )
     return _as_table(per_day.select(EVENT_DATE, F.inline(measures)), INGESTION_COUNTS)
+
+
+def unknown_names(judged: DataFrame) -> dict[str, int]:
+    """The commonest unknown names of events in judged or classified rows, with their rows."""
+    named = judged.where(F.col(UNKNOWN_NAME).isNotNull() & (F.col(UNKNOWN_NAME) != ""))
+    counted = named.groupBy(UNKNOWN_NAME).agg(F.count(F.lit(1)).alias("rows"))
+    found = counted.orderBy(F.col("rows").desc(), UNKNOWN_NAME).limit(MOST_NAMES).collect()
+    return {row[UNKNOWN_NAME]: row["rows"] for row in found}
 
 
 def rows_by_file(
@@ -225,8 +239,8 @@ def _parsed(source: DataFrame, spec: SourceSpec, run_time: datetime | None) -> D
     )
     time = F.col("_time")
     us = instant_us(time, spec.timezone)
-    if spec.timestamp_unit is not None:
-        us = F.coalesce(us, epoch_us(time, spec.timestamp_unit))
+    if spec.number_unit is not None:
+        us = F.coalesce(us, epoch_us(time, spec.number_unit))
     rate = F.coalesce("typedPlaybackRate", finite_number(F.col("_rate")))
     return texts.select(
         "*",
@@ -235,14 +249,14 @@ def _parsed(source: DataFrame, spec: SourceSpec, run_time: datetime | None) -> D
         (F.col("_hasNumber") | F.col("_position").isNotNull()).alias("_hasPosition"),
         F.when((rate > 0) & (rate <= MAX_PLAYBACK_RATE), rate).alias("playbackRate"),
         F.coalesce("typedSeekFrom", finite_number(F.col("_from"))).alias("_fromSeconds"),
-        _canonical_name(F.col("_name"), spec.event_names).alias("_named"),
+        _rank(F.col("_name"), spec).alias("_named"),
         _is_position(F.coalesce("typedCurrentTime", number(F.col("_position"))), spec).alias(
             "_positionOk"
         ),
     ).select(
         "*",
-        F.nullif(F.col("_named"), F.lit(IGNORE)).alias("eventName"),
-        (~F.col("_malformed") & F.coalesce(F.col("_named") == IGNORE, F.lit(False))).alias(
+        F.nullif(F.col("_named"), F.lit(_IGNORED)).alias("_rank"),
+        (~F.col("_malformed") & F.coalesce(F.col("_named") == _IGNORED, F.lit(False))).alias(
             "_ignored"
         ),
         F.when(_is_position(F.col("_fromSeconds"), spec), F.col("_fromSeconds")).alias("_seekFrom"),
@@ -269,7 +283,7 @@ def _judged(rows: DataFrame, payload: Column, start_date: date | None, timezone:
         "missing_user": F.col("userId").isNull(),
         "missing_session": F.col("sessionId").isNull(),
         "missing_video": F.col("videoId").isNull(),
-        "unknown_event": F.col("eventName").isNull(),
+        "unknown_event": F.col("_rank").isNull(),
         "missing_position": ~F.col("_hasPosition"),
         "invalid_position": F.col("_hasPosition") & ~position_ok,
     }
@@ -288,26 +302,27 @@ def _judged(rows: DataFrame, payload: Column, start_date: date | None, timezone:
         "userId",
         "sessionId",
         "videoId",
-        "eventName",
+        chosen((F.col("_rank") == rank, name) for name, rank in RANKS.items()).alias("eventName"),
         F.when(position_ok, milliseconds(F.col("_seconds"))).alias("positionMs"),
         "playbackRate",
-        F.when(F.col("eventName").isin(*_SEEKS), milliseconds(F.col("_seekFrom"))).alias(
+        F.when(F.col("_rank").isin(SEEK, SEEKING), milliseconds(F.col("_seekFrom"))).alias(
             "seekFromMs"
         ),
         "eventId",
         "sourceFile",
         reasons.alias("reasons"),
         F.when(rejected_, payload).alias("payload"),
+        F.when(
+            rules["unknown_event"] & ~malformed & ~ignored, F.substring("_name", 1, _MAX_NAME_SHOWN)
+        ).alias(UNKNOWN_NAME),
         (ignored | rejected_).alias("_broken"),
         "_ignored",
         F.when(ignored, F.lit(1 << IGNORED_BIT))
         .otherwise(_reason_bits(malformed, rules))
         .alias(REASON_BITS),
         "_hash",
+        "_rank",
     )
-
-
-_SEEKS: Final = tuple(name for name, rank in RANKS.items() if rank in (SEEK, SEEKING))
 
 
 def _reason_bits(malformed: Column, rules: Mapping[str, Column]) -> Column:
@@ -332,18 +347,42 @@ def _event_date(start_date: date | None, timezone: str) -> Column:
     Behind an explode no engine moves a filter of days down to the source, where the day would be
     spelled out as all of the parsing, several times over: Sail planned that for minutes.
     """
-    by_time = F.to_date(F.from_utc_timestamp(_instant(), timezone))
+    by_time = day_of(_instant(), timezone)
     otherwise = _day_without_time(F.col("sourceFile"), start_date)
     return F.explode(F.array(F.when(_usable_time(), by_time).otherwise(otherwise)))
 
 
-def _canonical_name(name: Column, mapped: Mapping[str, str]) -> Column:
-    """Our name for an event, `IGNORE`, or null. A mapping of the settings goes before our own."""
-    by_target: dict[str, list[str]] = {}
+_IGNORED: Final = -1
+_REJECTED: Final = -2
+
+
+def _rank(name: Column, spec: SourceSpec) -> Column:
+    """The rank of our name for an event, `_IGNORED`, or null.
+
+    A mapping of the settings goes before all others. A vocabulary has its own names alone: what
+    else it may contain must not be taken for ours.
+    """
+    ranks = {**RANKS, IGNORE: _IGNORED, REJECT: _REJECTED}
+    vocabulary = spec.mapping.events if spec.mapping is not None else {}
     own = {name: name for name in EVENT_NAMES}
-    for theirs, target in {**own, **ALIASES, **mapped}.items():
-        by_target.setdefault(target, []).append(theirs)
-    return chosen((name.isin(*theirs), target) for target, theirs in by_target.items())
+    known = {name: rule.to for name, rule in vocabulary.items()} or {**own, **ALIASES}
+    by_rank: dict[int, list[str]] = {}
+    for theirs, target in {**known, **spec.event_names}.items():
+        if "*" not in theirs:
+            by_rank.setdefault(ranks[target], []).append(theirs)
+    named = chosen(
+        [
+            *((name.isin(*theirs), rank) for rank, theirs in by_rank.items()),
+            *((name.like(_like(n)), ranks[rule.to]) for n, rule in vocabulary.items() if "*" in n),
+        ]
+    )
+    return F.nullif(named, F.lit(_REJECTED)) if vocabulary else named
+
+
+def _like(pattern: str) -> str:
+    """A name with `*` as a pattern of SQL."""
+    plain = pattern.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
+    return plain.replace("*", "%")
 
 
 def _day_without_time(path: Column, start_date: date | None) -> Column:

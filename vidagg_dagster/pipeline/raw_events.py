@@ -1,15 +1,18 @@
 """`raw_events`: rows of the source are accepted, duplicate, ignored or rejected, and counted."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import ExitStack
 from datetime import date
+from typing import Final
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from vidagg_dagster.core.contract import Metrics, SourceSpec, StepName
+from vidagg_dagster.core.days import ONE_DAY
 from vidagg_dagster.core.errors import StepError
 from vidagg_dagster.core.schemas import EVENT_DATE, INGESTION_COUNTS, RAW_EVENTS, REJECTED_EVENTS
+from vidagg_dagster.core.vocabulary import REJECTED_PREFIX
 from vidagg_dagster.metrics import ingestion
 from vidagg_dagster.pipeline.inventory import (
     Inventory,
@@ -18,42 +21,68 @@ from vidagg_dagster.pipeline.inventory import (
     require_all_read,
     take_inventory,
 )
+from vidagg_dagster.pipeline.numbers import percent
+from vidagg_dagster.pipeline.samples import rejected_samples
 from vidagg_dagster.pipeline.step import Step, StepContext, StepOutput, rows_counted
 from vidagg_dagster.quality.evaluate import CheckContext
-from vidagg_dagster.sources.faults import naming_faults
+from vidagg_dagster.sources.faults import naming_faults, says_gone
 from vidagg_dagster.sources.read import read_source
+
+_UNKNOWN: Final = f"{REJECTED_PREFIX}unknown_event"
 
 
 def _compute(context: StepContext) -> StepOutput:
     request = context.request
-    if request.source is None:
+    source = request.source
+    if source is None:
         raise StepError("raw_events needs a source to read: set VIDAGG_SOURCE")
     with ExitStack() as kept_until_written:
-        with naming_faults(request.source):
-            inventory, rows, read = _read_all(context, request.source, kept_until_written)
+        with naming_faults(source):
+            inventory, rows, read = _read_all(context, source, kept_until_written)
         # Later steps read raw_events only, so that changes last. Killed before, the counts and the
         # stored rows disagree: `input_reconciles` says so until the day is run again.
         tables, days = context.tables, context.days
-        tables.replace_days(INGESTION_COUNTS, _counts(context, rows), days)
+        counted = _counted(context, rows)
+        tables.replace_days(INGESTION_COUNTS, _as_frame(context, counted), days)
         tables.replace_days(REJECTED_EVENTS, ingestion.rejected(rows), days)
         tables.replace_days(RAW_EVENTS, ingestion.accepted(rows), days)
+        named = any(counts.get(_UNKNOWN) for counts in counted.values())
+        unknown = ingestion.unknown_names(rows) if named else {}
     late = record_inventory(context.spark, context.tables, request, inventory, read)
-    return StepOutput(late=late)
+    told = ", ".join(f"{name} {rows}" for name, rows in unknown.items())
+    metrics: Metrics = {"unknown event names": told} if told else {}
+    return StepOutput(
+        late=late,
+        unknown_names=unknown,
+        metrics=metrics,
+        samples=rejected_samples(context.tables, counted, source),
+    )
 
 
 def _read_all(
     context: StepContext, spec: SourceSpec, kept: ExitStack
 ) -> tuple[Inventory, DataFrame, RowsRead]:
     """The inventory of the source, and all that it says of the days: see `_read`."""
-    # Before the events are read: what arrives in between is found late, and never missed.
-    inventory = take_inventory(context.spark, context.tables, context.request)
-    rows, read = _read(context, spec, inventory, kept)
-    if inventory.lacking(read, context.days):
+    try:
+        inventory, rows, read = _read_once(context, spec, kept)
+        complete = not inventory.lacking(read, context.days)
+    except Exception as error:
+        if not says_gone(error):
+            raise
+        complete = False
+    if not complete:
         # Files have changed or gone in between: look once more.
-        inventory = take_inventory(context.spark, context.tables, context.request)
-        rows, read = _read(context, spec, inventory, kept)
+        inventory, rows, read = _read_once(context, spec, kept)
     require_all_read(inventory, read, context.days)
     return inventory, rows, read
+
+
+def _read_once(
+    context: StepContext, spec: SourceSpec, kept: ExitStack
+) -> tuple[Inventory, DataFrame, RowsRead]:
+    # Before the events are read: what arrives in between is found late, and never missed.
+    inventory = take_inventory(context.spark, context.tables, context.request)
+    return (inventory, *_read(context, spec, inventory, kept))
 
 
 def _read(
@@ -77,7 +106,7 @@ def _classified(
     def computed(frames: DataFrame | list[DataFrame]) -> DataFrame:
         return kept.enter_context(context.tables.computed(RAW_EVENTS, frames))
 
-    names = inventory.names_of(context.days)
+    names = inventory.names_of(_days_to_read(context.days, spec))
     source = read_source(context.spark, spec, context.request.scratch, only=names)
     wanted = F.col(EVENT_DATE).isin([F.lit(day) for day in context.days])
     judged = context.chain().judged(source, spec, context.request.start_date).where(wanted)
@@ -92,17 +121,28 @@ def _classified(
     )
 
 
-def _counts(context: StepContext, rows: DataFrame) -> DataFrame:
-    """The counts of every day: a day without any input has zeros, so that it counts as read."""
+def _counted(context: StepContext, rows: DataFrame) -> dict[date, dict[str, int]]:
+    """The counts of every day: measure -> rows."""
     counted: dict[date, dict[str, int]] = {day: {} for day in context.days}
     for row in ingestion.ingestion_counts(rows).collect():
         counted[row[EVENT_DATE]][row["measure"]] = row["value"]
+    return counted
+
+
+def _as_frame(context: StepContext, counted: Mapping[date, Mapping[str, int]]) -> DataFrame:
+    """The rows of `INGESTION_COUNTS`. A day without input has zeros, so that it counts as read."""
     values = [
         (day, name, counts.get(name, 0))
         for day, counts in counted.items()
         for name in ingestion.COUNTED
     ]
     return context.spark.createDataFrame(values, INGESTION_COUNTS.struct)
+
+
+def _days_to_read(days: Collection[date], spec: SourceSpec) -> set[date]:
+    """With the day before, where events may take something from those before them."""
+    in_sequence = spec.mapping is not None and spec.mapping.in_sequence
+    return {*days, *(day - ONE_DAY for day in days if in_sequence)}
 
 
 def _top(context: StepContext) -> DataFrame:
@@ -116,6 +156,17 @@ def _day_metrics(output: StepOutput, checks: CheckContext) -> Mapping[date, Metr
     return {day: dict(counts) for day, counts in checks.ingestion.items()}
 
 
+def _numbers(context: StepContext, checks: CheckContext) -> Mapping[date | None, Metrics]:
+    del context
+    return {
+        day: {
+            "rejected_percent": percent(counts.get("rejected", 0), counts.get("input", 0)),
+            "duplicate_percent": percent(counts.get("duplicates", 0), counts.get("input", 0)),
+        }
+        for day, counts in checks.ingestion.items()
+    }
+
+
 STEP = Step(
     name=StepName.RAW_EVENTS,
     table=RAW_EVENTS,
@@ -125,4 +176,5 @@ STEP = Step(
     one_part=True,
     top=_top,
     day_metrics=_day_metrics,
+    numbers=_numbers,
 )

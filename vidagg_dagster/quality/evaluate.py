@@ -93,7 +93,8 @@ class CheckContext:
     """What rules can look at: the tables as they are stored, and what was asked for.
 
     `days` is empty for the lifetime table. `update` says what that table took in, `late` which
-    days have changed in the source.
+    days have changed in the source, `unknown_names` are the
+    commonest names of events that nobody knows, with their rows.
     """
 
     tables: Tables
@@ -101,6 +102,7 @@ class CheckContext:
     parameters: EngagementParameters
     update: LifetimeUpdate | None = None
     late: LateReport | None = None
+    unknown_names: Mapping[str, int] = field(default_factory=dict)
     _answers: dict[object, Any] = field(init=False, default_factory=dict, repr=False, compare=False)
 
     @cached_property

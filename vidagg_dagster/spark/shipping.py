@@ -12,14 +12,14 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 from zipfile import ZIP_DEFLATED, ZipFile
 
-import vidagg_dagster
 from vidagg_dagster.core.errors import EngineError
+from vidagg_dagster.core.version import __version__
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import SparkSession
 
-PACKAGE: Final = Path(vidagg_dagster.__file__).parent
+PACKAGE: Final = Path(__file__).parents[1]
 
 NEEDED: Final = ("numpy", "pyarrow", "pydantic")
 """What kernels import besides this package. Compiled modules cannot be sent along."""
@@ -44,7 +44,7 @@ def ship(spark: "SparkSession", address: str) -> None:
 
 
 def _wanted() -> str:
-    return " ".join([vidagg_dagster.__version__, *NEEDED])
+    return " ".join([__version__, *NEEDED])
 
 
 def _found(spark: "SparkSession") -> str:
@@ -59,7 +59,7 @@ def _look(batches: "Iterator[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":
     there = [name for name in NEEDED if find_spec(name)]
     for batch in batches:
         if batch.num_rows:
-            found = " ".join([vidagg_dagster.__version__, *there])
+            found = " ".join([__version__, *there])
             yield pa.RecordBatch.from_pydict({"found": [found]})
 
 
@@ -78,5 +78,5 @@ def _hint(address: str, problem: str) -> str:
     return (
         f"The Python of the Spark Connect server at {address} cannot run vidagg_dagster: "
         f"{problem}. Install {', '.join(NEEDED)} there, "
-        f"or vidagg_dagster=={vidagg_dagster.__version__}."
+        f"or vidagg_dagster=={__version__}."
     )

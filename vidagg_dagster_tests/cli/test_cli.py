@@ -133,6 +133,98 @@ def test_the_summary_names_what_was_rejected(tmp_path: Path) -> None:
     )
 
 
+@pytest.fixture
+def statements(tmp_path: Path) -> Path:
+    """Two events of the xAPI video profile, and one of a verb that it does not have."""
+    video = "https://w3id.org/xapi/video"
+
+    def statement(second: int, verb: str, position: float) -> str:
+        content = {
+            "actor": {"account": {"name": "ada"}},
+            "verb": {"id": f"{video}/verbs/{verb}"},
+            "object": {"id": "intro"},
+            "result": {"extensions": {f"{video}/extensions/time": position}},
+            "context": {"registration": "r1"},
+            "timestamp": f"2026-01-05T10:00:{second:02}Z",
+        }
+        return json.dumps(content)
+
+    lines = [statement(0, "played", 0), statement(30, "paused", 30), statement(31, "sung", 30)]
+    file = tmp_path / "statements.jsonl"
+    file.write_text("".join(f"{line}\n" for line in lines))
+    return file
+
+
+def test_aggregate_reads_a_vocabulary_and_tells_the_names_that_it_lacks(
+    statements: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "out.jsonl"
+    result = vidagg(
+        *("aggregate", statements, "--output", output, "--engine", "sail", "--mapping", "xapi")
+    )
+    assert result.stderr.endswith(
+        "input 3 = accepted 2 + duplicates 0 + rejected 1 (unknown_event 1); names of events that "
+        "are not known: https://w3id.org/xapi/video/verbs/sung 1\n"
+    )
+    row = json.loads(output.read_text())
+    assert (row["userId"], row["videoId"], row["totalWatchTime"]) == ("ada", "intro", 30.0)
+
+
+def test_map_recognises_a_vocabulary_and_shows_what_would_be_read(
+    statements: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["map", str(statements), "--engine", "sail"]) == 0
+    shown = capsys.readouterr().out
+    assert "is in the vocabulary xapi: xAPI video profile (2 of 3 events are understood)" in shown
+    assert "2026-01-05 10:00:30  ada     r1" in shown
+    assert "accepted 2, duplicate 0, ignored 0, rejected 1" in shown
+    assert "Names that are not known: https://w3id.org/xapi/video/verbs/sung 1" in shown
+    assert f"vidagg aggregate {statements} --mapping xapi --output rows.csv" in shown
+
+
+def test_map_says_that_a_file_is_in_no_vocabulary(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.csv").write_text("when,what\n1,go\n")
+    assert main(["map", str(tmp_path / "a.csv")]) == 0
+    assert "is in no vocabulary that is known: its columns are what, when" in (
+        capsys.readouterr().out
+    )
+
+
+def test_names_of_events_that_nobody_knows_are_counted(tmp_path: Path) -> None:
+    ended = peter.EVENTS[-1] | {"eventName": "Over"}
+    events = peter.write_events(tmp_path / "events.jsonl", ended)
+    result = vidagg("aggregate", events, "--output", tmp_path / "o.csv", "--engine", "sail")
+    assert result.returncode == 0
+    assert result.stderr.endswith("; names of events that are not known: over 1\n")
+
+
+def test_where_no_row_can_be_used_nothing_is_written_and_the_exit_code_is_3(tmp_path: Path) -> None:
+    events = tmp_path / "events.csv"
+    lines = ["timestamp,userId,sessionId,videoId,eventName,currentTime"]
+    lines += [f"2026-01-05T10:00:0{n}Z,p,s,v,Playback Started,0" for n in range(3)]
+    events.write_text("\n".join([*lines, "2026-01-05T10:01:00Z,p,s,v,Playback Over,60"]) + "\n")
+    result = vidagg("aggregate", events, "--output", tmp_path / "o.csv", "--engine", "sail")
+    assert result.returncode == 3
+    assert result.stderr.count("\n") == 1
+    assert "playback started 3, playback over 1" in result.stderr
+    assert not (tmp_path / "o.csv").exists()
+
+
+def test_only_the_days_that_are_asked_for_count(tmp_path: Path) -> None:
+    later = [
+        row | {"timestamp": row["timestamp"].replace("01-05", "01-06")} for row in peter.EVENTS
+    ]
+    events = peter.write_events(tmp_path / "events.jsonl", *later)
+    output = tmp_path / "out.jsonl"
+    days = ("--from", "2026-01-06", "--to", "2026-01-06")
+    result = vidagg("aggregate", events, "--output", output, "--engine", "sail", *days)
+    assert result.returncode == 0, result.stderr
+    assert result.stderr.endswith("input 6 = accepted 6 + duplicates 0 + rejected 0\n")
+    assert json.loads(output.read_text())["activeDays"] == ["2026-01-06"]
+
+
 def test_aggregate_works_where_dagster_is_not_installed(
     events: Path, videos: Path, tmp_path: Path
 ) -> None:
@@ -215,6 +307,14 @@ def test_spark_without_java_is_one_clear_line(by: str, events: Path, tmp_path: P
             "descend",
         ),
         (["aggregate", "{events}", "--output", "{folder}/o.csv", "--unknown"], "--unknown"),
+        (["aggregate", "{events}", "--output", "{folder}/o.csv", "--from", "6.1."], "YYYY-MM-DD"),
+        (
+            [
+                *("aggregate", "{events}", "--output", "{folder}/o.csv"),
+                *("--from", "2026-01-06", "--to", "2026-01-05"),
+            ],
+            "is after",
+        ),
         (["ui", "--folder", "{folder}/none"], "vidagg init"),
         (["ui", "--folder", "{folder}"], "vidagg init"),
         (["demo", "--first-day", "yesterday"], "YYYY-MM-DD"),
@@ -232,7 +332,7 @@ def test_bad_arguments_are_one_clear_line(
 
 
 def test_help_explains_every_command(capsys: pytest.CaptureFixture[str]) -> None:
-    commands = ("", "demo", "ui", "aggregate", "maintain", "alert test", "databricks deploy")
+    commands = ("", "demo", "ui", "aggregate", "map", "maintain", "alert test", "databricks deploy")
     for command in commands:
         with pytest.raises(SystemExit) as stop:
             main([*command.split(), "--help"])
@@ -245,7 +345,7 @@ def test_help_explains_every_command(capsys: pytest.CaptureFixture[str]) -> None
 def test_without_a_command_the_commands_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 0
     said = capsys.readouterr().out
-    assert all(f"\n    {name} " in said for name in ("demo", "ui", "aggregate", "maintain"))
+    assert all(f"\n    {name}" in said for name in ("demo", "ui", "aggregate", "maintain"))
 
 
 def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:

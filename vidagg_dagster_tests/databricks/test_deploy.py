@@ -230,6 +230,16 @@ def test_a_wrong_client_secret_is_told_as_refused_credentials(
         remove_leftovers(load_settings(), 1, dry_run=True)
 
 
+def test_a_trial_that_cannot_begin_is_told_with_its_reason(
+    place: Databricks, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = fake_wheel(tmp_path / "broken", wheel_name(), "raise OSError('no such compute')")
+    code, told = deploy(capsys, "--wheel", str(broken), "--try")
+    assert code == 1
+    assert "FAIL job: The Databricks task failed: OSError: no such compute" in told
+    assert len(place.workspace.runs.all) == 1
+
+
 def test_the_wheel_that_speaks_to_dagster_is_uploaded_too_and_pip_installs_it(
     place: Databricks, a_wheel: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

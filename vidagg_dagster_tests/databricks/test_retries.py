@@ -4,7 +4,7 @@ import pytest
 from databricks.sdk.service.jobs import TerminationDetails
 
 from vidagg_dagster.core.errors import VidaggError
-from vidagg_dagster.databricks.runner import (
+from vidagg_dagster.databricks.failures import (
     MAX_TRACE_CHARACTERS,
     last_lines,
     may_succeed_again,

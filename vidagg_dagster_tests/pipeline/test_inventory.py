@@ -13,7 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 
-from vidagg_dagster.core.contract import LateReport, SourceSpec, StepName, StepRequest, StepResult
+from vidagg_dagster.core.contract import (
+    REQUIRED_COLUMNS,
+    LateReport,
+    SourceSpec,
+    StepName,
+    StepRequest,
+    StepResult,
+)
+from vidagg_dagster.core.event_mapping import EventMapping
 from vidagg_dagster.core.schemas import NOTED_READ
 from vidagg_dagster.pipeline.inventory import (
     GONE,
@@ -52,6 +60,25 @@ def late(result: StepResult) -> dict[int, tuple[int, bool]]:
     return {
         (found.day - FIRST_DAY).days: (found.rows, found.within_limit) for found in result.late.days
     }
+
+
+def test_a_day_takes_from_the_day_before_what_only_the_first_event_of_a_session_tells(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    site = write_site(tmp_path, 2)
+    night = [event(day(0), "23:59:00", "eve", "video_play", 0, sessionId="night")]
+    later = [event(day(1), "00:01:00", "eve", "video_pause", 120, sessionId="night", videoId=None)]
+    site.write_day(day(0), night)
+    site.write_day(day(1), [*later, event(day(1), "10:00:00", "bob", "video_play", 0)])
+    columns = {name: name for name in REQUIRED_COLUMNS}
+    mapping = EventMapping.model_validate(
+        {"name": "own", "columns": columns, "fill_down": ["videoId"]}
+    )
+    request = site.request(StepName.RAW_EVENTS, [day(1)])
+    assert request.source is not None
+    source = request.source.model_copy(update={"mapping": mapping})
+    result = run_step(spark, request.model_copy(update={"source": source}))
+    assert result.rows == 2
 
 
 def test_events_that_arrive_for_a_day_that_was_read_are_counted_by_their_day(

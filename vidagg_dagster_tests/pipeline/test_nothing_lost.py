@@ -12,6 +12,7 @@ from vidagg_dagster.core.contract import StepName, StepRequest
 from vidagg_dagster.core.errors import SourceError
 from vidagg_dagster.core.schemas import RAW_EVENTS
 from vidagg_dagster.pipeline import raw_events
+from vidagg_dagster.pipeline.inventory import take_inventory
 from vidagg_dagster.pipeline.run import run_step
 from vidagg_dagster_tests.support.comings_and_goings import run, unfold
 from vidagg_dagster_tests.support.late_events import LATE, at
@@ -26,7 +27,7 @@ def after_inventory(
 ) -> Callable[[], int]:
     """Make one move after each inventory; gives how many inventories were taken."""
     taken = 0
-    take = raw_events.take_inventory
+    take = take_inventory
 
     def taking(spark: SparkSession, tables: Any, request: StepRequest) -> Any:
         nonlocal taken
@@ -71,7 +72,7 @@ def test_files_that_keep_going_away_end_in_an_error_that_names_them(
     run(sail, site, [day(0)], at(day(1)))
     before = rows(sail, site, RAW_EVENTS)
     file, elsewhere = site.events / f"{LATE}.jsonl", tmp_path / "moved"
-    take = raw_events.take_inventory
+    take = take_inventory
 
     def away_after_each(*arguments: Any) -> Any:
         if elsewhere.exists():

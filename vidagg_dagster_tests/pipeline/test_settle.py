@@ -48,7 +48,7 @@ def test_a_day_run_after_the_next_one_settles_it(
     run(sail, site, [day(1)])
     results = run(sail, site, [day(0)])
     # Without credited time there is no interval to settle.
-    expected = dict.fromkeys(SETTLING, [day(0), day(1)])
+    expected = {name: [day(0), day(1)] for name in SETTLING}
     if not next_morning:
         expected["watch_intervals"] = [day(0)]
     assert replaced(results) == expected
@@ -62,7 +62,7 @@ def test_a_day_run_after_the_next_one_settles_it(
     run(sail, together, [day(0), day(1)])
     assert rows(sail, site) == rows(sail, together)
     # Run again, nothing of the next day changes, so it is left alone.
-    assert replaced(run(sail, site, [day(0)])) == dict.fromkeys(SETTLING, [day(0)])
+    assert replaced(run(sail, site, [day(0)])) == {name: [day(0)] for name in SETTLING}
 
 
 def test_a_day_whose_evening_ends_in_time_leaves_the_next_one_alone(
@@ -70,7 +70,7 @@ def test_a_day_whose_evening_ends_in_time_leaves_the_next_one_alone(
 ) -> None:
     site = site_of(tmp_path, peter(day(0)), peter(day(1)))
     run(sail, site, [day(1)])
-    assert replaced(run(sail, site, [day(0)])) == dict.fromkeys(SETTLING, [day(0)])
+    assert replaced(run(sail, site, [day(0)])) == {name: [day(0)] for name in SETTLING}
 
 
 def test_a_day_that_was_never_run_is_not_made_by_the_day_before(
@@ -78,4 +78,4 @@ def test_a_day_that_was_never_run_is_not_made_by_the_day_before(
 ) -> None:
     site = site_of(tmp_path, evening(day(0)), morning(day(1)))
     run_step(sail, site.request(StepName.RAW_EVENTS, [day(1)]))
-    assert replaced(run(sail, site, [day(0)])) == dict.fromkeys(SETTLING, [day(0)])
+    assert replaced(run(sail, site, [day(0)])) == {name: [day(0)] for name in SETTLING}

@@ -12,7 +12,6 @@ from vidagg_dagster.core.contract import StepName
 from vidagg_dagster.core.errors import TableConflictError
 from vidagg_dagster.core.schemas import SESSIONS, TableSpec
 from vidagg_dagster.pipeline.run import run_step
-from vidagg_dagster.tables import retry
 from vidagg_dagster.tables.delta_folder import LocalTables
 from vidagg_dagster_tests.support.small_site import Site, anna, day, peter, write_site
 from vidagg_dagster_tests.support.stored_rows import rows
@@ -20,7 +19,7 @@ from vidagg_dagster_tests.support.stored_rows import rows
 
 @pytest.fixture
 def site(sail: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
-    monkeypatch.setattr(retry.time, "sleep", lambda _: None)
+    monkeypatch.setattr("vidagg_dagster.tables.retry.time.sleep", lambda _: None)
     site = write_site(tmp_path, 3)
     run_step(sail, site.request(StepName.RAW_EVENTS, [day(0), day(1), day(2)]))
     return site

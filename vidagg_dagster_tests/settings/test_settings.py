@@ -302,6 +302,21 @@ def test_an_address_without_credentials_is_taken(
     assert load_settings().source == source
 
 
+def test_a_mapping_is_a_vocabulary_or_a_file_and_travels_with_the_source(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("VIDAGG_SOURCE", "events.jsonl")
+    monkeypatch.setenv("VIDAGG_MAPPING", "segment")
+    source = load_settings().source_spec
+    assert source is not None
+    assert source.mapping is not None
+    assert source.mapping.title.startswith("Segment")
+    assert SourceSpec.model_validate_json(source.model_dump_json()) == source
+    monkeypatch.setenv("VIDAGG_MAPPING", "nowhere.yaml")
+    assert "VIDAGG_MAPPING='nowhere.yaml'" in refusal()
+    assert "No such file" in refusal()
+
+
 def test_the_reference_pages_are_up_to_date() -> None:
     """`python -m tools.settings_reference` writes them."""
     assert (REPO / "docs" / "settings.md").read_text(encoding="utf-8") == settings_reference()

@@ -19,7 +19,7 @@ from vidagg_dagster.sources.files import InputFile, find_files
 from vidagg_dagster.sources.listing import list_source
 from vidagg_dagster.sources.text_files import MAX_LINE_BYTES, first_lines
 from vidagg_dagster_tests.support.small_site import day, peter, write_site
-from vidagg_dagster_tests.support.source_files import delta, event, typed, values, write
+from vidagg_dagster_tests.support.source_files import delta, event, parquet, typed, values, write
 
 
 @pytest.mark.parametrize(
@@ -94,6 +94,24 @@ def test_many_small_files_give_the_rows_that_each_gives_alone(
     assert len(together) == 88
 
 
+def test_many_small_parquet_files_give_the_rows_that_each_gives_alone(
+    sail: SparkSession, tmp_path: Path
+) -> None:
+    source = tmp_path / "source"
+    for number in range(30):
+        rows = typed(2, userId=[f"u{number}", None], seekFrom=[number % 3, None])
+        if number % 4 == 0:
+            rows["more"] = [{"a": [number]}, None]
+        parquet(source / f"d={number}" / "a.parquet", rows)
+    together = values(sail, source, "sourceFile", "userId", "typedSeekFrom", "seekFrom")
+    alone = []
+    for path in sorted(source.glob("*/*")):
+        found = values(sail, path, "userId", "typedSeekFrom", "seekFrom")
+        alone += [(path.relative_to(source).as_posix(), *row) for row in found]
+    assert together == sorted(alone, key=repr)
+    assert len(together) == 60
+
+
 def damaged_parquet(folder: Path) -> Path:
     """Whole at both ends, so that its footer can be read."""
     path = folder / "bad.parquet"
@@ -126,7 +144,7 @@ def test_a_file_that_the_engine_cannot_read_is_named(
 
 def test_a_delta_table_that_is_made_anew_has_another_state(tmp_path: Path) -> None:
     """Each night's table is at version 0, like the one before."""
-    states = set()
+    states: set[object] = set()
     for user in ("a", "b"):
         place = delta(tmp_path / user, typed(userId=[user]))
         target = tmp_path / "table"

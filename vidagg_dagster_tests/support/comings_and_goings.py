@@ -97,4 +97,4 @@ def run(sail: SparkSession, site: Site, days: Sequence[date], now: datetime) -> 
 
 def of_day(sail: SparkSession, site: Site, when: date, table: object) -> list[str]:
     assert table in TABLES
-    return [row for row in rows(sail, site, table) if repr(when) in row]  # type: ignore[arg-type]
+    return [row for row in rows(sail, site, table) if repr(when) in row]

@@ -67,10 +67,10 @@ class Project:
             raise_on_error=False,
         )
 
-    def rows(self, table: TableSpec) -> list[dict[str, Any]]:
-        """The stored rows in a fixed order, without the time of the run."""
+    def rows(self, table: TableSpec, tables: Tables | None = None) -> list[dict[str, Any]]:
+        """The stored rows in a fixed order, without the time of the run; of other `tables` too."""
         columns = [name for name in table.column_names if name != "processedAt"]
-        rows = [row.asDict(recursive=True) for row in self.tables.read(table).collect()]
+        rows = [row.asDict(recursive=True) for row in (tables or self.tables).read(table).collect()]
         return sorted(({name: row[name] for name in columns} for row in rows), key=repr)
 
 

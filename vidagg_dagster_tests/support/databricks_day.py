@@ -10,7 +10,7 @@ from databricks.sdk import WorkspaceClient
 from vidagg_dagster.core.contract import StepName
 from vidagg_dagster.databricks.compute import Compute
 from vidagg_dagster.databricks.deploy import Deployment, Finding
-from vidagg_dagster.databricks.runner import JOB_PAGE
+from vidagg_dagster.databricks.failures import JOB_PAGE
 from vidagg_dagster.databricks.wheel import PIPES, pack_installed
 from vidagg_dagster.defs.assets import build_assets
 from vidagg_dagster.defs.targets import databricks_steps

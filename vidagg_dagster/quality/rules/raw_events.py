@@ -63,6 +63,22 @@ def _input_reconciles(context: CheckContext) -> RuleFindings:
     return findings
 
 
+def _something_accepted(context: CheckContext) -> RuleFindings:
+    findings: dict[date | None, RuleFinding] = {}
+    for day, counted in context.ingestion.items():
+        rejected = 0 if counted.get("accepted") else counted.get("rejected", 0)
+        detail: dict[str, int | str] = {"input": counted.get("input", 0), "rejected": rejected}
+        if rejected:
+            detail |= _largest(counted, "rejected:")
+            detail["unknown event names"] = _unknown_names(context)
+        findings[day] = RuleFinding(rejected, detail)
+    return findings
+
+
+def _unknown_names(context: CheckContext) -> str:
+    return ", ".join(f"{name!r} {rows}" for name, rows in context.unknown_names.items()) or "none"
+
+
 def _share_of_input(measure: str, limit: float) -> Callable[[CheckContext], RuleFindings]:
     def evaluate(context: CheckContext) -> RuleFindings:
         findings: dict[date | None, RuleFinding] = {}
@@ -152,6 +168,13 @@ RULES: Final[tuple[Rule, ...]] = (
     keys_present(RAW_EVENTS),
     one_row_per_key(RAW_EVENTS),
     numbers_valid(RAW_EVENTS, frozenset({"playbackRate", "seekFromMs"})),
+    DayRule(
+        name="something_accepted",
+        description="Where rows came in, not all of them are rejected. If it fails, the source "
+        "calls its columns or events by other names: the check lists the commonest unknown names. "
+        "Map them by VIDAGG_EVENT_NAMES and VIDAGG_COLUMNS, and run the day again.",
+        evaluate=_something_accepted,
+    ),
     DayRule(
         name="rejected_share",
         severity=Severity.WARN,

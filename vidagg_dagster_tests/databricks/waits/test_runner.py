@@ -23,7 +23,9 @@ from databricks.sdk.service.jobs import SubmitTask
 
 from vidagg_dagster.core.contract import StepName
 from vidagg_dagster.databricks.compute import DEFAULT_CLUSTER, Compute
-from vidagg_dagster.databricks.runner import JOB_PAGE, DatabricksSteps, run_name
+from vidagg_dagster.databricks.failures import JOB_PAGE
+from vidagg_dagster.databricks.runner import DatabricksSteps
+from vidagg_dagster.databricks.submission import run_name
 from vidagg_dagster.databricks.wheel import wheel_name
 from vidagg_dagster.defs.assets import build_assets
 from vidagg_dagster.quality.rules import RULES

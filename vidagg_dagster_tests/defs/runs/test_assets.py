@@ -36,7 +36,7 @@ from vidagg_dagster_tests.support.dagster_project import (
     days_by_status,
     materializations,
 )
-from vidagg_dagster_tests.support.nights import evening, morning
+from vidagg_dagster_tests.support.nights import evening, morning, whole_day
 from vidagg_dagster_tests.support.repository import REPO
 from vidagg_dagster_tests.support.small_site import (
     FIRST_DAY,
@@ -97,6 +97,8 @@ def test_the_same_day_on_jvm_spark_gives_the_same_rows(
 def test_a_range_in_one_run_equals_single_days_in_any_order(
     project: Project, tmp_path: Path
 ) -> None:
+    for number in range(3):
+        project.site.write_day(day(number), whole_day(day(number)))
     assert project.run(day(0), day(2)).success
     together = {table: project.rows(TABLES[table]) for table in StepName}
     project.changed["data_root"] = tmp_path / "other"

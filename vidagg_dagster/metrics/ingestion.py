@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import reduce
 from typing import Final
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
@@ -177,17 +177,27 @@ COUNTED: Final = (
 """The measures of `INGESTION_COUNTS`."""
 
 
-def ingestion_counts(classified: DataFrame) -> DataFrame:
-    """The rows of `INGESTION_COUNTS`: for each day with input all measures, also those of 0."""
+def outcome_counts(classified: DataFrame, *by: str) -> DataFrame:
+    """One row per group of rows that share `by`: how many became what, for `counts_of`."""
     outcome = F.col(OUTCOME)
     counts = (
         F.lit(True),
         *(outcome == name for name in (ACCEPTED, DUPLICATE, IGNORED, REJECTED)),
         *(F.array_contains("reasons", name) for name in REASONS),
     )
-    per_day = classified.groupBy(EVENT_DATE).agg(
+    return classified.groupBy(*by).agg(
         *[F.count_if(counted).alias(f"c{at}") for at, counted in enumerate(counts)]
     )
+
+
+def counts_of(row: Row) -> dict[str, int]:
+    """Measure -> rows, of a row of `outcome_counts`."""
+    return {name: row[f"c{at}"] for at, name in enumerate(COUNTED)}
+
+
+def ingestion_counts(classified: DataFrame) -> DataFrame:
+    """The rows of `INGESTION_COUNTS`: for each day with input all measures, also those of 0."""
+    per_day = outcome_counts(classified, EVENT_DATE)
     measures = F.array(
         *[
             F.struct(F.lit(name).alias("measure"), F.col(f"c{at}").alias("value"))

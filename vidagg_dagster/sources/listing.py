@@ -17,6 +17,8 @@ from vidagg_dagster.sources.files import (
     status_of,
 )
 
+EMPTY_FILE: Final = "0 bytes,"
+"""How the state of a file without content begins."""
 _PACKED_EVENT_BYTES: Final = 15
 """About what an event takes as Parquet, or as compressed text."""
 _TEXT_EVENT_BYTES: Final = 150

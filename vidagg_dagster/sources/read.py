@@ -114,7 +114,8 @@ def read_columns(
     For `scratch` and `only` see `read_source`.
 
     Raises:
-        SourceError: Nothing readable is at `location`, or a required column is missing.
+        SourceError: Nothing readable is at `location`, a file of `only` is gone, or a required
+            column is missing.
     """
     location = location.strip()
     if not location:
@@ -139,6 +140,12 @@ def read_columns(
         return read_local_delta(spark, path, request)
     found = find_files(path, file_format_of(source_format))
     files = [file for file in found if only is None or file.name in only]
+    gone = sorted(set(only or ()) - {file.name for file in files})
+    if gone:
+        raise SourceError(
+            f"Cannot read {path / gone[0] if path.is_dir() else path}: No such file or directory. "
+            "Restore the file or take it away."
+        )
     return read_files(spark, path if path.is_dir() else path.parent, files, request, scratch)
 
 

@@ -1,5 +1,5 @@
 # Needs only Python 3.11 or newer. Everything is installed into .venv, by the versions of
-# constraints.txt. Java is not needed: where Java 17 is found Spark computes, else Sail.
+# constraints.txt. Java is not needed: Sail computes.
 
 VENV := .venv
 PORT ?= 3000
@@ -21,17 +21,20 @@ endif
 RUN := $(VENV)/.installed-run
 DEV := $(VENV)/.installed-dev
 
-.PHONY: help demo dev test test-slow bench lint format types validate docs clean test-jvm test-other \
+.PHONY: help demo dev ui test test-slow bench lint format types validate docs clean test-jvm test-other \
 	test-runs test-waits postgresql
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 demo: $(RUN) ## Ten days of made-up events through Dagster, and what came out
-	$(BIN)/vidagg demo
+	@$(BIN)/vidagg demo
 
 dev: $(RUN) ## Dagster's UI on the demo's tables and history (after `make demo`)
-	$(BIN)/vidagg ui --port $(PORT)
+	@$(BIN)/vidagg ui --demo --port $(PORT)
+
+ui: $(RUN) ## Dagster's UI on your own events (after `vidagg init`)
+	@$(BIN)/vidagg ui --port $(PORT)
 
 test: lint types validate ## Everything CI runs
 	$(MAKE) --no-print-directory --jobs=4 $(SYNC) test-jvm test-other test-runs test-waits
@@ -84,6 +87,8 @@ format: $(DEV) ## Rewrite the files in the house style
 docs: $(DEV) ## Write the generated pages anew
 	$(BIN)/python -m tools.settings_reference
 	$(BIN)/python -m tools.metrics_page
+	$(BIN)/python -m tools.kql_pages
+	$(BIN)/python -m tools.vocabularies_page
 
 clean: ## Remove everything that the targets above made
 	rm -rf $(VENV) demo_data benchmark_data build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
@@ -92,15 +97,17 @@ clean: ## Remove everything that the targets above made
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "vidagg needs Python 3.11 or newer, and there is none in PATH." \
 		"Install one, or say where it is: make PYTHON=/path/to/python3.12" >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "No virtual environment could be made." \
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "No virtual environment could be made." \
 		"On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
 
 $(RUN): pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	@echo "Installing into $(VENV): Dagster, Sail, Spark's Python (2 minutes, 1.4 GB) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 		--constraint constraints.txt --editable '.[local,orchestration]'
 	@touch $@
 
 $(DEV): pyproject.toml constraints.txt | $(RUN)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	@echo "Installing into $(VENV): the tools of a developer (1 minute, 0.5 GB) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 		--constraint constraints.txt --editable '.[local,orchestration,databricks,alerts,postgres,dev,bench]'
 	@touch $@

@@ -8,8 +8,8 @@ session with a difference above the limit, and for no other) and `WEAK_SPOTS`.
 
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import groupby
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby, product
 from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
@@ -27,6 +27,7 @@ from recordings.senders import (
     tells_waits,
     tells_where_seeks_began,
 )
+from recordings.trackers import TRACKERS
 from vidagg_dagster.spark.session import engine_session, stop_sessions
 
 PAGE = Path("docs", "recorded-sessions.md")
@@ -56,57 +57,58 @@ CAUSES: Mapping[str, tuple[str, str]] = {
 """Why sessions differ: a heading and the rule."""
 
 EXPLAINED: Mapping[Key, tuple[str, str]] = {
-    ("s19_script_seeks", "clip_long"): (
+    ("18_quick_seeks", "clip_long"): (
         "begin",
-        "Six seeks in 11 s, and each clip before one is a little too long: {more} s too much in "
-        "all.",
+        "Five seeks in a few seconds, and each clip before one is a little too long.",
     ),
-    ("s27_speed_change", "clip_long"): (
+    ("19_script_seeks", "clip_long"): (
+        "begin",
+        "Six seeks in 11 s, and each clip before one is a little too long.",
+    ),
+    ("27_speed_change", "clip_long"): (
         "rate",
-        "1x at both ends and 2x between: 24 s of video in 17 s of clock are clipped to the clock, "
-        "and {missing} s are missing.",
+        "1x at both ends and 2x between: 24 s of video in 17 s of clock are clipped to the clock.",
     ),
-    ("s31_loop_closed_heartbeats", "clip_short"): (
+    ("31_loop_closed_heartbeats", "clip_short"): (
         "left",
-        "The rounds of the loop are all credited; after the last heartbeat the tab was closed, so "
-        "{short} s are not counted, and the estimate is {tail} s, up to the end of the round.",
+        "The rounds of the loop are all credited, what followed the last heartbeat is not; the "
+        "estimate goes up to the end of the round.",
     ),
-    ("s32_reload_while_playing", "clip_long"): (
+    ("32_reload_while_playing", "clip_long"): (
         "left",
-        "Only the play of the second page load follows that of the first: the {short} s of the "
-        "first are not counted, and the estimate is {tail} s, up to that play.",
+        "Only the play of the second page load follows that of the first; the estimate goes up to "
+        "that play.",
     ),
-    ("s33_close_while_playing", "clip_long"): (
+    ("33_close_while_playing", "clip_long"): (
         "left",
-        "The only event is the play: {short} s were played, 0 are counted, and the estimate is "
-        "the whole rest of the video ({tail} s).",
+        "The only start is the play, so nothing is counted; the estimate is the rest of the video.",
     ),
-    ("s34_close_while_playing_heartbeats", "clip_long"): (
+    ("34_close_while_playing_heartbeats", "clip_long"): (
         "left",
-        "The {short} s after the last heartbeat are not counted, and the estimate is the whole "
-        "rest of the video ({tail} s).",
+        "What followed the last heartbeat is not counted; the estimate is the rest of the video.",
     ),
-    ("s43_two_videos_by_link", "clip_long"): (
+    ("43_two_videos_by_link", "clip_long"): (
         "left",
-        "The link sent no pause: {short} s were played, 0 are counted, and the estimate is "
-        "{tail} s, up to the first event of the next video.",
+        "The link sent no pause; the estimate goes up to the first event of the next video.",
     ),
-    ("s44_two_videos_in_place", "clip_long"): (
+    ("44_two_videos_in_place", "clip_long"): (
         "left",
-        "Swapping the source sent no pause: {short} s were played, 0 are counted, and the "
-        "estimate is {tail} s.",
+        "Swapping the source sent no pause; the estimate goes up to the first event of the next "
+        "video.",
     ),
-    ("s41_buffering_heartbeats", "clip_long"): (
+    ("41_buffering_heartbeats", "clip_long"): (
         "stall",
-        "The player waited for data five times: {clock} s more on the clock.",
+        "The player waited for data several times.",
     ),
-    ("s42_drag_slow_line", "clip_long"): (
+    ("42_drag_slow_line", "clip_long"): (
         "stall",
-        "Four waits for data while playing: {clock} s more on the clock; the 18 s of the seek "
-        "itself are no interval.",
+        "The player waited for data before and after the drag; the time of the seek itself is no "
+        "interval.",
     ),
 }
-"""Every session and video with a difference above the limit: its cause, and one sentence."""
+"""Every scenario and video with a difference above the limit, in whichever browser and by whichever
+tracker: its cause, and one sentence.
+"""
 
 
 class WeakSpot(NamedTuple):
@@ -120,46 +122,60 @@ class WeakSpot(NamedTuple):
 WEAK_SPOTS: tuple[WeakSpot, ...] = (
     WeakSpot(
         "A clip contains the moment in which playback begins: about 0.1 s too much for each seek.",
-        "Send `seekFrom` with each seek: the last position before it.",
+        "Send `seekFrom` with each seek: the place of the last frame before it.",
         (
-            Trial("s18_quick_seeks", (), (tells_where_seeks_began,)),
-            Trial("s19_script_seeks", (), (tells_where_seeks_began,)),
+            Trial("c18_quick_seeks", (), (tells_where_seeks_began,)),
+            Trial("c19_script_seeks", (), (tells_where_seeks_began,)),
+            Trial("f19_script_seeks", (), (tells_where_seeks_began,)),
         ),
     ),
     WeakSpot(
         "A clip contains buffering, where only the beginning of a seek is reported.",
         "Send `video_waiting` when the picture stops and `video_playing` when it goes on.",
-        (Trial("s42_drag_slow_line", (reports_seeking,), (reports_seeking, tells_waits)),),
+        (
+            Trial("c42_drag_slow_line", (reports_seeking,), (reports_seeking, tells_waits)),
+            Trial("f42_drag_slow_line", (reports_seeking,), (reports_seeking, tells_waits)),
+        ),
     ),
     WeakSpot(
-        "Buffering is clock time; also with `video_waiting` and `video_playing`, if the position "
-        "moves a little between them.",
+        "Buffering is clock time; in Chromium also with `video_waiting` and `video_playing`, since "
+        "the position moves a little between them.",
         "Send `video_pause` when the picture stops and `video_resume` when it goes on "
         "(`pauseCount` counts them).",
         (
-            Trial("s41_buffering_heartbeats", (), (pauses_while_waiting,), clock=True),
-            Trial("s41_buffering_heartbeats", (tells_waits,), (pauses_while_waiting,), clock=True),
-            Trial("s42_drag_slow_line", (), (pauses_while_waiting,), clock=True),
+            Trial("c41_buffering_heartbeats", (), (pauses_while_waiting,), clock=True),
+            Trial("c41_buffering_heartbeats", (tells_waits,), (pauses_while_waiting,), clock=True),
+            Trial("c42_drag_slow_line", (), (pauses_while_waiting,), clock=True),
+            Trial("f41_buffering_heartbeats", (), (pauses_while_waiting,), clock=True),
+            Trial("f42_drag_slow_line", (), (pauses_while_waiting,), clock=True),
         ),
     ),
     WeakSpot(
         "A speed chosen and left between two events.",
         "Send `video_rate` with `playbackRate` when it changes.",
-        (Trial("s27_speed_change", (), (tells_rate_changes,)),),
+        (
+            Trial("c27_speed_change", (), (tells_rate_changes,)),
+            Trial("f27_speed_change", (), (tells_rate_changes,)),
+        ),
     ),
     WeakSpot(
         "No `playbackRate` at all: before a seek, 1x is assumed.",
         "Send `playbackRate` with every event.",
-        (Trial("s14_drag_at_double_speed", (tells_no_rate,), ()),),
+        (
+            Trial("c14_drag_at_double_speed", (tells_no_rate,), ()),
+            Trial("f14_drag_at_double_speed", (tells_no_rate,), ()),
+        ),
     ),
     WeakSpot(
         "No `video_seek` at all: the pause of a click on the slider cannot be told from an "
         "ordinary one, and small steps look like playing or cancel what was watched.",
         "Send `video_seek` when a seek begins or has landed.",
         (
-            Trial("s16_click_back", (sends_no_seeks,), ()),
-            Trial("s19_script_seeks", (sends_no_seeks,), ()),
-            Trial("s23_keyboard_seeks", (sends_no_seeks,), ()),
+            Trial("c16_click_back", (sends_no_seeks,), ()),
+            Trial("c19_script_seeks", (sends_no_seeks,), ()),
+            Trial("c23_keyboard_seeks", (sends_no_seeks,), ()),
+            Trial("f16_click_back", (sends_no_seeks,), ()),
+            Trial("f23_keyboard_seeks", (sends_no_seeks,), ()),
         ),
     ),
     WeakSpot(
@@ -167,15 +183,16 @@ WEAK_SPOTS: tuple[WeakSpot, ...] = (
         "Send `video_pause` on `pagehide` and before a swap. Where that is not possible, "
         "heartbeats bound the loss by their interval.",
         tuple(
-            Trial(session, (), (pauses_when_left,))
-            for session in (
-                "s31_loop_closed_heartbeats",
-                "s32_reload_while_playing",
-                "s33_close_while_playing",
-                "s34_close_while_playing_heartbeats",
-                "s43_two_videos_by_link",
-                "s44_two_videos_in_place",
+            Trial(f"{browser}{scenario}", (), (pauses_when_left,))
+            for scenario in (
+                "31_loop_closed_heartbeats",
+                "32_reload_while_playing",
+                "33_close_while_playing",
+                "34_close_while_playing_heartbeats",
+                "43_two_videos_by_link",
+                "44_two_videos_in_place",
             )
+            for browser in "cf"
         ),
     ),
 )
@@ -183,33 +200,49 @@ WEAK_SPOTS: tuple[WeakSpot, ...] = (
 
 def page(found: Sequence[Comparison], trials: Sequence[tuple[int, int]]) -> str:
     """The page. `trials` are the results of all trials of `WEAK_SPOTS`, in their order."""
-    parts = (summary(found), table(found), explanations(found), weak_spots(trials))
+    parts = (summary(found), tables(found), explanations(found), weak_spots(trials))
     return "\n".join(line for part in parts for line in part)
 
 
 def summary(found: Sequence[Comparison]) -> Iterator[str]:
-    off: dict[str, int] = defaultdict(int)
-    for one in found:
-        off[one.session] = max(off[one.session], one.watch_off_ms)
-    close, agree = (sum(gap <= limit for gap in off.values()) for limit in (100, LIMIT_MS))
-    watch_differs = {session for session, gap in off.items() if gap > LIMIT_MS}
-    too_much = {one.session for one in found if max(one.extra_ms, one.total_off_ms) > LIMIT_MS}
-    clock_only = {one.session for one in found if one.differs} - watch_differs
-    played = sum(one.played_total_ms for one in found)
-    watched = sum(one.watched_total_ms for one in found)
-    in_all = sum(one.watch_off_ms for one in found)
+    agree = {}
+    for tracker in TRACKERS:
+        off = off_by_session(one for one in found if one.tracker == tracker)
+        agree[tracker] = sum(gap <= LIMIT_MS for gap in off.values())
     yield "# Recorded sessions: what the browser played and what is credited"
     yield ""
     yield (
-        f"**Of {len(off)} sessions recorded in Chromium, what was watched agrees with the browser "
-        f"within 0.5 s in {agree}, within 0.1 s in {close}: which seconds, and how many with "
-        f"replays.** Of the other {len(watch_differs)}, {len(watch_differs - too_much)} are "
-        f"credited too little and {len(too_much)} too much; {len(clock_only)} more differ in clock "
-        f"time only. In all {seconds(played)} s were played and {seconds(watched)} s are credited. "
-        f"The differences add up to {seconds(in_all)} s; by the rules of 0.1.0 it was 76 s. Nearly "
-        "all of it is what no event says: where a tab was closed, and that the speed changed. "
-        "Every difference is explained below, and [what a sender can do](#weak-spots) was tried "
-        "on the same sessions."
+        f"**Of {len({one.session for one in found})} sessions recorded in "
+        f"{' and '.join(browsers(found))}, what was watched agrees with the browser within 0.5 s "
+        f"in {agree['plain']} as a plain tracker reports them, and in {agree['full']} as a full "
+        "one does: which seconds, and how many with replays.** The *plain* tracker sends starts, "
+        "pauses, ends, heartbeats and one `video_seek` for each seek, as most do. The *full* one "
+        "also sends `video_waiting`, `video_playing`, `video_seeking` and `video_rate`."
+    )
+    yield ""
+    yield (
+        "| browser | tracker | sessions | within 0.5 s | within 0.1 s | seconds played | credited "
+        "| differences, added up |"
+    )
+    yield "|---|---|---|---|---|---|---|---|"
+    for browser, tracker in product(browsers(found), TRACKERS):
+        chosen = [one for one in found if (one.browser, one.tracker) == (browser, tracker)]
+        off = off_by_session(chosen)
+        close, near = (sum(gap <= limit for gap in off.values()) for limit in (100, LIMIT_MS))
+        played = sum(one.played_total_ms for one in chosen)
+        watched = sum(one.watched_total_ms for one in chosen)
+        in_all = sum(one.watch_off_ms for one in chosen)
+        yield (
+            f"| {browser} {browsers(found)[browser]} | {tracker} | {len(off)} | {near} | {close} "
+            f"| {seconds(played)} | {seconds(watched)} | {seconds(in_all)} |"
+        )
+    yield ""
+    yield (
+        "Nearly all that differs is what no event says: where a tab was closed, and, by the "
+        "plain tracker, that the speed changed. Every difference above 0.5 s is explained below, "
+        "and [what a sender can do](#weak-spots) was tried on the same sessions. Not recorded: "
+        "WebKit (Safari), for which there was no browser to drive, and players with controls of "
+        "their own."
     )
     yield ""
     yield (
@@ -220,13 +253,25 @@ def summary(found: Sequence[Comparison]) -> Iterator[str]:
     yield ""
 
 
+def off_by_session(found: Iterable[Comparison]) -> dict[str, int]:
+    """How far what was watched is off, at the worst of a session's videos."""
+    off: dict[str, int] = defaultdict(int)
+    for one in found:
+        off[one.session] = max(off[one.session], one.watch_off_ms)
+    return off
+
+
+def browsers(found: Sequence[Comparison]) -> dict[str, str]:
+    """The browsers and their versions."""
+    return {one.browser: one.version for one in found}
+
+
 COLUMNS = (
     "session",
     "what the person did",
     "played",
     "credited",
     "apart",
-    "unique",
     "total",
     "clock",
     "tail",
@@ -234,63 +279,75 @@ COLUMNS = (
 )
 
 
-def table(found: Sequence[Comparison]) -> Iterator[str]:
+def tables(found: Sequence[Comparison]) -> Iterator[str]:
     yield "## Session by session"
     yield ""
     yield (
         "Seconds throughout. *Played* is the browser's own `video.played`, *credited* the "
-        "pipeline's intervals by evidence (pieces under 0.05 s not shown). Pairs are browser / "
-        "pipeline: *unique* each second once, *total* with replays, *clock* the time that took. "
-        "*Apart* is the length of what only one of the two contains. **Bold**: off by more than "
-        "0.5 s, *why* says the cause. *Tail* is `estimatedTailSeconds`, which no total contains."
+        "pipeline's intervals by evidence, of the plain tracker (pieces under 0.05 s not shown). "
+        "*Apart* is the length of what only one of the two contains: by the plain tracker / by the "
+        "full one. *Total*, with replays, and *clock*, the time that it took: of the browser / by "
+        "the plain tracker / by the full one. **Bold**: off by more than 0.5 s, *why* says the "
+        "cause. *Tail* is `estimatedTailSeconds`, which no total contains."
     )
     yield ""
-    yield f"| {' | '.join(COLUMNS)} |"
-    yield "|---" * len(COLUMNS) + "|"
-    videos = Counter(one.session for one in found)
-    for one in found:
-        cause, _ = EXPLAINED.get(one.key, ("", ""))
-        number, _, name = one.session.partition("_")
-        cells = (
-            f"{number} {name.replace('_', ' ')}"
-            + (f" ({one.video})" if videos[one.session] > 1 else ""),
-            one.did.rstrip("."),
-            spans(one.played),
-            evidence(one.credits),
-            bold(seconds(one.apart_ms), one.apart_ms),
-            pair(length(one.played), length(one.watched)),
-            pair(one.played_total_ms, one.watched_total_ms),
-            pair(one.played_clock_ms, one.watched_clock_ms),
-            seconds(one.tail_ms) if one.tail_ms else "",
-            f"[{cause}](#{anchor(CAUSES[cause][0])})" if cause else "",
-        )
-        yield f"| {' | '.join(cells)} |"
-    yield ""
+    for browser in browsers(found):
+        yield f"### {browser}"
+        yield ""
+        yield f"| {' | '.join(COLUMNS)} |"
+        yield "|---" * len(COLUMNS) + "|"
+        chosen = [one for one in found if one.browser == browser]
+        videos = Counter(one.session for one in chosen if one.tracker == "plain")
+        # By both trackers in turn.
+        for plain, full in zip(chosen[::2], chosen[1::2], strict=True):
+            yield table_row(plain, full, several_videos=videos[plain.session] > 1)
+        yield ""
+
+
+def table_row(plain: Comparison, full: Comparison, *, several_videos: bool) -> str:
+    differs = plain.differs or full.differs
+    cause, _ = EXPLAINED.get(plain.scenario, ("", "")) if differs else ("", "")
+    number, _, name = plain.session.partition("_")
+    cells = (
+        f"{number} {name.replace('_', ' ')}" + (f" ({plain.video})" if several_videos else ""),
+        plain.did.rstrip("."),
+        spans(plain.played),
+        evidence(plain.credits),
+        " / ".join(bold(seconds(one.apart_ms), one.apart_ms) for one in (plain, full)),
+        beside(plain.played_total_ms, plain.watched_total_ms, full.watched_total_ms),
+        beside(plain.played_clock_ms, plain.watched_clock_ms, full.watched_clock_ms),
+        seconds(plain.tail_ms) if plain.tail_ms else "",
+        f"[{cause}](#{anchor(CAUSES[cause][0])})" if cause else "",
+    )
+    return f"| {' | '.join(cells)} |"
 
 
 def explanations(found: Sequence[Comparison]) -> Iterator[str]:
-    by_key = {one.key: one for one in found}
     yield "## Every difference above 0.5 s"
+    yield ""
+    yield (
+        "Behind each sentence: how many seconds the sessions are off, in what was watched or, "
+        "where that is more, on the clock."
+    )
     yield ""
     for cause, (title, rule) in CAUSES.items():
         yield f"### {title}"
         yield ""
         yield rule
         yield ""
-        for key, (because, sentence) in EXPLAINED.items():
+        for scenario, (because, sentence) in EXPLAINED.items():
             if because == cause:
-                yield f"- **{key[0].partition('_')[0]}** {filled_in(sentence, by_key[key])}"
+                off = "; ".join(off_in_each(found, scenario))
+                yield f"- **{scenario[0].partition('_')[0]}** {sentence} *{off}.*"
         yield ""
 
 
-def filled_in(sentence: str, one: Comparison) -> str:
-    return sentence.format(
-        missing=seconds(one.missing_ms),
-        more=seconds(one.total_off_ms),
-        short=seconds(-one.total_off_ms),
-        clock=seconds(one.clock_off_ms),
-        tail=seconds(one.tail_ms),
-    )
+def off_in_each(found: Sequence[Comparison], scenario: Key) -> Iterator[str]:
+    of_scenario = [one for one in found if one.scenario == scenario]
+    for plain, full in zip(of_scenario[::2], of_scenario[1::2], strict=True):
+        by_plain, by_full = seconds(plain.off_ms), seconds(full.off_ms)
+        both = by_plain if by_plain == by_full else f"{by_plain} plain, {by_full} full"
+        yield f"{plain.session.partition('_')[0]}: {both}"
 
 
 def weak_spots(results: Sequence[tuple[int, int]]) -> Iterator[str]:
@@ -298,11 +355,11 @@ def weak_spots(results: Sequence[tuple[int, int]]) -> Iterator[str]:
     yield ""
     yield (
         "What each costs, and what is left of it when the sender does what helps: both measured "
-        "by sending the recorded session through the pipeline again, with the events that such a "
-        "sender would send. The figure is the larger difference of coverage and total; where "
-        "buffering is on the clock, that of clock. \\* marks sessions with events added or left "
-        "out to show a spot that no recorded tracker met. `seekFrom` was up to 0.02 s old here; a "
-        "position from the last `timeupdate` is up to 0.25 s old."
+        "by sending the recorded session through the pipeline again, as a plain tracker that also "
+        "does what the second column says. The figure is the larger difference of coverage and "
+        "total; where buffering is on the clock, that of clock. \\* marks sessions with events "
+        "added or left out to show a spot that no recorded tracker met. `seekFrom` was one frame "
+        "old here, 0.04 s; a position from the last `timeupdate` is up to 0.25 s old."
     )
     yield ""
     yield "| weak spot | what a sender can do | seconds off: before, after |"
@@ -319,7 +376,7 @@ def weak_spots(results: Sequence[tuple[int, int]]) -> Iterator[str]:
     yield ""
     yield (
         "Two more are by design. `estimatedTailSeconds` is an upper bound, so it may be far above "
-        "what was played (s33) and belongs in no total. `pauseCount` counts the pause that a "
+        "what was played (33) and belongs in no total. `pauseCount` counts the pause that a "
         "browser sends for each drag or click on its slider."
     )
     yield ""
@@ -335,8 +392,10 @@ def bold(text: str, off_ms: int) -> str:
     return f"**{text}**" if abs(off_ms) > LIMIT_MS else text
 
 
-def pair(browser_ms: int, pipeline_ms: int) -> str:
-    return bold(f"{seconds(browser_ms)} / {seconds(pipeline_ms)}", browser_ms - pipeline_ms)
+def beside(browser_ms: int, *pipeline_ms: int) -> str:
+    """What the browser says, and what each tracker's events give."""
+    given = (bold(seconds(one), browser_ms - one) for one in pipeline_ms)
+    return " / ".join((seconds(browser_ms), *given))
 
 
 def spans(found: Sequence[Span]) -> str:

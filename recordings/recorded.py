@@ -3,17 +3,21 @@
 All lengths are whole milliseconds. `compare.py` writes them down.
 """
 
-import json
+import tempfile
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
+from itertools import product
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pyspark.sql import DataFrame, SparkSession
 
+from recordings.files import FOLDER, Json, read, write
+from recordings.trackers import TRACKERS, Tracker, sent_by
 from vidagg_dagster.core.contract import SourceSpec
 from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.metrics.ingestion import accepted, classify
@@ -22,14 +26,11 @@ from vidagg_dagster.metrics.timeline import sessions
 from vidagg_dagster.sources.read import read_source
 from vidagg_dagster.sources.videos import read_videos
 
-RECORDINGS = Path(__file__).parent
-EVENTS = RECORDINGS / "sessions.jsonl"
-VIDEOS = RECORDINGS / "videos.jsonl"
+VIDEOS = FOLDER / "videos.jsonl"
 
 LIMIT_MS = 500
 """A difference above this must be explained."""
 
-Json = dict[str, Any]
 Span = tuple[int, int]
 Key = tuple[str, str]
 """Session and video."""
@@ -46,8 +47,14 @@ class Credit(NamedTuple):
 
 @dataclass(frozen=True)
 class Comparison:
-    """One session and video. `played` and `watched` are unions; `credits` are in play order."""
+    """One session and video, as one tracker reports it.
 
+    `played` and `watched` are unions; `credits` are in play order.
+    """
+
+    browser: str
+    version: str
+    tracker: Tracker
     session: str
     video: str
     did: str
@@ -60,6 +67,11 @@ class Comparison:
     @property
     def key(self) -> Key:
         return self.session, self.video
+
+    @property
+    def scenario(self) -> Key:
+        """The session without its browser, and the video."""
+        return self.session[1:], self.video
 
     @property
     def watched(self) -> tuple[Span, ...]:
@@ -102,8 +114,12 @@ class Comparison:
         return max(self.apart_ms, abs(self.total_off_ms))
 
     @property
+    def off_ms(self) -> int:
+        return max(self.watch_off_ms, abs(self.clock_off_ms))
+
+    @property
     def differs(self) -> bool:
-        return max(self.watch_off_ms, abs(self.clock_off_ms)) > LIMIT_MS
+        return self.off_ms > LIMIT_MS
 
 
 def union(spans: Iterable[Span]) -> list[Span]:
@@ -130,18 +146,21 @@ def ms(value: float) -> int:
     return round(value * 1000)
 
 
-def read(name: str) -> list[Json]:
-    """One file of the recordings."""
-    with (RECORDINGS / name).open(encoding="utf-8") as lines:
-        return [json.loads(line) for line in lines]
-
-
 def recorded_until() -> datetime:
     """The end of the recording: an ingestion time that does not depend on today."""
     return max(datetime.fromisoformat(truth["read_at"]) for truth in read("truth.jsonl"))
 
 
-def classified(spark: SparkSession, events: Path = EVENTS) -> DataFrame:
+@contextmanager
+def written(events: Iterable[Json]) -> Iterator[Path]:
+    """A file of events, for as long as it is needed."""
+    with tempfile.TemporaryDirectory(prefix="vidagg-") as folder:
+        file = Path(folder, "events.jsonl")
+        write(file, events)
+        yield file
+
+
+def classified(spark: SparkSession, events: Path) -> DataFrame:
     spec = SourceSpec(location=str(events))
     return classify(
         read_source(spark, spec),
@@ -159,11 +178,16 @@ class Credited(NamedTuple):
     """In play order."""
     tails: Mapping[Key, int]
 
-    def against(self, truth: Sequence[Json], key: Key, recorded_as: Key) -> Comparison:
+    def against(
+        self, truth: Sequence[Json], key: Key, recorded_as: Key, tracker: Tracker
+    ) -> Comparison:
         """What is credited under `key` beside the truth of the page loads recorded."""
         sampled = [(ms(start), ms(end)) for load in truth for start, end in load["sampled_ranges"]]
         played = [(ms(start), ms(end)) for load in truth for start, end in load["played_ranges"]]
         return Comparison(
+            browser=truth[0]["browser"],
+            version=truth[0]["version"],
+            tracker=tracker,
             session=recorded_as[0],
             video=recorded_as[1],
             did=truth[0]["description"],
@@ -175,7 +199,7 @@ class Credited(NamedTuple):
         )
 
 
-def credited(spark: SparkSession, events: Path = EVENTS) -> Credited:
+def credited(spark: SparkSession, events: Path) -> Credited:
     """Send events through the pipeline."""
     told = sessions(
         accepted(classified(spark, events)),
@@ -198,9 +222,18 @@ def credited(spark: SparkSession, events: Path = EVENTS) -> Credited:
 
 
 def compare(spark: SparkSession) -> list[Comparison]:
-    """Every recorded session and video; page loads that share both are one."""
-    result = credited(spark)
-    return [result.against(truth, key, key) for key, truth in truths().items()]
+    """Every recorded session and video by each tracker; page loads that share both are one."""
+    events = [
+        row | {"sessionId": f"{tracker} {row['sessionId']}"}
+        for tracker in TRACKERS
+        for row in sent_by(tracker)
+    ]
+    with written(events) as file:
+        result = credited(spark, file)
+    return [
+        result.against(truth, (f"{tracker} {session}", video), (session, video), tracker)
+        for ((session, video), truth), tracker in product(truths().items(), TRACKERS)
+    ]
 
 
 def truths() -> dict[Key, list[Json]]:
@@ -209,11 +242,3 @@ def truths() -> dict[Key, list[Json]]:
     for row in read("truth.jsonl"):
         found[row["sessionId"], row["videoId"]].append(row)
     return found
-
-
-def moment(event: Json) -> datetime:
-    return datetime.fromisoformat(event["loadedAt"]) + timedelta(milliseconds=event["ms"])
-
-
-def at(row: Json) -> datetime:
-    return datetime.fromisoformat(row["timestamp"])

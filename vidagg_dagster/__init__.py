@@ -8,14 +8,14 @@ so that importing the package starts nothing and needs no Spark.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
+from vidagg_dagster.core.version import __version__
+
 if TYPE_CHECKING:
     from vidagg_dagster.aggregator import VideoEngagementAggregator
     from vidagg_dagster.core.contract import SourceSpec
     from vidagg_dagster.core.errors import VidaggError
     from vidagg_dagster.core.parameters import EngagementParameters
     from vidagg_dagster.pipeline.batch import aggregate_files
-
-__version__ = "0.1.0"
 
 __all__ = [
     "EngagementParameters",

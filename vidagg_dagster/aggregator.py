@@ -20,7 +20,8 @@ from zoneinfo import ZoneInfo
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from vidagg_dagster.core.contract import SourceSpec, TimestampUnit
+from vidagg_dagster.core.column_mapping import require_event_names
+from vidagg_dagster.core.contract import DEFAULT_MAX_POSITION_S, SourceSpec, TimestampUnit
 from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.core.schemas import (
     AGGREGATED_ENGAGEMENT,
@@ -31,6 +32,7 @@ from vidagg_dagster.metrics.composition import EngagementChain
 from vidagg_dagster.metrics.ingestion import accepted
 from vidagg_dagster.pipeline.lifetime import update_lifetime
 from vidagg_dagster.quality.summary import summary_stats
+from vidagg_dagster.sources.mappings.vocabularies import find_mapping
 from vidagg_dagster.sources.read import read_source
 from vidagg_dagster.sources.videos import read_videos
 from vidagg_dagster.tables.session_tables import SessionTables
@@ -88,13 +90,21 @@ class VideoEngagementAggregator:
             the rows per day, from which days can be replaced without counting anything twice.
         video_metadata_table: `videoId`, `duration` in seconds, `title`: likewise a name, a frame
             or a path. Without it there are no percentages, scores and tiers.
-        rules: thresholds that differ from the published ones.
+        parameters: thresholds that differ from the published ones.
         timezone: the zone whose calendar days are the days.
         source_timezone: the zone of times that are text and carry none.
         timestamp_unit: the unit of numeric times (`s`, `ms`, `us`, `ns`).
         columns: our column name -> the input's, where they differ.
+        event_names: the input's name of an event -> ours, or `ignore`, where we do not know it.
+        max_position: positions above this many seconds are invalid.
+        mapping: the vocabulary of the input: a known one by its name, or a file of YAML. Names in
+            `columns` are then paths into its records.
         estimate_missing_durations: take the largest position seen where no duration is known.
         table_format: format of the saved tables; the session's default if None.
+
+    Raises:
+        ValueError: `event_names` maps to a name that is neither ours nor `ignore`.
+        SourceError: `mapping` is neither a known vocabulary nor a file of one.
 
     Saving replaces whole tables. With Delta each one is replaced in one commit; with Parquet a
     crash while saving can leave a table to be saved again.
@@ -112,6 +122,9 @@ class VideoEngagementAggregator:
         source_timezone: str = "UTC",
         timestamp_unit: TimestampUnit | None = None,
         columns: Mapping[str, str] | None = None,
+        event_names: Mapping[str, str] | None = None,
+        max_position: float = DEFAULT_MAX_POSITION_S,
+        mapping: str | Path | None = None,
         estimate_missing_durations: bool = False,
         table_format: str | None = None,
     ) -> None:
@@ -124,6 +137,9 @@ class VideoEngagementAggregator:
         self.source_timezone = source_timezone
         self.timestamp_unit = timestamp_unit
         self.columns = dict(columns or {})
+        self.event_names = require_event_names(event_names or {})
+        self.max_position = max_position
+        self.mapping = None if mapping is None else find_mapping(str(mapping))
         self.estimate_missing_durations = estimate_missing_durations
         self.table_format = table_format
         self._runs: WeakKeyDictionary[DataFrame, _Run] = WeakKeyDictionary()
@@ -263,6 +279,9 @@ class VideoEngagementAggregator:
             columns=self.columns,
             timezone=self.source_timezone,
             timestamp_unit=self.timestamp_unit,
+            event_names=self.event_names,
+            max_position_s=self.max_position,
+            mapping=self.mapping,
         )
         frame = self.input_table if isinstance(self.input_table, DataFrame) else None
         source = read_source(self.spark, spec, frame=frame)

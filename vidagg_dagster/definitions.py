@@ -8,6 +8,7 @@ from vidagg_dagster.defs.schedules import daily_schedule
 from vidagg_dagster.defs.sensors.alerts import alerts
 from vidagg_dagster.defs.sensors.late_events import late_events
 from vidagg_dagster.defs.targets import executor, steps
+from vidagg_dagster.defs.verification import verification
 from vidagg_dagster.settings import load_settings
 
 
@@ -15,7 +16,7 @@ from vidagg_dagster.settings import load_settings
 def defs() -> dg.Definitions:
     """Everything that Dagster shows; reads the settings and starts no engine."""
     settings = load_settings()
-    return dg.Definitions(
+    daily = dg.Definitions(
         assets=build_assets(settings),
         jobs=[daily_engagement],
         schedules=[daily_schedule(settings)],
@@ -23,3 +24,4 @@ def defs() -> dg.Definitions:
         resources={"steps": steps(settings)},
         executor=executor(settings),
     )
+    return dg.Definitions.merge(daily, verification(settings))

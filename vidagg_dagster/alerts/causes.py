@@ -148,7 +148,7 @@ def _named_days(metadata: Mapping[str, dg.MetadataValue[Any]]) -> list[str]:
 
 
 def _advice(rule: Rule | None) -> str:
-    return "" if rule is None else rule.description
+    return "Open the run: its checks say what to do." if rule is None else rule.description
 
 
 def _severity(evaluation: dg.AssetCheckEvaluation) -> Severity:

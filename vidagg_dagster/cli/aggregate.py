@@ -10,10 +10,19 @@ from zoneinfo import available_timezones
 
 from pydantic import ValidationError
 
-from vidagg_dagster.core.column_mapping import parse_columns
-from vidagg_dagster.core.contract import ENGINE_NAMES, SourceFormat, SourceSpec, TimestampUnit
-from vidagg_dagster.core.errors import BadInputError
+from vidagg_dagster.cli.arguments import add_command, add_for_spreadsheet, day
+from vidagg_dagster.core.column_mapping import parse_columns, parse_event_names
+from vidagg_dagster.core.contract import (
+    DEFAULT_MAX_POSITION_S,
+    ENGINE_NAMES,
+    MAX_MAX_POSITION_S,
+    SourceFormat,
+    SourceSpec,
+    TimestampUnit,
+)
+from vidagg_dagster.core.errors import BadInputError, NothingAcceptedError
 from vidagg_dagster.core.parameters import EngagementParameters
+from vidagg_dagster.core.terminal import Status
 
 FORMATS: Final = tuple(form for form in get_args(SourceFormat) if form != "table")
 """The formats of EVENTS: files only, because there is no catalog of tables."""
@@ -21,11 +30,16 @@ FORMATS: Final = tuple(form for form in get_args(SourceFormat) if form != "table
 
 def add_aggregate(commands: Any) -> None:
     """Add `aggregate` to the subcommands of `vidagg`."""
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "aggregate",
         help="events in files to one row per user and video, without Dagster",
         description="Compute one row per user and video over all the events in one go.",
-        allow_abbrev=False,
+        examples=(
+            "vidagg aggregate events.jsonl --videos videos.csv --output rows.csv",
+            "vidagg aggregate events.csv --output rows.parquet --columns userId=user,timestamp=ts",
+            "vidagg aggregate events/ --output week.csv --from 2026-11-02 --to 2026-11-08",
+        ),
     )
     parser.add_argument(
         "events",
@@ -41,21 +55,25 @@ def add_aggregate(commands: Any) -> None:
         required=True,
         help="the file to write; .jsonl, .csv or .parquet says the format",
     )
-    parser.add_argument(
-        "--for-spreadsheet",
-        action="store_true",
-        help="write .csv so that a spreadsheet takes no id or title for a formula: an apostrophe "
-        "before those that begin like one. Without it texts are as the players sent them",
-    )
+    add_for_spreadsheet(parser)
     parser.add_argument(
         "--engine",
-        default="auto",
         choices=ENGINE_NAMES,
-        help="what computes; auto takes Spark where Java 17 is found, else Sail",
+        help="what computes (VIDAGG_ENGINE, else auto, which means Sail)",
+    )
+    parser.add_argument(
+        "--from",
+        dest="first_day",
+        type=day,
+        metavar="DAY",
+        help="the first day that counts, YYYY-MM-DD; the day before is read as context",
+    )
+    parser.add_argument(
+        "--to", dest="last_day", type=day, metavar="DAY", help="the last day that counts"
     )
     _add_reading(parser)
     _add_computing(parser)
-    parser.set_defaults(run=_aggregate, command=parser.prog)
+    parser.set_defaults(run=_aggregate)
 
 
 def _add_reading(parser: argparse.ArgumentParser) -> None:
@@ -84,11 +102,31 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
         help="unit of numeric times; without one they are rejected, not guessed",
     )
     parser.add_argument(
+        "--mapping",
+        metavar="NAME|FILE.yaml",
+        help="the vocabulary of EVENTS: one that is known, or a file; `vidagg map EVENTS` names "
+        "it. Names in --columns are then paths into its records",
+    )
+    parser.add_argument(
         "--columns",
         type=_columns,
         default={},
         metavar="OURS=THEIRS,...",
         help="the columns' names in EVENTS where they differ, e.g. userId=user,timestamp=ts",
+    )
+    parser.add_argument(
+        "--event-names",
+        type=_event_names,
+        default={},
+        metavar="OURS=THEIRS|THEIRS,...",
+        help="names of events that we do not know, e.g. video_play=begin,ignore=share|like",
+    )
+    parser.add_argument(
+        "--max-position",
+        type=_max_position,
+        default=DEFAULT_MAX_POSITION_S,
+        metavar="SECONDS",
+        help="positions above are invalid (%(default)s); live streams may need more",
     )
 
 
@@ -122,6 +160,25 @@ def _columns(text: str) -> dict[str, str]:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
+def _event_names(text: str) -> dict[str, str]:
+    try:
+        return parse_event_names(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _max_position(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if 0 < seconds <= MAX_MAX_POSITION_S:
+        return seconds
+    raise argparse.ArgumentTypeError(
+        f"{text!r}: say seconds above 0 and up to {MAX_MAX_POSITION_S:.0f}"
+    )
+
+
 def _parameters(pairs: Sequence[str]) -> EngagementParameters:
     given = dict(pair.partition("=")[::2] for pair in pairs)
     try:
@@ -137,46 +194,73 @@ def _parameters(pairs: Sequence[str]) -> EngagementParameters:
 def _aggregate(options: argparse.Namespace) -> int:
     from vidagg_dagster.cli.output import check_output
 
-    check_output(options.output)
-    if options.for_spreadsheet and options.output.suffix.lower() != ".csv":
-        raise BadInputError(f"--for-spreadsheet is for .csv, and {options.output} is none")
+    check_output(options.output, for_spreadsheet=options.for_spreadsheet)
+    first, last = options.first_day, options.last_day
+    if first and last and first > last:
+        raise BadInputError(f"--from {first} is after --to {last}")
     parameters = _parameters(options.parameters)
     for location in filter(None, (options.events, options.videos)):
         if not Path(location).exists():
             raise BadInputError(f"{location}: there is no such file or folder")
     try:
-        summary = _write_rows(options, parameters)
+        told = _write_rows(options, parameters)
     except OSError as error:
         raise BadInputError(str(error)) from error
-    print(f"{options.output}: {summary}", file=sys.stderr)
+    print(f"{options.output}: {told}", file=sys.stderr)
     return 0
 
 
 def _write_rows(options: argparse.Namespace, parameters: EngagementParameters) -> str:
-    """Compute the rows and write them; returns what became of the events."""
+    """Compute the rows and write them; returns what became of the events.
+
+    Raises:
+        NothingAcceptedError: There were rows, and all of them were rejected. Nothing is written.
+    """
     # Spark takes a second to import; wrong arguments are answered before that.
+    from vidagg_dagster.cli.engine import engine_of_command
     from vidagg_dagster.cli.output import write_output
     from vidagg_dagster.pipeline.batch import aggregate_files
-    from vidagg_dagster.spark.session import engine_session, stop_sessions
+    from vidagg_dagster.settings.variables import engine_setting
 
-    source = SourceSpec(
-        location=options.events,
-        format=options.format,
-        columns=options.columns,
-        timezone=options.source_timezone,
-        timestamp_unit=options.timestamp_unit,
-    )
-    try:
+    source = _source(options)
+
+    def report(stage: str) -> None:
+        status.stage = f"{stage}, on {engine}"
+
+    engine = options.engine or engine_setting()
+    with Status(f"starting {engine}") as status, engine_of_command(engine) as spark:
         result = aggregate_files(
-            engine_session(options.engine),
+            spark,
             source,
             video_metadata=options.videos,
             parameters=parameters,
             timezone=options.timezone,
             run_time=datetime.now(UTC),
             estimate_missing_durations=options.estimate_missing_durations,
+            first_day=options.first_day,
+            last_day=options.last_day,
+            report=report,
         )
+        told = result.summary()
+        if result.counts["rejected"] and not result.counts["accepted"]:
+            raise NothingAcceptedError(
+                f"no row could be used, so nothing was written: {told}. vidagg map EVENTS says "
+                "what it recognises, and what to map"
+            )
         write_output(result.rows, options.output, for_spreadsheet=options.for_spreadsheet)
-    finally:
-        stop_sessions()
-    return result.summary()
+    return told
+
+
+def _source(options: argparse.Namespace) -> SourceSpec:
+    from vidagg_dagster.sources.mappings.vocabularies import find_mapping
+
+    return SourceSpec(
+        location=options.events,
+        format=options.format,
+        columns=options.columns,
+        timezone=options.source_timezone,
+        timestamp_unit=options.timestamp_unit,
+        event_names=options.event_names,
+        max_position_s=options.max_position,
+        mapping=find_mapping(options.mapping) if options.mapping else None,
+    )

@@ -3,6 +3,7 @@
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from vidagg_dagster.cli.arguments import add_command
 from vidagg_dagster.cli.exit_codes import FAILED
 from vidagg_dagster.core.errors import BadInputError
 
@@ -19,19 +20,20 @@ def add_alert(commands: Any) -> None:
         allow_abbrev=False,
     )
     actions = group.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    test = actions.add_parser(
+    test = add_command(
+        actions,
         "test",
         help="send a test message",
         description="Send a test message to every configured channel, once, and say what came of "
         "it. Settings come from where Dagster takes them.",
-        allow_abbrev=False,
+        examples=("vidagg alert test", "vidagg alert test --channel slack"),
     )
     test.add_argument(
         "--channel",
         choices=("log", "slack", "teams", "email", "webhook"),
         help="this one only",
     )
-    test.set_defaults(run=_test, command=test.prog)
+    test.set_defaults(run=_test)
 
 
 def _test(options: argparse.Namespace) -> int:

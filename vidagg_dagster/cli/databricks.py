@@ -10,11 +10,13 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vidagg_dagster.cli.arguments import add_command
 from vidagg_dagster.cli.exit_codes import FAILED
 from vidagg_dagster.core.errors import CommandFailedError
 
 if TYPE_CHECKING:
     from vidagg_dagster.databricks.leftovers import Leftovers
+    from vidagg_dagster.databricks.runner import DatabricksSteps
     from vidagg_dagster.settings import Settings
 
 
@@ -27,13 +29,14 @@ def add_databricks(commands: Any) -> None:
         allow_abbrev=False,
     )
     actions = group.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    deploy = actions.add_parser(
+    deploy = add_command(
+        actions,
         "deploy",
         help="upload the wheel of this version and check what steps will need",
         description="Build the wheel of this version, upload it to VIDAGG_DATABRICKS_VOLUME, and "
         "check credentials, volume, schema, privileges and compute. Settings and credentials come "
         "from where Dagster takes them.",
-        allow_abbrev=False,
+        examples=("vidagg databricks deploy", "vidagg databricks deploy --wheel dist/*.whl"),
     )
     deploy.add_argument(
         "--wheel", type=Path, help="a wheel that is built already; else it is built from here"
@@ -43,12 +46,19 @@ def add_databricks(commands: Any) -> None:
         action="store_true",
         help="replace a wheel of the same version that has another content",
     )
-    deploy.set_defaults(run=_deploy, command=deploy.prog)
+    deploy.add_argument(
+        "--try",
+        dest="try_out",
+        action="store_true",
+        help="then run one short job on the chosen compute, which tries what steps will need",
+    )
+    deploy.set_defaults(run=_deploy)
 
 
 def _deploy(options: argparse.Namespace) -> int:
     from vidagg_dagster.core.errors import SettingsError
-    from vidagg_dagster.databricks.wheel import build_wheel, require_wheel
+    from vidagg_dagster.core.unity_catalog import is_table_name
+    from vidagg_dagster.databricks.wheel import PIPES, build_wheel, pack_installed, require_wheel
     from vidagg_dagster.defs.targets import databricks_steps
     from vidagg_dagster.settings import load_settings
 
@@ -72,9 +82,35 @@ def _deploy(options: argparse.Namespace) -> int:
             schema=settings.databricks.schema_name or "",
             compute=steps.compute,
             wheel=wheel,
+            pipes_wheel=pack_installed(PIPES, Path(folder)),
+            sources=tuple(filter(is_table_name, _read_by_steps(settings))),
             overwrite=options.overwrite,
         )
-        return 0 if deployment.run(print) else FAILED
+        passed = deployment.run(print)
+    if passed and options.try_out:
+        passed = _try_out(settings, steps)
+    return 0 if passed else FAILED
+
+
+def _try_out(settings: "Settings", steps: "DatabricksSteps") -> bool:
+    from vidagg_dagster.databricks.trial import Trial
+    from vidagg_dagster.databricks.trying import try_out
+
+    print("     one job tries the compute; this takes as long as it needs to start", flush=True)
+    trial = Trial(
+        table_schema=settings.databricks.schema_name or "",
+        source=settings.source_spec,
+        video_metadata=settings.video_metadata,
+    )
+    passed = True
+    for finding in try_out(steps, trial):
+        print(finding, flush=True)
+        passed = passed and finding.passed is not False
+    return passed
+
+
+def _read_by_steps(settings: "Settings") -> tuple[str, ...]:
+    return tuple(filter(None, (settings.source, settings.video_metadata)))
 
 
 def remove_leftovers(settings: "Settings", retention_hours: int, *, dry_run: bool) -> None:

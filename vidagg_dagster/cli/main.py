@@ -1,20 +1,44 @@
-"""The command line `vidagg`: demo, ui, aggregate, maintain, forget, alert, databricks."""
+"""The command line `vidagg`."""
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Final, NoReturn
 
-from vidagg_dagster.cli import aggregate, alert, databricks, demo, forget, maintain
-from vidagg_dagster.cli.exit_codes import BAD_INPUT, FAILED
-from vidagg_dagster.core.errors import CommandFailedError, SettingsError, VidaggError
+from vidagg_dagster import __version__
+from vidagg_dagster.cli import (
+    aggregate,
+    alert,
+    databricks,
+    demo,
+    forget,
+    kql,
+    maintain,
+    mapping,
+    query,
+    ui,
+    verify,
+)
+from vidagg_dagster.cli.exit_codes import BAD_INPUT, FAILED, INTERRUPTED, NOTHING_ACCEPTED
+from vidagg_dagster.core.errors import (
+    CommandFailedError,
+    NothingAcceptedError,
+    SettingsError,
+    VidaggError,
+)
 
 COMMANDS = (
     demo.add_demo,
-    demo.add_ui,
+    ui.add_ui,
     aggregate.add_aggregate,
+    mapping.add_map,
+    kql.add_kql,
+    query.add_query,
+    query.add_export,
     maintain.add_maintain,
+    verify.add_verify,
     forget.add_forget,
     alert.add_alert,
     databricks.add_databricks,
@@ -22,16 +46,41 @@ COMMANDS = (
 """Functions that add a command, in the order of the help. Each sets `run` and `command`."""
 
 
+_CODES: Final = ((CommandFailedError, FAILED), (NothingAcceptedError, NOTHING_ACCEPTED))
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.run is None:
+        parser.print_help()
+        return 0
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     try:
         code: int = options.run(options)
     except VidaggError as error:
         print(f"{options.command}: {_message(error)}", file=sys.stderr)
-        return FAILED if isinstance(error, CommandFailedError) else BAD_INPUT
+        return next((code for kind, code in _CODES if isinstance(error, kind)), BAD_INPUT)
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt) or _ended_by_dagster(error):
+            _end_interrupted(options.command)
+        raise
     return code
+
+
+def _ended_by_dagster(error: BaseException) -> bool:
+    """Whether it is what Dagster makes of Ctrl-C. Without Dagster loaded, it is not."""
+    dagster = sys.modules.get("dagster")
+    return dagster is not None and isinstance(error, dagster.DagsterExecutionInterruptedError)
+
+
+def _end_interrupted(command: str) -> NoReturn:
+    """End at once: an engine that still computes would hold up the usual end for minutes."""
+    print(f"{command}: interrupted", file=sys.stderr)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(INTERRUPTED)
 
 
 def _message(error: VidaggError) -> str:
@@ -43,9 +92,12 @@ def _parser() -> argparse.ArgumentParser:
     parser = _OneLineParser(
         prog="vidagg",
         description="Exact video engagement from raw player events: one row per user and video.",
+        epilog="vidagg COMMAND --help has the options and examples of a command.",
         allow_abbrev=False,
     )
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    parser.add_argument("--version", action="version", version=f"vidagg {__version__}")
+    parser.set_defaults(run=None)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     for add_command in COMMANDS:
         add_command(commands)
     return parser

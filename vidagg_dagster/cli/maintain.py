@@ -5,18 +5,20 @@ from pathlib import Path
 from typing import Any
 
 from vidagg_dagster.cli import databricks
+from vidagg_dagster.cli.arguments import add_command
 from vidagg_dagster.tables.maintenance import SAFE_RETENTION_HOURS, require_safe_retention
 
 
 def add_maintain(commands: Any) -> None:
     """Add `maintain` to the subcommands of `vidagg`."""
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "maintain",
         help="compact the tables and remove files that nothing refers to",
         description="Compact days of many small files, remove files that no version within the "
         "retention refers to (replaced rows, and what killed steps have left), and shorten the "
         "logs. Rows stay as they are; runs may go on meanwhile.",
-        allow_abbrev=False,
+        examples=("vidagg maintain --dry-run", "vidagg maintain --retention-hours 336"),
     )
     parser.add_argument(
         "--retention-hours",
@@ -32,7 +34,7 @@ def add_maintain(commands: Any) -> None:
     parser.add_argument(
         "--dry-run", action="store_true", help="say what would be done, and do nothing"
     )
-    parser.set_defaults(run=_maintain, command=parser.prog)
+    parser.set_defaults(run=_maintain)
 
 
 def _hours(text: str) -> int:

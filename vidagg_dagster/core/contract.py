@@ -6,6 +6,7 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from vidagg_dagster.core.event_mapping import EventMapping, TimeUnit
 from vidagg_dagster.core.parameters import EngagementParameters
 
 REQUIRED_COLUMNS: Final = (
@@ -24,7 +25,7 @@ EVENT_COLUMNS: Final = (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS)
 SourceFormat = Literal["auto", "jsonl", "csv", "parquet", "delta", "table"]
 """What a source is; `auto` goes by what lies there."""
 
-TimestampUnit = Literal["s", "ms", "us", "ns"]
+TimestampUnit = TimeUnit
 """The unit of timestamps that are numbers."""
 
 AUTO: Final = "auto"
@@ -98,6 +99,16 @@ class SourceSpec(_Model):
         allow_inf_nan=False,
         description="Positions above this many seconds are not believed.",
     )
+    mapping: EventMapping | None = Field(
+        default=None,
+        description="The vocabulary that the events are in; None: ours. `columns` are then paths "
+        "into its records.",
+    )
+
+    @property
+    def number_unit(self) -> TimestampUnit | None:
+        """The unit of numeric timestamps, by the settings or else by the vocabulary."""
+        return self.timestamp_unit or (self.mapping.timestamp_unit if self.mapping else None)
 
 
 class TableStore(_Model):
@@ -111,11 +122,15 @@ class StepRequest(_Model):
     """One step over whole days. A step depends on nothing else than this."""
 
     step: StepName
-    days: tuple[date, ...] = Field(description="The days to replace; empty for the lifetime step.")
+    days: tuple[date, ...] = Field(
+        description="The days to replace. The lifetime step takes in all that have changed, "
+        "whether they are named or not."
+    )
     start_date: date
     timezone: str
     run_time: datetime = Field(
-        description="Becomes `processedAt`; an event may not be later by a day."
+        description="Becomes `processedAt`, and tells which days are late or ahead. No row depends "
+        "on it."
     )
     store: TableStore
     source: SourceSpec | None = None
@@ -161,6 +176,9 @@ class DayResult(_Model):
         description="Time it took; of days that were computed together the share of its events.",
     )
     metrics: Metrics = Field(default_factory=dict)
+    top: tuple[dict[str, Any], ...] = Field(
+        default=(), description="A few rows worth showing, such as the most watched videos."
+    )
 
 
 class LateDay(_Model):
@@ -179,8 +197,13 @@ class LateReport(_Model):
     days: tuple[LateDay, ...] = ()
     follow_up: tuple[date, ...] = Field(
         default=(),
-        description="The days to run again: those within the limit, and after each the next day, "
-        "if it was read before, since a day looks back by one.",
+        description="The days to run again: those within the limit.",
+    )
+
+    ahead: dict[date, int] = Field(
+        default_factory=dict,
+        description="Days more than one after that of the run -> rows that the source has of them. "
+        "They wait for their day.",
     )
 
     @property
@@ -205,10 +228,12 @@ class StepResult(_Model):
     step: StepName
     rows: int
     unit: str = Field(default="rows", description="What the rows are: events, sessions, ...")
-    days: tuple[DayResult, ...] = ()
+    days: tuple[DayResult, ...] = Field(
+        default=(), description="The requested days, and those that were settled after them."
+    )
     outcomes: tuple[RuleOutcome, ...] = ()
     top: tuple[dict[str, Any], ...] = Field(
-        default=(), description="A few rows worth showing, e.g. the videos with most watch time."
+        default=(), description="Of a table without days: a few rows worth showing."
     )
     metrics: Metrics = Field(default_factory=dict)
     seconds: float = 0.0

@@ -17,6 +17,12 @@ def with_day_before(days: Iterable[date]) -> list[date]:
     return sorted(given | {day - ONE_DAY for day in given})
 
 
+def days_after(days: Iterable[date]) -> list[date]:
+    """The days that follow one of the days and are not among them, sorted."""
+    given = set(days)
+    return sorted({day + ONE_DAY for day in given} - given)
+
+
 def stretches(days: Iterable[date], max_days: int = 0) -> list[list[date]]:
     """The days in order, each once, split at gaps and after `max_days` (0: no limit)."""
     parts: list[list[date]] = []

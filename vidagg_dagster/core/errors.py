@@ -22,6 +22,10 @@ class BadInputError(VidaggError):
     """An argument of the command line cannot be used."""
 
 
+class NothingAcceptedError(VidaggError):
+    """There were input rows, and not one of them could be used."""
+
+
 class CommandFailedError(VidaggError):
     """A command began its work and did not complete it."""
 
@@ -36,6 +40,10 @@ class SourceError(VidaggError):
 
 class TableError(VidaggError):
     """A table cannot be read or written."""
+
+
+class DamagedTableError(TableError):
+    """Files of a table are missing or cut. The message says which run writes them anew."""
 
 
 class TableConflictError(TableError):
@@ -62,6 +70,10 @@ class CredentialsError(VidaggError):
 
 class NotStartedByDagsterError(VidaggError):
     """The task was started without what Dagster passes to it."""
+
+
+class KqlCheckError(VidaggError):
+    """KQL cannot be checked here."""
 
 
 class DeliveryError(VidaggError):

@@ -120,6 +120,9 @@ INGESTION_COUNTS = TableSpec(
     key=(EVENT_DATE, "measure"),
 )
 
+NOTED_READ = ""
+"""In place of a file's name in `SOURCE_INVENTORY`: what raw_events has read of the day."""
+
 SOURCE_INVENTORY = TableSpec(
     name="source_inventory",
     doc="One row per source file and day of its rows, and one per day that raw_events holds (with "
@@ -340,7 +343,10 @@ _ENGAGEMENT = (
         additive=True,
     ),
 )
-_PROCESSED = ColumnSpec("processedAt", TIMESTAMP, "Time of the run that wrote the row (UTC).")
+PROCESSED_AT = "processedAt"
+"""The only column that differs between two runs that compute the same."""
+
+_PROCESSED = ColumnSpec(PROCESSED_AT, TIMESTAMP, "Time of the run that wrote the row (UTC).")
 
 USER_VIDEO_ENGAGEMENT = TableSpec(
     name="user_video_engagement",

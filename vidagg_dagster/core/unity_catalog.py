@@ -10,6 +10,7 @@ FILE_FORMATS: Final = frozenset(
 """Names that are no schemas: Spark reads `delta.x` as the folder x, and `text.x` as the file x."""
 
 _PART: Final = r"[A-Za-z0-9_-]+"
+_TABLE: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*){0,2}", re.ASCII)
 _SCHEMA: Final = re.compile(rf"{_PART}\.{_PART}")
 _VOLUME: Final = re.compile(rf"(?P<mount>(/[\w.-]+)*)/Volumes/(?P<volume>{_PART}/{_PART}/{_PART})")
 _FOLDER: Final = re.compile(r"[\w-][\w.-]*")
@@ -25,6 +26,13 @@ def require_schema(name: str) -> str:
     if not _SCHEMA.fullmatch(name):
         raise ValueError("not catalog.schema, both of letters, digits, _ and -")
     return name
+
+
+def is_table_name(text: str) -> bool:
+    """Whether a text can name a table: `table`, `schema.table` or `catalog.schema.table`."""
+    parts = text.lower().split(".")
+    reads_file = len(parts) > 1 and parts[0] in FILE_FORMATS
+    return _TABLE.fullmatch(text) is not None and not reads_file
 
 
 def require_volume(path: str) -> str:

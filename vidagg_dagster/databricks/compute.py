@@ -8,7 +8,13 @@ from databricks.sdk.service.jobs import JobEnvironment, PythonWheelTask, SubmitT
 from pydantic import BaseModel, ConfigDict, Field
 
 from vidagg_dagster.core.unity_catalog import wheel_folder
-from vidagg_dagster.databricks.wheel import ENTRY_POINT, PACKAGE, wheel_name
+from vidagg_dagster.databricks.wheel import (
+    ENTRY_POINT,
+    PACKAGE,
+    PIPES,
+    installed_wheel_name,
+    wheel_name,
+)
 
 DEFAULT_CLUSTER: Final[Mapping[str, Any]] = {
     "spark_version": "17.3.x-scala2.13",
@@ -31,12 +37,15 @@ class Compute(BaseModel):
     job_cluster: dict[str, Any] = Field(default_factory=dict)
     cluster_id: str | None = None
 
-    def task(self, key: str, volume: str) -> SubmitTask:
-        """The task that runs `vidagg-step` of the wheel on the volume; its key is `key`."""
+    def task(self, key: str, volume: str, tags: Mapping[str, str] | None = None) -> SubmitTask:
+        """The task that runs `vidagg-step` of the wheel on the volume; its key is `key`.
+
+        A new cluster carries the tags, so that its cost can be told by asset and partition.
+        """
         wheel = PythonWheelTask(package_name=PACKAGE, entry_point=ENTRY_POINT, parameters=[])
         if self.kind == "serverless":
             return SubmitTask(task_key=key, python_wheel_task=wheel, environment_key=_ENVIRONMENT)
-        libraries = [Library(whl=wheel_path(volume))]
+        libraries = [Library(whl=path) for path in wheel_paths(volume)]
         if self.kind == "existing_cluster":
             return SubmitTask(
                 task_key=key,
@@ -48,7 +57,7 @@ class Compute(BaseModel):
             task_key=key,
             python_wheel_task=wheel,
             libraries=libraries,
-            new_cluster=ClusterSpec.from_dict(self.cluster()),
+            new_cluster=ClusterSpec.from_dict(self.cluster(tags)),
         )
 
     def environments(self, volume: str) -> list[JobEnvironment] | None:
@@ -56,13 +65,17 @@ class Compute(BaseModel):
         if self.kind != "serverless":
             return None
         spec = Environment(
-            environment_version=self.environment_version, dependencies=[wheel_path(volume)]
+            environment_version=self.environment_version, dependencies=wheel_paths(volume)
         )
         return [JobEnvironment(environment_key=_ENVIRONMENT, spec=spec)]
 
-    def cluster(self) -> dict[str, Any]:
+    def cluster(self, tags: Mapping[str, str] | None = None) -> dict[str, Any]:
         """The new cluster as the Clusters API takes it: the default, changed by the setting."""
         spec = {**DEFAULT_CLUSTER, **self.job_cluster}
+        spec["custom_tags"] = {**spec["custom_tags"], **(tags or {})}
+        if not any(self.job_cluster.get(key) for key in ("node_type_id", "instance_pool_id")):
+            # Else only what a policy fixes is taken from it, and not its type of machine.
+            spec.setdefault("apply_policy_default_values", True)
         if "num_workers" in self.job_cluster and "autoscale" not in self.job_cluster:
             del spec["autoscale"]
         return spec
@@ -71,6 +84,14 @@ class Compute(BaseModel):
 def wheel_path(volume: str) -> str:
     """The path of this version's wheel on the volume."""
     return f"{wheel_folder(volume)}/{wheel_name()}"
+
+
+def wheel_paths(volume: str) -> list[str]:
+    """All that a task installs: our wheel, and the one that speaks to this very Dagster.
+
+    Compute without access to PyPI could not install the second.
+    """
+    return [f"{wheel_folder(volume)}/{installed_wheel_name(PIPES)}", wheel_path(volume)]
 
 
 def unknown_cluster_fields(spec: Mapping[str, Any]) -> list[str]:

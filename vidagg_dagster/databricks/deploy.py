@@ -6,7 +6,7 @@ Only the workspace's REST API is used. No warehouse and no cluster is started.
 import hashlib
 import io
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,10 +14,11 @@ from databricks.sdk import WorkspaceClient
 from databricks.sdk.errors import NotFound, PermissionDenied
 
 from vidagg_dagster.core.unity_catalog import volume_name
-from vidagg_dagster.databricks.compute import Compute, wheel_path
+from vidagg_dagster.databricks.compute import Compute, wheel_paths
 
 NEEDED_PRIVILEGES = ("USE_SCHEMA", "CREATE_TABLE")
 _ALL = "ALL_PRIVILEGES"
+_FULL_NAME_PARTS = 3
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,10 @@ class Deployment:
     schema: str
     compute: Compute
     wheel: Path
+    pipes_wheel: Path
     overwrite: bool = False
+    sources: tuple[str, ...] = ()
+    """Tables that steps read: catalog.schema.table."""
 
     def run(self, report: Callable[[Finding], None]) -> bool:
         """Check and upload, and report each finding; False if one keeps steps from running.
@@ -52,7 +56,11 @@ class Deployment:
         Without credentials nothing else is checked.
         """
         passed = True
-        for check in (self._credentials, self._volume, self._wheel, self._schema, self._compute):
+        checks = (
+            *(self._credentials, self._volume, self._wheels),
+            *(self._schema, self._sources, self._compute),
+        )
+        for check in checks:
             for finding in _findings(check):
                 report(finding)
                 passed = passed and finding.passed is not False
@@ -63,7 +71,7 @@ class Deployment:
     def _credentials(self) -> Iterator[Finding]:
         try:
             me = self.client.current_user.me().user_name
-        except OSError as error:  # the SDK's errors are all of this kind
+        except OSError as error:  # all errors of the SDK's API are
             yield Finding(
                 "credentials",
                 False,
@@ -106,9 +114,14 @@ class Deployment:
             "volume", same, f"{name} can be written and read back" if same else f"{name} is broken"
         )
 
-    def _wheel(self) -> Iterator[Finding]:
-        target = wheel_path(self.volume)
-        content = self.wheel.read_bytes()
+    def _wheels(self) -> Iterator[Finding]:
+        for target, wheel in zip(
+            wheel_paths(self.volume), (self.pipes_wheel, self.wheel), strict=True
+        ):
+            yield from self._wheel(target, wheel)
+
+    def _wheel(self, target: str, wheel: Path) -> Iterator[Finding]:
+        content = wheel.read_bytes()
         stored = self._stored_digest(target)
         if stored == _digest(content):
             yield Finding("wheel", True, f"{target} is there already")
@@ -148,28 +161,51 @@ class Deployment:
             )
             return
         yield Finding("schema", True, f"{self.schema} is there")
-        yield self._privileges(owner)
+        yield self._privileges("catalog", catalog, ("USE_CATALOG",), "its schemas can be used")
+        wanted = NEEDED_PRIVILEGES
+        yield self._privileges("schema", self.schema, wanted, "tables can be created", owner)
 
-    def _privileges(self, owner: str | None) -> Finding:
+    def _sources(self) -> Iterator[Finding]:
+        for name in self.sources:
+            if len(name.split(".")) != _FULL_NAME_PARTS:
+                yield Finding("source", None, f"{name} does not say its catalog: not looked at")
+                continue
+            try:
+                owner = self.client.tables.get(name).owner
+            except (NotFound, PermissionDenied):
+                schema, _, _ = name.rpartition(".")
+                yield Finding(
+                    "source",
+                    False,
+                    f"there is no table {name}, or you may not see it",
+                    f"GRANT USE SCHEMA ON SCHEMA {schema} TO `<who runs Dagster>`; "
+                    f"GRANT SELECT ON TABLE {name} TO `<who runs Dagster>`",
+                )
+                continue
+            yield self._privileges("table", name, ("SELECT",), "it can be read", owner)
+
+    def _privileges(
+        self, kind: str, name: str, needed: Sequence[str], means: str, owner: str | None = None
+    ) -> Finding:
         me = self.client.current_user.me().user_name
         if me is not None and me == owner:
-            return Finding("privileges", True, f"you own {self.schema}")
-        granted = self.client.grants.get_effective("schema", self.schema, principal=me)
+            return Finding("privileges", True, f"you own {name}")
+        granted = self.client.grants.get_effective(kind, name, principal=me)
         held = {
             privilege.privilege.value
             for assignment in granted.privilege_assignments or []
             for privilege in assignment.privileges or []
             if privilege.privilege is not None
         }
-        lacking = [] if _ALL in held else [name for name in NEEDED_PRIVILEGES if name not in held]
+        lacking = [] if _ALL in held else [name for name in needed if name not in held]
         if not lacking:
-            return Finding("privileges", True, f"tables can be created in {self.schema}")
+            return Finding("privileges", True, f"{kind} {name}: {means}")
         privileges = ", ".join(name.replace("_", " ") for name in lacking)
         return Finding(
             "privileges",
             None,
-            f"{privileges} on {self.schema} is not granted to {me} by name; a group may have it",
-            f"GRANT {privileges} ON SCHEMA {self.schema} TO `{me}`",
+            f"{privileges} on {name} is not granted to {me} by name; a group may have it",
+            f"GRANT {privileges} ON {kind.upper()} {name} TO `{me}`",
         )
 
     def _compute(self) -> Iterator[Finding]:

@@ -17,6 +17,7 @@ from dagster_pipes import (
 
 from vidagg_dagster.core.contract import REQUEST, StepRequest
 from vidagg_dagster.core.errors import NotStartedByDagsterError
+from vidagg_dagster.databricks.trial import TRIAL, Trial, run_trial
 from vidagg_dagster.runners.progress import day_line, summary_line
 
 MESSAGE_S = 5.0
@@ -47,11 +48,16 @@ def main() -> None:
         _log_to_dagster(pipes),
     ):
         # Importing Spark takes seconds, and Dagster should see before that the task has started.
-        from vidagg_dagster.pipeline.run import run_step
         from vidagg_dagster.spark.session import cluster_session
 
-        request = StepRequest.model_validate(pipes.get_extra(REQUEST))
         spark = cluster_session()
+        if TRIAL in pipes.extras:
+            report = run_trial(spark, Trial.model_validate(pipes.get_extra(TRIAL)))
+            pipes.report_custom_message(report.model_dump(mode="json"))
+            return
+        from vidagg_dagster.pipeline.run import run_step
+
+        request = StepRequest.model_validate(pipes.get_extra(REQUEST))
         pipes.log.info(f"{request.step} on Spark {spark.version}")
         result = run_step(
             spark,

@@ -5,9 +5,8 @@ interrupted, it cancels the job and reports success. Its message reader works fo
 task without messages counts as done. The days of a range do not reach the task.
 """
 
-import hashlib
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
@@ -16,23 +15,37 @@ from dagster_databricks.pipes import (
     PipesDatabricksServerlessClient,
     PipesUnityCatalogVolumesMessageReader,
 )
-from databricks.sdk.errors import NotFound
+from databricks.sdk.errors import NotFound, PermissionDenied, Unauthenticated
 from databricks.sdk.service.files import FilesAPI
-from databricks.sdk.service.jobs import QueueSettings, Run
+from databricks.sdk.service.jobs import Run
 from pydantic import Field, ValidationError
 
 from vidagg_dagster.core.contract import REQUEST, StepRequest, StepResult
-from vidagg_dagster.core.days import days_text
-from vidagg_dagster.core.errors import CredentialsError, VidaggError
+from vidagg_dagster.core.errors import CredentialsError
 from vidagg_dagster.core.unity_catalog import pipes_folder, scratch_folder
-from vidagg_dagster.databricks.compute import Compute, wheel_path
+from vidagg_dagster.databricks.compute import Compute, wheel_paths
+from vidagg_dagster.databricks.failures import failure, job_links, job_pages
+from vidagg_dagster.databricks.submission import (
+    common_fields,
+    cost_tags,
+    idempotency_token,
+    run_name,
+    serverless_fields,
+)
+from vidagg_dagster.databricks.trial import TRIAL, Trial, TrialFinding, TrialReport
 from vidagg_dagster.databricks.workspace import PATIENCE, StepJobs, StepWorkspace
 
-JOB_PAGE: Final = "databricks_job"
-"""Name of the link to the job's page, in the metadata of what a step materialized."""
+_EARLIER_RUNS: Final = ("dagster/root_run_id", "dagster/parent_run_id")
 
-MAX_TRACE_CHARACTERS: Final = 4000
-"""How much of a task's traceback is shown, counted from its end."""
+
+@dataclass(frozen=True)
+class _Task:
+    """What a job is asked for: the key of its task, its name, what reaches it, and its tags."""
+
+    key: str
+    name: str
+    extras: Mapping[str, Any]
+    tags: Mapping[str, str]
 
 
 class DatabricksSteps(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -46,6 +59,9 @@ class DatabricksSteps(dg.ConfigurableResource):  # type: ignore[type-arg]
     environment_version: str = "4"
     job_cluster: dict[str, Any] = Field(default_factory=dict)
     cluster_id: str | None = None
+    viewers: list[str] = Field(default_factory=list, description="Groups that may see the jobs.")
+    performance: str | None = Field(default=None, description="See VIDAGG_DATABRICKS_PERFORMANCE.")
+    usage_policy: str | None = Field(default=None, description="Id of a serverless usage policy.")
     timeout_minutes: int = 360
     poll_seconds: float = 5.0
     patience_seconds: float = Field(
@@ -72,12 +88,44 @@ class DatabricksSteps(dg.ConfigurableResource):  # type: ignore[type-arg]
         """
         request = request.model_copy(update={"scratch": scratch_folder(self.volume)})
         workspace = self._workspace(context)
-        self._require_wheel(workspace)
+        self._require_wheels(workspace)
+        _cancel_twins(context, request, workspace.jobs)
+        task = _Task(
+            key=str(request.step),
+            name=run_name(request, context.run.run_id),
+            extras={REQUEST: request.model_dump(mode="json")},
+            tags=cost_tags(context, request),
+        )
+        return _result(request, self._messages(context, task, workspace), workspace.jobs)
+
+    def try_out(self, context: dg.AssetExecutionContext, trial: Trial) -> tuple[TrialFinding, ...]:
+        """Submit one short job that tries what steps will need; see `trial`.
+
+        Raises:
+            dagster.Failure: It could not even begin.
+        """
+        workspace = self._workspace(context)
+        self._require_wheels(workspace)
+        task = _Task(
+            key=TRIAL,
+            name=f"vidagg {TRIAL} (Dagster run {context.run.run_id})",
+            extras={TRIAL: trial.model_dump(mode="json")},
+            tags={"asset": TRIAL, "dagster_run": context.run.run_id},
+        )
+        messages = self._messages(context, task, workspace)
+        if not messages:
+            raise dg.Failure("The job ended without a report.", metadata=job_pages(workspace.jobs))
+        return TrialReport.model_validate(messages[-1]).findings
+
+    def _messages(
+        self, context: dg.AssetExecutionContext, task: _Task, workspace: StepWorkspace
+    ) -> Sequence[Any]:
+        """Run the job to its end; gives what its task reported."""
         jobs = workspace.jobs
         try:
-            messages = self._run(context, request, workspace)
+            messages = self._submit(context, task, workspace)
         except Exception as error:  # of the SDK, its HTTP client or Pipes
-            raise _failure(jobs, error) from error
+            raise failure(jobs, error) from error
         finally:
             # Does nothing after a normal end. After any other end, the job must not go on writing
             # while the step is tried again.
@@ -86,7 +134,7 @@ class DatabricksSteps(dg.ConfigurableResource):  # type: ignore[type-arg]
             raise dg.DagsterExecutionInterruptedError(
                 "The run was terminated; the job is cancelled, and its days do not count as done."
             )
-        return _result(request, messages, jobs)
+        return messages
 
     def _workspace(self, context: dg.AssetExecutionContext) -> StepWorkspace:
         def announce(run: Run) -> None:
@@ -97,8 +145,11 @@ class DatabricksSteps(dg.ConfigurableResource):  # type: ignore[type-arg]
         except CredentialsError as error:
             raise dg.Failure(str(error), allow_retries=error.retryable) from error
 
-    def _require_wheel(self, workspace: StepWorkspace) -> None:
-        path = wheel_path(self.volume)
+    def _require_wheels(self, workspace: StepWorkspace) -> None:
+        for path in wheel_paths(self.volume):
+            self._require_wheel(workspace, path)
+
+    def _require_wheel(self, workspace: StepWorkspace, path: str) -> None:
         try:
             FilesAPI(workspace.api_client).get_metadata(path)  # type: ignore[no-untyped-call]
         except NotFound as error:
@@ -109,11 +160,12 @@ class DatabricksSteps(dg.ConfigurableResource):  # type: ignore[type-arg]
             ) from error
         except OSError as error:
             raise dg.Failure(
-                f"The workspace {workspace.config.host} does not let us look for {path}: {error}"
+                f"The workspace {workspace.config.host} does not let us look for {path}: {error}",
+                allow_retries=not isinstance(error, PermissionDenied | Unauthenticated),
             ) from error
 
-    def _run(
-        self, context: dg.AssetExecutionContext, request: StepRequest, workspace: StepWorkspace
+    def _submit(
+        self, context: dg.AssetExecutionContext, task: _Task, workspace: StepWorkspace
     ) -> Sequence[Any]:
         volume = pipes_folder(self.volume)
         client = PipesDatabricksServerlessClient(
@@ -124,54 +176,36 @@ class DatabricksSteps(dg.ConfigurableResource):  # type: ignore[type-arg]
             ),
             poll_interval_seconds=self.poll_seconds,
         )
-        submission: dict[str, Any] = {
-            "run_name": run_name(request, context.run.run_id),
+        submission = {
+            "run_name": task.name,
             "idempotency_token": idempotency_token(context),
-            "timeout_seconds": self.timeout_minutes * 60,
-            "queue": QueueSettings(enabled=True),
             "environments": self.compute.environments(self.volume),
+            **common_fields(self.viewers, self.timeout_minutes),
         }
+        if self.compute_kind == "serverless":
+            submission |= serverless_fields(self.performance, self.usage_policy)
         invocation = client.run(
             context=context,
-            extras={REQUEST: request.model_dump(mode="json")},
-            task=self.compute.task(str(request.step), self.volume),
+            extras=task.extras,
+            task=self.compute.task(task.key, self.volume, task.tags),
             submit_args=submission,
         )
         return invocation.get_custom_messages()
 
 
-def run_name(request: StepRequest, run_id: str) -> str:
-    """The job's name in Databricks: step, days and Dagster's run."""
-    parts = ["vidagg", request.step, days_text(request.days), f"(Dagster run {run_id})"]
-    return " ".join(part for part in parts if part)
-
-
-def idempotency_token(context: dg.AssetExecutionContext) -> str:
-    """Equal for every submission of one attempt of a step, at most 64 characters.
-
-    A submission whose answer got lost is sent again, and must not start a second job.
-    """
-    attempt = f"{context.run.run_id}/{context.op_handle}/{context.retry_number}"
-    return hashlib.sha256(attempt.encode()).hexdigest()
-
-
-def may_succeed_again(text: str) -> bool:
-    """Whether a task that ended with this error text may succeed if it is run again.
-
-    The text is `ErrorClass: message`. An error that the package does not know may be anything, so
-    it is retried.
-    """
-    name = text.partition(":")[0].strip()
-    hopeless = {error.__name__ for error in _subclasses(VidaggError) if not error.retryable}
-    # The package or a part of it is not installed on the cluster.
-    return name not in hopeless | {ModuleNotFoundError.__name__}
-
-
-def _subclasses(error: type[VidaggError]) -> Iterator[type[VidaggError]]:
-    """The class, and all classes below it."""
-    yield error
-    for below in error.__subclasses__():
-        yield from _subclasses(below)
+def _cancel_twins(context: dg.AssetExecutionContext, request: StepRequest, jobs: StepJobs) -> None:
+    """Cancel jobs of this step that earlier runs of the same chain of retries left running."""
+    tags = context.run.tags
+    earlier = {tags[name] for name in _EARLIER_RUNS if name in tags}
+    if not earlier:
+        return
+    try:
+        for twin in jobs.cancel_twins([run_name(request, run_id) for run_id in earlier]):
+            context.log.info(f"Cancelled Databricks job {twin}, which an earlier run left running.")
+    except OSError as error:
+        raise dg.Failure(
+            f"It is unknown whether a job of an earlier run goes on: {error}"
+        ) from error
 
 
 def _result(request: StepRequest, messages: Sequence[Any], jobs: StepJobs) -> StepResult:
@@ -179,7 +213,7 @@ def _result(request: StepRequest, messages: Sequence[Any], jobs: StepJobs) -> St
         raise dg.Failure(
             "The task ended without reporting a result, so its days do not count as done. Look at "
             "its output on the job's page; is the wheel on the volume of this version?",
-            metadata=_pages(jobs),
+            metadata=job_pages(jobs),
         )
     try:
         result = StepResult.model_validate(messages[-1])
@@ -187,59 +221,15 @@ def _result(request: StepRequest, messages: Sequence[Any], jobs: StepJobs) -> St
         raise dg.Failure(
             f"The task's report is no result of a step: {error}. Deploy the wheel of this "
             "version: vidagg databricks deploy",
-            metadata=_pages(jobs),
+            metadata=job_pages(jobs),
             allow_retries=False,
         ) from error
     done = {day.day for day in result.days}
-    if result.step != request.step or done != set(request.days):
+    if result.step != request.step or not done.issuperset(request.days):
         raise dg.Failure(
             f"The task reported {result.step} of {len(done)} days instead of {request.step} of "
             f"{len(set(request.days))}.",
-            metadata=_pages(jobs),
+            metadata=job_pages(jobs),
             allow_retries=False,
         )
-    return result.model_copy(update={"links": _links(jobs)})
-
-
-def _failure(jobs: StepJobs, error: Exception) -> dg.Failure:
-    """The task's own error if there is one, else the error of the workspace."""
-    if jobs.submitted is None:
-        return dg.Failure(f"The job could not be submitted: {error}")
-    try:
-        cancelled = jobs.was_cancelled()
-        text, trace = jobs.error_text()
-    except OSError:
-        return dg.Failure(
-            f"The workspace gives no answers about the job {jobs.submitted} any more: {error}. "
-            "It is being cancelled, and may still be running."
-        )
-    if cancelled:
-        return dg.Failure(
-            f"The job was cancelled in Databricks: {text}",
-            metadata=_pages(jobs),
-            allow_retries=False,
-        )
-    metadata = dict(_pages(jobs))
-    if trace:
-        metadata["task_trace"] = dg.MetadataValue.md(fenced(trace[-MAX_TRACE_CHARACTERS:]))
-    return dg.Failure(
-        f"The Databricks task failed: {text or error}",
-        metadata=metadata,
-        allow_retries=may_succeed_again(text),
-    )
-
-
-def fenced(text: str) -> str:
-    """Text as a block of Markdown that the text itself cannot end, whatever is in it."""
-    longest = max((len(run) for run in re.findall("`+", text)), default=0)
-    fence = "`" * max(3, longest + 1)
-    return f"{fence}\n{text}\n{fence}"
-
-
-def _links(jobs: StepJobs) -> dict[str, str]:
-    page = jobs.page()
-    return {JOB_PAGE: page} if page else {}
-
-
-def _pages(jobs: StepJobs) -> dict[str, dg.MetadataValue[Any]]:
-    return {name: dg.MetadataValue.url(page) for name, page in _links(jobs).items()}
+    return result.model_copy(update={"links": job_links(jobs)})

@@ -1,7 +1,9 @@
 """The API of a workspace for one step: patient with failures, and aware of the submitted job."""
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import timedelta
 from importlib.metadata import version
 from typing import Any, BinaryIO, Final
@@ -11,13 +13,23 @@ from databricks.sdk.core import ApiClient, Config
 from databricks.sdk.errors import (
     DeadlineExceeded,
     InternalError,
+    OperationFailed,
     TemporarilyUnavailable,
     TooManyRequests,
+    Unauthenticated,
 )
 from databricks.sdk.errors.base import DatabricksError
 from databricks.sdk.mixins.jobs import JobsExt
 from databricks.sdk.retries import retried
-from databricks.sdk.service.jobs import Run, RunLifeCycleState, RunResultState
+from databricks.sdk.service.jobs import (
+    Run,
+    RunLifeCycleState,
+    RunResultState,
+    RunType,
+    TerminationCodeCode,
+    TerminationDetails,
+    TerminationTypeType,
+)
 from requests import exceptions as http
 
 from vidagg_dagster.core.errors import CredentialsError
@@ -34,6 +46,16 @@ _TRANSIENT: Final = (
     http.Timeout,
     TimeoutError,  # the SDK gave up on one call
 )
+
+_OF_THE_PLATFORM: Final = (TerminationTypeType.INTERNAL_ERROR, TerminationTypeType.CLOUD_FAILURE)
+_PASSING: Final = (
+    TerminationCodeCode.DRIVER_ERROR,
+    TerminationCodeCode.CLUSTER_REQUEST_LIMIT_EXCEEDED,
+    TerminationCodeCode.WORKSPACE_RUN_LIMIT_EXCEEDED,
+)
+_CANCEL_WAIT: Final = timedelta(minutes=5)
+_JSON: Final = {"Accept": "application/json", "Content-Type": "application/json"}
+_COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m")
 
 ENDED: Final = frozenset(
     {
@@ -79,12 +101,23 @@ class PatientApi(ApiClient):
         return call(*args, data=data, **kwargs)
 
 
+@dataclass(frozen=True)
+class Submitted:
+    """What a Pipes client asks of a submission: the id of its run."""
+
+    run_id: int
+
+    def bind(self) -> dict[str, int]:
+        """See `Wait.bind` of the SDK."""
+        return {"run_id": self.run_id}
+
+
 class StepJobs(JobsExt):
     """The Jobs API, which remembers the job that a Pipes client submits for one step."""
 
     def __init__(self, api_client: PatientApi, on_submit: Callable[[Run], None]) -> None:
         super().__init__(api_client)  # type: ignore[no-untyped-call]
-        self._api_once = api_client.once
+        self._patient = api_client
         self._on_submit = on_submit
         self.submitted: int | None = None
         """The id of the run; None before the submission is answered."""
@@ -94,18 +127,34 @@ class StepJobs(JobsExt):
         """Whether the client has cancelled the run. It does so only when it is interrupted."""
 
     def submit(self, **kwargs: Any) -> Any:
-        """See `JobsAPI.submit`."""
-        self._unanswered = kwargs
+        """See `JobsAPI.submit`; newer fields of the API than the SDK's are passed on."""
+        self._unanswered = {name: _as_json(value) for name, value in kwargs.items()}
         try:
-            waiter = super().submit(**kwargs)
+            self.submitted = self._submit(self._unanswered)
         except DatabricksError:
             self._unanswered = None
             raise
-        self.submitted = int(waiter.bind()["run_id"])
         run = self.get_run(self.submitted)
         self._page = run.run_page_url
         self._on_submit(run)
-        return waiter
+        return Submitted(self.submitted)
+
+    def _submit(self, body: Mapping[str, Any]) -> int:
+        sent = {name: value for name, value in body.items() if value is not None}
+        answer = self._patient.do("POST", "/api/2.2/jobs/runs/submit", body=sent, headers=_JSON)
+        return int(answer["run_id"])
+
+    def cancel_twins(self, names: Collection[str]) -> Iterator[int]:
+        """Cancel active runs of these names, wait for their ends, and give their ids.
+
+        A Dagster that was killed could not cancel its job.
+        """
+        for run in self.list_runs(active_only=True, run_type=RunType.SUBMIT_RUN):
+            if run.run_name in names and run.run_id is not None:
+                # INTERNAL_ERROR is an end too.
+                with suppress(OperationFailed):
+                    super().cancel_run(run.run_id).result(timeout=_CANCEL_WAIT)
+                yield run.run_id
 
     def page(self) -> str | None:
         """The address of the submitted run's page."""
@@ -124,15 +173,15 @@ class StepJobs(JobsExt):
         """
         if self.submitted is None and self._unanswered is not None:
             # The submission was interrupted. Sent again, its token gives the run that it started.
-            with suppress(OSError), self._api_once():
-                self.submitted = int(super().submit(**self._unanswered).bind()["run_id"])
+            with suppress(OSError), self._patient.once():
+                self.submitted = self._submit(self._unanswered)
         if self.submitted is None:
             return
-        with suppress(OSError), self._api_once():
+        with suppress(OSError), self._patient.once():
             state = self.get_run(self.submitted).state
             if state is not None and state.life_cycle_state in ENDED:
                 return
-        with suppress(OSError), self._api_once():
+        with suppress(OSError), self._patient.once():
             super().cancel_run(self.submitted)
 
     def was_cancelled(self) -> bool:
@@ -141,6 +190,11 @@ class StepJobs(JobsExt):
             return False
         state = self.get_run(self.submitted).state
         return state is not None and state.result_state is RunResultState.CANCELED
+
+    def termination(self) -> TerminationDetails | None:
+        """Why the submitted run ended; None before it has."""
+        status = None if self.submitted is None else self.get_run(self.submitted).status
+        return status.termination_details if status is not None else None
 
     def error_text(self) -> tuple[str, str]:
         """The task's error and its traceback; without an error, the message of the run's state."""
@@ -153,7 +207,30 @@ class StepJobs(JobsExt):
         message = run.state.state_message if run.state else None
         error = output.error if output is not None else None
         trace = output.error_trace if output is not None else None
-        return (error or message or "").strip(), (trace or "").strip()
+        return plain(error or message or "").strip(), plain(trace or "").strip()
+
+
+def _as_json(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_as_json(one) for one in value]
+    return value.as_dict() if hasattr(value, "as_dict") else value
+
+
+def plain(text: str) -> str:
+    """Without the colours of a terminal, which traces of Python tasks carry."""
+    return _COLOURS.sub("", text)
+
+
+def platform_fault(ended: TerminationDetails | None) -> bool | None:
+    """Whether the platform made a run fail, so that another may succeed; None if its task failed.
+
+    See "TerminationDetails" of the Jobs API. A run that took too long would do so again.
+    """
+    if ended is None or ended.code is TerminationCodeCode.RUN_EXECUTION_ERROR:
+        return None
+    if ended.code is TerminationCodeCode.CANCELED:
+        return False
+    return ended.code in _PASSING or ended.type in _OF_THE_PLATFORM
 
 
 class StepWorkspace(WorkspaceClient):
@@ -179,14 +256,40 @@ class StepWorkspace(WorkspaceClient):
         return self._step_jobs
 
 
+class CheckedConfig(Config):
+    """A configuration whose token service fails as the rest of the workspace does.
+
+    The SDK raises `ValueError` for a wrong client secret, and also for a token service that is
+    down when a token is renewed after an hour.
+    """
+
+    _had_a_token = False
+
+    def authenticate(self) -> dict[str, str]:
+        """See `Config.authenticate`.
+
+        Raises:
+            Unauthenticated: The first token is refused.
+            TemporarilyUnavailable: A token was given before, so that asking again may help.
+        """
+        try:
+            headers = super().authenticate()
+        except ValueError as error:
+            kind = TemporarilyUnavailable if self._had_a_token else Unauthenticated
+            raise kind(f"no token from the workspace: {error}") from error
+        self._had_a_token = True
+        return headers
+
+
 def usable_config() -> Config:
     """The configuration that the SDK finds in the environment and in its own files.
 
     Raises:
         CredentialsError: It finds no usable credentials.
     """
+    Config.attributes()  # read from the class itself, which a subclass does not repeat
     try:
-        return Config(product="vidagg", product_version=version("vidagg_dagster"))
+        return CheckedConfig(product="vidagg", product_version=version("vidagg_dagster"))
     except ValueError as error:
         raise CredentialsError(
             f"No usable Databricks credentials: {str(error).splitlines()[0]} Set DATABRICKS_HOST "

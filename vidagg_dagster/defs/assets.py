@@ -24,7 +24,7 @@ from vidagg_dagster.core.schemas import (
     WATCH_INTERVALS,
     TableSpec,
 )
-from vidagg_dagster.defs.checks import check_results, check_specs, report_days
+from vidagg_dagster.defs.checks import check_results, check_specs, day_results
 from vidagg_dagster.defs.metadata import (
     day_metadata,
     input_metadata,
@@ -32,7 +32,6 @@ from vidagg_dagster.defs.metadata import (
     table_metadata,
 )
 from vidagg_dagster.defs.partitions import (
-    LOOK_BACK,
     backfill_policy,
     by_deadline,
     daily_partitions,
@@ -47,7 +46,12 @@ OWNERS: Final = ["team:data"]
 KINDS: Final = {"pyspark", "deltalake"}
 INPUT_KINDS: Final = {"source"}
 
-Events = Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]
+Events = Iterator[
+    dg.MaterializeResult[Any]
+    | dg.AssetMaterialization
+    | dg.AssetCheckResult
+    | dg.AssetCheckEvaluation
+]
 
 
 @dataclass(frozen=True)
@@ -76,12 +80,12 @@ ASSETS: Final = (
     ),
     TableAsset(
         SESSIONS,
-        deps=(dg.AssetDep(RAW_EVENTS.name, partition_mapping=LOOK_BACK), VIDEO_METADATA),
+        deps=(RAW_EVENTS.name, VIDEO_METADATA),
         description="""
         One row per session and day: a (userId, sessionId), cut wherever it was idle too long.
 
-        A day reads its own events and, as context, those of the day before. So a backfill of days
-        A to B also runs the day after B, whose context has changed.
+        A day reads its own events and, as context, those of the day before. So the run of a day
+        also settles the day after it, if that was computed before and changes.
         """,
     ),
     TableAsset(
@@ -106,8 +110,8 @@ ASSETS: Final = (
         description="""
         One row per user and video: the daily rows merged over all days.
 
-        Takes in whatever days were replaced since it last ran, in any order; a day that became
-        empty leaves no trace.
+        A day's partition says that the table holds that day. Each run takes in whatever days were
+        replaced since the last one, in any order; a day that became empty leaves no trace.
         """,
     ),
     TableAsset(
@@ -134,7 +138,7 @@ def build_assets(settings: Settings) -> list[dg.AssetsDefinition | dg.AssetSpec]
 
 def _asset(declared: TableAsset, settings: Settings) -> dg.AssetsDefinition:
     table = declared.table
-    partitions = daily_partitions(settings) if table.partitioned else None
+    partitions = daily_partitions(settings)
 
     @dg.asset(
         name=table.name,
@@ -146,11 +150,9 @@ def _asset(declared: TableAsset, settings: Settings) -> dg.AssetsDefinition:
         pool=POOL,
         retry_policy=retry_policy(settings),
         partitions_def=partitions,
-        backfill_policy=(
-            backfill_policy(settings) if partitions else dg.BackfillPolicy.single_run()
-        ),
+        backfill_policy=backfill_policy(settings),
         freshness_policy=by_deadline(settings),
-        check_specs=check_specs(table.name, partitions),
+        check_specs=check_specs(table.name, partitions if table.partitioned else None),
         metadata=table_metadata(settings, table),
     )
     def materialize(
@@ -201,7 +203,7 @@ def _request(
 ) -> StepRequest:
     return StepRequest(
         step=StepName(table.name),
-        days=days_of(context) if table.partitioned else (),
+        days=days_of(context),
         start_date=settings.start_date,
         timezone=settings.timezone,
         run_time=datetime.now(UTC),
@@ -217,9 +219,20 @@ def _request(
 
 def _report(context: dg.AssetExecutionContext, result: StepResult) -> Events:
     """Materialization first, then checks: a blocking check ends the step, the rows are there."""
+    asked = days_of(context)
     for day in result.days:
-        # Dagster would copy the metadata of a MaterializeResult to every day of a range.
-        context.add_asset_metadata(day_metadata(day), partition_key=day.day.isoformat())
-    yield dg.MaterializeResult(metadata=run_metadata(result))
-    report_days(context, result)
-    yield from check_results(result)
+        if day.day in asked:
+            # Dagster would copy the metadata of a MaterializeResult to every day of a range.
+            context.add_asset_metadata(day_metadata(day), partition_key=day.day.isoformat())
+    shown = run_metadata(result)
+    yield dg.MaterializeResult(metadata=shown)
+    for day in result.days:
+        if day.day not in asked:
+            yield dg.AssetMaterialization(
+                context.asset_key,
+                description="Replaced by the run of other days, which change it.",
+                partition=day.day.isoformat(),
+                metadata={**shown, **day_metadata(day)},
+            )
+    yield from day_results(context, result)
+    yield from check_results(context, result)

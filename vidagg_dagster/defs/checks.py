@@ -1,8 +1,8 @@
 """Validation rules as asset checks: what Dagster shows of them, and what a step reports.
 
-Dagster 1.13 files a check result under a day only in a run of one day. In a run over a range the
-result belongs to no day, and every day stays "planned". So a range run also reports each day by
-itself; only `report_days` does that.
+Dagster 1.13 files a check result under a day only in a run of one day, and only for that day. In a
+run over a range the result belongs to no day, and every day stays "planned". So a run also reports
+by itself each day of a range, and each day that it settled besides; only `day_results` does that.
 """
 
 import warnings
@@ -48,10 +48,13 @@ def check_specs(
         ]
 
 
-def check_results(result: StepResult) -> Iterator[dg.AssetCheckResult]:
-    """One result for each rule, over all days of the step."""
+def check_results(
+    context: dg.AssetExecutionContext, result: StepResult
+) -> Iterator[dg.AssetCheckResult]:
+    """One result for each rule: of the day that the run is of, or over all days of a range."""
     rules = _rules(result)
-    for name, outcomes in _by_rule(result):
+    for name, every in _by_rule(result):
+        outcomes = [outcome for outcome in every if not _by_itself(context, outcome)] or every
         failed = [outcome for outcome in outcomes if not outcome.passed]
         yield dg.AssetCheckResult(
             check_name=name,
@@ -61,23 +64,23 @@ def check_results(result: StepResult) -> Iterator[dg.AssetCheckResult]:
         )
 
 
-def report_days(context: dg.AssetExecutionContext, result: StepResult) -> None:
-    """Files the outcomes of a range run under their days. Call it after the materialization.
+def day_results(
+    context: dg.AssetExecutionContext, result: StepResult
+) -> Iterator[dg.AssetCheckEvaluation]:
+    """The outcomes that Dagster would file under no day. Take them after the materializations.
 
     Each evaluation points at its day's materialization, so that the UI shows it as current. It
     belongs to the run, because Dagster accepts an evaluation outside of runs only once for each
     day: the second backfill of a day would fail.
     """
-    # A backfill of one day is also a range: from that day to that day.
-    if context.has_partition_key or not result.days:
+    outcomes = [outcome for outcome in result.outcomes if _by_itself(context, outcome)]
+    if not outcomes:
         return
     rules = _rules(result)
-    targets = _materializations(context, [day.day.isoformat() for day in result.days])
-    for outcome in result.outcomes:
-        if outcome.day is None:
-            continue
-        rule, day = rules[outcome.rule], outcome.day.isoformat()
-        evaluation = dg.AssetCheckEvaluation(
+    targets = _materializations(context, sorted({str(outcome.day) for outcome in outcomes}))
+    for outcome in outcomes:
+        rule, day = rules[outcome.rule], str(outcome.day)
+        yield dg.AssetCheckEvaluation(
             asset_key=context.asset_key,
             check_name=rule.name,
             passed=outcome.passed,
@@ -87,13 +90,14 @@ def report_days(context: dg.AssetExecutionContext, result: StepResult) -> None:
             partition=day,
             target_materialization_data=targets.get(day),
         )
-        event = dg.DagsterEvent(
-            event_type_value=dg.DagsterEventType.ASSET_CHECK_EVALUATION.value,
-            job_name=context.job_name,
-            message=f"{rule.name} of {day}: {'passed' if outcome.passed else 'FAILED'}",
-            event_specific_data=evaluation,
-        )
-        context.instance.report_dagster_event(event, run_id=context.run.run_id)
+
+
+def _by_itself(context: dg.AssetExecutionContext, outcome: RuleOutcome) -> bool:
+    """Whether the result of the run does not tell of this outcome's day."""
+    if outcome.day is None:
+        return False
+    # A backfill of one day is also a range: from that day to that day.
+    return not context.has_partition_key or context.partition_key != outcome.day.isoformat()
 
 
 def _materializations(

@@ -5,8 +5,9 @@ Only SQLite databases and files below `DAGSTER_HOME` are known here.
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Final
 
@@ -57,6 +58,32 @@ def require_no_run() -> str | None:
             )
         storage = type(instance.run_storage).__name__
     return None if storage.startswith("Sqlite") else storage
+
+
+def tell_rows(table: str, rows: Mapping[date | None, int]) -> None:
+    """Tell Dagster how many rows an asset has after a user was erased from it.
+
+    Args:
+        table: An asset, or another table, of which nothing is told.
+        rows: Rows of each day that has changed; under None those of an asset without days.
+    """
+    import dagster as dg
+
+    from vidagg_dagster.core.contract import StepName
+    from vidagg_dagster.defs.metadata import PARTITION_ROW_COUNT, ROW_COUNT
+
+    if table not in list(StepName):
+        return
+    with dg.DagsterInstance.get() as instance:
+        for day, count in rows.items():
+            instance.report_runless_asset_event(
+                dg.AssetMaterialization(
+                    table,
+                    description="A user was forgotten (vidagg forget).",
+                    metadata={ROW_COUNT if day is None else PARTITION_ROW_COUNT: count},
+                    partition=None if day is None else day.isoformat(),
+                )
+            )
 
 
 def erase_from_home(home: Path, mentions: Mentions, *, dry_run: bool) -> Iterator[ErasedPlace]:

@@ -10,7 +10,7 @@ import dagster as dg
 from vidagg_dagster.core.contract import DayResult, LateReport, StepResult, TableStore
 from vidagg_dagster.core.days import span_text
 from vidagg_dagster.core.lineage import LINEAGE, PLAYER_EVENTS
-from vidagg_dagster.core.schemas import TableSpec
+from vidagg_dagster.core.schemas import TABLES, TableSpec
 from vidagg_dagster.settings.model import Settings
 
 # Keys that Dagster's UI knows.
@@ -29,8 +29,6 @@ LATE_DAYS: Final = "late_days"
 LATE_ROWS: Final = "late_rows"
 LOCATION: Final = "location"
 MEASURES: Final = "measures"
-ROWS_BY_DAY: Final = "rows_by_day"
-ROWS_OF_RUN: Final = "rows_of_run"
 SECONDS: Final = "seconds"
 TOP_VIDEOS: Final = "top_videos"
 
@@ -88,28 +86,25 @@ def day_metadata(day: DayResult) -> dict[str, Any]:
     if day.metrics:
         records = [{"measure": name, "value": value} for name, value in day.metrics.items()]
         shown[MEASURES] = _table(records, _MEASURE_SCHEMA)
-    return shown
+    if day.top:
+        shown[TOP_VIDEOS] = _table(day.top)
+    return {**shown, SECONDS: day.seconds}
 
 
 def run_metadata(result: StepResult) -> dict[str, Any]:
-    """What every materialization of a run shows: the run as a whole."""
+    """What every materialization of a run shows: what is not of a single day."""
     shown: dict[str, Any] = {}
     if result.days:
         count = f" ({len(result.days)})" if len(result.days) > 1 else ""
         shown[DAYS] = span_text(result.days[0].day, result.days[-1].day) + count
-        shown[ROWS_OF_RUN] = result.rows
-    else:
-        shown[ROW_COUNT] = result.rows
-    if len(result.days) > 1:
-        shown[ROWS_BY_DAY] = _table(
-            [{"day": day.day.isoformat(), "rows": day.rows} for day in result.days]
-        )
+    if not TABLES[result.step].partitioned:
+        shown |= {ROW_COUNT: result.rows, **result.metrics}
     if result.top:
         shown[TOP_VIDEOS] = _table(result.top)
     if result.late is not None and result.late.days:
         shown |= _late_metadata(result.late)
     links = {name: dg.MetadataValue.url(page) for name, page in result.links.items()}
-    return {**shown, **result.metrics, SECONDS: result.seconds, **links}
+    return {**shown, **links}
 
 
 def follow_up_of(materialization: dg.AssetMaterialization | None) -> FollowUp:

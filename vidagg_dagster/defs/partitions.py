@@ -1,17 +1,10 @@
-"""The daily partitions, and how many days a step of one day looks back."""
+"""The daily partitions, and the days of a run."""
 
 from datetime import date, timedelta
 
 import dagster as dg
 
 from vidagg_dagster.settings import Settings
-
-LOOK_BACK = dg.TimeWindowPartitionMapping(start_offset=-1)
-"""A day's sessions need the events of the day before as context: what was open at midnight.
-
-So a backfill of days A to B runs raw_events for these days and, in a second run, the assets built
-on it for A to B + 1.
-"""
 
 
 def daily_partitions(settings: Settings) -> dg.DailyPartitionsDefinition:

@@ -54,6 +54,9 @@ def databricks_steps(settings: Settings) -> "DatabricksSteps":
         environment_version=settings.databricks.environment_version,
         job_cluster=settings.databricks.job_cluster,
         cluster_id=settings.databricks.cluster_id,
+        viewers=list(settings.databricks.viewers),
+        performance=settings.databricks.performance,
+        usage_policy=settings.databricks.usage_policy,
         timeout_minutes=settings.databricks.timeout_minutes,
         poll_seconds=settings.databricks.poll_seconds,
     )

@@ -53,7 +53,7 @@ DAMAGES: Final[tuple[Damage, ...]] = (
         1767607200000,
     ),
     _replaced(
-        "timestamp_out_of_range", "timestamp", "1970-01-01T00:00:03Z", "2099-12-31T23:59:59Z"
+        "timestamp_out_of_range", "timestamp", "1970-01-01T00:00:03Z", "2106-02-07T06:28:15Z"
     ),
     _replaced("missing_user", "userId", None, "", "   "),
     _replaced("missing_session", "sessionId", None, ""),

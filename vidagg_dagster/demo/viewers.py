@@ -1,7 +1,7 @@
 """The viewers of the demo site, and the sittings that fill their evenings."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
@@ -9,6 +9,7 @@ from typing import Final
 from vidagg_dagster.demo.catalogue import CATALOGUE, Video
 from vidagg_dagster.demo.clock import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, midnight_ms
 from vidagg_dagster.demo.player import Habits, Player, PlayerEvent
+from vidagg_dagster.demo.plots import PLOT_SHARE, PLOTS
 from vidagg_dagster.demo.ways import WAYS
 
 PETER: Final = "peter"
@@ -76,9 +77,16 @@ def _sitting(
         video = rng.choice(seen) if again else _pick(rng)
         seen.append(video)
         player.open(video)
-        rng.choices(list(WAYS), list(WAYS.values()))[0](player)
+        _way(rng, video)(player)
         player.wait(rng.randrange(3 * SECOND_MS, 4 * MINUTE_MS))
     return player.events
+
+
+def _way(rng: random.Random, video: Video) -> Callable[[Player], None]:
+    plot = PLOTS.get(video.video_id)
+    if plot is not None and rng.random() < PLOT_SHARE:
+        return plot.way
+    return rng.choices(list(WAYS), list(WAYS.values()))[0]
 
 
 def _pick(rng: random.Random) -> Video:

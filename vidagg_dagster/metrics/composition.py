@@ -13,7 +13,7 @@ from vidagg_dagster.core.contract import SourceSpec
 from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.metrics import ingestion, lifetime, timeline
 from vidagg_dagster.metrics.engagement import user_video_engagement
-from vidagg_dagster.spark.arrow import ANY_SIZE, Kernels
+from vidagg_dagster.spark.arrow import ANY_SIZE, Spread
 
 
 @dataclass(frozen=True)
@@ -23,11 +23,12 @@ class EngagementChain:
     Attributes:
         parameters: The thresholds.
         timezone: The zone whose calendar days are the days.
-        run_time: Becomes `processedAt`; an event may not be later by more than a day.
+        run_time: Becomes `processedAt`. Where everything is computed at once, an event may not be
+            later by more than a day.
         estimate_missing_durations: Take the largest position seen where no duration is known.
         unique: Whether to unite the watched intervals. Without it, what follows from the union is
             null.
-        kernels: How rows are spread over calls of the fold.
+        spread: How rows are spread over calls of the fold.
     """
 
     parameters: EngagementParameters
@@ -35,23 +36,26 @@ class EngagementChain:
     run_time: datetime
     estimate_missing_durations: bool = False
     unique: bool = True
-    kernels: Kernels = ANY_SIZE
+    spread: Spread = ANY_SIZE
 
     def judged(
         self, source: DataFrame, spec: SourceSpec, start_date: date | None = None
     ) -> DataFrame:
-        """Rows of a source, each with its day and its reasons for rejection."""
+        """Rows of a source, each with its day and its reasons for rejection.
+
+        With `start_date`, where days are run one by one, no clock decides about a row.
+        """
         return ingestion.judge(
             source,
             spec=spec,
             start_date=start_date,
             timezone=self.timezone,
-            run_time=self.run_time,
+            run_time=self.run_time if start_date is None else None,
         )
 
     def classified(self, judged: DataFrame) -> DataFrame:
         """Judged rows, each accepted, duplicate, ignored or rejected."""
-        return ingestion.find_duplicates(judged, kernels=self.kernels)
+        return ingestion.find_duplicates(judged, spread=self.spread)
 
     def sessions(
         self, events: DataFrame, videos: DataFrame, days: Sequence[date] | None = None
@@ -63,7 +67,7 @@ class EngagementChain:
             days=days,
             parameters=self.parameters,
             timezone=self.timezone,
-            kernels=self.kernels,
+            spread=self.spread,
         )
 
     def daily(
@@ -77,7 +81,7 @@ class EngagementChain:
             run_time=self.run_time,
             estimates=estimates,
             unique=self.unique,
-            kernels=self.kernels,
+            spread=self.spread,
         )
 
     def daily_from_events(self, events: DataFrame, videos: DataFrame) -> DataFrame:
@@ -92,7 +96,7 @@ class EngagementChain:
             run_time=self.run_time,
             estimate=self.estimate_missing_durations,
             unique=self.unique,
-            kernels=self.kernels,
+            spread=self.spread,
         )
 
     def merged(self, rows: DataFrame) -> DataFrame:
@@ -102,7 +106,7 @@ class EngagementChain:
             parameters=self.parameters,
             run_time=self.run_time,
             unique=self.unique,
-            kernels=self.kernels,
+            spread=self.spread,
         )
 
     def lifetime_sums(self, judged: DataFrame, videos: DataFrame) -> DataFrame:
@@ -116,7 +120,7 @@ class EngagementChain:
             videos,
             parameters=self.parameters,
             timezone=self.timezone,
-            kernels=self.kernels,
+            spread=self.spread,
         )
 
     def published(self, sums: DataFrame, videos: DataFrame) -> DataFrame:

@@ -10,7 +10,7 @@ from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.core.schemas import EVENT_DATE, USER_VIDEO_ENGAGEMENT, TableSpec
 from vidagg_dagster.core.vocabulary import EVIDENCE, VISIT_SUMS
 from vidagg_dagster.metrics.intervals import merge_with_union
-from vidagg_dagster.spark.arrow import ANY_SIZE, Kernels
+from vidagg_dagster.spark.arrow import ANY_SIZE, Spread
 from vidagg_dagster.spark.columns import floor_div, half_up_hundredths, milliseconds, seconds
 
 QUALITY_FLAGS = (
@@ -35,7 +35,7 @@ def user_video_engagement(
     run_time: datetime,
     estimates: DataFrame | None = None,
     unique: bool = True,
-    kernels: Kernels = ANY_SIZE,
+    spread: Spread = ANY_SIZE,
 ) -> DataFrame:
     """One row per user, video and day of the given `sessions` rows, in the columns of the table.
 
@@ -56,7 +56,7 @@ def user_video_engagement(
         lists={},
         evidence=True,
         unite=unique,
-        kernels=kernels,
+        spread=spread,
     ).where((F.col("eventCount") > 0) | (F.col("openEndedCount") > 0))
     described = with_durations(merged, videos)
     if estimates is not None:

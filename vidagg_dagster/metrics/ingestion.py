@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from vidagg_dagster.core.contract import SourceSpec
+from vidagg_dagster.core.event_mapping import REJECT
 from vidagg_dagster.core.schemas import (
     EVENT_DATE,
     INGESTION_COUNTS,
@@ -29,7 +30,7 @@ from vidagg_dagster.core.vocabulary import (
 )
 from vidagg_dagster.metrics.duplicates import AGAIN, Duplicates
 from vidagg_dagster.metrics.from_events import IGNORED_BIT, REASON_BITS
-from vidagg_dagster.spark.arrow import ANY_SIZE, Kernels
+from vidagg_dagster.spark.arrow import ANY_SIZE, Spread
 from vidagg_dagster.spark.columns import chosen, milliseconds
 from vidagg_dagster.spark.compat import try_cast
 from vidagg_dagster.spark.parsing import (
@@ -49,8 +50,15 @@ IGNORED: Final = "ignored"
 REJECTED: Final = "rejected"
 OUTCOME: Final = "outcome"
 
+UNKNOWN_NAME: Final = "unknownName"
+MOST_NAMES: Final = 5
+"""How many unknown names are told."""
+_MAX_NAME_SHOWN: Final = 100
+
 MAX_PLAYBACK_RATE: Final = 16
 EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
+BEFORE: Final = datetime(2100, 1, 1, tzinfo=UTC)
+"""Times from here on are out of range: nobody's clock is wrong by that much and tells a day."""
 LATEST_AFTER_RUN: Final = timedelta(days=1)
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -63,14 +71,15 @@ def classify(
     spec: SourceSpec,
     start_date: date | None,
     timezone: str,
-    run_time: datetime,
+    run_time: datetime | None,
 ) -> DataFrame:
     """Judge every row of `source` (see `sources.read_source`).
 
     Returns one row per input row: event_date, timestamp, userId, sessionId, videoId, eventName
     (canonical), positionMs, playbackRate, seekFromMs, eventId, sourceFile; `reasons` (why it is
-    rejected, in the order of `REASONS`; empty if it is not), `payload` (rejected rows only) and
-    `outcome` (`accepted`, `duplicate`, `ignored` or `rejected`).
+    rejected, in the order of `REASONS`; empty if it is not), `payload` (rejected rows only),
+    `unknownName` (the event's name in lower case, where it is not known) and `outcome`
+    (`accepted`, `duplicate`, `ignored` or `rejected`).
 
     Args:
         source: The source frame.
@@ -78,13 +87,15 @@ def classify(
         start_date: Earliest day for rows without a usable timestamp, and their day where their
             file's path names none. None: they then have no day (null).
         timezone: The zone whose calendar days `event_date` counts.
-        run_time: Ingestion time; later timestamps than a day after it are out of range.
+        run_time: Ingestion time; later timestamps than a day after it are out of range. None where
+            days are run one by one: a row then is of the day that it names, whenever it arrives,
+            and no clock decides whether a day finds it.
     """
     rows = judge(source, spec=spec, start_date=start_date, timezone=timezone, run_time=run_time)
     return find_duplicates(rows)
 
 
-def find_duplicates(judged: DataFrame, *, kernels: Kernels = ANY_SIZE) -> DataFrame:
+def find_duplicates(judged: DataFrame, *, spread: Spread = ANY_SIZE) -> DataFrame:
     """What `judge` gives -> what `classify` gives."""
     # Rows that are no events must not all meet in the partition of one missing user.
     player = F.xxhash64("userId", "sessionId", "videoId")
@@ -96,7 +107,7 @@ def find_duplicates(judged: DataFrame, *, kernels: Kernels = ANY_SIZE) -> DataFr
         .when(F.col(AGAIN), F.lit(DUPLICATE))
         .otherwise(ACCEPTED)
     )
-    marked = kernels.apply(judged, Duplicates(), with_flag, by=by_player)
+    marked = spread.apply(judged, Duplicates(), with_flag, by=by_player)
     return marked.withColumn(OUTCOME, outcome).select(
         EVENT_DATE,
         "timestamp",
@@ -111,6 +122,7 @@ def find_duplicates(judged: DataFrame, *, kernels: Kernels = ANY_SIZE) -> DataFr
         "sourceFile",
         "reasons",
         "payload",
+        UNKNOWN_NAME,
         OUTCOME,
     )
 
@@ -121,7 +133,7 @@ def judge(
     spec: SourceSpec,
     start_date: date | None,
     timezone: str,
-    run_time: datetime,
+    run_time: datetime | None,
 ) -> DataFrame:
     """As `classify`, but without looking for duplicates.
 
@@ -145,44 +157,50 @@ def rejected(classified: DataFrame) -> DataFrame:
     return _as_table(classified.where(F.col(OUTCOME) == REJECTED), REJECTED_EVENTS)
 
 
+COUNTED: Final = (
+    *("input", "accepted", "duplicates", "ignored", "rejected"),
+    *(f"{REJECTED_PREFIX}{name}" for name in REASONS),
+)
+"""The measures of `INGESTION_COUNTS`."""
+
+
 def ingestion_counts(classified: DataFrame) -> DataFrame:
     """The rows of `INGESTION_COUNTS`: for each day with input all measures, also those of 0."""
     outcome = F.col(OUTCOME)
-    counts = {
-        "input": F.lit(True),
-        "accepted": outcome == ACCEPTED,
-        "duplicates": outcome == DUPLICATE,
-        "ignored": outcome == IGNORED,
-        "rejected": outcome == REJECTED,
-        **{f"{REJECTED_PREFIX}{name}": F.array_contains("reasons", name) for name in REASONS},
-    }
-    names = list(counts)
+    counts = (
+        F.lit(True),
+        *(outcome == name for name in (ACCEPTED, DUPLICATE, IGNORED, REJECTED)),
+        *(F.array_contains("reasons", name) for name in REASONS),
+    )
     per_day = classified.groupBy(EVENT_DATE).agg(
-        *[F.count_if(counts[name]).alias(f"c{at}") for at, name in enumerate(names)]
+        *[F.count_if(counted).alias(f"c{at}") for at, counted in enumerate(counts)]
     )
     measures = F.array(
         *[
             F.struct(F.lit(name).alias("measure"), F.col(f"c{at}").alias("value"))
-            for at, name in enumerate(names)
+            for at, name in enumerate(COUNTED)
         ]
     )
     return _as_table(per_day.select(EVENT_DATE, F.inline(measures)), INGESTION_COUNTS)
 
 
+def unknown_names(judged: DataFrame) -> dict[str, int]:
+    """The commonest unknown names of events in judged or classified rows, with their rows."""
+    named = judged.where(F.col(UNKNOWN_NAME).isNotNull() & (F.col(UNKNOWN_NAME) != ""))
+    counted = named.groupBy(UNKNOWN_NAME).agg(F.count(F.lit(1)).alias("rows"))
+    found = counted.orderBy(F.col("rows").desc(), UNKNOWN_NAME).limit(MOST_NAMES).collect()
+    return {row[UNKNOWN_NAME]: row["rows"] for row in found}
+
+
 def rows_by_file(
-    source: DataFrame,
-    *,
-    spec: SourceSpec,
-    start_date: date | None,
-    timezone: str,
-    run_time: datetime,
+    source: DataFrame, *, spec: SourceSpec, start_date: date | None, timezone: str
 ) -> DataFrame:
     """One row per file and day: sourceFile (null for tables), event_date, rows and checksum.
 
-    Days are told as by `classify`, of all rows. The checksum is a sum over hashes of the rows, so
-    that their order does not matter.
+    Days are told as by `classify` without a clock, of all rows. The checksum is a sum over hashes
+    of the rows, so that their order does not matter.
     """
-    parsed = _parsed(source, spec, run_time)
+    parsed = _parsed(source, spec, None)
     return (
         parsed.select("sourceFile", "_hash", _event_date(start_date, timezone).alias(EVENT_DATE))
         .groupBy("sourceFile", EVENT_DATE)
@@ -198,7 +216,7 @@ def _as_table(rows: DataFrame, table: TableSpec) -> DataFrame:
     return rows.select(*[F.col(c.name).cast(c.type).alias(c.name) for c in table.columns])
 
 
-def _parsed(source: DataFrame, spec: SourceSpec, run_time: datetime) -> DataFrame:
+def _parsed(source: DataFrame, spec: SourceSpec, run_time: datetime | None) -> DataFrame:
     """Values beside the texts that they come from. No value here is judged yet."""
     columns = set(source.columns)
     event_id = F.col("eventId") if "eventId" in columns else F.lit(None).cast("string")
@@ -223,8 +241,8 @@ def _parsed(source: DataFrame, spec: SourceSpec, run_time: datetime) -> DataFram
     )
     time = F.col("_time")
     us = instant_us(time, spec.timezone)
-    if spec.timestamp_unit is not None:
-        us = F.coalesce(us, epoch_us(time, spec.timestamp_unit))
+    if spec.number_unit is not None:
+        us = F.coalesce(us, epoch_us(time, spec.number_unit))
     rate = F.coalesce("typedPlaybackRate", finite_number(F.col("_rate")))
     return texts.select(
         "*",
@@ -233,7 +251,7 @@ def _parsed(source: DataFrame, spec: SourceSpec, run_time: datetime) -> DataFram
         (F.col("_hasNumber") | F.col("_position").isNotNull()).alias("_hasPosition"),
         F.when((rate > 0) & (rate <= MAX_PLAYBACK_RATE), rate).alias("playbackRate"),
         F.coalesce("typedSeekFrom", finite_number(F.col("_from"))).alias("_fromSeconds"),
-        _canonical_name(F.col("_name"), spec.event_names).alias("_named"),
+        _canonical_name(F.col("_name"), spec).alias("_named"),
         _is_position(F.coalesce("typedCurrentTime", number(F.col("_position"))), spec).alias(
             "_positionOk"
         ),
@@ -244,7 +262,7 @@ def _parsed(source: DataFrame, spec: SourceSpec, run_time: datetime) -> DataFram
             "_ignored"
         ),
         F.when(_is_position(F.col("_fromSeconds"), spec), F.col("_fromSeconds")).alias("_seekFrom"),
-        F.col("_us").between(_us(EARLIEST), _us(run_time + LATEST_AFTER_RUN)).alias("_in_range"),
+        F.col("_us").between(_us(EARLIEST), _latest_us(run_time)).alias("_in_range"),
     )
 
 
@@ -296,6 +314,9 @@ def _judged(rows: DataFrame, payload: Column, start_date: date | None, timezone:
         "sourceFile",
         reasons.alias("reasons"),
         F.when(rejected_, payload).alias("payload"),
+        F.when(
+            rules["unknown_event"] & ~malformed & ~ignored, F.substring("_name", 1, _MAX_NAME_SHOWN)
+        ).alias(UNKNOWN_NAME),
         (ignored | rejected_).alias("_broken"),
         "_ignored",
         F.when(ignored, F.lit(1 << IGNORED_BIT))
@@ -335,13 +356,31 @@ def _event_date(start_date: date | None, timezone: str) -> Column:
     return F.explode(F.array(F.when(_usable_time(), by_time).otherwise(otherwise)))
 
 
-def _canonical_name(name: Column, mapped: Mapping[str, str]) -> Column:
-    """Our name for an event, `IGNORE`, or null. A mapping of the settings goes before our own."""
-    by_target: dict[str, list[str]] = {}
+def _canonical_name(name: Column, spec: SourceSpec) -> Column:
+    """Our name for an event, `IGNORE`, or null. A mapping of the settings goes before all others.
+
+    A vocabulary has its own names alone: what else it may contain must not be taken for ours.
+    """
+    vocabulary = spec.mapping.events if spec.mapping is not None else {}
     own = {name: name for name in EVENT_NAMES}
-    for theirs, target in {**own, **ALIASES, **mapped}.items():
-        by_target.setdefault(target, []).append(theirs)
-    return chosen((name.isin(*theirs), target) for target, theirs in by_target.items())
+    known = {name: rule.to for name, rule in vocabulary.items()} or {**own, **ALIASES}
+    by_target: dict[str, list[str]] = {}
+    for theirs, target in {**known, **spec.event_names}.items():
+        if "*" not in theirs:
+            by_target.setdefault(target, []).append(theirs)
+    named = chosen(
+        [
+            *((name.isin(*theirs), target) for target, theirs in by_target.items()),
+            *((name.like(_like(n)), rule.to) for n, rule in vocabulary.items() if "*" in n),
+        ]
+    )
+    return F.nullif(named, F.lit(REJECT)) if vocabulary else named
+
+
+def _like(pattern: str) -> str:
+    """A name with `*` as a pattern of SQL."""
+    plain = pattern.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
+    return plain.replace("*", "%")
 
 
 def _day_without_time(path: Column, start_date: date | None) -> Column:
@@ -350,6 +389,12 @@ def _day_without_time(path: Column, start_date: date | None) -> Column:
     parts = F.substring(digits, 1, 4), F.substring(digits, 5, 2), F.substring(digits, 7, 2)
     day = try_cast(F.concat_ws("-", *parts), "date")
     return day if start_date is None else F.greatest(day, F.lit(start_date))
+
+
+def _latest_us(run_time: datetime | None) -> int:
+    """The latest instant that is in range."""
+    end = _us(BEFORE) - 1
+    return end if run_time is None else min(end, _us(run_time + LATEST_AFTER_RUN))
 
 
 def _us(instant: datetime) -> int:

@@ -9,7 +9,7 @@ from pyspark.sql import types as T
 from vidagg_dagster.core.schemas import EVENT_DATE, SPAN, WATCH_INTERVALS
 from vidagg_dagster.core.vocabulary import EVIDENCE
 from vidagg_dagster.metrics.coverage import Merge
-from vidagg_dagster.spark.arrow import ANY_SIZE, Kernels
+from vidagg_dagster.spark.arrow import ANY_SIZE, Spread
 
 
 def watch_intervals(sessions: DataFrame) -> DataFrame:
@@ -17,13 +17,23 @@ def watch_intervals(sessions: DataFrame) -> DataFrame:
     visits = sessions.select(
         EVENT_DATE, "userId", "sessionId", "sessionStart", F.explode("visits").alias("visit")
     )
-    intervals = visits.select(
+    # In a select of its own: beside an explode of one of its fields, Sail copies the whole visit
+    # into every row, so that memory grows with the square of its intervals.
+    fields = visits.select(
         EVENT_DATE,
         "userId",
         "sessionId",
         F.col("visit.videoId").alias("videoId"),
         "sessionStart",
-        F.explode("visit.intervals").alias("interval"),
+        F.col("visit.intervals").alias("intervals"),
+    )
+    intervals = fields.select(
+        EVENT_DATE,
+        "userId",
+        "sessionId",
+        "videoId",
+        "sessionStart",
+        F.explode("intervals").alias("interval"),
     )
     return intervals.select(
         EVENT_DATE,
@@ -50,7 +60,7 @@ def merge_with_union(
     least: Mapping[str, Column],
     greatest: Mapping[str, Column],
     lists: Mapping[str, Column],
-    kernels: Kernels = ANY_SIZE,
+    spread: Spread = ANY_SIZE,
     evidence: bool = False,
     unite: bool = True,
 ) -> DataFrame:
@@ -74,7 +84,7 @@ def merge_with_union(
         unite=unite,
     )
     chosen = rows.select(*keys, spans, *[column.alias(name) for name, column in named.items()])
-    return kernels.apply(chosen, merge, _merged_schema(chosen, merge))
+    return spread.apply(chosen, merge, _merged_schema(chosen, merge))
 
 
 def _merged_schema(rows: DataFrame, merge: Merge) -> T.StructType:

@@ -18,7 +18,7 @@ from vidagg_dagster.metrics.engagement import (
 from vidagg_dagster.metrics.from_events import COUNTS, REASON_BITS, FromEvents
 from vidagg_dagster.metrics.intervals import merge_with_union
 from vidagg_dagster.metrics.timeline import prepared
-from vidagg_dagster.spark.arrow import ANY_SIZE, Kernels
+from vidagg_dagster.spark.arrow import ANY_SIZE, Spread
 from vidagg_dagster.spark.columns import milliseconds
 
 _KEY = list(AGGREGATED_ENGAGEMENT.key)
@@ -31,7 +31,7 @@ def merge_days(
     run_time: datetime,
     estimate: bool = False,
     unique: bool = True,
-    kernels: Kernels = ANY_SIZE,
+    spread: Spread = ANY_SIZE,
 ) -> DataFrame:
     """Daily rows -> one row per user and video, in the columns of the lifetime table.
 
@@ -44,7 +44,7 @@ def merge_days(
         run_time=run_time,
         estimates=duration_estimates(daily) if estimate else None,
         unique=unique,
-        kernels=kernels,
+        spread=spread,
     )
 
 
@@ -54,7 +54,7 @@ def lifetime_from_events(
     *,
     parameters: EngagementParameters,
     timezone: str,
-    kernels: Kernels = ANY_SIZE,
+    spread: Spread = ANY_SIZE,
 ) -> DataFrame:
     """Judged rows of all days (`events.judge`) -> one row per user and video, not yet published.
 
@@ -65,7 +65,7 @@ def lifetime_from_events(
     by_user = F.when(F.col(REASON_BITS) == 0, F.xxhash64("userId")).otherwise(
         F.xxhash64("userId", "sessionId", "videoId", "us", "sentPositionMs")
     )
-    return kernels.apply(by_number, FromEvents(parameters), _FACTS, by=by_user)
+    return spread.apply(by_number, FromEvents(parameters), _FACTS, by=by_user)
 
 
 def publish_lifetime(
@@ -115,7 +115,7 @@ def merge_rows(
     run_time: datetime,
     estimates: DataFrame | None = None,
     unique: bool = True,
-    kernels: Kernels = ANY_SIZE,
+    spread: Spread = ANY_SIZE,
 ) -> DataFrame:
     """Rows with `activeDays`, of which no two of a pair share a day -> one row per pair.
 
@@ -135,7 +135,7 @@ def merge_rows(
         },
         lists={"days": F.col("activeDays")},
         unite=unique,
-        kernels=kernels,
+        spread=spread,
     )
     union_is_known = F.col("unknownUnions") == 0
     pairs = merged.withColumns(

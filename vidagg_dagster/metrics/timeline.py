@@ -12,7 +12,7 @@ from vidagg_dagster.core.schemas import EVENT_DATE, SESSIONS
 from vidagg_dagster.core.vocabulary import RANKS
 from vidagg_dagster.metrics.from_events import REASON_BITS
 from vidagg_dagster.metrics.sessions import SessionsOf
-from vidagg_dagster.spark.arrow import ANY_SIZE, Kernels
+from vidagg_dagster.spark.arrow import ANY_SIZE, Spread
 from vidagg_dagster.spark.columns import calendar_day, chosen
 
 _CARRIED: Final = ("eventId", REASON_BITS)
@@ -26,7 +26,7 @@ def sessions(
     days: Sequence[date] | None,
     parameters: EngagementParameters,
     timezone: str,
-    kernels: Kernels = ANY_SIZE,
+    spread: Spread = ANY_SIZE,
 ) -> DataFrame:
     """One row per session and day, with everything that happened to each of its videos.
 
@@ -35,7 +35,7 @@ def sessions(
     """
     by_number = prepared(events.drop("eventId"), videos, parameters, timezone)
     fold = SessionsOf(None if days is None else tuple(days), parameters)
-    return kernels.apply(by_number, fold, SESSIONS.struct)
+    return spread.apply(by_number, fold, SESSIONS.struct)
 
 
 def prepared(

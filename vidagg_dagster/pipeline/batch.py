@@ -1,28 +1,42 @@
 """The whole computation over files in one go: events in, one row per user and video out."""
 
 import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from functools import reduce
+from operator import and_
 from pathlib import Path
+from typing import Final
 
 import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
 
 from vidagg_dagster.core.contract import DEFAULT_EVENTS_AT_ONCE, SourceSpec
+from vidagg_dagster.core.days import ONE_DAY
 from vidagg_dagster.core.parameters import EngagementParameters
-from vidagg_dagster.core.schemas import AGGREGATED_ENGAGEMENT
+from vidagg_dagster.core.schemas import AGGREGATED_ENGAGEMENT, EVENT_DATE
 from vidagg_dagster.core.text import spaced
 from vidagg_dagster.core.vocabulary import REASONS, REJECTED_PREFIX
+from vidagg_dagster.metrics import ingestion
 from vidagg_dagster.metrics.composition import EngagementChain
 from vidagg_dagster.metrics.from_events import COUNTS
+from vidagg_dagster.metrics.ingestion import UNKNOWN_NAME, unknown_names
+from vidagg_dagster.sources.faults import naming_faults
 from vidagg_dagster.sources.listing import estimated_rows
 from vidagg_dagster.sources.read import read_source
 from vidagg_dagster.sources.videos import read_videos
-from vidagg_dagster.spark.arrow import Kernels
+from vidagg_dagster.spark.arrow import Spread
 from vidagg_dagster.spark.slices import Slicing
+
+Report = Callable[[str], None]
+
+
+def silent(stage: str) -> None:
+    """Tell nobody."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +49,8 @@ class Aggregation:
 
     rows: pa.Table
     counts: Mapping[str, int]
+    unknown_names: Mapping[str, int] = field(default_factory=dict)
+    """The commonest names of events that are not known, with their rows."""
 
     def summary(self) -> str:
         """The counts as one line."""
@@ -50,7 +66,11 @@ class Aggregation:
             f"{spaced(rows)} {'row' if rows == 1 else 'rows'}; input {count['input']} = "
             f"accepted {count['accepted']} + duplicates {count['duplicates']} + "
             f"{ignored}rejected {count['rejected']}" + (f" ({reasons})" if reasons else "")
-        )
+        ) + self._unknown()
+
+    def _unknown(self) -> str:
+        names = ", ".join(f"{name} {spaced(n)}" for name, n in self.unknown_names.items())
+        return f"; names of events that are not known: {names}" if names else ""
 
 
 def aggregate_files(
@@ -63,8 +83,11 @@ def aggregate_files(
     run_time: datetime,
     estimate_missing_durations: bool = False,
     events_at_once: int = DEFAULT_EVENTS_AT_ONCE,
+    first_day: date | None = None,
+    last_day: date | None = None,
+    report: Report = silent,
 ) -> Aggregation:
-    """Every event of `source`, of all its days, to one row per user and video.
+    """The events of `source`, of all its days or of some, to one row per user and video.
 
     Args:
         spark: any engine that shares this machine's files.
@@ -76,6 +99,9 @@ def aggregate_files(
         estimate_missing_durations: take the largest position seen where the metadata has none.
         events_at_once: on an engine that does not spill, more are computed in slices
             of their users, of so many events each, about.
+        first_day: the first day that counts. The day before is read as context. None: all.
+        last_day: the last day that counts, itself included. None: up to the newest event.
+        report: is told each stage as it begins, for people.
 
     Raises:
         SourceError: the events or the metadata cannot be read, or lack a column.
@@ -86,14 +112,42 @@ def aggregate_files(
         run_time=run_time,
         estimate_missing_durations=estimate_missing_durations,
     )
-    batch = _Batch(spark, source, chain, events_at_once)
+    days = _Days(first_day, last_day)
+    batch = _Batch(spark, source, chain, events_at_once, days, report)
     with tempfile.TemporaryDirectory(prefix="vidagg-") as folder:
-        rows, counts = batch.compute(read_videos(spark, video_metadata), folder)
+        compute = batch.compute if days == _ALL_DAYS else batch.compute_days
+        with naming_faults(source):
+            rows, counts = compute(read_videos(spark, video_metadata), folder)
+            unknown = batch.unknown_names() if counts[f"{REJECTED_PREFIX}unknown_event"] else {}
+        report("merging to one row per user and video")
         rows.write.parquet(f"{folder}/rows")
         files = _files(folder, "rows")
         # Where there are no rows, some engines write no file.
         table = _read_sorted(files) if files else rows.limit(0).toArrow()
-        return Aggregation(rows=table, counts=counts)
+        return Aggregation(rows=table, counts=counts, unknown_names=unknown)
+
+
+@dataclass(frozen=True)
+class _Days:
+    """Days from `first` to `last`; None is open."""
+
+    first: date | None = None
+    last: date | None = None
+
+    def contain(self, day: Column) -> Column:
+        bounds = []
+        if self.first is not None:
+            bounds.append(day >= F.lit(self.first))
+        if self.last is not None:
+            bounds.append(day <= F.lit(self.last))
+        return reduce(and_, bounds, F.lit(True))
+
+    @property
+    def with_context(self) -> "_Days":
+        return _Days(self.first - ONE_DAY if self.first else None, self.last)
+
+
+_ALL_DAYS: Final = _Days()
 
 
 @dataclass(frozen=True)
@@ -104,29 +158,68 @@ class _Batch:
     source: SourceSpec
     chain: EngagementChain
     events_at_once: int
+    days: _Days
+    report: Report
 
     def compute(self, videos: DataFrame, folder: str) -> tuple[DataFrame, dict[str, int]]:
         """The rows, and the counts, which come from the same pass over the events."""
         events = read_source(self.spark, self.source)
-        slicing = Slicing.of(self.spark, estimated_rows(self.source), at_once=self.events_at_once)
+        slicing = self._slicing()
         unused = ["payload", "sourceFile", "_hash", "reasons", "_broken", "_ignored", "_rank"]
+        unused.append(UNKNOWN_NAME)
         if "eventId" not in events.columns:
             unused.append("eventId")
         rows = self.chain.judged(events, self.source).drop(*unused)
 
-        def of_slice(part: DataFrame, kernels: Kernels) -> DataFrame:
-            return replace(self.chain, kernels=kernels).lifetime_sums(part, videos)
+        def of_slice(part: DataFrame, spread: Spread) -> DataFrame:
+            return replace(self.chain, spread=spread).lifetime_sums(part, videos)
 
         frames = slicing.each_from_disk(self.spark, rows, of_slice, Path(folder, "judged"))
         sums = self._kept(frames, folder, "sums")
         return self.chain.published(sums, videos), _counts(_files(folder, "sums"))
 
+    def unknown_names(self) -> dict[str, int]:
+        """See `ingestion.unknown_names`; reads the source again."""
+        events = read_source(self.spark, self.source)
+        return unknown_names(self.chain.judged(events, self.source))
+
+    def compute_days(self, videos: DataFrame, folder: str) -> tuple[DataFrame, dict[str, int]]:
+        """As `compute`, of the days alone. What happens on a day may have begun the day before."""
+        judged = self.chain.judged(read_source(self.spark, self.source), self.source)
+        wanted = judged.where(self.days.with_context.contain(F.col(EVENT_DATE)))
+
+        def of_slice(part: DataFrame, spread: Spread) -> DataFrame:
+            return replace(self.chain, spread=spread).classified(part)
+
+        slicing = self._slicing()
+        frames = slicing.each_from_disk(self.spark, wanted, of_slice, Path(folder, "judged"))
+        classified = self._kept(frames, folder, "classified")
+        counted = ingestion.ingestion_counts(classified.where(self.days.contain(F.col(EVENT_DATE))))
+        totals = counted.groupBy("measure").agg(F.sum("value").alias("rows")).collect()
+        counts = dict.fromkeys(_MEASURES, 0) | {row["measure"]: row["rows"] for row in totals}
+        daily = self.chain.daily_from_events(ingestion.accepted(classified), videos)
+        of_days = daily.where(self.days.contain(F.col(EVENT_DATE)))
+        return self.chain.lifetime(of_days), counts
+
+    def _slicing(self) -> Slicing:
+        rows = estimated_rows(self.source)
+        self.report("reading" if rows is None else f"reading about {spaced(rows)} rows")
+        return Slicing.of(self.spark, rows, at_once=self.events_at_once)
+
     def _kept(self, frames: Sequence[DataFrame], folder: str, name: str) -> DataFrame:
         """The rows of all frames from disk, since several things are made from them."""
-        for frame in frames:
+        for number, frame in enumerate(frames, start=1):
+            if len(frames) > 1:
+                self.report(f"computing slice {number} of {len(frames)} of the users")
             frame.write.mode("append").parquet(f"{folder}/{name}")
         # The schema is said, because there may be no row to take it from.
         return self.spark.read.schema(frames[0].schema).parquet(f"{folder}/{name}")
+
+
+_MEASURES: Final = (
+    *("input", "accepted", "duplicates", "ignored", "rejected"),
+    *(f"{REJECTED_PREFIX}{reason}" for reason in REASONS),
+)
 
 
 def _counts(files: Sequence[str]) -> dict[str, int]:

@@ -1,7 +1,8 @@
 """What the source holds of which day, so that events are noticed that arrive for days already read.
 
 Every run of raw_events reads the files that are new or changed since the last one, counts their
-rows per day, and compares with what was there of each day when it was last read.
+rows per day, and compares with what was there of each day when it was last read. A file is counted
+once, so the count must not depend on the clock: rows dated ahead count for the day that they name.
 """
 
 import hashlib
@@ -17,8 +18,14 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from vidagg_dagster.core.contract import LateDay, LateReport, SourceSpec, StepRequest
-from vidagg_dagster.core.days import ONE_DAY
-from vidagg_dagster.core.schemas import EVENT_DATE, SOURCE_INVENTORY
+from vidagg_dagster.core.days import ONE_DAY, days_text
+from vidagg_dagster.core.errors import SourceError
+from vidagg_dagster.core.schemas import (
+    EVENT_DATE,
+    INGESTION_COUNTS,
+    NOTED_READ,
+    SOURCE_INVENTORY,
+)
 from vidagg_dagster.metrics.ingestion import rows_by_file
 from vidagg_dagster.sources.listing import list_source
 from vidagg_dagster.sources.read import read_source
@@ -30,12 +37,15 @@ log = logging.getLogger(__name__)
 MAX_ATTEMPTS: Final = 5
 """How often an inventory is taken while other runs write theirs."""
 
-READ: Final = ""
-"""In place of a file's name: what raw_events has read of the day."""
-
 GONE: Final = "gone"
 
 _SETTINGS, _LISTING = "settings", "listing"
+
+_COUNTED: Final = "without a clock"
+"""How rows are counted. Files that were counted otherwise are counted again."""
+
+_MAX_NAMED: Final = 5
+"""How many files a message names."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +60,8 @@ class Entry:
 
 Entries = Mapping[tuple[str, date], Entry]
 Counts = Mapping[tuple[str, date], tuple[int, int]]
+RowsRead = Mapping[tuple[str, date], int]
+"""File (of a table: its location) and day -> how many rows were read."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +89,17 @@ class Inventory:
         return sum(
             entry.rows
             for (name, day), entry in self.entries.items()
-            if day in days and name != READ
+            if day in days and name != NOTED_READ
+        )
+
+    def lacking(self, read: RowsRead, days: Collection[date]) -> list[str]:
+        """The files of which fewer rows of `days` were `read` than they hold."""
+        return sorted(
+            {
+                name
+                for (name, day), entry in self.entries.items()
+                if day in days and name != NOTED_READ and read.get((name, day), 0) < entry.rows
+            }
         )
 
     @property
@@ -95,12 +117,14 @@ def take_inventory(spark: SparkSession, tables: Tables, request: StepRequest) ->
         SourceError: The source cannot be read.
     """
     spec = _source(request)
+    tables.discard_damaged(SOURCE_INVENTORY)
     based_on = tables.version(SOURCE_INVENTORY)
     known = _stored(tables) if based_on >= 0 else {}
     note = tables.note(SOURCE_INVENTORY) if based_on >= 0 else {}
     listing = list_source(spec)
     present: Mapping[str, str | None] = {spec.location: None} if listing is None else listing
-    settings = _digest(spec.model_dump_json(), str(request.start_date), request.timezone)
+    counted_by = (_COUNTED, spec.model_dump_json(), str(request.start_date), request.timezone)
+    settings = _digest(*counted_by)
     new_note = {
         _SETTINGS: settings,
         _LISTING: _digest(*sorted(f"{n}: {present[n]}" for n in present)),
@@ -119,14 +143,40 @@ def take_inventory(spark: SparkSession, tables: Tables, request: StepRequest) ->
     )
     number = latest(known) + 1
     entries = updated(known, counts, changed, present, number, request.start_date)
+    if not any(name == NOTED_READ for name, _ in known):
+        entries.update(_marks_of_tables(tables))
     names = None if listing is None else frozenset(listing)
     return Inventory(number, entries, known, new_note, based_on, names)
 
 
+def require_all_read(inventory: Inventory, read: RowsRead, days: Collection[date]) -> None:
+    """Make sure that nothing is missing of what the inventory has counted.
+
+    Engines differ: to some a file that is away holds no rows.
+
+    Raises:
+        SourceError: Fewer rows were read of some files; the message names them.
+    """
+    lacking = inventory.lacking(read, days)
+    if lacking:
+        named = ", ".join(lacking[:_MAX_NAMED])
+        more = f" and {len(lacking) - _MAX_NAMED} more" if len(lacking) > _MAX_NAMED else ""
+        found = sum(read.values())
+        raise SourceError(
+            f"Of {inventory.rows_of(days)} rows of {days_text(days)} only {found} could be read: "
+            f"the source has changed meanwhile, twice. See to {named}{more}. Nothing was written. "
+            "Run the day again when the files stay in their place."
+        )
+
+
 def record_inventory(
-    spark: SparkSession, tables: Tables, request: StepRequest, inventory: Inventory
+    spark: SparkSession,
+    tables: Tables,
+    request: StepRequest,
+    inventory: Inventory,
+    read: RowsRead,
 ) -> LateReport:
-    """Write an inventory, and that the requested days hold what it says; gives the late days.
+    """Write an inventory, and that the requested days hold what was `read`; gives the late days.
 
     Raises:
         TableConflictError: Other runs kept writing theirs.
@@ -142,7 +192,7 @@ def record_inventory(
 
     def write() -> LateReport:
         now = next(taken)
-        entries = {**now.entries, **_marks(request.days, inventory, now)}
+        entries = {**now.entries, **_marks(request.days, inventory, now, read)}
         changed = {key: entry for key, entry in entries.items() if now.known.get(key) != entry}
         if changed or now.note != tables.note(SOURCE_INVENTORY):
             rows = [
@@ -190,7 +240,7 @@ def updated(
 
     entries = dict(known)
     for (name, day), before in known.items():
-        if name == READ:
+        if name == NOTED_READ:
             continue
         if name not in present:
             entries[name, day] = entry((name, day), 0, 0, GONE)
@@ -208,21 +258,22 @@ def updated(
 def late_report(
     entries: Entries, just_read: Collection[date], today: date, max_lateness_days: int
 ) -> LateReport:
-    """The days that were read before and have changed since.
+    """The days that were read before and have changed since, or of which other rows were read.
 
     Lateness counts from the last complete day, the one before `today`: its own events may arrive
     until then without being late.
     """
-    marks = {day: entry for (name, day), entry in entries.items() if name == READ}
+    marks = {day: entry for (name, day), entry in entries.items() if name == NOTED_READ}
     rows = dict.fromkeys(marks, 0)
     changed = dict.fromkeys(marks, 0)
     for (name, day), entry in entries.items():
-        if name != READ and day in marks:
+        if name != NOTED_READ and day in marks:
             rows[day] += entry.rows
             changed[day] = max(changed[day], entry.inventory)
     late = []
     for day, mark in sorted(marks.items()):
-        if changed[day] > mark.inventory and day not in just_read:
+        differs = changed[day] > mark.inventory or rows[day] != mark.rows
+        if differs and day not in just_read:
             days_late = (today - ONE_DAY - day).days
             late.append(
                 LateDay(
@@ -233,30 +284,61 @@ def late_report(
                     within_limit=days_late <= max_lateness_days,
                 )
             )
-    again = {day.day for day in late if day.within_limit}
-    again |= {day + ONE_DAY for day in again if day + ONE_DAY in marks}
-    return LateReport(days=tuple(late), follow_up=tuple(sorted(again)))
+    again = tuple(day.day for day in late if day.within_limit)
+    return LateReport(days=tuple(late), follow_up=again, ahead=_ahead(entries, today))
 
 
-def _marks(days: Iterable[date], first: Inventory, now: Inventory) -> dict[tuple[str, date], Entry]:
+def _ahead(entries: Entries, today: date) -> dict[date, int]:
+    """Days after tomorrow -> rows that the source has of them."""
+    rows: dict[date, int] = {}
+    for (name, day), entry in sorted(entries.items()):
+        if name != NOTED_READ and day > today + ONE_DAY and entry.rows:
+            rows[day] = rows.get(day, 0) + entry.rows
+    return dict(sorted(rows.items()))
+
+
+def _marks(
+    days: Iterable[date], first: Inventory, now: Inventory, read: RowsRead
+) -> dict[tuple[str, date], Entry]:
     """That days are read: up to `now`, where it says the same of them as `first`.
 
     `first` was there before the events were read. Where another run has found more of a day in the
-    meantime, the day counts as read only up to what was known before, and so as late.
+    meantime, the day counts as read only up to what was known before, and so as late. The rows are
+    those that were `read`: of a file that grows they may be more than it had when it was counted.
     """
+    rows = dict.fromkeys(days, 0)
+    for (_, day), count in read.items():
+        rows[day] += count
     marks = {}
-    for day in days:
+    for day, count in rows.items():
         before, after = _of_day(first.entries, day), _of_day(now.entries, day)
         number = now.number if before == after else first.known_number
-        marks[READ, day] = Entry(sum(rows for rows, _ in before.values()), 0, None, number)
+        marks[NOTED_READ, day] = Entry(count, 0, None, number)
     return marks
+
+
+def _marks_of_tables(tables: Tables) -> dict[tuple[str, date], Entry]:
+    """Marks for the days that are in the tables although no inventory says so: it was lost.
+
+    What was read of them is known, but not which files that were: all count as late.
+    """
+    if tables.version(INGESTION_COUNTS) < 0:
+        return {}
+    counted = tables.read(INGESTION_COUNTS).where(F.col("measure") == "input").collect()
+    rows = {row[EVENT_DATE]: row["value"] for row in counted}
+    if not rows:
+        return {}
+    first = min(rows)
+    # Days without rows have no counts.
+    between = (first + n * ONE_DAY for n in range((max(rows) - first).days + 1))
+    return {(NOTED_READ, day): Entry(rows.get(day, 0), 0, None, 0) for day in between}
 
 
 def _of_day(entries: Entries, day: date) -> dict[str, tuple[int, int]]:
     return {
         name: (entry.rows, entry.checksum)
         for (name, at), entry in entries.items()
-        if at == day and name != READ and entry.rows
+        if at == day and name != NOTED_READ and entry.rows
     }
 
 
@@ -276,7 +358,6 @@ def _count(spark: SparkSession, request: StepRequest, names: Collection[str]) ->
         spec=spec,
         start_date=request.start_date,
         timezone=request.timezone,
-        run_time=request.run_time,
     )
     # Rows of tables have no file.
     name = F.coalesce("sourceFile", F.lit(spec.location)).alias("sourceFile")

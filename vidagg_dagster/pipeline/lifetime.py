@@ -2,10 +2,10 @@
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from functools import reduce
+from functools import partial
 from typing import Final
 
 from pyspark.sql import DataFrame
@@ -17,8 +17,9 @@ from vidagg_dagster.metrics.composition import EngagementChain
 from vidagg_dagster.metrics.lifetime import as_lifetime
 from vidagg_dagster.pipeline.step import Step, StepContext, StepOutput
 from vidagg_dagster.pipeline.user_video_engagement import most_watched
-from vidagg_dagster.spark.arrow import Kernels
-from vidagg_dagster.tables.interface import Tables
+from vidagg_dagster.spark.arrow import Spread
+from vidagg_dagster.spark.compat import union
+from vidagg_dagster.tables.interface import Replaced, Tables
 from vidagg_dagster.tables.retry import retry_conflicts
 
 MAX_TRIES: Final = 3
@@ -26,7 +27,8 @@ MAX_TRIES: Final = 3
 
 _log = logging.getLogger(__name__)
 _KEY: Final = list(AGGREGATED_ENGAGEMENT.key)
-_SOURCE_VERSION, _PARAMETERS = "source_version", "parameters"
+_SOURCE_VERSION, _SOURCE_COMMIT = "source_version", "source_commit"
+_PARAMETERS: Final = "parameters"
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ def update_lifetime(tables: Tables, chain: EngagementChain) -> LifetimeUpdate:
     A pair that has none of these days yet grows by its new rows. A pair that has one already is
     merged again from its daily rows, so that a day run again, late, or emptied leaves no trace.
     The state is the version of the daily table that was taken in. It is kept in the commit itself.
+    A lifetime table with a damaged file is written anew from all days.
 
     Raises:
         TableConflictError: Other writers changed the table during each of three attempts.
@@ -52,13 +55,15 @@ def update_lifetime(tables: Tables, chain: EngagementChain) -> LifetimeUpdate:
 
 
 def _update(tables: Tables, chain: EngagementChain) -> LifetimeUpdate:
+    tables.discard_damaged(AGGREGATED_ENGAGEMENT)
     based_on = tables.version(AGGREGATED_ENGAGEMENT)
     note = tables.note(AGGREGATED_ENGAGEMENT)
     fingerprint = _fingerprint(chain)
     # Scores of untouched pairs follow from the parameters too, and an estimate from every pair of
     # its video: in both cases an increment would leave them behind.
     increments = note.get(_PARAMETERS) == fingerprint and not chain.estimate_missing_durations
-    since = int(note[_SOURCE_VERSION]) if increments and _SOURCE_VERSION in note else None
+    taken_in = _version_taken_in(note, partial(tables.commit_id, USER_VIDEO_ENGAGEMENT))
+    since = taken_in if increments else None
     replaced = tables.days_replaced_since(USER_VIDEO_ENGAGEMENT, since)
     if replaced.days is not None and not replaced.days:
         return LifetimeUpdate(changed=0, deleted=0, days=())
@@ -70,11 +75,45 @@ def _update(tables: Tables, chain: EngagementChain) -> LifetimeUpdate:
         AGGREGATED_ENGAGEMENT,
         change.rows,
         change.ended,
-        {_SOURCE_VERSION: str(replaced.version), _PARAMETERS: fingerprint},
+        {
+            _SOURCE_VERSION: str(replaced.version),
+            _SOURCE_COMMIT: tables.commit_id(USER_VIDEO_ENGAGEMENT, replaced.version) or "",
+            _PARAMETERS: fingerprint,
+        },
         based_on=based_on,
     )
     _log.info("lifetime table: %d rows written, %d removed", changed, deleted)
     return LifetimeUpdate(changed=changed, deleted=deleted, days=change.days)
+
+
+def not_taken_in(
+    note: Mapping[str, str],
+    commit_id: Callable[[int], str | None],
+    replaced_since: Callable[[int], Replaced],
+) -> frozenset[date] | None:
+    """The days of the daily table that the next update takes in; None: all days.
+
+    Args:
+        note: The note of the lifetime table.
+        commit_id: See `Tables.commit_id`, of the daily table.
+        replaced_since: See `Tables.days_replaced_since`, of the daily table.
+    """
+    version = _version_taken_in(note, commit_id)
+    return None if version is None else replaced_since(version).days
+
+
+def _version_taken_in(
+    note: Mapping[str, str], commit_id: Callable[[int], str | None]
+) -> int | None:
+    """The version of the daily table that was taken in; None where it is another table's.
+
+    The daily table may have been made anew or restored meanwhile: its versions count anew.
+    """
+    if _SOURCE_VERSION not in note:
+        return None
+    version = int(note[_SOURCE_VERSION])
+    commit = commit_id(version)
+    return version if commit and commit == note.get(_SOURCE_COMMIT) else None
 
 
 def _fingerprint(chain: EngagementChain) -> str:
@@ -102,9 +141,9 @@ def _increment(tables: Tables, chain: EngagementChain, days: tuple[date, ...]) -
         parts.append(as_lifetime(rest.join(stale.select(*_KEY), on=_KEY, how="left_semi")))
     grows = lifetime.where(~contains).join(new.select(*_KEY).distinct(), on=_KEY, how="left_semi")
     parts.append(grows.select(*new.columns))
-    together = reduce(DataFrame.unionByName, parts)
+    together = union(parts)
     counted = sum(tables.day_counts(USER_VIDEO_ENGAGEMENT, days).values())
-    chain = replace(chain, kernels=Kernels(2 * counted))
+    chain = replace(chain, spread=Spread(2 * counted))
     ended = stale.select(*_KEY).join(together.select(*_KEY).distinct(), on=_KEY, how="left_anti")
     return _Change(chain.merged(together), ended, days)
 
@@ -116,8 +155,10 @@ def _other_days(stale: DataFrame, days: Sequence[date]) -> list[date]:
 
 def _compute(context: StepContext) -> StepOutput:
     update = update_lifetime(context.tables, context.chain())
+    days = sorted({*context.days, *(update.days or ())})
     return StepOutput(
         update=update,
+        taken_in=context.tables.day_counts(USER_VIDEO_ENGAGEMENT, days) if days else {},
         metrics={
             "changed": update.changed,
             "deleted": update.deleted,

@@ -1,38 +1,83 @@
 """`raw_events`: rows of the source are accepted, duplicate, ignored or rejected, and counted."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import ExitStack
 from datetime import date
+from typing import Final
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from vidagg_dagster.core.contract import Metrics, SourceSpec, StepName
+from vidagg_dagster.core.days import ONE_DAY
 from vidagg_dagster.core.errors import StepError
 from vidagg_dagster.core.schemas import EVENT_DATE, INGESTION_COUNTS, RAW_EVENTS, REJECTED_EVENTS
+from vidagg_dagster.core.vocabulary import REJECTED_PREFIX
 from vidagg_dagster.metrics import ingestion
-from vidagg_dagster.pipeline.inventory import Inventory, record_inventory, take_inventory
+from vidagg_dagster.pipeline.inventory import (
+    Inventory,
+    RowsRead,
+    record_inventory,
+    require_all_read,
+    take_inventory,
+)
 from vidagg_dagster.pipeline.step import Step, StepContext, StepOutput, rows_counted
 from vidagg_dagster.quality.evaluate import CheckContext
+from vidagg_dagster.sources.faults import naming_faults
 from vidagg_dagster.sources.read import read_source
+
+_UNKNOWN: Final = f"{REJECTED_PREFIX}unknown_event"
 
 
 def _compute(context: StepContext) -> StepOutput:
     request = context.request
-    if request.source is None:
+    source = request.source
+    if source is None:
         raise StepError("raw_events needs a source to read: set VIDAGG_SOURCE")
-    # Before the events are read: what arrives in between is found late, and never missed.
-    inventory = take_inventory(context.spark, context.tables, request)
     with ExitStack() as kept_until_written:
-        rows = _classified(context, request.source, inventory, kept_until_written)
+        with naming_faults(source):
+            inventory, rows, read = _read_all(context, source, kept_until_written)
         # Later steps read raw_events only, so that changes last. Killed before, the counts and the
         # stored rows disagree: `input_reconciles` says so until the day is run again.
         tables, days = context.tables, context.days
-        tables.replace_days(INGESTION_COUNTS, ingestion.ingestion_counts(rows), days)
+        counted = _counted(context, rows)
+        tables.replace_days(INGESTION_COUNTS, _as_frame(context, counted), days)
         tables.replace_days(REJECTED_EVENTS, ingestion.rejected(rows), days)
         tables.replace_days(RAW_EVENTS, ingestion.accepted(rows), days)
-    late = record_inventory(context.spark, context.tables, request, inventory)
-    return StepOutput(late=late)
+        named = any(counts.get(_UNKNOWN) for counts in counted.values())
+        unknown = ingestion.unknown_names(rows) if named else {}
+    late = record_inventory(context.spark, context.tables, request, inventory, read)
+    told = ", ".join(f"{name} {rows}" for name, rows in unknown.items())
+    metrics: Metrics = {"unknown event names": told} if told else {}
+    return StepOutput(late=late, unknown_names=unknown, metrics=metrics)
+
+
+def _read_all(
+    context: StepContext, spec: SourceSpec, kept: ExitStack
+) -> tuple[Inventory, DataFrame, RowsRead]:
+    """The inventory of the source, and all that it says of the days: see `_read`."""
+    # Before the events are read: what arrives in between is found late, and never missed.
+    inventory = take_inventory(context.spark, context.tables, context.request)
+    rows, read = _read(context, spec, inventory, kept)
+    if inventory.lacking(read, context.days):
+        # Files have changed or gone in between: look once more.
+        inventory = take_inventory(context.spark, context.tables, context.request)
+        rows, read = _read(context, spec, inventory, kept)
+    require_all_read(inventory, read, context.days)
+    return inventory, rows, read
+
+
+def _read(
+    context: StepContext, spec: SourceSpec, inventory: Inventory, kept: ExitStack
+) -> tuple[DataFrame, RowsRead]:
+    """The classified rows of the days, and how many of them each file gave."""
+    rows = _classified(context, spec, inventory, kept)
+    counted = rows.groupBy("sourceFile", EVENT_DATE).agg(rows_counted().alias("rows")).collect()
+    return rows, {
+        # Rows of tables have no file.
+        (row["sourceFile"] or spec.location, row[EVENT_DATE]): row["rows"]
+        for row in counted
+    }
 
 
 def _classified(
@@ -43,7 +88,7 @@ def _classified(
     def computed(frames: DataFrame | list[DataFrame]) -> DataFrame:
         return kept.enter_context(context.tables.computed(RAW_EVENTS, frames))
 
-    names = inventory.names_of(context.days)
+    names = inventory.names_of(_days_to_read(context.days, spec))
     source = read_source(context.spark, spec, context.request.scratch, only=names)
     wanted = F.col(EVENT_DATE).isin([F.lit(day) for day in context.days])
     judged = context.chain().judged(source, spec, context.request.start_date).where(wanted)
@@ -54,13 +99,37 @@ def _classified(
     # Computed once also because Sail, asked for the rejected rows alone, plans for a minute: it
     # spells out every rule of rejection where it reads the source, each with all of parsing.
     return computed(
-        slicing.each(judged, lambda part, kernels: context.chain(kernels).classified(part))
+        slicing.each(judged, lambda part, spread: context.chain(spread).classified(part))
     )
+
+
+def _counted(context: StepContext, rows: DataFrame) -> dict[date, dict[str, int]]:
+    """The counts of every day: measure -> rows."""
+    counted: dict[date, dict[str, int]] = {day: {} for day in context.days}
+    for row in ingestion.ingestion_counts(rows).collect():
+        counted[row[EVENT_DATE]][row["measure"]] = row["value"]
+    return counted
+
+
+def _as_frame(context: StepContext, counted: Mapping[date, Mapping[str, int]]) -> DataFrame:
+    """The rows of `INGESTION_COUNTS`. A day without input has zeros, so that it counts as read."""
+    values = [
+        (day, name, counts.get(name, 0))
+        for day, counts in counted.items()
+        for name in ingestion.COUNTED
+    ]
+    return context.spark.createDataFrame(values, INGESTION_COUNTS.struct)
+
+
+def _days_to_read(days: Collection[date], spec: SourceSpec) -> set[date]:
+    """With the day before, where events may take something from those before them."""
+    in_sequence = spec.mapping is not None and spec.mapping.in_sequence
+    return {*days, *(day - ONE_DAY for day in days if in_sequence)}
 
 
 def _top(context: StepContext) -> DataFrame:
     events = context.tables.read(RAW_EVENTS, context.days)
-    return events.groupBy("videoId").agg(rows_counted().alias("events"))
+    return events.groupBy(EVENT_DATE, "videoId").agg(rows_counted().alias("events"))
 
 
 def _day_metrics(output: StepOutput, checks: CheckContext) -> Mapping[date, Metrics]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 
-from pyspark.sql import SparkSession
+from pyspark.sql import SparkSession, Window
 from pyspark.sql import functions as F
 
 from vidagg_dagster.core.contract import (
@@ -15,16 +15,20 @@ from vidagg_dagster.core.contract import (
     StepRequest,
     StepResult,
 )
+from vidagg_dagster.core.days import days_after
 from vidagg_dagster.core.errors import StepError
-from vidagg_dagster.core.schemas import RAW_EVENTS
+from vidagg_dagster.core.schemas import EVENT_DATE, RAW_EVENTS
 from vidagg_dagster.pipeline.step import Step, StepContext, StepOutput
 from vidagg_dagster.pipeline.steps import STEPS
+from vidagg_dagster.pipeline.upstream import compute_current
 from vidagg_dagster.quality.evaluate import CheckContext, evaluate
 from vidagg_dagster.quality.rules import RULES
 from vidagg_dagster.tables.open import open_tables
 
 MAX_TOP_VIDEOS: Final = 10
 """How many videos a step shows to people."""
+
+_PLACE: Final = "__place"
 
 Weights = Mapping[date, int]
 """Days that are computed together, each with its events (and 1, so that none has 0)."""
@@ -35,6 +39,9 @@ DayDone = Callable[[int, int, DayResult], None]
 
 def run_step(spark: SparkSession, request: StepRequest, done: DayDone | None = None) -> StepResult:
     """Replace the requested days of the step's table and validate them.
+
+    The day after a requested one is replaced too where it was computed before and comes out
+    different. It is part of the result like the others.
 
     Days are computed together up to `request.events_at_once`; each such part is one commit. A
     violated rule is an outcome, not an exception: the rows are there to be looked at.
@@ -51,19 +58,20 @@ def run_step(spark: SparkSession, request: StepRequest, done: DayDone | None = N
     parts: list[_Part] = []
     finished = 0
     for weights in _weighted_parts(step, context):
-        part = _run_part(step, context.part(tuple(weights)), weights)
+        days = tuple(weights)
+        part = _run_part(step, context.part(days, _following(step, context, days)), weights)
         parts.append(part)
         for day in part.days:
             finished += 1
             if done is not None:
-                done(finished, len(context.days), day)
+                done(finished, max(finished, len(context.days)), day)
     return StepResult(
         step=request.step,
         rows=sum(part.rows for part in parts),
         unit=step.unit,
         days=tuple(day for part in parts for day in part.days),
         outcomes=_outcomes_by_rule(step, parts),
-        top=_top_videos(step, context),
+        top=_top_videos(step, context) if not step.table.partitioned else (),
         late=parts[-1].output.late,
         metrics={
             **parts[-1].output.metrics,
@@ -88,16 +96,25 @@ class _Part:
 
 def _run_part(step: Step, context: StepContext, weights: Weights) -> _Part:
     started = time.monotonic()
-    output = step.compute(context)
+    output = compute_current(step, context)
     written = time.monotonic()
+    context = context.part(sorted({*context.days, *output.settled}))
     checks = CheckContext(
-        context.tables, context.days, context.request.parameters, output.update, output.late
+        context.tables,
+        context.days,
+        context.request.parameters,
+        output.update,
+        output.late,
+        output.unknown_names,
     )
     frame = step.validated(context) if step.validated else None
     evaluation = evaluate(checks, step.table, RULES[step.table.name], frame)
     day_metrics = step.day_metrics(output, checks)
+    top = _top_videos_by_day(step, context)
     ended = time.monotonic()
-    whole = sum(weights.values())
+    by_day = output.taken_in or {day: n for day, n in evaluation.rows.items() if day is not None}
+    weights = {**dict.fromkeys(by_day, 1), **weights}
+    whole = sum(weights[day] for day in by_day)
     return _Part(
         rows=sum(evaluation.rows.values()),
         days=tuple(
@@ -107,15 +124,23 @@ def _run_part(step: Step, context: StepContext, weights: Weights) -> _Part:
                 unit=step.unit,
                 seconds=round((ended - started) * weights[day] / whole, 3),
                 metrics=day_metrics.get(day, {}),
+                top=tuple(top.get(day, ())),
             )
-            for day, rows in evaluation.rows.items()
-            if day is not None
+            for day, rows in by_day.items()
         ),
         outcomes=evaluation.outcomes,
         output=output,
         write_seconds=written - started,
         validate_seconds=ended - written,
     )
+
+
+def _following(step: Step, context: StepContext, days: Sequence[date]) -> tuple[date, ...]:
+    """Days right after `days` that the table holds, and that no later part replaces anyway."""
+    if step.settles is None:
+        return ()
+    after = [day for day in days_after(days) if day not in context.days]
+    return tuple(step.settles(context.tables, after)) if after else ()
 
 
 def _weighted_parts(step: Step, context: StepContext) -> Iterator[Weights]:
@@ -155,3 +180,18 @@ def _top_videos(step: Step, context: StepContext) -> tuple[dict[str, Any], ...]:
     heaviest = F.col(frame.columns[1]).desc_nulls_last()
     rows = frame.orderBy(heaviest, "videoId").limit(MAX_TOP_VIDEOS).collect()
     return tuple(row.asDict() for row in rows)
+
+
+def _top_videos_by_day(step: Step, context: StepContext) -> Mapping[date, Sequence[dict[str, Any]]]:
+    if step.top is None or not step.table.partitioned:
+        return {}
+    frame = step.top(context)
+    heaviest = F.col(frame.columns[2]).desc_nulls_last()
+    place = F.row_number().over(Window.partitionBy(EVENT_DATE).orderBy(heaviest, "videoId"))
+    ranked = frame.withColumn(_PLACE, place).where(F.col(_PLACE) <= MAX_TOP_VIDEOS)
+    top: dict[date, list[dict[str, Any]]] = {}
+    for row in sorted(ranked.collect(), key=lambda row: int(row[_PLACE])):
+        shown = row.asDict()
+        del shown[_PLACE]
+        top.setdefault(shown.pop(EVENT_DATE), []).append(shown)
+    return top

@@ -22,9 +22,9 @@ from vidagg_dagster.core.schemas import TableSpec
 from vidagg_dagster.metrics.composition import EngagementChain
 from vidagg_dagster.quality.evaluate import CheckContext
 from vidagg_dagster.sources.videos import read_videos
-from vidagg_dagster.spark.arrow import ANY_SIZE, Kernels
+from vidagg_dagster.spark.arrow import ANY_SIZE, Spread
 from vidagg_dagster.spark.slices import Slicing
-from vidagg_dagster.tables.interface import Tables
+from vidagg_dagster.tables.interface import Frames, Tables
 
 
 class VideoMetadata:
@@ -43,13 +43,24 @@ class VideoMetadata:
 
 @dataclass(frozen=True)
 class StepContext:
-    """What a step computes with: the engine, the request, the tables and the days to replace."""
+    """What a step computes with: the engine, the request, the tables and the days.
+
+    Attributes:
+        spark: The engine.
+        request: What was asked for.
+        tables: Where rows are read and written.
+        metadata: The videos.
+        days: The days to replace.
+        following: Days right after them that were computed before: to be replaced as well where
+            the evening before changes them.
+    """
 
     spark: SparkSession
     request: StepRequest
     tables: Tables
     metadata: VideoMetadata
     days: tuple[date, ...]
+    following: tuple[date, ...] = ()
 
     @classmethod
     def of(cls, spark: SparkSession, request: StepRequest, tables: Tables) -> "StepContext":
@@ -57,17 +68,26 @@ class StepContext:
         days = tuple(sorted(set(request.days)))
         return cls(spark, request, tables, VideoMetadata(spark, request), days)
 
-    def part(self, days: Sequence[date]) -> "StepContext":
+    def part(self, days: Sequence[date], following: Sequence[date] = ()) -> "StepContext":
         """The same for some of the days."""
         request = self.request.model_copy(update={"days": tuple(days)})
-        return replace(self, request=request, days=tuple(days))
+        return replace(self, request=request, days=tuple(days), following=tuple(following))
+
+    @property
+    def every_day(self) -> tuple[date, ...]:
+        """The days to compute: those to replace and those that follow."""
+        return tuple(sorted({*self.days, *self.following}))
+
+    def replace_days(self, table: TableSpec, frames: Frames) -> tuple[date, ...]:
+        """Replace the days in a table by the rows of `every_day`; gives the others replaced."""
+        return self.tables.replace_days(table, frames, self.days, if_changed=self.following)
 
     @property
     def videos(self) -> DataFrame:
         """See `VideoMetadata.frame`."""
         return self.metadata.frame
 
-    def chain(self, kernels: Kernels = ANY_SIZE) -> EngagementChain:
+    def chain(self, spread: Spread = ANY_SIZE) -> EngagementChain:
         """The arithmetic with the request's parameters."""
         request = self.request
         return EngagementChain(
@@ -75,7 +95,7 @@ class StepContext:
             timezone=request.timezone,
             run_time=request.run_time,
             estimate_missing_durations=request.estimate_missing_durations,
-            kernels=kernels,
+            spread=spread,
         )
 
     def slicing(self, events: int | None) -> Slicing:
@@ -88,16 +108,22 @@ class StepOutput:
     """What a step knows when its days are replaced.
 
     Attributes:
+        settled: Days that were replaced because the day before them was.
+        taken_in: Of a table without days: rows of each day that this update took in.
         late: Days that have changed in the source since they were read.
         update: What an update of the lifetime table did.
         metrics: Numbers of the step as a whole.
         day_metrics: Numbers of single days.
+        unknown_names: The commonest names of events that nobody knows, with their rows.
     """
 
+    settled: tuple[date, ...] = ()
+    taken_in: Mapping[date, int] = field(default_factory=dict)
     late: LateReport | None = None
     update: LifetimeUpdate | None = None
     metrics: Metrics = field(default_factory=dict)
     day_metrics: Mapping[date, Metrics] = field(default_factory=dict)
+    unknown_names: Mapping[str, int] = field(default_factory=dict)
 
 
 def _metrics_of_output(output: StepOutput, checks: CheckContext) -> Mapping[date, Metrics]:
@@ -113,17 +139,22 @@ class Step:
         name: The step, named as its asset.
         table: The table that it replaces days of, or updates.
         compute: Replaces the days of the context in the table and says what it found.
+        reads: The tables that its days are computed from. None may be replaced meanwhile.
         unit: What a row of the table is, for people.
+        settles: Those of some days that the table holds and that depend on the day before them.
         one_part: Whether all days are computed together, however many events they have.
         validated: The rows that row rules look at; None: the stored rows as they are.
-        top: The videos that weigh most in what was written: `videoId`, then the weight, then more.
+        top: The videos of what was written, for the heaviest to be shown: `event_date` where the
+            table is kept by days, `videoId`, then the weight, then more.
         day_metrics: The numbers of single days, after the rules were evaluated.
     """
 
     name: StepName
     table: TableSpec
     compute: Callable[[StepContext], StepOutput]
+    reads: tuple[TableSpec, ...] = ()
     unit: str = "rows"
+    settles: Callable[[Tables, Sequence[date]], Sequence[date]] | None = None
     one_part: bool = False
     validated: Callable[[StepContext], DataFrame] | None = None
     top: Callable[[StepContext], DataFrame] | None = None

@@ -8,31 +8,32 @@ from pyspark.sql import functions as F
 from vidagg_dagster.core.contract import StepName
 from vidagg_dagster.core.schemas import EVENT_DATE, RAW_EVENTS, SESSIONS, USER_VIDEO_ENGAGEMENT
 from vidagg_dagster.metrics.engagement import duration_estimates
+from vidagg_dagster.pipeline.settle import days_computed
 from vidagg_dagster.pipeline.step import Step, StepContext, StepOutput
 from vidagg_dagster.quality.evaluate import countable_ms
-from vidagg_dagster.spark.arrow import Kernels
+from vidagg_dagster.spark.arrow import Spread
 
 
 def _compute(context: StepContext) -> StepOutput:
-    slicing = context.slicing(sum(context.tables.day_counts(RAW_EVENTS, context.days).values()))
+    days = context.every_day
+    slicing = context.slicing(sum(context.tables.day_counts(RAW_EVENTS, days).values()))
     estimates = None
     if context.request.estimate_missing_durations:
         # An estimate is the largest position over all users and all days.
         slicing = replace(slicing, slices=1)
-        other_days = ~F.col(EVENT_DATE).isin([F.lit(day) for day in context.days])
+        other_days = ~F.col(EVENT_DATE).isin([F.lit(day) for day in days])
         estimates = duration_estimates(context.tables.read(USER_VIDEO_ENGAGEMENT).where(other_days))
 
-    def of_slice(sessions: DataFrame, kernels: Kernels) -> DataFrame:
-        return context.chain(kernels).daily(sessions, context.videos, estimates)
+    def of_slice(sessions: DataFrame, spread: Spread) -> DataFrame:
+        return context.chain(spread).daily(sessions, context.videos, estimates)
 
-    frames = slicing.each(context.tables.read(SESSIONS, context.days), of_slice)
-    context.tables.replace_days(USER_VIDEO_ENGAGEMENT, frames, context.days)
-    return StepOutput()
+    frames = slicing.each(context.tables.read(SESSIONS, days), of_slice)
+    return StepOutput(settled=context.replace_days(USER_VIDEO_ENGAGEMENT, frames))
 
 
-def most_watched(rows: DataFrame) -> DataFrame:
+def most_watched(rows: DataFrame, *by: str) -> DataFrame:
     """The videos of engagement rows: seconds watched, title, users and completions."""
-    return rows.groupBy("videoId").agg(
+    return rows.groupBy(*by, "videoId").agg(
         (F.sum(countable_ms("totalWatchTime")) / F.lit(1000.0)).alias("watchSeconds"),
         F.max("videoTitle").alias("title"),
         F.count_distinct("userId").alias("users"),
@@ -41,13 +42,15 @@ def most_watched(rows: DataFrame) -> DataFrame:
 
 
 def top_of_days(context: StepContext) -> DataFrame:
-    """The most watched videos of the days."""
-    return most_watched(context.tables.read(USER_VIDEO_ENGAGEMENT, context.days))
+    """The most watched videos of each day."""
+    return most_watched(context.tables.read(USER_VIDEO_ENGAGEMENT, context.days), EVENT_DATE)
 
 
 STEP = Step(
     name=StepName.USER_VIDEO_ENGAGEMENT,
     table=USER_VIDEO_ENGAGEMENT,
     compute=_compute,
+    reads=(SESSIONS,),
+    settles=days_computed,
     top=top_of_days,
 )

@@ -4,15 +4,15 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from vidagg_dagster.core.contract import StepName
-from vidagg_dagster.core.schemas import SESSIONS, WATCH_INTERVALS
+from vidagg_dagster.core.schemas import EVENT_DATE, SESSIONS, WATCH_INTERVALS
 from vidagg_dagster.metrics.intervals import watch_intervals
+from vidagg_dagster.pipeline.settle import days_computed
 from vidagg_dagster.pipeline.step import Step, StepContext, StepOutput, rows_counted
 
 
 def _compute(context: StepContext) -> StepOutput:
-    sessions = context.tables.read(SESSIONS, context.days)
-    context.tables.replace_days(WATCH_INTERVALS, watch_intervals(sessions), context.days)
-    return StepOutput()
+    sessions = context.tables.read(SESSIONS, context.every_day)
+    return StepOutput(settled=context.replace_days(WATCH_INTERVALS, watch_intervals(sessions)))
 
 
 def _with_durations(context: StepContext) -> DataFrame:
@@ -24,7 +24,7 @@ def _with_durations(context: StepContext) -> DataFrame:
 
 def _top(context: StepContext) -> DataFrame:
     intervals = context.tables.read(WATCH_INTERVALS, context.days)
-    return intervals.groupBy("videoId").agg(
+    return intervals.groupBy(EVENT_DATE, "videoId").agg(
         (F.sum("watchMs") / F.lit(1000.0)).alias("watchSeconds"),
         rows_counted().alias("intervals"),
     )
@@ -34,7 +34,9 @@ STEP = Step(
     name=StepName.WATCH_INTERVALS,
     table=WATCH_INTERVALS,
     compute=_compute,
+    reads=(SESSIONS,),
     unit="intervals",
+    settles=days_computed,
     validated=_with_durations,
     top=_top,
 )

@@ -17,7 +17,13 @@ from pyspark.sql import functions as F
 from vidagg_dagster.core.contract import LateReport, LifetimeUpdate, RuleOutcome, Severity
 from vidagg_dagster.core.days import with_day_before
 from vidagg_dagster.core.parameters import EngagementParameters
-from vidagg_dagster.core.schemas import EVENT_DATE, INGESTION_COUNTS, TableSpec
+from vidagg_dagster.core.schemas import (
+    EVENT_DATE,
+    INGESTION_COUNTS,
+    NOTED_READ,
+    SOURCE_INVENTORY,
+    TableSpec,
+)
 from vidagg_dagster.spark.columns import milliseconds
 from vidagg_dagster.tables.interface import Tables
 
@@ -75,11 +81,20 @@ class DayRule(Rule):
 
 
 @dataclass(frozen=True)
+class Noted:
+    """Rows of a day: how many the source has, and how many of them raw_events has read."""
+
+    in_source: int
+    read: int
+
+
+@dataclass(frozen=True)
 class CheckContext:
     """What rules can look at: the tables as they are stored, and what was asked for.
 
     `days` is empty for the lifetime table. `update` says what that table took in, `late` which
-    days have changed in the source.
+    days have changed in the source, `unknown_names` are the
+    commonest names of events that nobody knows, with their rows.
     """
 
     tables: Tables
@@ -87,6 +102,7 @@ class CheckContext:
     parameters: EngagementParameters
     update: LifetimeUpdate | None = None
     late: LateReport | None = None
+    unknown_names: Mapping[str, int] = field(default_factory=dict)
     _answers: dict[object, Any] = field(init=False, default_factory=dict, repr=False, compare=False)
 
     @cached_property
@@ -96,6 +112,21 @@ class CheckContext:
         for row in self.tables.read(INGESTION_COUNTS, self.days).collect():
             counts[row[EVENT_DATE]][row["measure"]] = row["value"]
         return counts
+
+    @cached_property
+    def inventory(self) -> Mapping[date, Noted]:
+        """Per day that was read, what the inventory of the source says of it."""
+        of_file = F.col("sourceFile") != NOTED_READ
+        rows = self.tables.read(SOURCE_INVENTORY).where(F.col(EVENT_DATE).isin(list(self.days)))
+        noted = rows.groupBy(EVENT_DATE).agg(
+            F.sum(F.when(of_file, F.col("rows"))).alias("in_source"),
+            F.max(F.when(~of_file, F.col("rows"))).alias("read"),
+        )
+        return {
+            row[EVENT_DATE]: Noted(in_source=row["in_source"] or 0, read=row["read"])
+            for row in noted.collect()
+            if row["read"] is not None
+        }
 
     def once(self, compute: "Callable[[CheckContext], Answer]") -> Answer:
         """The result of `compute` for this context; rules that share it cost one query."""

@@ -10,8 +10,8 @@ from vidagg_dagster.core.contract import StepRequest, StepResult
 class StepRunner(Protocol):
     """Runs one step somewhere and returns its result.
 
-    Returning means that the days were replaced. Without a result, also after a cancellation, an
-    implementation raises.
+    Returning means that the days were replaced; the result may have days more. Without a result,
+    also after a cancellation, an implementation raises.
     """
 
     def run(self, context: dg.AssetExecutionContext, request: StepRequest) -> StepResult:

@@ -8,7 +8,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from vidagg_dagster.core.validation import contradiction, raise_together
-from vidagg_dagster.settings.fields import SettingsGroup, allowed, require_web_address
+from vidagg_dagster.settings.fields import SettingsGroup, allowed, require_web_address, words
 
 SmtpSecurity = Literal["starttls", "tls", "none"]
 """How a connection to an SMTP server is protected."""
@@ -72,7 +72,7 @@ class AlertSettings(SettingsGroup):
     def _split(cls, value: object) -> object:
         if not isinstance(value, str):
             return value
-        return tuple(part.strip() for part in value.split(",") if part.strip())
+        return words(value)
 
     @field_validator("email_to", "email_from")
     @classmethod

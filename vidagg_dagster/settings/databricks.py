@@ -6,7 +6,7 @@ from typing import Any, Final, Literal
 from pydantic import Field, field_validator
 
 from vidagg_dagster.core.unity_catalog import require_schema, require_volume
-from vidagg_dagster.settings.fields import SettingsGroup, allowed, json_object
+from vidagg_dagster.settings.fields import SettingsGroup, allowed, json_object, words
 
 NODE_KEYS: Final = ("node_type_id", "instance_pool_id", "policy_id")
 """One of these, at the top of its specification, says what machines a new cluster is made of."""
@@ -52,6 +52,23 @@ class DatabricksSettings(SettingsGroup):
         description="The cluster of existing_cluster.",
         json_schema_extra=allowed("the id of a cluster such as 1123-140512-abcd1234"),
     )
+    viewers: tuple[str, ...] = Field(
+        default=(),
+        description="Groups of the workspace that may open the jobs' pages. Without it only who "
+        "submits the jobs and administrators may.",
+        json_schema_extra=allowed("names of groups, with commas between them"),
+    )
+    performance: Literal["standard", "optimized"] | None = Field(
+        default=None,
+        description="How serverless compute runs: `standard` starts in minutes and costs less, "
+        "`optimized` starts in seconds. Without it the workspace's default holds.",
+    )
+    usage_policy: str | None = Field(
+        default=None,
+        pattern=r"^[\w-]+$",
+        description="The serverless usage policy that tags what jobs cost.",
+        json_schema_extra=allowed("the id of a policy"),
+    )
     max_steps: int = Field(
         default=4, ge=1, description="Most steps of one run at the same time; each is a job."
     )
@@ -81,6 +98,11 @@ class DatabricksSettings(SettingsGroup):
     @classmethod
     def _possible_volume(cls, value: str | None) -> str | None:
         return None if value is None else require_volume(value)
+
+    @field_validator("viewers", mode="before")
+    @classmethod
+    def _split_groups(cls, value: object) -> object:
+        return words(value) if isinstance(value, str) else value
 
     @field_validator("job_cluster", mode="before")
     @classmethod

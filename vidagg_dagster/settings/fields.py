@@ -46,6 +46,11 @@ def json_object(text: str) -> object:
         raise ValueError(f"not a JSON object: {error}") from None
 
 
+def words(text: str) -> tuple[str, ...]:
+    """What stands between commas."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
 def require_web_address(text: str) -> None:
     """Check the scheme and the host.
 

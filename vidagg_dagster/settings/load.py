@@ -11,7 +11,7 @@ from vidagg_dagster.settings.variables import Variable, given_variables, nested,
 
 
 def load_settings() -> Settings:
-    """Read the settings from the environment (wins) and from `.env` in the working directory.
+    """Read the settings from `.env` in the working directory (wins) and the environment.
 
     Raises:
         SettingsError: It names every unknown or impossible setting, its value and what is allowed.

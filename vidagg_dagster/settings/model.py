@@ -31,6 +31,7 @@ from vidagg_dagster.core.contract import (
     TableStore,
     TimestampUnit,
 )
+from vidagg_dagster.core.errors import SourceError
 from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.core.validation import contradiction, raise_together
 from vidagg_dagster.core.vocabulary import EVENT_NAMES
@@ -45,6 +46,7 @@ from vidagg_dagster.settings.fields import (
     require_no_credentials,
 )
 from vidagg_dagster.settings.operations import OperationsSettings
+from vidagg_dagster.sources.mappings.vocabularies import find_mapping
 
 EARLIEST_START: Final = date(2000, 1, 1)
 """Events before this are rejected as out of range, so no earlier day can hold any."""
@@ -92,6 +94,15 @@ class Settings(SettingsGroup):
             "one of " + ", ".join(EVENT_NAMES)
         ),
     )
+    mapping: str | None = Field(
+        default=None,
+        min_length=1,
+        description="The vocabulary of the source's events, where it is not ours. Names in "
+        "`VIDAGG_COLUMNS` are then paths into its records.",
+        json_schema_extra=allowed(
+            "a [known vocabulary](vocabularies.md) or a file that ends in `.yaml`"
+        ),
+    )
     max_position: float = Field(
         default=DEFAULT_MAX_POSITION_S,
         gt=0,
@@ -127,8 +138,8 @@ class Settings(SettingsGroup):
     )
     engine: str = Field(
         default="auto",
-        description="What computes: Spark on a local JVM, Sail (no Java needed) or a Spark "
-        "Connect server. auto takes Spark where Java 17 or newer is found, else Sail.",
+        description="What computes: Sail in this process, Spark on a local JVM (needs Java 17 or "
+        "newer) or a Spark Connect server. auto means Sail.",
         json_schema_extra=allowed("auto, spark, sail or sc://host:port"),
     )
     driver_memory: str | None = Field(
@@ -190,6 +201,16 @@ class Settings(SettingsGroup):
         if not isinstance(value, str):
             return value
         return json_object(value) if value.lstrip().startswith("{") else parse_event_names(value)
+
+    @field_validator("mapping")
+    @classmethod
+    def _known_mapping(cls, value: str | None) -> str | None:
+        if value is not None:
+            try:
+                find_mapping(value)
+            except SourceError as error:
+                raise ValueError(str(error)) from None
+        return value
 
     @field_validator("event_names")
     @classmethod
@@ -265,6 +286,7 @@ class Settings(SettingsGroup):
             timestamp_unit=self.timestamp_unit,
             event_names=self.event_names,
             max_position_s=self.max_position,
+            mapping=find_mapping(self.mapping) if self.mapping is not None else None,
         )
 
     @property

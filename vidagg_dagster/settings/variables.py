@@ -12,12 +12,14 @@ from typing import Any, Final
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from vidagg_dagster.core.contract import AUTO
 from vidagg_dagster.settings.fields import VariablePrefix
 
 PREFIX: Final = "VIDAGG_"
 TEST_PREFIX: Final = "VIDAGG_TEST_"
 """Variables of the test suite. They are no settings."""
 ENV_FILE: Final = ".env"
+ENGINE: Final = "VIDAGG_ENGINE"
 
 
 @dataclass(frozen=True)
@@ -49,20 +51,28 @@ def _variables(model: type[BaseModel], prefix: str, path: tuple[str, ...]) -> It
 def given_variables() -> dict[str, str]:
     """Every `VIDAGG_*` variable that is set, in upper case.
 
-    The environment wins over `.env` in the working directory, but an empty value never replaces
-    another one.
+    `.env` in the working directory wins over the environment, since Dagster loads it so into every
+    process that it starts. An empty value never replaces another one.
     """
     # Part of the extra `orchestration`; the errors of settings are told without it too.
     from dotenv import dotenv_values
 
     given: dict[str, str] = {}
-    sources: tuple[Mapping[str, str | None], ...] = (dotenv_values(ENV_FILE), os.environ)
+    sources: tuple[Mapping[str, str | None], ...] = (os.environ, dotenv_values(ENV_FILE))
     for source in sources:
         for name, value in source.items():
             name = name.upper()
             if value is not None and _is_setting(name) and (value or name not in given):
                 given[name] = value
     return given
+
+
+def engine_setting() -> str:
+    """What computes, for a command that needs no other setting: VIDAGG_ENGINE, else `auto`."""
+    try:
+        return given_variables().get(ENGINE) or AUTO
+    except ModuleNotFoundError:  # without the extra `orchestration` there is no reader of `.env`
+        return os.environ.get(ENGINE) or AUTO
 
 
 def _is_setting(name: str) -> bool:

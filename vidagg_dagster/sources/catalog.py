@@ -7,21 +7,30 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
 from vidagg_dagster.core.errors import SourceError
-from vidagg_dagster.core.unity_catalog import FILE_FORMATS
+from vidagg_dagster.core.unity_catalog import is_table_name
 from vidagg_dagster.sources.columns import ColumnRequest, table_frame
 from vidagg_dagster.sources.error_text import first_line
+from vidagg_dagster.spark.compat import error_condition
 
-_TABLE_NAME: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*){0,2}", re.ASCII)
+_CONDITION: Final = re.compile(r"\[([A-Z_.]+)\]")
+_MISSING: Final = re.compile(r"\w+_NOT_FOUND|NO_SUCH_\w+|REQUIRES_SINGLE_PART_NAMESPACE")
+"""Conditions of a name that is no table. The last one: the engine has no such catalog."""
 
 
 def names_table(spark: SparkSession, name: str) -> bool:
-    """Whether the catalog has a table, or a view, of that name."""
-    if not _is_table_name(name):
+    """Whether the catalog has a table, or a view, of that name.
+
+    Raises:
+        SourceError: The catalog does not say, for instance for want of privileges.
+    """
+    if not is_table_name(name):
         return False
     try:
         return bool(spark.table(name).schema)
-    except PySparkException:
-        return False
+    except PySparkException as error:
+        if _says_missing(error):
+            return False
+        raise _unreadable(name, error) from error
 
 
 def read_table(spark: SparkSession, name: str, request: ColumnRequest) -> DataFrame:
@@ -30,7 +39,7 @@ def read_table(spark: SparkSession, name: str, request: ColumnRequest) -> DataFr
     Raises:
         SourceError: The name is malformed, the table cannot be read, or lacks a required column.
     """
-    if not _is_table_name(name):
+    if not is_table_name(name):
         raise SourceError(
             f"{name!r} is no table name. Write table, schema.table or catalog.schema.table, of "
             "letters, digits and underscores."
@@ -39,13 +48,20 @@ def read_table(spark: SparkSession, name: str, request: ColumnRequest) -> DataFr
         rows = spark.table(name)
         _ = rows.schema
     except PySparkException as error:
-        raise SourceError(
-            f"Table {name} cannot be read: {first_line(error)} Correct the name, or allow it."
-        ) from error
+        raise _unreadable(name, error) from error
     return table_frame(rows, f"table {name}", request)
 
 
-def _is_table_name(name: str) -> bool:
-    parts = name.lower().split(".")
-    reads_file = len(parts) > 1 and parts[0] in FILE_FORMATS
-    return _TABLE_NAME.fullmatch(name) is not None and not reads_file
+def _says_missing(error: PySparkException) -> bool:
+    condition = error_condition(error)
+    if condition is None:  # Sail writes it into the text only
+        found = _CONDITION.search(str(error))
+        condition = found[1] if found else ""
+    return _MISSING.fullmatch(condition) is not None
+
+
+def _unreadable(name: str, error: PySparkException) -> SourceError:
+    return SourceError(
+        f"Table {name} cannot be read: {first_line(error)} Correct the name, or grant USE CATALOG "
+        "and USE SCHEMA on what it lies in and SELECT on it."
+    )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
+from dataclasses import field as field_of
 from typing import Final
 
 from pyspark.sql import Column, DataFrame, SparkSession
@@ -38,6 +39,8 @@ class ColumnRequest:
     """Our name of a column that the result lacks where the source certainly has none."""
     numbered: bool = False
     """Whether text lines come with their `lineNumber` (else it is null)."""
+    one_of: Mapping[str, tuple[str, ...]] = field_of(default_factory=dict)
+    """A value that is needed -> our names of the columns that may carry it."""
 
     def require(self, found: Set[str], where: str) -> None:
         """Check that the source has all required columns.
@@ -48,6 +51,9 @@ class ColumnRequest:
         missing = {
             ours: self.columns[ours] for ours in self.required if self.columns[ours] not in found
         }
+        for value, ours in self.one_of.items():
+            if not any(self.columns[name] in found for name in ours):
+                missing[value] = " or ".join(self.columns[name] for name in ours)
         if missing:
             named = ", ".join(o if o == t else f"{t} (for {o})" for o, t in missing.items())
             have = ", ".join(sorted(found)) or "none"

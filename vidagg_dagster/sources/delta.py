@@ -47,9 +47,15 @@ def read_local_delta(spark: SparkSession, path: Path, request: ColumnRequest) ->
 
 
 def latest_commit(path: Path) -> str | None:
-    """The name of a local table's latest commit; None where its log holds none."""
-    commits = [file.name for file in (path / "_delta_log").glob("*.json")]
-    return max(commits).removesuffix(".json") if commits else None
+    """Tells the state of a local table by its latest commit; None where its log holds none.
+
+    The number alone would not do: a table that is made anew each night is always at its first one.
+    """
+    commits = sorted((path / "_delta_log").glob("*.json"))
+    if not commits:
+        return None
+    status = commits[-1].stat()
+    return f"{commits[-1].stem}, {status.st_size} bytes, {status.st_mtime_ns} ns"
 
 
 def _load(spark: SparkSession, location: str) -> DataFrame:

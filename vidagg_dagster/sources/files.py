@@ -1,6 +1,7 @@
 """The files of a source: where they are, what they are called and in which format."""
 
 import os
+import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,7 +75,8 @@ def find_files(path: Path, file_format: FileFormat | None) -> list[InputFile]:
         file_format: The format of all files. None: that of their extensions, which must agree.
 
     Raises:
-        SourceError: Nothing is there, an extension is unknown, or formats are mixed.
+        SourceError: Nothing is there, an extension is unknown, formats are mixed, something is no
+            regular file, or a link leads out of the folder.
     """
     if path.is_dir():
         found = [
@@ -88,6 +90,8 @@ def find_files(path: Path, file_format: FileFormat | None) -> list[InputFile]:
         raise SourceError(
             f"Source not found: there is no file or folder {path}. Correct the location."
         )
+    for file in found:
+        _require_regular(file.path)
     formats = {file.format: file.name for file in reversed(found)}
     if len(formats) > 1:
         examples = ", ".join(
@@ -100,21 +104,59 @@ def find_files(path: Path, file_format: FileFormat | None) -> list[InputFile]:
     return found
 
 
+def status_of(path: Path) -> os.stat_result:
+    """Size and time of change of a file.
+
+    Raises:
+        SourceError: It is gone, or may not be looked at.
+    """
+    try:
+        return path.stat()
+    except OSError as error:
+        raise SourceError(
+            f"Cannot read {path}: {error.strerror}. Restore the file or take it away."
+        ) from error
+
+
 def _walk(folder: Path) -> Iterator[Path]:
     seen: set[str] = set()
+    own = os.path.realpath(folder)
     for root, folders, names in os.walk(folder, followlinks=True, onerror=_unreadable):
         real = os.path.realpath(root)
         if real in seen:
             folders.clear()
             continue
         seen.add(real)
+        _require_inside(own, Path(root), real)
         if root != str(folder) and is_delta(Path(root)):
             raise SourceError(
                 f"{root} is a Delta table inside the source folder {folder}, and its files "
                 "alone are not its rows. Name it as the source, or move it."
             )
         folders[:] = [name for name in folders if not _hidden(name)]
-        yield from (Path(root) / name for name in names if not _hidden(name))
+        for path in (Path(root) / name for name in names if not _hidden(name)):
+            if path.is_symlink():
+                _require_inside(own, path, os.path.realpath(path))
+            yield path
+
+
+def _require_inside(folder: str, path: Path, real: str) -> None:
+    """Refuse links out of the source: whoever may drop files could have any file read."""
+    if real != folder and not real.startswith(folder.rstrip("/") + "/"):
+        raise SourceError(
+            f"{path} leads out of the source folder, to {real}. Put the file itself there, or name "
+            "its folder as the source."
+        )
+
+
+def _require_regular(path: Path) -> None:
+    """Refuse pipes and devices, whose reading never ends. What is gone is told when it is read."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return
+    if not stat.S_ISREG(mode):
+        raise SourceError(f"{path} is no regular file, but a pipe, socket or device. Remove it.")
 
 
 def _hidden(name: str) -> bool:

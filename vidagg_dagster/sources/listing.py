@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Final
 
 from vidagg_dagster.core.contract import SourceSpec
-from vidagg_dagster.core.errors import SourceError
 from vidagg_dagster.sources.delta import latest_commit
 from vidagg_dagster.sources.files import (
     InputFile,
@@ -12,6 +11,7 @@ from vidagg_dagster.sources.files import (
     find_files,
     is_delta,
     local_path,
+    status_of,
 )
 
 _PACKED_EVENT_BYTES: Final = 15
@@ -39,16 +39,26 @@ def list_source(spec: SourceSpec) -> dict[str, str] | None:
     return {file.name: _state(file.path) for file in find_files(path, file_format_of(spec.format))}
 
 
-def estimated_rows(spec: SourceSpec) -> int | None:
-    """About how many rows the files of a source have, by their sizes; None for other sources.
+def files_of(spec: SourceSpec) -> list[InputFile]:
+    """The files of a source that is a file or a folder of files; none of other sources.
 
     Raises:
         SourceError: The files cannot be listed.
     """
     path = None if spec.format == "table" else local_path(spec.location.strip())
     if path is None or not path.exists() or spec.format == "delta" or is_delta(path):
-        return None
-    return sum(_estimated_rows(file) for file in find_files(path, file_format_of(spec.format)))
+        return []
+    return find_files(path, file_format_of(spec.format))
+
+
+def estimated_rows(spec: SourceSpec) -> int | None:
+    """About how many rows the files of a source have, by their sizes; None for other sources.
+
+    Raises:
+        SourceError: The files cannot be listed.
+    """
+    files = files_of(spec)
+    return sum(map(_estimated_rows, files)) if files else None
 
 
 def _estimated_rows(file: InputFile) -> int:
@@ -58,10 +68,5 @@ def _estimated_rows(file: InputFile) -> int:
 
 
 def _state(path: Path) -> str:
-    try:
-        status = path.stat()
-    except OSError as error:
-        raise SourceError(
-            f"Cannot read {path}: {error.strerror}. Restore the file or take it away."
-        ) from error
+    status = status_of(path)
     return f"{status.st_size} bytes, {status.st_mtime_ns} ns"

@@ -8,19 +8,23 @@ the same rows.
 from collections.abc import Collection
 
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
 from vidagg_dagster.core.column_mapping import require_event_columns
 from vidagg_dagster.core.contract import (
     EVENT_COLUMNS,
+    OPTIONAL_COLUMNS,
     REQUIRED_COLUMNS,
     SourceFormat,
     SourceSpec,
 )
 from vidagg_dagster.core.errors import SourceError
+from vidagg_dagster.core.event_mapping import EventMapping
 from vidagg_dagster.sources.catalog import names_table, read_table
 from vidagg_dagster.sources.columns import LINE_NUMBER, ColumnRequest, table_frame
 from vidagg_dagster.sources.delta import read_delta, read_local_delta
 from vidagg_dagster.sources.files import file_format_of, find_files, is_delta, local_path
+from vidagg_dagster.sources.mappings.convert import Conversion
 from vidagg_dagster.sources.readers import read_files
 
 __all__ = ["read_columns", "read_source"]
@@ -57,18 +61,43 @@ def read_source(
         require_event_columns(spec.columns)
     except ValueError as error:
         raise SourceError(f"The column mapping is wrong: {error}.") from None
-    request = ColumnRequest(
-        columns={name: spec.columns.get(name, name) for name in EVENT_COLUMNS},
-        required=REQUIRED_COLUMNS,
-        instant="timestamp",
-        numbers=("currentTime", "playbackRate", "seekFrom"),
-        droppable="eventId",
-    )
+    conversion = None if spec.mapping is None else _conversion(spec.mapping, spec)
+    request = _request(spec) if conversion is None else conversion.request()
     if frame is not None:
         rows = table_frame(frame, "the frame", request)
     else:
         rows = read_columns(spark, spec.location, spec.format, request, scratch, only=only)
-    return rows.drop(LINE_NUMBER)
+    if conversion is not None:
+        return conversion.convert(rows, spec.timezone)
+    rows = rows.drop(LINE_NUMBER)
+    for name in OPTIONAL_COLUMNS:
+        if name not in request.columns and name != "eventId":
+            rows = rows.withColumn(name, F.lit(None).cast("string"))
+    return rows
+
+
+def _conversion(mapping: EventMapping, spec: SourceSpec) -> Conversion:
+    try:
+        return Conversion.of(mapping, spec)
+    except ValueError as error:
+        raise SourceError(f"The column mapping is wrong: {error}.") from None
+
+
+def _request(spec: SourceSpec) -> ColumnRequest:
+    """Columns by our names, except optional ones whose name the source uses for another of ours."""
+    used = set(spec.columns.values())
+    free = [
+        name
+        for name in EVENT_COLUMNS
+        if name in spec.columns or name in REQUIRED_COLUMNS or name not in used
+    ]
+    return ColumnRequest(
+        columns={name: spec.columns.get(name, name) for name in free},
+        required=REQUIRED_COLUMNS,
+        instant="timestamp",
+        numbers=("currentTime", "playbackRate", "seekFrom"),
+        droppable="eventId" if "eventId" in free else None,
+    )
 
 
 def read_columns(

@@ -23,7 +23,7 @@ from vidagg_dagster.sources.columns import (
     union,
 )
 from vidagg_dagster.sources.engine_files import EngineFiles
-from vidagg_dagster.sources.files import InputFile
+from vidagg_dagster.sources.files import InputFile, status_of
 from vidagg_dagster.sources.parquet_files import ParquetFile, parquet_file
 from vidagg_dagster.sources.staging import Staging, staging_in
 from vidagg_dagster.sources.text_files import (
@@ -189,7 +189,7 @@ class _Reader:
         """
         droppable = self.request.droppable
         marker = f'"{self.request.columns[droppable].split(".")[-1]}"' if droppable else ""
-        size = sum(f.path.stat().st_size * (_GZIP_RATIO if f.compressed else 1) for f in files)
+        size = sum(status_of(f.path).st_size * (_GZIP_RATIO if f.compressed else 1) for f in files)
         if self.engine.tells_files and size > _MAX_CHECKED_BYTES:
             return list(files), None
         with ThreadPoolExecutor() as pool:

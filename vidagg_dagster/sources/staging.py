@@ -2,15 +2,22 @@
 
 import codecs
 import tempfile
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cache, cached_property
 from pathlib import Path
+from typing import Final
 
 from vidagg_dagster.core.errors import SourceError
 from vidagg_dagster.sources.error_text import reason
-from vidagg_dagster.sources.files import InputFile
+from vidagg_dagster.sources.files import InputFile, status_of
 from vidagg_dagster.sources.parquet_files import ParquetFile, plain_schema
 from vidagg_dagster.sources.text_files import read_chunks
+
+MERGED_NAME: Final = "file_name"
+"""The column of names in merged files."""
+
+_FILES_A_BATCH: Final = 500
 
 
 class Staging:
@@ -48,6 +55,28 @@ class Staging:
                 out.write(decoder.decode(b"", final=True))
         return replace(file, path=target, staged=True)
 
+    def merged_lines(self, files: Sequence[InputFile]) -> Path:
+        """A Parquet file of the lines of text files: `value`, and the file's name."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        key = "\n".join(f"{file.name} {self._state(file)}" for file in files)
+        target = self._path((str(self._parent), 0, len(key), key), ".parquet")
+        if not target.exists():
+            schema = pa.schema([("value", pa.string()), (MERGED_NAME, pa.string())])
+            beside = target.with_suffix(".begun")
+            with pq.ParquetWriter(beside, schema) as out:
+                for some in _batches(files):
+                    values: list[str] = []
+                    names: list[str] = []
+                    for file in some:
+                        lines = b"".join(read_chunks(file)).decode("utf-8", "replace").split("\n")
+                        values += lines
+                        names += [file.name] * len(lines)
+                    out.write_table(pa.table([values, names], schema=schema))
+            beside.rename(target)
+        return target
+
     def plain_parquet(self, parquet: ParquetFile) -> ParquetFile:
         """A copy with types that every engine reads, or the file itself: see `plain_schema`."""
         import pyarrow as pa
@@ -72,11 +101,21 @@ class Staging:
         return ParquetFile(replace(file, path=target, staged=True), schema)
 
     def _target(self, file: InputFile, purpose: str, suffix: str) -> Path:
-        state = file.path.stat()
-        key = (str(file.path), state.st_mtime_ns, state.st_size, purpose)
+        return self._path((str(file.path), *self._state(file), purpose), suffix)
+
+    def _state(self, file: InputFile) -> tuple[int, int]:
+        state = status_of(file.path)
+        return state.st_mtime_ns, state.st_size
+
+    def _path(self, key: tuple[str, int, int, str], suffix: str) -> Path:
         if key not in self._done:
             self._done[key] = Path(self._folder.name) / f"{len(self._done):06d}{suffix}"
         return self._done[key]
+
+
+def _batches(files: Sequence[InputFile]) -> Iterator[Sequence[InputFile]]:
+    for start in range(0, len(files), _FILES_A_BATCH):
+        yield files[start : start + _FILES_A_BATCH]
 
 
 @cache

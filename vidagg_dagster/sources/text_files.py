@@ -14,6 +14,8 @@ from vidagg_dagster.sources.error_text import reason
 from vidagg_dagster.sources.files import InputFile
 
 _CHUNK_BYTES: Final = 1 << 20
+MAX_LINE_BYTES: Final = 16 << 20
+"""No event is longer. A file of one such line is an array, or no text."""
 _UTF16_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
 _DELIMITERS: Final = (",", ";", "\t", "|")
 
@@ -56,13 +58,17 @@ def check_text(file: InputFile, marker: bytes) -> TextCheck:
 def first_lines(file: InputFile, limit: int) -> list[str]:
     """The first `limit` lines that are not blank."""
     lines: list[str] = []
-    rest = b""
+    rest: list[bytes] = []
     for chunk in read_chunks(file):
-        *complete, rest = (rest + chunk).split(b"\n")
-        lines.extend(filter(None, map(_line, complete)))
+        first, *others = chunk.split(b"\n")
+        rest.append(first)
+        if others:
+            *complete, begun = others
+            lines.extend(filter(None, map(_line, [b"".join(rest), *complete])))
+            rest = [begun]
         if len(lines) >= limit:
             return lines[:limit]
-    lines.extend(filter(None, [_line(rest)]))
+    lines.extend(filter(None, [_line(b"".join(rest))]))
     return lines[:limit]
 
 
@@ -106,12 +112,20 @@ def read_chunks(file: InputFile) -> Iterator[bytes]:
     """The bytes of a text file, unpacked.
 
     Raises:
-        SourceError: The file cannot be read, is cut off or is UTF-16.
+        SourceError: The file cannot be read, is cut off, is UTF-16 or has a very long line.
     """
     try:
         with _open(file) as stream:
             first = True
+            line_bytes = 0
             while chunk := stream.read(_CHUNK_BYTES):
+                newline = chunk.rfind(b"\n")
+                line_bytes = line_bytes + len(chunk) if newline < 0 else len(chunk) - newline - 1
+                if line_bytes > MAX_LINE_BYTES:
+                    raise SourceError(
+                        f"{file.path} has a line of more than {MAX_LINE_BYTES >> 20} MiB. Is it "
+                        "one large array? Convert it to JSON lines, one object a line."
+                    )
                 if first and chunk.startswith(_UTF16_MARKS):
                     raise SourceError(f"{file.path} is UTF-16 text. Convert it to UTF-8.")
                 first = False

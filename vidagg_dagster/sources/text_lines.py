@@ -89,6 +89,29 @@ def json_malformed() -> Column:
     return ~whole & ~F.col("_text").rlike(_EMPTY_OBJECT)
 
 
+def json_object(text: Column, names: Sequence[str]) -> Column:
+    """Fields of the object that `text` holds, each as text; null if it holds none."""
+    fields = T.StructType([T.StructField(name, T.StringType()) for name in names])
+    return F.from_json(_readable(text, "{"), fields, _JSON_OPTIONS)
+
+
+def json_array(text: Column, names: Sequence[str] | None = None) -> Column:
+    """The elements of the array that `text` holds, each as text; null if it holds none.
+
+    With `names`, the elements are objects, of which these fields are read, each as text.
+    """
+    fields = [T.StructField(name, T.StringType()) for name in names or ()]
+    element = T.StructType(fields) if names else T.StringType()
+    return F.from_json(_readable(text, "["), T.ArrayType(element), _JSON_OPTIONS)
+
+
+def _readable(text: Column, opening: str) -> Column:
+    """JSON that begins so, in a form that all engines read alike; null for other text."""
+    bare = trim(text, " \t\r\n")
+    quoted = F.when(bare.rlike(_DELICATE), _numbers_quoted(bare)).otherwise(bare)
+    return F.when(F.startswith(bare, F.lit(opening)), quoted)
+
+
 def _without_blanks(line: Column) -> Column:
     bare = F.startswith(line, F.lit("{")) & F.endswith(line, F.lit("}"))
     return F.when(bare, line).otherwise(trim(line, " \t\r\n"))

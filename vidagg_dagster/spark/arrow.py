@@ -27,8 +27,11 @@ _BATCH_ROWS: Final = 50_000
 
 
 @dataclass(frozen=True)
-class Kernels:
-    """Compute with kernels, for about `rows` input rows. None: unknown, the engine decides."""
+class Spread:
+    """How rows are spread over calls of a kernel: by about how many `rows` there are.
+
+    None: unknown, the engine decides.
+    """
 
     rows: int | None = None
 
@@ -50,7 +53,7 @@ class Kernels:
         return parted.mapInArrow(_OnPartition(kernel, tuple(schema.names)), schema)
 
 
-ANY_SIZE: Final = Kernels()
+ANY_SIZE: Final = Spread()
 """For an unknown number of rows."""
 
 

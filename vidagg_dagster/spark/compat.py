@@ -5,11 +5,12 @@ because those runtimes include some functions of Spark 4.
 """
 
 import inspect
-from functools import cache
+from collections.abc import Iterable
+from functools import cache, reduce
 from typing import Final
 
 from pyspark.errors import PySparkException
-from pyspark.sql import Column
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
@@ -75,6 +76,15 @@ def error_condition(error: Exception) -> str | None:
     if not isinstance(error, PySparkException):
         return None
     return error.getCondition() if hasattr(error, "getCondition") else error.getErrorClass()
+
+
+def union(frames: Iterable[DataFrame]) -> DataFrame:
+    """The rows of all frames, whose columns are matched by name. At least one frame is needed.
+
+    `reduce(DataFrame.unionByName, ...)` fails on Spark Connect clients of Spark 3.5, where that
+    class is the one of a JVM session.
+    """
+    return reduce(lambda rows, more: rows.unionByName(more), frames)
 
 
 @cache

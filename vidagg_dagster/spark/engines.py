@@ -1,6 +1,7 @@
 """Which engine computes: JVM Spark, Sail (in this process, without Java) or a Spark Connect server.
 
-Choosing starts nothing, and loading this module imports no engine.
+`auto` means Sail: on one machine it is the faster one, and every machine has it. Choosing starts
+nothing, and loading this module imports no engine.
 """
 
 from dataclasses import dataclass
@@ -45,27 +46,27 @@ def resolve_engine(engine: str = AUTO) -> EngineChoice:
             f"Unknown engine {engine!r} in {SETTING}. "
             f"Use auto, spark, sail or {CONNECT_PREFIX}host:port."
         )
-    if engine == SAIL:
-        _require_sail()
-        return EngineChoice(SAIL, f"{SETTING}=sail")
-    java = find_java()
-    if java.usable:
-        why = f"{SETTING}=spark" if engine == SPARK else f"Java {java.version} found at {java.path}"
-        return EngineChoice(SPARK, why)
     if engine == SPARK:
+        _require_java()
+        return EngineChoice(SPARK, f"{SETTING}=spark")
+    _require_sail()
+    return EngineChoice(SAIL, f"{SETTING}={engine}")
+
+
+def _require_java() -> None:
+    java = find_java()
+    if not java.usable:
         raise EngineError(
             f"{SETTING}=spark needs Java {MIN_JAVA} or newer: {java.problem}. Install it "
             "(Debian, Ubuntu: apt-get install openjdk-17-jre-headless) and let JAVA_HOME or PATH "
             f"lead to it, or set {SETTING}=sail, which needs no Java."
         )
-    _require_sail()
-    return EngineChoice(SAIL, java.problem)
 
 
 def _require_sail() -> None:
     if find_spec("pysail") is None:
         raise EngineError(
-            f"Neither Java {MIN_JAVA} nor the Python package pysail is here, so there is no "
-            f"engine to compute with. Install one: pip install 'vidagg_dagster[local]' brings "
-            f"pysail ({SETTING}=sail), or install Java {MIN_JAVA} ({SETTING}=spark)."
+            "The engine Sail is the Python package pysail, which is not here. Install it: "
+            f"pip install 'vidagg_dagster[local]'. Or set {SETTING}=spark, which needs Java "
+            f"{MIN_JAVA} or newer."
         )

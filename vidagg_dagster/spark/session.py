@@ -16,6 +16,7 @@ from vidagg_dagster.core.errors import EngineError
 from vidagg_dagster.spark.connect import connect, require_listener, start_sail
 from vidagg_dagster.spark.engines import EngineChoice, resolve_engine
 from vidagg_dagster.spark.jvm import start_jvm
+from vidagg_dagster.spark.shipping import ship
 
 if TYPE_CHECKING:
     from pysail.spark import SparkConnectServer
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_ON_DATABRICKS: Final = "DATABRICKS_RUNTIME_VERSION"
 _CONNECT_SWITCH: Final = "SPARK_CONNECT_MODE_ENABLED"
 
 _SESSION_CONF: Final[Mapping[str, str]] = {
@@ -131,9 +133,11 @@ def using(engine: str) -> Iterator[None]:
 def spills(session: "SparkSession") -> bool:
     """Whether the engine moves to disk what does not fit into memory. Sail does not.
 
-    It is unknown of other Spark Connect servers, so this returns False for them.
+    It is unknown of other Spark Connect servers, so this returns False for them. All compute of
+    Databricks spills, also where it is reached by Spark Connect (serverless, standard access).
     """
-    return not type(session).__module__.startswith("pyspark.sql.connect")
+    by_connect = type(session).__module__.startswith("pyspark.sql.connect")
+    return not by_connect or _ON_DATABRICKS in os.environ
 
 
 def stop_session(engine: str) -> None:
@@ -166,7 +170,13 @@ def _start(choice: EngineChoice, conf: Mapping[str, str], driver_memory: str | N
     if choice.engine == SAIL:
         server, address = start_sail()
         return _Running(connect(address, whole), conf, server, address)
-    return _Running(connect(choice.engine, whole), conf, address=choice.engine)
+    session = connect(choice.engine, whole)
+    try:
+        ship(session, choice.engine)
+    except EngineError:
+        session.stop()
+        raise
+    return _Running(session, conf, address=choice.engine)
 
 
 def _require_conf(choice: EngineChoice, running: _Running, wanted: Mapping[str, str]) -> None:

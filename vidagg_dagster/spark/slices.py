@@ -8,7 +8,7 @@ from typing import Final
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from vidagg_dagster.spark.arrow import ColumnOrName, Kernels
+from vidagg_dagster.spark.arrow import ColumnOrName, Spread
 from vidagg_dagster.spark.session import spills
 
 
@@ -33,41 +33,41 @@ class Slicing:
         return cls(rows, slices)
 
     @property
-    def kernels(self) -> Kernels:
+    def spread(self) -> Spread:
         """How the rows of a slice are spread."""
-        return Kernels(None if self.rows is None else self.rows // self.slices)
+        return Spread(None if self.rows is None else self.rows // self.slices)
 
     def each(
         self,
         frame: DataFrame,
-        compute: Callable[[DataFrame, Kernels], DataFrame],
+        compute: Callable[[DataFrame, Spread], DataFrame],
         by: ColumnOrName = "userId",
     ) -> list[DataFrame]:
         """Apply `compute` to each slice. All rows that are equal in `by` are in one slice."""
         if self.slices == 1:
-            return [compute(frame, self.kernels)]
+            return [compute(frame, self.spread)]
         slice_ = _slice(by, self.slices)
-        return [compute(frame.where(slice_ == at), self.kernels) for at in range(self.slices)]
+        return [compute(frame.where(slice_ == at), self.spread) for at in range(self.slices)]
 
     def each_from_disk(
         self,
         spark: SparkSession,
         frame: DataFrame,
-        compute: Callable[[DataFrame, Kernels], DataFrame],
+        compute: Callable[[DataFrame, Spread], DataFrame],
         folder: Path,
         by: ColumnOrName = "userId",
     ) -> list[DataFrame]:
         """As `each`, for a frame that is expensive to compute: computed once, into `folder`."""
         if self.slices == 1:
-            return [compute(frame, self.kernels)]
+            return [compute(frame, self.spread)]
         frame.withColumn(_SLICE, _slice(by, self.slices)).write.partitionBy(_SLICE).parquet(
             str(folder)
         )
         parts = [folder / f"{_SLICE}={at}" for at in range(self.slices)]
         reader = spark.read.schema(frame.schema)
         return [
-            compute(reader.parquet(str(part)), self.kernels) for part in parts if part.exists()
-        ] or [compute(frame.limit(0), self.kernels)]
+            compute(reader.parquet(str(part)), self.spread) for part in parts if part.exists()
+        ] or [compute(frame.limit(0), self.spread)]
 
 
 _SLICE: Final = "slice"

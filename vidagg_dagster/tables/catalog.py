@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
-from functools import reduce
 from typing import Final
 
 from pyspark.errors import PySparkException
@@ -21,9 +20,9 @@ from pyspark.sql import functions as F
 
 from vidagg_dagster.core.days import days_from_json, days_text, days_to_json
 from vidagg_dagster.core.errors import TableError
-from vidagg_dagster.core.schemas import EVENT_DATE, TableSpec
+from vidagg_dagster.core.schemas import EVENT_DATE, PROCESSED_AT, TableSpec
 from vidagg_dagster.core.unity_catalog import FILE_FORMATS, scratch_table
-from vidagg_dagster.spark.compat import error_condition
+from vidagg_dagster.spark.compat import error_condition, union
 from vidagg_dagster.tables.catalog_sql import GONE, NO_STATISTICS, create_table, merge, set_note
 from vidagg_dagster.tables.checks import (
     bad_keys,
@@ -103,13 +102,28 @@ class CatalogTables:
             frame = frame.where(F.col(EVENT_DATE).isin(list(days)))
         return frame.select(*table.column_names)
 
-    def replace_days(self, table: TableSpec, frames: Frames, days: Sequence[date]) -> None:
+    def replace_days(
+        self,
+        table: TableSpec,
+        frames: Frames,
+        days: Sequence[date],
+        *,
+        if_changed: Sequence[date] = (),
+    ) -> tuple[date, ...]:
         """See `Tables.replace_days`."""
         days = distinct_days(table, days)
-        frame = conform(table, reduce(DataFrame.unionByName, each(frames)))
+        frame = conform(table, union(each(frames)))
         self._require_table(table)
-        retry_conflicts(lambda: self._overwrite(table, frame, days), attempts=MAX_ATTEMPTS)
-        log.info("%s: rows written for %s", table.name, days_text(days))
+        if not if_changed:
+            self._replace(table, frame, days)
+            return ()
+        with self.computed(table, frame) as rows:
+            changed = self._changed_days(table, rows, if_changed)
+            same = F.col(EVENT_DATE).isin([day for day in if_changed if day not in changed])
+            self._replace(
+                table, rows.where(~F.coalesce(same, F.lit(False))), sorted({*days, *changed})
+            )
+        return changed
 
     def upsert(
         self,
@@ -152,7 +166,7 @@ class CatalogTables:
         """See `Tables.computed`. A table keeps the rows, because serverless compute caches none."""
         scratch = self._name(replace(table, name=scratch_table(table.name)))
         try:
-            frame = reduce(DataFrame.unionByName, each(frames))
+            frame = union(each(frames))
             frame.write.format("delta").option(*NO_STATISTICS).saveAsTable(scratch)
             yield self._spark.table(scratch)
         finally:
@@ -164,6 +178,20 @@ class CatalogTables:
             return -1
         latest = self._spark.sql(f"DESCRIBE HISTORY {self._name(table)} LIMIT 1").collect()
         return int(latest[0]["version"])
+
+    def commit_id(self, table: TableSpec, version: int) -> str | None:
+        """See `Tables.commit_id`."""
+        if not self._spark.catalog.tableExists(self._name(table)):
+            return "none" if version < 0 else None
+        history = self._spark.sql(f"DESCRIBE HISTORY {self._name(table)}")
+        commit = history.where(F.col("version") == version).select("timestamp").collect()
+        detail = self._spark.sql(f"DESCRIBE DETAIL {self._name(table)}").select("id").collect()
+        return f"{detail[0]['id']} {commit[0]['timestamp'].isoformat()}" if commit else None
+
+    def discard_damaged(self, table: TableSpec) -> bool:
+        """Always False: Spark's own Delta refuses to read what is damaged."""
+        del table
+        return False
 
     def days_replaced_since(self, table: TableSpec, version: int | None) -> Replaced:
         """See `Tables.days_replaced_since`."""
@@ -224,6 +252,20 @@ class CatalogTables:
         )
         if differing:
             raise other_columns_error(name, differing)
+
+    def _changed_days(
+        self, table: TableSpec, rows: DataFrame, days: Sequence[date]
+    ) -> tuple[date, ...]:
+        """Those of `days` whose rows differ from the stored ones in more than the run's time."""
+        columns = [name for name in table.column_names if name != PROCESSED_AT]
+        of_days = rows.where(F.col(EVENT_DATE).isin(list(days)))
+        new, stored = of_days.select(*columns), self.read(table, days).select(*columns)
+        differing = new.exceptAll(stored).unionByName(stored.exceptAll(new))
+        return tuple(sorted(row[0] for row in differing.select(EVENT_DATE).distinct().collect()))
+
+    def _replace(self, table: TableSpec, frame: DataFrame, days: Sequence[date]) -> None:
+        retry_conflicts(lambda: self._overwrite(table, frame, days), attempts=MAX_ATTEMPTS)
+        log.info("%s: rows written for %s", table.name, days_text(days))
 
     def _overwrite(self, table: TableSpec, frame: DataFrame, days: Sequence[date]) -> None:
         try:

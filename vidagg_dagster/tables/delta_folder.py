@@ -8,7 +8,6 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
-from functools import reduce
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +21,7 @@ from pyspark.sql import types as T
 from vidagg_dagster.core.days import days_text, days_to_json
 from vidagg_dagster.core.errors import TableError
 from vidagg_dagster.core.schemas import EVENT_DATE, TableSpec
+from vidagg_dagster.spark.compat import union
 from vidagg_dagster.tables import delta_log
 from vidagg_dagster.tables.catalog_sql import NO_STATISTICS
 from vidagg_dagster.tables.checks import (
@@ -38,10 +38,12 @@ from vidagg_dagster.tables.checks import (
     require_key_columns,
     stray_days_error,
 )
+from vidagg_dagster.tables.damage import damage_of, require_whole
 from vidagg_dagster.tables.delta_log import StoredFile
-from vidagg_dagster.tables.disk import make_private, usable_root
+from vidagg_dagster.tables.disk import make_private, sync, usable_root
 from vidagg_dagster.tables.interface import DAYS_ENTRY, NOTE_ENTRY, Frames, Replaced
 from vidagg_dagster.tables.retry import pause, retry_conflicts
+from vidagg_dagster.tables.same_rows import changed_days
 from vidagg_dagster.tables.staging import (
     Staged,
     contains_day,
@@ -85,17 +87,28 @@ class LocalTables:
         wanted = None if days is None else set(days)
         return self._read_files(table, [f for f in files if wanted is None or f.day in wanted])
 
-    def replace_days(self, table: TableSpec, frames: Frames, days: Sequence[date]) -> None:
+    def replace_days(
+        self,
+        table: TableSpec,
+        frames: Frames,
+        days: Sequence[date],
+        *,
+        if_changed: Sequence[date] = (),
+    ) -> tuple[date, ...]:
         """See `Tables.replace_days`."""
-        days = distinct_days(table, days)
+        every = distinct_days(table, [*days, *if_changed])
         frames = [conform(table, frame) for frame in each(frames)]
         folder = self._folder(table)
-        self._open_or_create(table)  # wrong columns are reported before anything is computed
+        # Before anything is computed, so that wrong columns are reported at once.
+        stored = delta_log.live_files(self._open_or_create(table), folder)
         with staging_folder(folder) as staging:
-            staged = stage(table, frames, staging / "rows", days)
-            stray = staged.rows_outside(days)
+            staged = stage(table, frames, staging / "rows", every)
+            stray = staged.rows_outside(every)
             if stray:
-                raise stray_days_error(table, days, stray)
+                raise stray_days_error(table, every, stray)
+            changed = changed_days(table, staged.files, stored, if_changed)
+            staged = staged.without(set(if_changed) - set(changed))
+            days = distinct_days(table, [*days, *changed])
             with moved_in(folder, staged) as adds:
                 retry_conflicts(
                     lambda: _commit_days(folder, table, adds, days),
@@ -103,6 +116,7 @@ class LocalTables:
                     max_wait_s=_MAX_WAIT_S,
                 )
         log.info("%s: %d rows written for %s", table.name, staged.rows, days_text(days))
+        return changed
 
     def upsert(
         self,
@@ -160,6 +174,21 @@ class LocalTables:
         """See `Tables.version`."""
         return delta_log.version_of(self._folder(table))
 
+    def commit_id(self, table: TableSpec, version: int) -> str | None:
+        """See `Tables.commit_id`."""
+        return delta_log.commit_id(self._folder(table), version)
+
+    def discard_damaged(self, table: TableSpec) -> bool:
+        """See `Tables.discard_damaged`."""
+        folder = self._folder(table)
+        snapshot = delta_log.open_table(folder)
+        damaged = [] if snapshot is None else damage_of(delta_log.live_files(snapshot, folder))
+        if snapshot is None or not damaged:
+            return False
+        log.warning("%s is damaged and written anew: %s", table.name, damaged[0].text)
+        _commit_upsert(folder, table, snapshot, [], {})
+        return True
+
     def days_replaced_since(self, table: TableSpec, version: int | None) -> Replaced:
         """See `Tables.days_replaced_since`."""
         return delta_log.days_replaced_since(self._folder(table), version)
@@ -199,6 +228,7 @@ class LocalTables:
 
     def _read_files(self, table: TableSpec, files: Sequence[StoredFile]) -> DataFrame:
         """Exactly these files, so that no later commit changes what the frame gives."""
+        require_whole(table, files)
         groups: dict[date | None, list[str]] = {}
         for file in files:
             lacks_day = table.partitioned and not contains_day(file)
@@ -211,7 +241,7 @@ class LocalTables:
             frames.append(frame.select(*table.column_names))
         if not frames:
             return self._spark.createDataFrame([], table.struct)
-        return reduce(DataFrame.unionByName, frames)
+        return union(frames)
 
     def _distinct_keys(self, table: TableSpec, staged: Staged) -> DataFrame:
         """The keys of staged rows, none of them null or repeated."""
@@ -251,6 +281,7 @@ def _commit_days(
                 raise lost_days_error(table, days, others.version) from error
             pause(1, _MAX_WAIT_S)
         else:
+            _sync_log(folder, base + 1)
             return
 
 
@@ -274,3 +305,10 @@ def _commit_upsert(
         )
     except CommitFailedError as error:
         raise changed_since_error(table, base, delta_log.version_of(folder)) from error
+    _sync_log(folder, base + 1)
+
+
+def _sync_log(folder: Path, version: int) -> None:
+    """Wait until the entry of a commit is on the disk, after the files that it refers to."""
+    entries = folder / "_delta_log"
+    sync(entries / f"{version:020d}.json", entries)

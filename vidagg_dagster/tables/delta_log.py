@@ -5,18 +5,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from deltalake import DeltaTable, Schema
-from deltalake.exceptions import TableNotFoundError
+from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from vidagg_dagster.core.days import days_from_json
-from vidagg_dagster.core.errors import TableError
+from vidagg_dagster.core.errors import DamagedTableError, TableError
 from vidagg_dagster.core.schemas import EVENT_DATE, TableSpec
 from vidagg_dagster.tables.disk import usable_root
 from vidagg_dagster.tables.interface import DAYS_ENTRY, NOTE_ENTRY, Replaced
+
+_MAX_SAID: Final = 300
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,8 @@ class StoredFile:
     path: Path
     day: date | None
     rows: int
+    size_bytes: int | None = None
+    """As the log says; None where no commit refers to the file yet."""
 
 
 @dataclass(frozen=True)
@@ -40,20 +44,38 @@ def open_table(folder: Path) -> DeltaTable | None:
     """The latest version of the table in `folder`; None where there is no table yet.
 
     Raises:
-        TableError: The table needs features that a list of its files does not express.
+        TableError: The log cannot be read, or the table needs features that a list of its files
+            does not express.
     """
     if not (folder / "_delta_log").is_dir():
         return None
+    _require_whole_entry(folder)
     try:
         snapshot = DeltaTable(str(folder))
     except TableNotFoundError:
         return None
+    except DeltaError as error:
+        said = " ".join(str(error).split())[:_MAX_SAID]
+        raise TableError(
+            f"{folder} cannot be read: {said}. Restore its _delta_log, or move the folder away and "
+            "run all its days again."
+        ) from error
     if snapshot.protocol().min_reader_version > 1:
         raise TableError(
             f"{folder} uses features of Delta that a list of its files does not show: "
             f"{snapshot.protocol()}. Write it again without them."
         )
     return snapshot
+
+
+def _require_whole_entry(folder: Path) -> None:
+    """Refuse a log whose last entry is empty: deltalake would read the version before."""
+    entries = sorted((folder / "_delta_log").glob("[0-9]*.json"))
+    if entries and not entries[-1].stat().st_size:
+        raise DamagedTableError(
+            f"{entries[-1]} is empty, as after a power cut: the last write of the table is lost. "
+            "Remove this file, then run the days of the last runs again."
+        )
 
 
 def version_of(folder: Path) -> int:
@@ -70,7 +92,8 @@ def live_files(snapshot: DeltaTable, folder: Path) -> list[StoredFile]:
         rows = action.get("num_records")
         if rows is None:  # other programs may leave it out
             rows = pq.read_metadata(path).num_rows
-        files.append(StoredFile(path, (action.get("partition") or {}).get(EVENT_DATE), rows))
+        day = (action.get("partition") or {}).get(EVENT_DATE)
+        files.append(StoredFile(path, day, rows, action["size_bytes"]))
     return sorted(files, key=lambda file: file.path)
 
 
@@ -88,6 +111,15 @@ def read_commit(folder: Path, number: int) -> Commit | None:
         for kind in ("add", "remove"):
             changes = changes or bool(action.get(kind, {}).get("dataChange"))
     return Commit(info, changes)
+
+
+def commit_id(folder: Path, version: int) -> str | None:
+    """See `Tables.commit_id`."""
+    snapshot = open_table(folder)
+    if snapshot is None or version < 0:
+        return "none" if snapshot is None and version < 0 else None
+    commit = read_commit(folder, version)
+    return None if commit is None else f"{snapshot.metadata().id} {commit.info.get('timestamp')}"
 
 
 def days_replaced_since(folder: Path, version: int | None) -> Replaced:

@@ -1,5 +1,6 @@
 """The disk below tables in a folder: which folders can be used, and what its faults mean."""
 
+import os
 import uuid
 from contextlib import suppress
 from pathlib import Path
@@ -33,6 +34,16 @@ def make_private(folder: Path) -> None:
     One that exists keeps its mode, so that a group can be let in.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def sync(*paths: Path) -> None:
+    """Wait until files, or the names in folders, are on the disk, where a power cut leaves them."""
+    for path in paths:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def require_writable(root: str | Path) -> None:

@@ -44,13 +44,33 @@ class Tables(Protocol):
         """The rows of `days` (None: of every day) in the declared columns, types and order.
 
         Empty where nothing was written yet.
+
+        Raises:
+            DamagedTableError: A file of these rows is missing or cut.
         """
         ...
 
-    def replace_days(self, table: TableSpec, frames: Frames, days: Sequence[date]) -> None:
+    def replace_days(
+        self,
+        table: TableSpec,
+        frames: Frames,
+        days: Sequence[date],
+        *,
+        if_changed: Sequence[date] = (),
+    ) -> tuple[date, ...]:
         """Make the rows of exactly these days the rows of `frames`, in one commit.
 
         Without rows the days become empty.
+
+        Args:
+            table: A table that is kept by days.
+            frames: The rows of `days` and of `if_changed`.
+            days: The days to replace.
+            if_changed: Further days, each replaced in the same commit where its rows differ from
+                the stored ones in more than the time of the run.
+
+        Returns:
+            The days of `if_changed` that were replaced.
 
         Raises:
             TableError: A row belongs to another day, or the columns are not the declared ones.
@@ -96,6 +116,21 @@ class Tables(Protocol):
 
     def version(self, table: TableSpec) -> int:
         """The number of the latest commit; -1 where there is no table yet."""
+        ...
+
+    def commit_id(self, table: TableSpec, version: int) -> str | None:
+        """Tells a commit from others of its number: those of a table made anew or restored.
+
+        None where the history does not tell.
+        """
+        ...
+
+    def discard_damaged(self, table: TableSpec) -> bool:
+        """Empty a table without days, and forget its note, if a file of it is missing or cut.
+
+        Returns:
+            Whether it was: every row then has to be written again.
+        """
         ...
 
     def days_replaced_since(self, table: TableSpec, version: int | None) -> Replaced:

@@ -8,13 +8,13 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
-from functools import reduce
 from typing import Final
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from vidagg_dagster.core.schemas import EVENT_DATE, TableSpec
+from vidagg_dagster.spark.compat import union
 from vidagg_dagster.tables.checks import (
     bad_keys,
     conform,
@@ -66,9 +66,16 @@ class SessionTables:
         frame = self._spark.table(self.name(table)).select(*table.column_names)
         return frame if days is None else frame.where(F.col(EVENT_DATE).isin(list(days)))
 
-    def replace_days(self, table: TableSpec, frames: Frames, days: Sequence[date]) -> None:
-        """See `Tables.replace_days`."""
-        days = distinct_days(table, days)
+    def replace_days(
+        self,
+        table: TableSpec,
+        frames: Frames,
+        days: Sequence[date],
+        *,
+        if_changed: Sequence[date] = (),
+    ) -> tuple[date, ...]:
+        """See `Tables.replace_days`. The whole table is written, so `if_changed` always is too."""
+        days = distinct_days(table, [*days, *if_changed])
         rows = conform(table, _together(frames))
         stray = rows_of_other_days(rows, days)
         if stray:
@@ -77,6 +84,7 @@ class SessionTables:
             others = ~F.col(EVENT_DATE).isin(list(days))
             rows = self.read(table).where(others).unionByName(rows)
         self.overwrite(table, rows)
+        return tuple(if_changed)
 
     def upsert(
         self,
@@ -117,6 +125,16 @@ class SessionTables:
         """0 where there is a table, -1 where there is none; versions are not counted."""
         return 0 if self.exists(table) else -1
 
+    def commit_id(self, table: TableSpec, version: int) -> str | None:
+        """Always None: there are no commits."""
+        del table, version
+        return None
+
+    def discard_damaged(self, table: TableSpec) -> bool:
+        """Always False: the engine itself refuses to read what is damaged."""
+        del table
+        return False
+
     def days_replaced_since(self, table: TableSpec, version: int | None) -> Replaced:
         """Always every day: nothing here tells which have changed."""
         del version
@@ -155,7 +173,7 @@ class SessionTables:
 
 
 def _together(frames: Frames) -> DataFrame:
-    return reduce(DataFrame.unionByName, each(frames))
+    return union(each(frames))
 
 
 def _default_format(spark: SparkSession) -> str:

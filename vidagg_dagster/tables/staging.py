@@ -6,7 +6,7 @@ Staged files become part of a table by a rename, and count only once a commit re
 import json
 import shutil
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -23,6 +23,7 @@ from vidagg_dagster.core.errors import TableError
 from vidagg_dagster.core.schemas import EVENT_DATE, TableSpec
 from vidagg_dagster.tables.checks import each
 from vidagg_dagster.tables.delta_log import StoredFile, live_files, open_table
+from vidagg_dagster.tables.disk import sync
 from vidagg_dagster.tables.interface import Frames
 
 STAGING: Final = "staging-"
@@ -51,6 +52,10 @@ class Staged:
     def rows(self) -> int:
         """Rows of all files."""
         return sum(file.rows for file in self.files)
+
+    def without(self, days: Collection[date]) -> "Staged":
+        """The files of all other days."""
+        return Staged([file for file in self.files if file.day not in days])
 
     def rows_outside(self, days: Sequence[date]) -> dict[str, int]:
         """Rows of other days than `days`: the day (or `no day`) -> how many."""
@@ -140,6 +145,7 @@ def moved_in(folder: Path, *batches: Staged) -> Iterator[list[AddAction]]:
 
 def _move_in(folder: Path, staged: Staged) -> list[AddAction]:
     adds = []
+    folders = {folder}
     batch = uuid.uuid4().hex
     for number, file in enumerate(staged.files):
         values: dict[str, str | None] = {}
@@ -149,7 +155,9 @@ def _move_in(folder: Path, staged: Staged) -> list[AddAction]:
             name = f"{EVENT_DATE}={file.day.isoformat()}/{name}"
         target = folder / name
         target.parent.mkdir(exist_ok=True)
+        sync(file.path)
         file.path.rename(target)
+        folders.add(target.parent)
         status = target.stat()
         adds.append(
             AddAction(
@@ -162,6 +170,7 @@ def _move_in(folder: Path, staged: Staged) -> list[AddAction]:
                 stats=json.dumps({"numRecords": file.rows}),
             )
         )
+    sync(*sorted(folders))
     return adds
 
 

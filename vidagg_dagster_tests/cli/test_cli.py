@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -10,19 +11,21 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from vidagg_dagster import __version__
 from vidagg_dagster.cli.main import main
 from vidagg_dagster.core.errors import DayFailedError
 from vidagg_dagster_tests.support import peter
 
 
 def vidagg(
-    *arguments: str | Path, env: dict[str, str] | None = None
+    *arguments: str | Path, env: dict[str, str] | None = None, cwd: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "vidagg_dagster.cli.main", *map(str, arguments)],
         capture_output=True,
         text=True,
         env=os.environ | (env or {}),
+        cwd=cwd,
         check=False,
     )
 
@@ -87,22 +90,27 @@ def test_aggregate_writes_the_same_row_as_csv_and_parquet(
     assert typed["watchedIntervals"] == [[0, 120_000]]
 
 
-def test_aggregate_reads_foreign_columns_units_zones_and_rules(tmp_path: Path) -> None:
+def test_aggregate_reads_foreign_columns_names_units_zones_and_rules(tmp_path: Path) -> None:
     events = tmp_path / "events.csv"
     lines = ["when,who,sessionId,videoId,eventName,currentTime"]
     for row, second in zip(peter.EVENTS, (0, 30, 35, 125, 130, 140), strict=True):
         at = 1_767_654_000_000 + second * 1000  # 2026-01-05 23:00 UTC, the 6th in Berlin
-        lines.append(f"{at},peter,s1,video_001,{row['eventName']},{row['currentTime']}")
+        name = row["eventName"].replace("video_play", "Begin")
+        lines.append(f"{at},peter,s1,video_001,{name},{row['currentTime']}")
+    lines += [f"{at},peter,s1,video_001,share,0", f"{at},live,s2,channel,video_play,90000"]
     events.write_text("\n".join(lines) + "\n")
     output = tmp_path / "out.jsonl"
     result = vidagg(
         *("aggregate", events, "--output", output, "--engine", "sail"),
         *("--columns", "timestamp=when,userId=who", "--timestamp-unit", "ms"),
+        *("--event-names", "video_play=begin,ignore=share|like", "--max-position", "1e5"),
         *("--timezone", "Europe/Berlin", "--estimate-missing-durations"),
         *("--rules", "backward_skip_ms=20000", "very_short_watch_ms=999999"),
     )
     assert result.returncode == 0, result.stderr
-    (row,) = map(json.loads, output.read_text().splitlines())
+    assert "input 8 = accepted 7 + duplicates 0 + ignored 1 + rejected 0" in result.stderr
+    live, row = map(json.loads, output.read_text().splitlines())
+    assert live["maxPositionReached"] == 90_000.0
     assert row["totalWatchTime"] == 130.0
     assert row["totalBackwardSkips"] == 0
     assert row["dataQualityFlag"] == "very_short_watch"
@@ -123,6 +131,98 @@ def test_the_summary_names_what_was_rejected(tmp_path: Path) -> None:
         "1 row; input 9 = accepted 6 + duplicates 1 + rejected 2 "
         "(invalid_position 1, missing_user 1)\n"
     )
+
+
+@pytest.fixture
+def statements(tmp_path: Path) -> Path:
+    """Two events of the xAPI video profile, and one of a verb that it does not have."""
+    video = "https://w3id.org/xapi/video"
+
+    def statement(second: int, verb: str, position: float) -> str:
+        content = {
+            "actor": {"account": {"name": "ada"}},
+            "verb": {"id": f"{video}/verbs/{verb}"},
+            "object": {"id": "intro"},
+            "result": {"extensions": {f"{video}/extensions/time": position}},
+            "context": {"registration": "r1"},
+            "timestamp": f"2026-01-05T10:00:{second:02}Z",
+        }
+        return json.dumps(content)
+
+    lines = [statement(0, "played", 0), statement(30, "paused", 30), statement(31, "sung", 30)]
+    file = tmp_path / "statements.jsonl"
+    file.write_text("".join(f"{line}\n" for line in lines))
+    return file
+
+
+def test_aggregate_reads_a_vocabulary_and_tells_the_names_that_it_lacks(
+    statements: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "out.jsonl"
+    result = vidagg(
+        *("aggregate", statements, "--output", output, "--engine", "sail", "--mapping", "xapi")
+    )
+    assert result.stderr.endswith(
+        "input 3 = accepted 2 + duplicates 0 + rejected 1 (unknown_event 1); names of events that "
+        "are not known: https://w3id.org/xapi/video/verbs/sung 1\n"
+    )
+    row = json.loads(output.read_text())
+    assert (row["userId"], row["videoId"], row["totalWatchTime"]) == ("ada", "intro", 30.0)
+
+
+def test_map_recognises_a_vocabulary_and_shows_what_would_be_read(
+    statements: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["map", str(statements), "--engine", "sail"]) == 0
+    shown = capsys.readouterr().out
+    assert "is in the vocabulary xapi: xAPI video profile (2 of 3 events are understood)" in shown
+    assert "2026-01-05 10:00:30  ada     r1" in shown
+    assert "accepted 2, duplicate 0, ignored 0, rejected 1" in shown
+    assert "Names that are not known: https://w3id.org/xapi/video/verbs/sung 1" in shown
+    assert f"vidagg aggregate {statements} --mapping xapi --output rows.csv" in shown
+
+
+def test_map_says_that_a_file_is_in_no_vocabulary(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.csv").write_text("when,what\n1,go\n")
+    assert main(["map", str(tmp_path / "a.csv")]) == 0
+    assert "is in no vocabulary that is known: its columns are what, when" in (
+        capsys.readouterr().out
+    )
+
+
+def test_names_of_events_that_nobody_knows_are_counted(tmp_path: Path) -> None:
+    ended = peter.EVENTS[-1] | {"eventName": "Over"}
+    events = peter.write_events(tmp_path / "events.jsonl", ended)
+    result = vidagg("aggregate", events, "--output", tmp_path / "o.csv", "--engine", "sail")
+    assert result.returncode == 0
+    assert result.stderr.endswith("; names of events that are not known: over 1\n")
+
+
+def test_where_no_row_can_be_used_nothing_is_written_and_the_exit_code_is_3(tmp_path: Path) -> None:
+    events = tmp_path / "events.csv"
+    lines = ["timestamp,userId,sessionId,videoId,eventName,currentTime"]
+    lines += [f"2026-01-05T10:00:0{n}Z,p,s,v,Playback Started,0" for n in range(3)]
+    events.write_text("\n".join([*lines, "2026-01-05T10:01:00Z,p,s,v,Playback Over,60"]) + "\n")
+    result = vidagg("aggregate", events, "--output", tmp_path / "o.csv", "--engine", "sail")
+    assert result.returncode == 3
+    assert result.stderr.count("\n") == 1
+    assert "playback started 3, playback over 1" in result.stderr
+    assert not (tmp_path / "o.csv").exists()
+
+
+def test_only_the_days_that_are_asked_for_count(tmp_path: Path) -> None:
+    later = [
+        row | {"timestamp": row["timestamp"].replace("01-05", "01-06")} for row in peter.EVENTS
+    ]
+    events = peter.write_events(tmp_path / "events.jsonl", *later)
+    output = tmp_path / "out.jsonl"
+    days = ("--from", "2026-01-06", "--to", "2026-01-06")
+    result = vidagg("aggregate", events, "--output", output, "--engine", "sail", *days)
+    assert result.returncode == 0, result.stderr
+    assert result.stderr.endswith("input 6 = accepted 6 + duplicates 0 + rejected 0\n")
+    assert json.loads(output.read_text())["activeDays"] == ["2026-01-06"]
 
 
 def test_aggregate_works_where_dagster_is_not_installed(
@@ -163,10 +263,15 @@ def test_an_unreadable_file_is_one_clear_line(tmp_path: Path, name: str) -> None
     assert "Traceback" not in result.stderr
 
 
-def test_spark_without_java_is_one_clear_line(events: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("by", ["option", "environment", ".env"])
+def test_spark_without_java_is_one_clear_line(by: str, events: Path, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("VIDAGG_ENGINE=spark\n" if by == ".env" else "")
     result = vidagg(
-        *("aggregate", events, "--output", tmp_path / "o.csv", "--engine", "spark"),
-        env={"JAVA_HOME": str(tmp_path)},
+        *("aggregate", events, "--output", tmp_path / "o.csv"),
+        *(("--engine", "spark") if by == "option" else ()),
+        env={"JAVA_HOME": str(tmp_path)}
+        | ({"VIDAGG_ENGINE": "spark"} if by == "environment" else {}),
+        cwd=tmp_path,
     )
     assert result.returncode == 2
     assert result.stderr.count("\n") == 1
@@ -176,7 +281,6 @@ def test_spark_without_java_is_one_clear_line(events: Path, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        ([], "COMMAND"),
         (["agregate"], "invalid choice: 'agregate'"),
         (["aggregate"], "EVENTS"),
         (["aggregate", "{events}"], "--output"),
@@ -188,6 +292,11 @@ def test_spark_without_java_is_one_clear_line(events: Path, tmp_path: Path) -> N
         (["aggregate", "{events}", "--output", "{folder}/o.csv", "--timezone", "Mars"], "Mars"),
         (["aggregate", "{events}", "--output", "{folder}/o.csv", "--columns", "x=y"], "x"),
         (["aggregate", "{events}", "--output", "{folder}/o.csv", "--columns", "userId"], "userId"),
+        (["aggregate", "{events}", "--output", "{folder}/o.csv", "--event-names", "x=y"], "x"),
+        (["aggregate", "{events}", "--output", "{folder}/o.csv", "--event-names", "x"], "x"),
+        (["aggregate", "{events}", "--output", "{folder}/o.csv", "--max-position", "0"], "'0'"),
+        (["aggregate", "{events}", "--output", "{folder}/o.csv", "--max-position", "nan"], "nan"),
+        (["aggregate", "{events}", "--output", "{folder}/o.csv", "--max-position", "x"], "'x'"),
         (["aggregate", "{events}", "--output", "{folder}/o.csv", "--rules", "x=1"], "x"),
         (
             ["aggregate", "{events}", "--output", "{folder}/o.csv", "--rules", "tolerance_ms=-1"],
@@ -198,7 +307,17 @@ def test_spark_without_java_is_one_clear_line(events: Path, tmp_path: Path) -> N
             "descend",
         ),
         (["aggregate", "{events}", "--output", "{folder}/o.csv", "--unknown"], "--unknown"),
-        (["ui", "--folder", "{folder}/none"], "vidagg demo"),
+        (["aggregate", "{events}", "--output", "{folder}/o.csv", "--from", "6.1."], "YYYY-MM-DD"),
+        (
+            [
+                *("aggregate", "{events}", "--output", "{folder}/o.csv"),
+                *("--from", "2026-01-06", "--to", "2026-01-05"),
+            ],
+            "is after",
+        ),
+        (["ui", "--folder", "{folder}/none"], "vidagg init"),
+        (["ui", "--folder", "{folder}"], "vidagg init"),
+        (["demo", "--first-day", "yesterday"], "YYYY-MM-DD"),
     ],
 )
 def test_bad_arguments_are_one_clear_line(
@@ -213,12 +332,37 @@ def test_bad_arguments_are_one_clear_line(
 
 
 def test_help_explains_every_command(capsys: pytest.CaptureFixture[str]) -> None:
-    commands = ("", "demo", "ui", "aggregate", "maintain", "alert test", "databricks deploy")
+    commands = ("", "demo", "ui", "aggregate", "map", "maintain", "alert test", "databricks deploy")
     for command in commands:
         with pytest.raises(SystemExit) as stop:
             main([*command.split(), "--help"])
         assert stop.value.code == 0
-        assert f"usage: vidagg {command}".strip() in capsys.readouterr().out
+        said = capsys.readouterr().out
+        assert f"usage: vidagg {command}".strip() in said
+        assert not command or f"examples:\n  vidagg {command}" in said
+
+
+def test_without_a_command_the_commands_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 0
+    said = capsys.readouterr().out
+    assert all(f"\n    {name}" in said for name in ("demo", "ui", "aggregate", "maintain"))
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["--version"])
+    assert stop.value.code == 0
+    assert capsys.readouterr().out == f"vidagg {__version__}\n"
+
+
+def test_a_busy_port_is_one_clear_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("VIDAGG_SOURCE=events\n")
+    with socket.socket() as busy:
+        busy.bind(("127.0.0.1", 0))
+        busy.listen()
+        port = busy.getsockname()[1]
+        said = refused(capsys, "ui", "--folder", tmp_path, "--port", str(port))
+    assert f"--port {port + 1}" in said
 
 
 def test_every_wrong_setting_has_a_line(

@@ -1,6 +1,8 @@
 """`vidagg databricks deploy` and the strictness of the workspace that the tests run against."""
 
 import json
+import subprocess
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -12,10 +14,18 @@ from databricks.sdk import WorkspaceClient
 from databricks.sdk.errors import NotFound
 from databricks.sdk.errors.base import DatabricksError
 
+from vidagg_dagster.cli.databricks import remove_leftovers
 from vidagg_dagster.cli.main import main
-from vidagg_dagster.databricks.wheel import wheel_name
+from vidagg_dagster.core.errors import CommandFailedError, WheelError
+from vidagg_dagster.databricks.wheel import (
+    PIPES,
+    installed_wheel_name,
+    pack_installed,
+    wheel_name,
+)
+from vidagg_dagster.settings import load_settings
 from vidagg_dagster_tests.support.fake_databricks.catalog import USER
-from vidagg_dagster_tests.support.fake_databricks.server import TOKEN
+from vidagg_dagster_tests.support.fake_databricks.server import CLIENT_ID, CLIENT_SECRET, TOKEN
 from vidagg_dagster_tests.support.fake_databricks.site import (
     CLUSTER,
     Databricks,
@@ -53,7 +63,9 @@ def test_the_wheel_is_uploaded_and_everything_is_found(
         "ok   volume: main.video.vidagg can be written and read back",
         f"ok   wheel: uploaded {target}",
         "ok   schema: main.video is there",
-        "ok   privileges: tables can be created in main.video",
+        "ok   privileges: catalog main: its schemas can be used",
+        "ok   privileges: schema main.video: tables can be created",
+        "ok   privileges: table main.video.events: it can be read",
         "?    compute: serverless: known only once a step runs",
     ):
         assert line in told
@@ -103,8 +115,13 @@ def test_another_content_under_the_same_version_is_refused_unless_asked_for(
             "FAIL schema: there is no schema main.video",
             "databricks schemas create video main",
         ),
+        (
+            lambda place: place.workspace.catalog.sources.clear(),
+            "FAIL source: there is no table main.video.events, or you may not see it",
+            "GRANT SELECT ON TABLE main.video.events TO `<who runs Dagster>`",
+        ),
     ],
-    ids=["no volume", "read-only volume", "no catalog", "no schema"],
+    ids=["no volume", "read-only volume", "no catalog", "no schema", "no source"],
 )
 def test_what_is_missing_is_named_with_its_remedy(
     place: Databricks,
@@ -128,6 +145,11 @@ def test_privileges_that_a_group_may_have_are_a_question_and_no_failure(
     code, told = deploy(capsys, "--wheel", str(a_wheel))
     assert code == 0
     assert f"?    privileges: CREATE TABLE on main.video is not granted to {USER}" in told
+    assert f"-> GRANT CREATE TABLE ON SCHEMA main.video TO `{USER}`" in told
+    place.workspace.catalog.others.clear()
+    told = deploy(capsys, "--wheel", str(a_wheel))[1]
+    assert f"-> GRANT USE CATALOG ON CATALOG main TO `{USER}`" in told
+    assert f"-> GRANT SELECT ON TABLE main.video.events TO `{USER}`" in told
     place.workspace.catalog.owner = USER
     assert "ok   privileges: you own main.video" in deploy(capsys, "--wheel", str(a_wheel))[1]
 
@@ -170,6 +192,73 @@ def test_a_refused_token_ends_the_checks(
     assert "wheel" not in told
     assert "expired" not in told
     assert place.leftovers() == []
+
+
+def as_service_principal(monkeypatch: pytest.MonkeyPatch, secret: str = CLIENT_SECRET) -> None:
+    monkeypatch.delenv("DATABRICKS_TOKEN")
+    monkeypatch.setenv("DATABRICKS_CLIENT_ID", CLIENT_ID)
+    monkeypatch.setenv("DATABRICKS_CLIENT_SECRET", secret)
+
+
+def test_a_service_principal_deploys_with_its_client_id_and_secret(
+    place: Databricks,
+    a_wheel: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    as_service_principal(monkeypatch)
+    code, told = deploy(capsys, "--wheel", str(a_wheel))
+    assert code == 0, told
+    assert "POST /oidc/v1/token" in place.workspace.requests
+
+
+@pytest.mark.usefixtures("place")
+def test_a_wrong_client_secret_is_told_as_refused_credentials(
+    a_wheel: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The SDK raises a bare ValueError for it, at the first request."""
+    as_service_principal(monkeypatch, "mistyped")
+    code, told = deploy(capsys, "--wheel", str(a_wheel))
+    assert code == 1
+    assert "FAIL credentials" in told
+    assert "invalid_client: no such client" in told
+    assert "DATABRICKS_CLIENT_SECRET" in told
+    assert "mistyped" not in told
+    with pytest.raises(CommandFailedError, match="invalid_client"):
+        remove_leftovers(load_settings(), 1, dry_run=True)
+
+
+def test_a_trial_that_cannot_begin_is_told_with_its_reason(
+    place: Databricks, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = fake_wheel(tmp_path / "broken", wheel_name(), "raise OSError('no such compute')")
+    code, told = deploy(capsys, "--wheel", str(broken), "--try")
+    assert code == 1
+    assert "FAIL job: The Databricks task failed: OSError: no such compute" in told
+    assert len(place.workspace.runs.all) == 1
+
+
+def test_the_wheel_that_speaks_to_dagster_is_uploaded_too_and_pip_installs_it(
+    place: Databricks, a_wheel: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Compute that reaches no PyPI installs it from the volume."""
+    assert deploy(capsys, "--wheel", str(a_wheel))[0] == 0
+    uploaded = Path(f"{place.volume}/wheels/{installed_wheel_name(PIPES)}")
+    target = tmp_path / "installed"
+    subprocess.run(
+        [
+            *(sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"),
+            *("--no-index", "--no-deps", "--target", str(target), str(uploaded)),
+        ],
+        check=True,
+    )
+    assert (target / "dagster_pipes" / "__init__.py").exists()
+    again = pack_installed(PIPES, tmp_path)
+    assert again.read_bytes() == uploaded.read_bytes()
+    with pytest.raises(WheelError, match="pure Python"):
+        pack_installed("numpy", tmp_path)
 
 
 def test_a_wheel_of_another_version_is_refused(

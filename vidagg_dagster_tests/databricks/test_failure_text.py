@@ -2,7 +2,7 @@
 
 import pytest
 
-from vidagg_dagster.databricks.runner import fenced
+from vidagg_dagster.databricks.failures import fenced
 
 
 @pytest.mark.parametrize("ticks", [0, 1, 3, 4, 10])

@@ -15,6 +15,7 @@ import pytest
 from vidagg_dagster.demo.catalogue import CATALOGUE
 from vidagg_dagster.demo.files import DemoFiles, generate
 from vidagg_dagster.demo.player import Habits, Player
+from vidagg_dagster.demo.plots import PLOTS
 from vidagg_dagster.demo.ways import WAYS
 
 REASONS = {
@@ -145,9 +146,16 @@ def test_peter_watches_as_the_documentation_says(demo: DemoFiles) -> None:
     ]
 
 
-@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
+VIDEOS = {video.video_id: video for video in CATALOGUE}
+WAYS_OF_VIDEOS = {
+    **dict.fromkeys(WAYS, CATALOGUE),
+    **{plot.way: (VIDEOS[video],) for video, plot in PLOTS.items()},
+}
+
+
+@pytest.mark.parametrize("way", WAYS_OF_VIDEOS, ids=lambda way: way.__name__)
 def test_players_never_run_backward_in_time_nor_out_of_the_video(way: Any) -> None:
-    for seed, video in product(range(5), CATALOGUE):
+    for seed, video in product(range(5), WAYS_OF_VIDEOS[way]):
         player = Player(random.Random(seed), Habits(heartbeat_ms=30_000), "u", "s", 0)
         player.open(video)
         way(player)

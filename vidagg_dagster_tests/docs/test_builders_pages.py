@@ -178,7 +178,7 @@ def test_decisions_are_numbered_without_a_gap() -> None:
 
 
 def test_the_changelog_has_the_next_release_and_the_version_of_the_project() -> None:
-    releases = re.findall(r"^## (.*)$", text(CHANGELOG), re.M)
+    releases = re.findall(r"^## (\S+)", text(CHANGELOG), re.M)
     assert releases[0] == "Unreleased"
     assert vidagg_dagster.__version__ in releases
 

@@ -16,7 +16,7 @@ from pyspark.sql import SparkSession
 from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.metrics.engagement import duration_estimates, user_video_engagement
 from vidagg_dagster.metrics.lifetime import merge_days
-from vidagg_dagster.spark.arrow import Kernels
+from vidagg_dagster.spark.arrow import Spread
 from vidagg_dagster_tests.metrics.test_scenarios_reference import parameters_of
 from vidagg_dagster_tests.support.against_reference import (
     DAILY_KEY,
@@ -57,7 +57,7 @@ def batches() -> dict[str, list[Scenario]]:
 @however_parted
 @pytest.mark.parametrize("batch", batches().values(), ids=batches().keys())
 def test_the_engine_gives_the_numbers_worked_out_by_hand(
-    spark: SparkSession, batch: list[Scenario], kernels: Kernels
+    spark: SparkSession, batch: list[Scenario], spread: Spread
 ) -> None:
     timezone = batch[0].timezone
     events = [e for s in batch for e in deduplicate(s.parsed(), timezone)[0]]
@@ -65,9 +65,9 @@ def test_the_engine_gives_the_numbers_worked_out_by_hand(
     durations = {video: ms for s in batch for video, ms in s.durations_ms().items()}
     parameters = EngagementParameters.model_validate(batch[0].parameters)
     computed = Computed(
-        spark, events, durations, parameters=parameters, timezone=timezone, kernels=kernels
+        spark, events, durations, parameters=parameters, timezone=timezone, spread=spread
     )
-    merged = merge_days(computed.daily, parameters=parameters, run_time=RUN_TIME, kernels=kernels)
+    merged = merge_days(computed.daily, parameters=parameters, run_time=RUN_TIME, spread=spread)
     lifetime = keyed(rows_of(merged), PAIR_KEY)
     daily = keyed(rows_of(computed.daily), DAILY_KEY)
     sessions = session_rows(computed.sessions)
@@ -105,14 +105,14 @@ def test_the_engine_gives_the_numbers_worked_out_by_hand(
 
 @however_parted
 def test_many_users_equal_the_reference_to_the_last_digit(
-    spark: SparkSession, kernels: Kernels
+    spark: SparkSession, spread: Spread
 ) -> None:
-    assert_equals_reference(spark, random_events(1, n_users=600), DURATIONS, kernels=kernels)
+    assert_equals_reference(spark, random_events(1, n_users=600), DURATIONS, spread=spread)
 
 
 @however_parted
 def test_every_rule_can_be_changed_and_the_reference_still_agrees(
-    patient_spark: SparkSession, kernels: Kernels
+    patient_spark: SparkSession, spread: Spread
 ) -> None:
     parameters: dict[str, Any] = {
         "session_timeout_ms": 600_000,
@@ -138,12 +138,10 @@ def test_every_rule_can_be_changed_and_the_reference_still_agrees(
     events = random_events(3, n_users=300)
     zone = "Europe/Berlin"
     assert_equals_reference(
-        patient_spark, events, DURATIONS, parameters=parameters, timezone=zone, kernels=kernels
+        patient_spark, events, DURATIONS, parameters=parameters, timezone=zone, spread=spread
     )
     parameters["repair_seeks"] = True
-    assert_equals_reference(
-        patient_spark, events, DURATIONS, parameters=parameters, kernels=kernels
-    )
+    assert_equals_reference(patient_spark, events, DURATIONS, parameters=parameters, spread=spread)
 
 
 def renamed(events: Sequence[Event], number: int) -> list[Event]:
@@ -241,7 +239,7 @@ def test_metadata_durations_are_never_replaced_by_estimates(spark: SparkSession)
 
 @however_parted
 def test_without_the_union_everything_that_follows_from_it_is_null(
-    spark: SparkSession, kernels: Kernels
+    spark: SparkSession, spread: Spread
 ) -> None:
     kept, _ = deduplicate(random_events(8, n_users=60), "UTC")
     computed = Computed(spark, kept, DURATIONS)
@@ -251,7 +249,7 @@ def test_without_the_union_everything_that_follows_from_it_is_null(
         parameters=computed.parameters,
         run_time=RUN_TIME,
         unique=False,
-        kernels=kernels,
+        spread=spread,
     )
     follows = (
         "totalUniqueSecondsWatched",

@@ -75,6 +75,20 @@ def test_a_time_is_iso_8601_with_date_and_time_and_lies_between_2000_and_a_day_a
     assert {value: row.reasons or row.timestamp for value, row in rows.items()} == expected
 
 
+def test_without_a_clock_only_times_of_another_century_are_out_of_range(
+    spark: SparkSession,
+) -> None:
+    times: dict[str, Any] = {
+        "1999-12-31T23:59:59.999999Z": ["timestamp_out_of_range"],
+        "2000-01-01T00:00:00Z": utc(2000, 1, 1),
+        "2099-12-31T23:59:59.999999Z": utc(2099, 12, 31, 23, 59, 59, 999_999),
+        "2100-01-01T00:00:00Z": ["timestamp_out_of_range"],
+        "9999-12-31T23:59:59Z": ["timestamp_out_of_range"],
+    }
+    rows = by_user(spark, "timestamp", list(times), run_time=None)
+    assert {value: row.reasons or row.timestamp for value, row in rows.items()} == times
+
+
 def test_a_time_without_zone_is_wall_time_of_the_declared_zone(spark: SparkSession) -> None:
     times: dict[str, Any] = {
         "2024-01-15T12:00:00": utc(2024, 1, 15, 11),

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 
+from vidagg_dagster.aggregator import VideoEngagementAggregator
 from vidagg_dagster.core.contract import SAIL, SPARK, SourceSpec
 from vidagg_dagster.core.errors import SourceError
 from vidagg_dagster.core.parameters import EngagementParameters
@@ -33,6 +34,33 @@ def of_demo(request: pytest.FixtureRequest, demo: DemoFiles) -> Iterator[Aggrega
     require(request.param)
     with using(request.param):
         yield of_files(engine_session(request.param), demo.events, demo.videos)
+
+
+def test_some_days_equal_what_the_notebook_class_says_of_them(
+    sail: SparkSession, demo: DemoFiles
+) -> None:
+    day = demo.days[1]
+    found = aggregate_files(
+        sail,
+        SourceSpec(location=str(demo.events)),
+        video_metadata=str(demo.videos),
+        run_time=RUN_TIME,
+        first_day=day,
+        last_day=day,
+    )
+    expected = (
+        VideoEngagementAggregator(sail, demo.events, video_metadata_table=demo.videos)
+        .run_aggregation(day, day + timedelta(days=1))
+        .toArrow()
+        .sort_by([("userId", "ascending"), ("videoId", "ascending")])
+    )
+    unlike = ["processedAt"]
+    assert found.rows.num_rows > 20
+    assert found.rows.drop_columns(unlike).to_pylist() == expected.drop_columns(unlike).to_pylist()
+    counts = found.counts
+    assert 0 < counts["accepted"] < counts["input"]
+    ends = ("accepted", "duplicates", "ignored", "rejected")
+    assert counts["input"] == sum(counts[name] for name in ends)
 
 
 def of_files(spark: SparkSession, events: Path, videos: Path | None = None) -> Aggregation:

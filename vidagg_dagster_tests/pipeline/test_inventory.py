@@ -13,11 +13,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 
-from vidagg_dagster.core.contract import LateReport, SourceSpec, StepName, StepRequest, StepResult
+from vidagg_dagster.core.contract import (
+    REQUIRED_COLUMNS,
+    LateReport,
+    SourceSpec,
+    StepName,
+    StepRequest,
+    StepResult,
+)
+from vidagg_dagster.core.event_mapping import EventMapping
+from vidagg_dagster.core.schemas import NOTED_READ
 from vidagg_dagster.pipeline.inventory import (
     GONE,
-    READ,
     Entry,
+    Inventory,
     late_report,
     record_inventory,
     take_inventory,
@@ -53,17 +62,37 @@ def late(result: StepResult) -> dict[int, tuple[int, bool]]:
     }
 
 
+def test_a_day_takes_from_the_day_before_what_only_the_first_event_of_a_session_tells(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    site = write_site(tmp_path, 2)
+    night = [event(day(0), "23:59:00", "eve", "video_play", 0, sessionId="night")]
+    later = [event(day(1), "00:01:00", "eve", "video_pause", 120, sessionId="night", videoId=None)]
+    site.write_day(day(0), night)
+    site.write_day(day(1), [*later, event(day(1), "10:00:00", "bob", "video_play", 0)])
+    columns = {name: name for name in REQUIRED_COLUMNS}
+    mapping = EventMapping.model_validate(
+        {"name": "own", "columns": columns, "fill_down": ["videoId"]}
+    )
+    request = site.request(StepName.RAW_EVENTS, [day(1)])
+    assert request.source is not None
+    source = request.source.model_copy(update={"mapping": mapping})
+    result = run_step(spark, request.model_copy(update={"source": source}))
+    assert result.rows == 2
+
+
 def test_events_that_arrive_for_a_day_that_was_read_are_counted_by_their_day(
     spark: SparkSession, tmp_path: Path
 ) -> None:
     site = write_site(tmp_path, 4)
     for number in range(3):
-        assert read_events(spark, site, [day(number)], at(day(number + 1))).late == LateReport()
+        found = read_events(spark, site, [day(number)], at(day(number + 1)))
+        assert (late(found), follow_up(found)) == ({}, [])
     site.write_day(LATE, [*peter(day(0)), *anna(day(2)), *peter(day(3))])
     found = read_events(spark, site, [day(3)], at(day(4)))
     # Day 3 is being read, so it is not late.
     assert late(found) == {0: (6, True), 2: (7, True)}
-    assert follow_up(found) == [0, 1, 2, 3]
+    assert follow_up(found) == [0, 2]
     [outcome] = [o for o in found.outcomes if o.rule == "late_within_limit"]
     assert outcome.passed
 
@@ -78,7 +107,7 @@ def test_a_day_further_back_than_the_limit_is_counted_and_left(
     found = read_events(sail, site, [day(4)], at(day(5)))
     # The last complete day is day 4: day 1 is three days before it, day 0 four.
     assert late(found) == {0: (6, False), 1: (6, True)}
-    assert follow_up(found) == [1, 2]
+    assert follow_up(found) == [1]
     [outcome] = [o for o in found.outcomes if o.rule == "late_within_limit"]
     assert (outcome.passed, outcome.day, outcome.violations) == (False, day(4), 1)
     assert outcome.detail == {"rows": 6, "days": day(0).isoformat()}
@@ -141,7 +170,7 @@ def test_a_day_that_was_empty_notices_its_first_events(sail: SparkSession, tmp_p
     site.write_day(day(1), peter(day(1)))
     found = read_events(sail, site, [day(2)], at(day(3)))
     assert late(found) == {1: (6, True)}
-    assert follow_up(found) == [1, 2]
+    assert follow_up(found) == [1]
 
 
 def test_files_that_did_not_change_are_not_read_again(
@@ -226,13 +255,17 @@ def test_an_inventory_that_another_run_has_overtaken_is_taken_again(
     first = take_inventory(sail, tables, request(day(0)))
     site.write_day(LATE, [*peter(day(0)), *peter(day(1))])
     second = take_inventory(sail, tables, request(day(1)))
-    record_inventory(sail, tables, request(day(1)), second)
-    found = record_inventory(sail, tables, request(day(0)), first)
+    record_inventory(sail, tables, request(day(1)), second, read_of(second, day(1)))
+    found = record_inventory(sail, tables, request(day(0)), first, read_of(first, day(0)))
     assert found == LateReport()
     # Day 0 was read before the file was there, day 1 with it.
     third = take_inventory(sail, tables, request(day(2)))
-    found = record_inventory(sail, tables, request(day(2)), third)
+    found = record_inventory(sail, tables, request(day(2)), third, read_of(third, day(2)))
     assert [(one.day, one.rows) for one in found.days] == [(day(0), 6)]
+
+
+def read_of(inventory: Inventory, when: date) -> dict[tuple[str, date], int]:
+    return {key: entry.rows for key, entry in inventory.entries.items() if key[1] == when}
 
 
 D0, D1 = date(2026, 1, 1), date(2026, 1, 2)
@@ -244,7 +277,7 @@ def test_an_entry_keeps_its_number_while_its_rows_stay_the_same() -> None:
         ("b", D0): Entry(6, 60, "old", 1),
         ("c", D0): Entry(7, 70, "old", 1),
         ("gone", D0): Entry(8, 80, "old", 1),
-        (READ, D0): Entry(26, 0, None, 1),
+        (NOTED_READ, D0): Entry(26, 0, None, 1),
     }
     counts = {("a", D0): (5, 50), ("b", D0): (6, 61), ("new", D1): (1, 1)}
     present = {"a": "new", "b": "new", "c": "old", "new": "new", "empty": "new"}
@@ -253,7 +286,7 @@ def test_an_entry_keeps_its_number_while_its_rows_stay_the_same() -> None:
         ("b", D0): Entry(6, 61, "new", 2),
         ("c", D0): Entry(7, 70, "old", 1),
         ("gone", D0): Entry(0, 0, GONE, 2),
-        (READ, D0): Entry(26, 0, None, 1),
+        (NOTED_READ, D0): Entry(26, 0, None, 1),
         ("new", D1): Entry(1, 1, "new", 2),
         ("empty", D0): Entry(0, 0, "new", 0),
     }
@@ -263,10 +296,10 @@ def test_an_entry_keeps_its_number_while_its_rows_stay_the_same() -> None:
 def test_the_limit_counts_from_the_last_complete_day(back: int, limit: int, read: int) -> None:
     today = date(2026, 6, 20)
     when = today - timedelta(days=1 + back)
-    entries = {("a", when): Entry(3, 1, "s", read + 1), (READ, when): Entry(1, 0, None, read)}
+    entries = {("a", when): Entry(3, 1, "s", read + 1), (NOTED_READ, when): Entry(1, 0, None, read)}
     [found] = late_report(entries, [], today, limit).days
     assert (found.days_late, found.rows) == (back, 2)
     assert found.within_limit == (back <= limit)
     assert late_report(entries, [when], today, limit).days == ()
-    entries[READ, when] = Entry(3, 0, None, read + 1)
+    entries[NOTED_READ, when] = Entry(3, 0, None, read + 1)
     assert late_report(entries, [], today, limit).days == ()

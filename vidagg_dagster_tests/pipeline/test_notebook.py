@@ -341,3 +341,21 @@ def test_a_table_of_typed_times_is_read_by_name_and_by_range(
             ("peter", "video_001")
         }
         assert rows_of(aggregator.run_aggregation(date(2026, 3, 1), date(2026, 3, 2))) == {}
+
+
+def test_foreign_names_of_events_and_far_positions_can_be_told(sail: SparkSession) -> None:
+    renamed = F.regexp_replace("eventName", "video_play", "Begin")
+    events = peter_s_events(sail).withColumn("eventName", renamed)
+    far = F.col("currentTime") + 100_000
+    events = events.withColumn("currentTime", far)
+    told = VideoEngagementAggregator(
+        sail, events, event_names={"BEGIN": "play", "share": "ignore"}, max_position=200_000
+    )
+    (row,) = rows_of(told.run_aggregation()).values()
+    assert (row["totalWatchTime"], row["maxPositionReached"]) == (130.0, 100_120.0)
+    assert rows_of(VideoEngagementAggregator(sail, events).run_aggregation()) == {}
+
+
+def test_an_event_can_only_be_told_to_be_one_of_ours(sail: SparkSession) -> None:
+    with pytest.raises(ValueError, match="no name of an event: video_plai"):
+        VideoEngagementAggregator(sail, "events", event_names={"begin": "video_plai"})

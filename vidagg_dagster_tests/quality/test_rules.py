@@ -99,6 +99,7 @@ BREAKS: list[tuple[TableSpec, str, Callable[[Lab], None]]] = [
     (RAW_EVENTS, "one_row_per_key", lambda lab: lab.repeat(RAW_EVENTS)),
     (RAW_EVENTS, "numbers_valid", peters(RAW_EVENTS, positionMs=lambda: F.lit(-1))),
     (RAW_EVENTS, "numbers_valid", peters(RAW_EVENTS, playbackRate=nan)),
+    (RAW_EVENTS, "something_accepted", counted(input=12, accepted=0, rejected=12)),
     (RAW_EVENTS, "rejected_share", counted(input=1000, accepted=989, rejected=11)),
     (RAW_EVENTS, "duplicate_share", counted(input=1000, accepted=949, duplicates=51)),
     (RAW_EVENTS, "volume_near_median", lambda lab: lab.keep(RAW_EVENTS, when_peter())),
@@ -237,10 +238,9 @@ def test_a_lifetime_rule_fires_on_rows_that_upsert_refuses_to_write(
 
 
 def test_every_rule_has_a_test_in_which_it_fires() -> None:
-    # About the source and no table; it fires in test_inventory.py.
-    fired = {(table.name, rule) for table, rule, _ in BREAKS} | {
-        ("raw_events", "late_within_limit")
-    }
+    # About the source and no table; they fire in test_inventory.py and test_nothing_lost.py.
+    of_source = {("raw_events", "late_within_limit"), ("raw_events", "none_ahead")}
+    fired = {(table.name, rule) for table, rule, _ in BREAKS} | of_source
     refused = {(AGGREGATED_ENGAGEMENT.name, rule) for rule in ("keys_present", "one_row_per_key")}
     assert fired | refused == {(table.name, rule) for table, rule in ALL_RULES}
 

@@ -9,8 +9,8 @@ import pytest
 from pyspark.sql import SparkSession
 
 from recordings.compare import CAUSES, EXPLAINED, PAGE, WEAK_SPOTS, all_trials, page
+from recordings.files import read
 from recordings.recorded import (
-    EVENTS,
     LIMIT_MS,
     VIDEOS,
     Comparison,
@@ -18,13 +18,15 @@ from recordings.recorded import (
     compare,
     length,
     overlap,
-    read,
     recorded_until,
     union,
+    written,
 )
+from recordings.scenarios import SCENARIOS
 from recordings.senders import off_by
+from recordings.trackers import ONLY_FULL, TRACKERS, Tracker, sent_by
 from vidagg_dagster.core.contract import SourceSpec
-from vidagg_dagster.pipeline.batch import aggregate_files
+from vidagg_dagster.pipeline.batch import Aggregation, aggregate_files
 from vidagg_dagster.spark.session import using
 from vidagg_dagster_tests.support.repository import REPO
 
@@ -35,47 +37,70 @@ class OnEngine:
 
     sessions: Sequence[Comparison]
     trials: Sequence[tuple[int, int]]
-    counts: Mapping[str, int]
-    lifetime: Mapping[tuple[str, str], tuple[list[Span], int]]
-    """User and video: watched intervals and total."""
+    counts: Mapping[Tracker, Mapping[str, int]]
+    lifetime: Mapping[tuple[Tracker, str, str], tuple[list[Span], int]]
+    """Tracker, user and video: watched intervals and total."""
 
 
 @pytest.fixture(scope="module")
 def found(engine: str, spark: SparkSession) -> OnEngine:
     with using(engine):
-        lifetime = aggregate_files(
-            spark,
-            SourceSpec(location=str(EVENTS)),
-            video_metadata=str(VIDEOS),
-            run_time=recorded_until(),
-        )
+        results = {tracker: lifetime(spark, tracker) for tracker in TRACKERS}
         return OnEngine(
             sessions=compare(spark),
             trials=off_by(spark, all_trials()),
-            counts=lifetime.counts,
+            counts={tracker: result.counts for tracker, result in results.items()},
             lifetime={
-                (row["userId"], row["videoId"]): (
+                (tracker, row["userId"], row["videoId"]): (
                     [(span["startMs"], span["endMs"]) for span in row["watchedIntervals"]],
                     round(row["totalWatchTime"] * 1000),
                 )
-                for row in lifetime.rows.to_pylist()
+                for tracker, result in results.items()
+                for row in result.rows.to_pylist()
             },
         )
 
 
-def test_there_are_enough_sessions(found: OnEngine) -> None:
-    assert len({one.session for one in found.sessions}) >= 20
+def lifetime(spark: SparkSession, tracker: Tracker) -> Aggregation:
+    with written(sent_by(tracker)) as events:
+        return aggregate_files(
+            spark,
+            SourceSpec(location=str(events)),
+            video_metadata=str(VIDEOS),
+            run_time=recorded_until(),
+        )
+
+
+def test_both_browsers_acted_out_the_same_scenarios() -> None:
+    acted = defaultdict(set)
+    for row in read("truth.jsonl"):
+        acted[row["browser"]].add(row["scenario"])
+    assert set(acted) == {"Chromium", "Firefox"}
+    assert acted["Chromium"] == acted["Firefox"] == {one.name for one in SCENARIOS}
 
 
 def test_every_recorded_event_is_accepted(found: OnEngine) -> None:
-    lines = len(EVENTS.read_text(encoding="utf-8").splitlines())
-    assert found.counts["input"] == found.counts["accepted"] == lines
-    assert found.counts["duplicates"] == found.counts["rejected"] == 0
+    for tracker in TRACKERS:
+        counts = found.counts[tracker]
+        assert counts["input"] == counts["accepted"] == len(sent_by(tracker))
+        assert counts["duplicates"] == counts["rejected"] == counts["ignored"] == 0
+
+
+def test_the_full_tracker_sends_what_the_plain_one_does_not(found: OnEngine) -> None:
+    names = {tracker: {row["eventName"] for row in sent_by(tracker)} for tracker in TRACKERS}
+    assert names["full"] - names["plain"] == set(ONLY_FULL)
+    assert all("seekFrom" not in row for tracker in TRACKERS for row in sent_by(tracker))
+    assert any(row.get("seekFrom") is not None for row in read("sessions.jsonl"))
+    off = {
+        tracker: sum(one.watch_off_ms for one in found.sessions if one.tracker == tracker)
+        for tracker in TRACKERS
+    }
+    assert off["full"] < off["plain"]
 
 
 def test_what_was_watched_is_what_the_browser_played(found: OnEngine) -> None:
     for one in found.sessions:
-        if one.key not in EXPLAINED:
+        if one.scenario not in EXPLAINED:
             assert one.apart_ms <= LIMIT_MS, one
             assert abs(one.total_off_ms) <= LIMIT_MS, one
             assert abs(one.clock_off_ms) <= LIMIT_MS, one
@@ -85,16 +110,17 @@ def test_the_lifetime_rows_are_the_compared_sessions_of_each_user_and_video(
     found: OnEngine,
 ) -> None:
     users = {row["sessionId"]: row["userId"] for row in read("sessions.jsonl")}
-    spans: dict[tuple[str, str], list[Span]] = defaultdict(list)
-    totals: dict[tuple[str, str], int] = defaultdict(int)
+    spans: dict[tuple[Tracker, str, str], list[Span]] = defaultdict(list)
+    totals: dict[tuple[Tracker, str, str], int] = defaultdict(int)
     for one in found.sessions:
-        spans[users[one.session], one.video] += one.watched
-        totals[users[one.session], one.video] += one.watched_total_ms
+        key = one.tracker, users[one.session], one.video
+        spans[key] += one.watched
+        totals[key] += one.watched_total_ms
     assert found.lifetime == {key: (union(spans[key]), totals[key]) for key in totals}
 
 
 def test_every_difference_and_nothing_else_is_explained(found: OnEngine) -> None:
-    assert {one.key for one in found.sessions if one.differs} == set(EXPLAINED)
+    assert {one.scenario for one in found.sessions if one.differs} == set(EXPLAINED)
 
 
 def test_every_cause_explains_something() -> None:
@@ -113,7 +139,7 @@ def test_a_weak_spot_costs_what_it_is_said_to_and_its_remedy_helps(found: OnEngi
 
 
 def test_every_session_that_differs_has_a_weak_spot_with_a_remedy() -> None:
-    tried = {trial.session for trial in all_trials() if not trial.now}
+    tried = {trial.session[1:] for trial in all_trials() if not trial.now}
     assert tried >= {session for session, _ in EXPLAINED}
 
 

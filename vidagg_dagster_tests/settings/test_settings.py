@@ -86,13 +86,13 @@ def test_columns_can_be_a_json_object(monkeypatch: pytest.MonkeyPatch) -> None:
     assert load_settings().columns == {"videoId": "a,b=c"}
 
 
-def test_the_environment_wins_over_the_file(
+def test_the_file_wins_over_the_environment_as_it_does_under_dagster(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / ".env").write_text("VIDAGG_ENGINE=spark\nVIDAGG_TOLERANCE_MS=5\nOTHER=x\n")
     monkeypatch.setenv("VIDAGG_ENGINE", "sail")
     settings = load_settings()
-    assert (settings.engine, settings.parameters.tolerance_ms) == ("sail", 5)
+    assert (settings.engine, settings.parameters.tolerance_ms) == ("spark", 5)
 
 
 def test_an_empty_value_means_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -300,6 +300,21 @@ def test_an_address_without_credentials_is_taken(
 ) -> None:
     monkeypatch.setenv("VIDAGG_SOURCE", source)
     assert load_settings().source == source
+
+
+def test_a_mapping_is_a_vocabulary_or_a_file_and_travels_with_the_source(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("VIDAGG_SOURCE", "events.jsonl")
+    monkeypatch.setenv("VIDAGG_MAPPING", "segment")
+    source = load_settings().source_spec
+    assert source is not None
+    assert source.mapping is not None
+    assert source.mapping.title.startswith("Segment")
+    assert SourceSpec.model_validate_json(source.model_dump_json()) == source
+    monkeypatch.setenv("VIDAGG_MAPPING", "nowhere.yaml")
+    assert "VIDAGG_MAPPING='nowhere.yaml'" in refusal()
+    assert "No such file" in refusal()
 
 
 def test_the_reference_pages_are_up_to_date() -> None:

@@ -2,16 +2,21 @@
 
 import json
 from pathlib import Path
+from typing import Any, cast
 
 import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
-from pyspark.sql import SparkSession
+from pyspark.errors import AnalysisException
+from pyspark.sql import DataFrame, SparkSession
 
 from vidagg_dagster.core.contract import (
     EVENT_COLUMNS,
+    SourceFormat,
+    SourceSpec,
 )
 from vidagg_dagster.core.errors import SourceError
+from vidagg_dagster.sources.read import read_source
 from vidagg_dagster_tests.support.source_files import (
     MOMENT,
     WALL,
@@ -101,3 +106,34 @@ def test_what_is_no_plain_table_name_is_never_looked_up(spark: SparkSession, nam
 def test_a_table_that_is_not_there_is_named(spark: SparkSession) -> None:
     with pytest.raises(SourceError, match=r"Table nowhere\.events cannot be read"):
         read(spark, "nowhere.events", format="table")
+
+
+class _Refusing:
+    """A session whose catalog refuses every table, as Unity Catalog does without privileges."""
+
+    def __init__(self, spark: SparkSession) -> None:
+        self._spark = spark
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._spark, name)
+
+    def table(self, _: str) -> DataFrame:
+        raise AnalysisException(
+            "[INSUFFICIENT_PERMISSIONS] Insufficient privileges: User does not have USE SCHEMA on "
+            "Schema 'main.raw'. SQLSTATE: 42501"
+        )
+
+
+@pytest.mark.parametrize("form", ["auto", "table"])
+def test_a_table_without_privileges_is_told_as_that_and_not_as_a_missing_file(
+    spark: SparkSession, form: SourceFormat
+) -> None:
+    refusing = cast("SparkSession", _Refusing(spark))
+    said = r"Table main\.raw\.player_events cannot be read: .*USE SCHEMA.* grant USE CATALOG"
+    with pytest.raises(SourceError, match=said):
+        read_source(refusing, SourceSpec(location="main.raw.player_events", format=form))
+
+
+def test_a_name_that_is_neither_file_nor_table_is_told_as_missing(spark: SparkSession) -> None:
+    with pytest.raises(SourceError, match="no file or folder"):
+        read(spark, "nowhere.raw.events", format="auto")

@@ -42,27 +42,30 @@ def run_python(code: str, **environment: str) -> "subprocess.CompletedProcess[st
     )
 
 
-@pytest.mark.parametrize(
-    ("version", "engine"),
-    [("17.0.15", "spark"), ("25-ea", "spark"), ("21", "spark"), ("11.0.2", "sail")],
-)
-def test_auto_takes_spark_where_java_is_new_enough(
-    version: str, engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("version", ["17.0.15", "25-ea", "21", "11.0.2", None])
+def test_auto_means_sail_with_and_without_java(
+    version: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JAVA_HOME", str(fake_java(tmp_path, version) if version else tmp_path))
+    choice = resolve_engine("auto")
+    assert (choice.engine, choice.reason) == ("sail", "VIDAGG_ENGINE=auto")
+
+
+@pytest.mark.parametrize("version", ["17.0.15", "25-ea", "21"])
+def test_spark_by_name_takes_a_java_that_is_new_enough(
+    version: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("JAVA_HOME", str(fake_java(tmp_path, version)))
-    choice = resolve_engine("auto")
-    assert choice.engine == engine
-    assert f"Java {version.split('.')[0].split('-')[0]}" in choice.reason
+    choice = resolve_engine("spark")
+    assert (choice.engine, choice.reason) == ("spark", "VIDAGG_ENGINE=spark")
 
 
-def test_auto_takes_sail_where_there_is_no_java(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_where_sail_is_not_installed_it_is_said_how_to_get_an_engine(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.delenv("JAVA_HOME", raising=False)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    choice = resolve_engine("auto")
-    assert choice.engine == "sail"
-    assert choice.reason == "no Java found in JAVA_HOME or PATH"
+    monkeypatch.setattr("vidagg_dagster.spark.engines.find_spec", lambda _: None)
+    with pytest.raises(EngineError, match=r"pip install 'vidagg_dagster\[local\]'.*=spark"):
+        resolve_engine("auto")
 
 
 @pytest.mark.parametrize(

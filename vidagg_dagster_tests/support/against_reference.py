@@ -10,7 +10,7 @@ from pyspark.sql import SparkSession
 from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.metrics.intervals import watch_intervals
 from vidagg_dagster.metrics.lifetime import merge_days
-from vidagg_dagster.spark.arrow import ANY_SIZE, Kernels
+from vidagg_dagster.spark.arrow import ANY_SIZE, Spread
 from vidagg_dagster_tests.support.arrow import rows_of
 from vidagg_dagster_tests.support.engine_frames import (
     RUN_TIME,
@@ -33,7 +33,7 @@ DAILY_KEY = ("userId", "videoId", "event_date")
 PAIR_KEY = ("userId", "videoId")
 
 however_parted = pytest.mark.parametrize(
-    "kernels", [Kernels(), Kernels(1_500_000)], ids=["as the engine likes", "in three parts"]
+    "spread", [Spread(), Spread(1_500_000)], ids=["as the engine likes", "in three parts"]
 )
 
 
@@ -52,7 +52,7 @@ def assert_equals_reference(
     *,
     parameters: dict[str, Any] | None = None,
     timezone: str = "UTC",
-    kernels: Kernels = ANY_SIZE,
+    spread: Spread = ANY_SIZE,
 ) -> None:
     expected_parameters = replace(DEFAULT_PARAMETERS, **(parameters or {}))
     kept, _ = deduplicate(events, timezone)
@@ -63,7 +63,7 @@ def assert_equals_reference(
         durations,
         parameters=EngagementParameters(**(parameters or {})),
         timezone=timezone,
-        kernels=kernels,
+        spread=spread,
     )
     assert session_rows(computed.sessions) == sorted(settled.sessions)
     assert interval_rows(watch_intervals(computed.sessions)) == sorted(settled.intervals)
@@ -72,7 +72,7 @@ def assert_equals_reference(
     assert keyed(rows_of(computed.daily), DAILY_KEY, columns) == expected
 
     merged = merge_days(
-        computed.daily, parameters=computed.parameters, run_time=RUN_TIME, kernels=kernels
+        computed.daily, parameters=computed.parameters, run_time=RUN_TIME, spread=spread
     )
     lifetime = {
         pair: published(row, durations.get(pair[1]), None, expected_parameters)

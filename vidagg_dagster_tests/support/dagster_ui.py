@@ -89,6 +89,15 @@ def ask(address: str, query: str, **variables: Any) -> Any:
     return body["data"]
 
 
+def _span(ranges: Sequence[Mapping[str, str]] | None) -> tuple[date, date] | None:
+    if not ranges:
+        return None
+    return (
+        date.fromisoformat(min(found["start"] for found in ranges)),
+        date.fromisoformat(max(found["end"] for found in ranges)),
+    )
+
+
 class Ui:
     """The asset pages of one code location: what they start and show."""
 
@@ -101,6 +110,28 @@ class Ui:
         assert found["status"] == "COMPLETED_SUCCESS", found
         runs: list[Any] = found["runs"]
         return runs
+
+    def backfill_preview(
+        self, days: Sequence[date], assets: Sequence[str]
+    ) -> dict[str, tuple[date, date] | None]:
+        """What the dialog says of each asset: its first and last day; None: no partitions."""
+        found = ask(
+            self.address,
+            """query($params: AssetBackfillPreviewParams!) {
+                assetBackfillPreview(params: $params) {
+                    assetKey { path }
+                    partitions { ranges { start end } }
+                }
+            }""",
+            params={
+                "assetSelection": [{"path": [name]} for name in assets],
+                "partitionNames": [when.isoformat() for when in days],
+            },
+        )["assetBackfillPreview"]
+        return {
+            asset["assetKey"]["path"][0]: _span((asset["partitions"] or {}).get("ranges"))
+            for asset in found
+        }
 
     def launch(self, days: Sequence[date], assets: Sequence[str]) -> str:
         """Launch a backfill and return its id."""

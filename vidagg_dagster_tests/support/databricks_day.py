@@ -10,7 +10,8 @@ from databricks.sdk import WorkspaceClient
 from vidagg_dagster.core.contract import StepName
 from vidagg_dagster.databricks.compute import Compute
 from vidagg_dagster.databricks.deploy import Deployment, Finding
-from vidagg_dagster.databricks.runner import JOB_PAGE
+from vidagg_dagster.databricks.failures import JOB_PAGE
+from vidagg_dagster.databricks.wheel import PIPES, pack_installed
 from vidagg_dagster.defs.assets import build_assets
 from vidagg_dagster.defs.targets import databricks_steps
 from vidagg_dagster.settings import Settings
@@ -30,7 +31,13 @@ def deploy_and_materialize(folder: Path, wheel: Path, schema: str, volume: str) 
     findings: list[Finding] = []
     compute = Compute(kind="serverless", environment_version="4")
     deployment = Deployment(
-        client=client, volume=volume, schema=schema, compute=compute, wheel=wheel, overwrite=True
+        client=client,
+        volume=volume,
+        schema=schema,
+        compute=compute,
+        wheel=wheel,
+        pipes_wheel=pack_installed(PIPES, folder),
+        overwrite=True,
     )
     assert deployment.run(findings.append), [str(finding) for finding in findings]
     client.files.create_directory(f"{source}/events")

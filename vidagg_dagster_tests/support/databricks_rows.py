@@ -31,14 +31,13 @@ def stored(spark: SparkSession, store: TableStore) -> Rows:
     return {name: without_run_time(rows_of(tables.read(table))) for name, table in TABLES.items()}
 
 
-def local_rows(site: Site, days: Sequence[date], look_back: Sequence[date]) -> Rows:
-    """Rows computed by Sail: raw_events of `days`, the rest of `look_back`, as in a backfill."""
+def local_rows(site: Site, days: Sequence[date]) -> Rows:
+    """Rows computed by Sail."""
     require(SAIL)
     with using(SAIL):
         spark = engine_session(SAIL)
         for step in StepName:
-            wanted = days if step is StepName.RAW_EVENTS else look_back
-            run_step(spark, site.request(step, wanted))
+            run_step(spark, site.request(step, days))
         return stored(spark, TableStore(kind="local", location=str(site.tables)))
 
 

@@ -11,6 +11,7 @@ from deltalake import DeltaTable
 from vidagg_dagster.core.contract import SAIL
 
 DAYS = 3
+FIRST_DAY = "2026-01-05"
 
 
 def demo(folder: Path) -> str:
@@ -23,6 +24,7 @@ def demo(folder: Path) -> str:
         [
             *(sys.executable, "-m", "vidagg_dagster.cli.main", "demo", "--folder", str(folder)),
             *("--engine", SAIL, "--days", str(DAYS), "--viewers", "20"),
+            *("--first-day", FIRST_DAY),
         ],
         capture_output=True,
         text=True,

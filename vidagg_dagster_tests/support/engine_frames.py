@@ -11,7 +11,7 @@ from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.core.schemas import RAW_EVENTS
 from vidagg_dagster.metrics.engagement import user_video_engagement
 from vidagg_dagster.metrics.timeline import sessions
-from vidagg_dagster.spark.arrow import ANY_SIZE, Kernels
+from vidagg_dagster.spark.arrow import ANY_SIZE, Spread
 from vidagg_dagster_tests.support.arrow import frame_of, rows_of
 from vidagg_dagster_tests.support.reference import (
     Event,
@@ -101,7 +101,7 @@ class Computed:
         parameters: EngagementParameters | None = None,
         timezone: str = "UTC",
         days: Sequence[date] | None = None,
-        kernels: Kernels = ANY_SIZE,
+        spread: Spread = ANY_SIZE,
     ) -> None:
         self.parameters = parameters or EngagementParameters()
         self.videos = videos_frame(spark, durations)
@@ -111,14 +111,14 @@ class Computed:
             days=days,
             parameters=self.parameters,
             timezone=timezone,
-            kernels=kernels,
+            spread=spread,
         )
         self.daily = user_video_engagement(
             self.sessions,
             self.videos,
             parameters=self.parameters,
             run_time=RUN_TIME,
-            kernels=kernels,
+            spread=spread,
         )
 
 

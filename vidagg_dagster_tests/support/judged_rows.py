@@ -66,6 +66,7 @@ def judged(
     unit: Any = None,
     timezone: str = "UTC",
     start_date: date | None = START,
+    run_time: datetime | None = RUN_TIME,
     **spec: Any,
 ) -> DataFrame:
     return classify(
@@ -73,7 +74,7 @@ def judged(
         spec=SourceSpec(location="events", timezone=zone, timestamp_unit=unit, **spec),
         start_date=start_date,
         timezone=timezone,
-        run_time=RUN_TIME,
+        run_time=run_time,
     )
 
 

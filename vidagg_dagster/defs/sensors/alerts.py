@@ -14,6 +14,7 @@ from vidagg_dagster.alerts.message import Alert
 from vidagg_dagster.alerts.outbox import Delivery, Outbox, accept, deliver
 from vidagg_dagster.core.contract import StepName
 from vidagg_dagster.core.schemas import TABLES
+from vidagg_dagster.defs.verification import STORED_TABLES
 from vidagg_dagster.settings.model import Settings
 
 INTERVAL_S: Final = 30
@@ -67,7 +68,7 @@ def collect_alerts(
 ) -> tuple[Outbox, list[Alert]]:
     """The alerts since `outbox` was written, and the outbox that remembers what was looked at."""
     assets = [step.value for step in StepName]
-    outbox, of_runs = _alerts_of_runs(instance, settings, outbox, assets)
+    outbox, of_runs = _alerts_of_runs(instance, settings, outbox, [*assets, STORED_TABLES])
     days = due_days(
         datetime.fromtimestamp(now, UTC),
         settings.timezone,

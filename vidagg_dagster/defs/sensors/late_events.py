@@ -27,8 +27,8 @@ def late_events(settings: Settings) -> dg.SensorDefinition:
         job=daily_engagement,
         minimum_interval_seconds=INTERVAL_S,
         default_status=dg.DefaultSensorStatus.STOPPED,
-        description="Runs days again for which events have arrived since they were read, each with "
-        "the day after it, which looks back. raw_events finds them whenever it runs. Only days up "
+        description="Runs days again for which events have arrived since they were read. "
+        "raw_events finds them whenever it runs. Only days up "
         f"to {settings.operations.max_lateness_days} before the last complete one; older ones "
         f"show in the check {LATE_WITHIN_LIMIT}.",
     )

@@ -1,6 +1,6 @@
 """Rules of raw_events: what reading the source counted, and how many events a day has."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from statistics import median
 from typing import Final
@@ -35,6 +35,7 @@ def _input_reconciles(context: CheckContext) -> RuleFindings:
     rejects = context.tables.day_counts(REJECTED_EVENTS, context.days)
     findings: dict[date | None, RuleFinding] = {}
     for day, counted in context.ingestion.items():
+        noted = context.inventory.get(day)
         read, accepted, duplicates, ignored, rejected = (
             counted.get(name, 0)
             for name in ("input", "accepted", "duplicates", "ignored", "rejected")
@@ -44,6 +45,7 @@ def _input_reconciles(context: CheckContext) -> RuleFindings:
             abs(read - accepted - duplicates - ignored - rejected),
             abs(accepted - stored),
             abs(rejected - stored_rejects),
+            abs(read - noted.read) if noted else 0,
         )
         findings[day] = RuleFinding(
             off,
@@ -55,9 +57,26 @@ def _input_reconciles(context: CheckContext) -> RuleFindings:
                 "rejected": rejected,
                 "stored in raw_events": stored,
                 "stored in rejected_events": stored_rejects,
+                **({"in the source": noted.in_source} if noted else {}),
             },
         )
     return findings
+
+
+def _something_accepted(context: CheckContext) -> RuleFindings:
+    findings: dict[date | None, RuleFinding] = {}
+    for day, counted in context.ingestion.items():
+        rejected = 0 if counted.get("accepted") else counted.get("rejected", 0)
+        detail: dict[str, int | str] = {"input": counted.get("input", 0), "rejected": rejected}
+        if rejected:
+            detail |= _largest(counted, "rejected:")
+            detail["unknown event names"] = _unknown_names(context)
+        findings[day] = RuleFinding(rejected, detail)
+    return findings
+
+
+def _unknown_names(context: CheckContext) -> str:
+    return ", ".join(f"{name!r} {rows}" for name, rows in context.unknown_names.items()) or "none"
 
 
 def _share_of_input(measure: str, limit: float) -> Callable[[CheckContext], RuleFindings]:
@@ -116,18 +135,30 @@ def _day_not_empty(context: CheckContext) -> RuleFindings:
 def _late_within_limit(context: CheckContext) -> RuleFindings:
     """It is about other days than the step's, so the last of the step's days carries it."""
     beyond = context.late.beyond_limit if context.late else ()
-    named = ", ".join(str(late.day) for late in beyond[:MAX_DAYS_NAMED]) or "none"
-    if len(beyond) > MAX_DAYS_NAMED:
-        named += f" and {len(beyond) - MAX_DAYS_NAMED} more"
-    detail = {"rows": sum(late.rows for late in beyond), "days": named}
+    days = _named([late.day for late in beyond])
+    detail = {"rows": sum(late.rows for late in beyond), "days": days}
     return {max(context.days): RuleFinding(len(beyond), detail)}
+
+
+def _ahead_of_the_run(context: CheckContext) -> RuleFindings:
+    """About other days than the step's, as `_late_within_limit`."""
+    ahead = context.late.ahead if context.late else {}
+    detail = {"rows": sum(ahead.values()), "days": _named(list(ahead))}
+    return {max(context.days): RuleFinding(len(ahead), detail)}
+
+
+def _named(days: Sequence[date]) -> str:
+    named = ", ".join(map(str, days[:MAX_DAYS_NAMED])) or "none"
+    more = len(days) - MAX_DAYS_NAMED
+    return f"{named} and {more} more" if more > 0 else named
 
 
 INPUT_RECONCILES: Final = DayRule(
     name="input_reconciles",
     description="Every input row ends in exactly one place: input = accepted + duplicates + "
-    "rejected, and raw_events and rejected_events hold as many rows as were counted. If it fails, "
-    "writing was interrupted: run raw_events of the day again.",
+    "ignored + rejected, raw_events and rejected_events hold as many rows as were counted, and "
+    "the inventory of the source has noted as many as read. If it fails, writing was interrupted: "
+    "run raw_events of the day again.",
     evaluate=_input_reconciles,
 )
 """Also a rule of quality_report, which shows the same counts."""
@@ -137,6 +168,13 @@ RULES: Final[tuple[Rule, ...]] = (
     keys_present(RAW_EVENTS),
     one_row_per_key(RAW_EVENTS),
     numbers_valid(RAW_EVENTS, frozenset({"playbackRate", "seekFromMs"})),
+    DayRule(
+        name="something_accepted",
+        description="Where rows came in, not all of them are rejected. If it fails, the source "
+        "calls its columns or events by other names: the check lists the commonest unknown names. "
+        "Map them by VIDAGG_EVENT_NAMES and VIDAGG_COLUMNS, and run the day again.",
+        evaluate=_something_accepted,
+    ),
     DayRule(
         name="rejected_share",
         severity=Severity.WARN,
@@ -173,8 +211,15 @@ RULES: Final[tuple[Rule, ...]] = (
         severity=Severity.WARN,
         description="No events have arrived for days that were already read and are too old to "
         "run again by themselves (VIDAGG_MAX_LATENESS_DAYS). If it fails, these events are kept "
-        "in the source and are in no table yet: backfill the days that the check names, each with "
-        "the day after.",
+        "in the source and are in no table yet: backfill the days that the check names.",
         evaluate=_late_within_limit,
+    ),
+    DayRule(
+        name="none_ahead",
+        severity=Severity.WARN,
+        description="No event in the source is dated more than a day after the run. If it fails, "
+        "a sender's clock is wrong, or this machine's is behind. Such events are in no table "
+        "yet: each is taken in when the day that it names is run.",
+        evaluate=_ahead_of_the_run,
     ),
 )

@@ -24,7 +24,9 @@ from vidagg_dagster.core.schemas import (
     TABLES,
     TableSpec,
 )
+from vidagg_dagster.defs.verification import rows_told
 from vidagg_dagster.pipeline.run import run_step
+from vidagg_dagster.pipeline.verify import verify
 from vidagg_dagster_tests.support.byte_search import files_that_hold
 from vidagg_dagster_tests.support.repository import REPO
 from vidagg_dagster_tests.support.small_site import Row, Site, anna, day, peter, write_site
@@ -159,6 +161,11 @@ def test_no_byte_of_the_user_is_left_and_all_others_are_as_they_were(
     assert left == set(files_that_hold(site.tables, OTHER)) | set(files_that_hold(home, OTHER))
     assert files_that_hold(site.tables, f"{USER}-2026") == []
     assert not (site.tables / "sessions" / "staging-0123").exists()
+
+    with dg.DagsterInstance.local_temp(str(home)) as instance:
+        told = rows_told(instance)
+    assert told["raw_events"] == dict.fromkeys(DAYS, 13)
+    assert [finding.line for finding in verify(site.tables, told)] == []
 
     after = counts(sail, site)
     assert after["input"] == before["input"]

@@ -10,6 +10,7 @@ import signal
 import threading
 import time
 import urllib.request
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
@@ -17,18 +18,26 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from databricks.sdk import WorkspaceClient
 from databricks.sdk.service.jobs import SubmitTask
 
 from vidagg_dagster.core.contract import StepName
 from vidagg_dagster.databricks.compute import DEFAULT_CLUSTER, Compute
-from vidagg_dagster.databricks.runner import JOB_PAGE, DatabricksSteps, run_name
+from vidagg_dagster.databricks.failures import JOB_PAGE
+from vidagg_dagster.databricks.runner import DatabricksSteps
+from vidagg_dagster.databricks.submission import run_name
 from vidagg_dagster.databricks.wheel import wheel_name
 from vidagg_dagster.defs.assets import build_assets
 from vidagg_dagster.quality.rules import RULES
 from vidagg_dagster.settings import Settings
 from vidagg_dagster.settings.databricks import DatabricksSettings
 from vidagg_dagster_tests.support.fake_databricks.runs import Run
-from vidagg_dagster_tests.support.fake_databricks.server import TOKEN, Fault
+from vidagg_dagster_tests.support.fake_databricks.server import (
+    CLIENT_ID,
+    CLIENT_SECRET,
+    TOKEN,
+    Fault,
+)
 from vidagg_dagster_tests.support.fake_databricks.site import (
     CLUSTER,
     Databricks,
@@ -84,10 +93,13 @@ class Project:
 
     def deploy(self, code: str, result: str = "") -> None:
         """Put a wheel whose `vidagg-step` runs `code` where the real one would be."""
-        made = fake_wheel(self.folder / "made", wheel_name(), code.replace("RESULT", result))
+        folder = self.folder / uuid.uuid4().hex
+        made = fake_wheel(folder, wheel_name(), code.replace("RESULT", result))
         self.place.put_wheel(made)
 
-    def run(self, first: date = FIRST_DAY, last: date | None = None) -> dg.ExecuteInProcessResult:
+    def run(
+        self, first: date = FIRST_DAY, last: date | None = None, after: str | None = None
+    ) -> dg.ExecuteInProcessResult:
         settings = Settings(
             target="databricks",
             source="/events",
@@ -114,7 +126,10 @@ class Project:
             instance=self.instance,
             resources={"steps": steps},
             partition_key=None if last else first.isoformat(),
-            tags=tags if last else {},
+            tags={
+                **(tags if last else {}),
+                **({"dagster/parent_run_id": after, "dagster/root_run_id": after} if after else {}),
+            },
             selection=list(ASSETS),
             raise_on_error=False,
         )
@@ -238,9 +253,82 @@ def test_an_error_of_the_task_is_told_in_its_own_words_and_not_repeated(project:
     assert "The Databricks task failed: SourceError: Source not found: there is no /x" in failure(
         result
     )
-    assert "Traceback" in failure_metadata(result)["task_trace"]
+    trace = failure_metadata(result)["task_trace"]
+    assert "Traceback" in trace
+    assert "\x1b" not in trace
     assert materialized(result) == []
     assert len(project.jobs) == 1
+
+
+def test_a_job_that_took_too_long_is_not_tried_again(project: Project) -> None:
+    project.changed["retries"] = 2
+    project.deploy(SLEEPING)
+
+    def time_out(job: Run) -> None:
+        job.timed_out = True
+        kill(job)
+
+    project.when_running(time_out)
+    assert "Run timed out" in failure(project.run())
+    assert len(project.jobs) == 1
+
+
+def test_the_job_that_a_killed_run_left_is_cancelled_before_its_twin_starts(
+    project: Project,
+) -> None:
+    project.deploy(SLEEPING)
+    compute = Compute(kind="serverless", environment_version="4")
+    client = WorkspaceClient()
+    for run_id in ("other", "dead", "another"):
+        client.jobs.submit(
+            run_name=f"vidagg raw_events {day(0)} (Dagster run {run_id})",
+            tasks=[compute.task(run_id, project.place.volume)],
+            environments=compute.environments(project.place.volume),
+        )
+    project.deploy(REPORTING, HONEST)
+    result = project.run(after="dead")
+    assert materialized(result)
+    assert [job.cancelled for job in project.jobs[:3]] == [False, True, False]
+    assert project.jobs[1].ended
+    logged = [entry.user_message for entry in project.instance.all_logs(result.run_id)]
+    assert any("Cancelled Databricks job 2" in line for line in logged)
+
+
+def kill(job: Run) -> None:
+    assert job.process is not None
+    os.killpg(job.process.pid, signal.SIGKILL)
+
+
+def test_viewers_and_what_serverless_costs_are_asked_for(project: Project) -> None:
+    project.changed.update(viewers=["data", "ops"], performance="standard", usage_policy="p-1")
+    project.deploy(SILENT)
+    project.run()
+    body = project.jobs[0].submission.asked
+    assert body["access_control_list"] == [
+        {"group_name": group, "permission_level": "CAN_VIEW"} for group in ("data", "ops")
+    ]
+    assert (body["performance_target"], body["usage_policy_id"]) == ("STANDARD", "p-1")
+
+
+def test_nothing_of_it_is_asked_for_unless_it_is_set(project: Project) -> None:
+    project.deploy(SILENT)
+    project.run()
+    names = {"access_control_list", "performance_target", "usage_policy_id"}
+    assert not names & set(project.jobs[0].submission.asked)
+
+
+def test_a_token_service_that_fails_later_is_asked_again(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DATABRICKS_TOKEN")
+    monkeypatch.setenv("DATABRICKS_CLIENT_ID", CLIENT_ID)
+    monkeypatch.setenv("DATABRICKS_CLIENT_SECRET", CLIENT_SECRET)
+    project.place.workspace.token_life_s = 1  # so that nearly every call asks for a token
+    project.deploy(REPORTING, HONEST)
+    project.spoil("POST", "/oidc/v1/token", status=503, times=2, skip=2)
+    result = project.run()
+    assert materialized(result) == [f"raw_events {day(0)}", f"sessions {day(0)}"]
+    assert project.place.workspace.faults[0].times == 0
 
 
 def test_another_error_is_tried_again(project: Project) -> None:
@@ -253,10 +341,6 @@ def test_another_error_is_tried_again(project: Project) -> None:
 
 def test_a_killed_task_is_a_failed_step(project: Project) -> None:
     project.deploy(SLEEPING)
-
-    def kill(job: Run) -> None:
-        assert job.process is not None
-        os.killpg(job.process.pid, signal.SIGKILL)
 
     project.when_running(kill)
     result = project.run()

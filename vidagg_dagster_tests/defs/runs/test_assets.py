@@ -4,10 +4,8 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from datetime import date
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 import pytest
@@ -26,17 +24,19 @@ from vidagg_dagster.core.schemas import (
     REJECTED_EVENTS,
     TABLES,
     USER_VIDEO_ENGAGEMENT,
-    TableSpec,
 )
 from vidagg_dagster.defs.assets import GROUP, OWNERS, build_assets
 from vidagg_dagster.quality.rules import RULES
-from vidagg_dagster.runners.local import LocalSteps
 from vidagg_dagster.runners.progress import day_line, summary_line
-from vidagg_dagster.settings import Settings
 from vidagg_dagster.settings.variables import PREFIX
 from vidagg_dagster.spark.session import engine_session
-from vidagg_dagster.tables.interface import Tables
 from vidagg_dagster.tables.open import open_tables
+from vidagg_dagster_tests.support.dagster_project import (
+    Project,
+    days_by_status,
+    materializations,
+)
+from vidagg_dagster_tests.support.nights import evening, morning, whole_day
 from vidagg_dagster_tests.support.repository import REPO
 from vidagg_dagster_tests.support.small_site import (
     FIRST_DAY,
@@ -53,86 +53,12 @@ DAILY = [
 ]
 
 
-class Project:
-    """A site, its settings, and a Dagster instance to run its assets on."""
-
-    def __init__(self, site: Site, instance: dg.DagsterInstance, spark: SparkSession) -> None:
-        self.site = site
-        self.instance = instance
-        self.spark = spark
-        self.engine = SAIL
-        self.changed: dict[str, Any] = {}
-
-    @property
-    def settings(self) -> Settings:
-        values: dict[str, Any] = {
-            "source": str(self.site.events),
-            "video_metadata": str(self.site.videos),
-            "data_root": self.site.tables,
-            "start_date": FIRST_DAY,
-            "engine": self.engine,
-            **self.changed,
-        }
-        return Settings(**values)
-
-    @property
-    def tables(self) -> Tables:
-        return open_tables(self.spark, self.settings.store)
-
-    def run(
-        self,
-        first: date | None,
-        last: date | None = None,
-        *,
-        assets: Sequence[str] = (),
-    ) -> dg.ExecuteInProcessResult:
-        """Materialize one day, a range of days, or (without any) the lifetime table."""
-        tags = {}
-        if first is not None and last is not None:
-            tags = {
-                "dagster/asset_partition_range_start": first.isoformat(),
-                "dagster/asset_partition_range_end": last.isoformat(),
-            }
-        return dg.materialize(
-            build_assets(self.settings),
-            instance=self.instance,
-            resources={"steps": LocalSteps(engine=self.settings.engine)},
-            partition_key=first.isoformat() if first is not None and last is None else None,
-            tags=tags,
-            selection=list(assets) or None,
-            raise_on_error=False,
-        )
-
-    def rows(self, table: TableSpec) -> list[dict[str, Any]]:
-        """The stored rows in a fixed order, without the time of the run."""
-        columns = [name for name in table.column_names if name != "processedAt"]
-        rows = [row.asDict(recursive=True) for row in self.tables.read(table).collect()]
-        return sorted(({name: row[name] for name in columns} for row in rows), key=repr)
-
-
 @pytest.fixture
 def project(tmp_path: Path, sail: SparkSession) -> Iterator[Project]:
     home = tmp_path / "dagster"
     home.mkdir()
     with dg.DagsterInstance.local_temp(str(home)) as instance:
         yield Project(write_site(tmp_path / "site", 3), instance, sail)
-
-
-def materializations(result: dg.ExecuteInProcessResult, asset: str) -> dict[str, dict[str, Any]]:
-    """Partition ("" without) -> metadata values."""
-    return {
-        event.partition or "": {
-            name: _plain(value) for name, value in event.materialization.metadata.items()
-        }
-        for event in result.get_asset_materialization_events()
-        if event.asset_key == dg.AssetKey(asset)
-    }
-
-
-def _plain(value: dg.MetadataValue[Any]) -> Any:
-    if isinstance(value, dg.TableMetadataValue):
-        return [record.data for record in value.records]
-    return value.value
 
 
 def messages(result: dg.ExecuteInProcessResult, asset: str) -> str:
@@ -171,11 +97,12 @@ def test_the_same_day_on_jvm_spark_gives_the_same_rows(
 def test_a_range_in_one_run_equals_single_days_in_any_order(
     project: Project, tmp_path: Path
 ) -> None:
+    for number in range(3):
+        project.site.write_day(day(number), whole_day(day(number)))
     assert project.run(day(0), day(2)).success
     together = {table: project.rows(TABLES[table]) for table in StepName}
     project.changed["data_root"] = tmp_path / "other"
-    for number in (2, 0, 1, 2, 1):
-        # Day n + 1 has day n as context, so it is run once more after it.
+    for number in (2, 0, 1):
         assert project.run(day(number)).success
     assert {table: project.rows(TABLES[table]) for table in StepName} == together
 
@@ -192,23 +119,13 @@ def test_a_range_run_counts_each_day_on_its_own(project: Project) -> None:
     }
     shown = events[day(1).isoformat()]
     assert shown["days"] == f"{day(0)} to {day(2)} (3)"
-    assert shown["rows_of_run"] == 32
-    assert shown["rows_by_day"] == [
-        {"day": day(0).isoformat(), "rows": 13},
-        {"day": day(1).isoformat(), "rows": 6},
-        {"day": day(2).isoformat(), "rows": 13},
+    assert shown["top_videos"] == [{"videoId": "video_001", "events": 6}]
+    sessions = materializations(result, "sessions")
+    assert sessions[day(0).isoformat()]["top_videos"] == [
+        {"videoId": "video_001", "sessions": 2},
+        {"videoId": "video_002", "sessions": 1},
     ]
-
-
-def days_by_status(project: Project, asset: str, check: str) -> dict[str, set[str]]:
-    """What the page of a check shows of each day: its latest status."""
-    latest: dict[str, str] = {}
-    for record in project.instance.event_log_storage.get_asset_check_execution_history(
-        dg.AssetCheckKey(dg.AssetKey(asset), check), limit=100
-    ):  # newest first
-        if record.partition is not None:
-            latest.setdefault(record.partition, record.status.value)
-    return {s: {d for d, found in latest.items() if found == s} for s in set(latest.values())}
+    assert sessions[day(1).isoformat()]["top_videos"] == [{"videoId": "video_001", "sessions": 1}]
 
 
 def test_a_range_run_twice_leaves_a_result_of_every_check_on_every_day(project: Project) -> None:
@@ -228,12 +145,54 @@ def test_a_range_run_twice_leaves_a_result_of_every_check_on_every_day(project: 
     assert found == {"FAILED": days}
 
 
+def test_a_day_that_a_run_settled_besides_is_shown_with_its_checks(project: Project) -> None:
+    project.site.write_day(day(0), evening(day(0)))
+    project.site.write_day(day(1), morning(day(1)))
+    assert project.run(day(1)).success
+    first, second = day(0).isoformat(), day(1).isoformat()
+    result = project.run(day(0))
+    assert result.success
+    settled = [name for name in DAILY if name != RAW_EVENTS.name]
+    for asset in (*settled, AGGREGATED_ENGAGEMENT.name):
+        assert set(materializations(result, asset)) == {first, second}, asset
+    assert set(materializations(result, RAW_EVENTS.name)) == {first}
+    shown = materializations(result, USER_VIDEO_ENGAGEMENT.name)[second]
+    assert shown["dagster/partition_row_count"] == len(shown["top_videos"]) + 2
+    for asset in settled:
+        of_run = {
+            (check.check_name, check.partition)
+            for check in result.get_asset_check_evaluations()
+            if check.asset_key == dg.AssetKey(asset)
+        }
+        assert of_run == {(rule.name, when) for rule in RULES[asset] for when in (first, second)}
+        for rule in RULES[asset]:
+            assert days_by_status(project, asset, rule.name) == {"SUCCEEDED": {first, second}}
+
+
+def test_a_settled_day_that_fails_a_blocking_check_stops_what_is_downstream(
+    project: Project,
+) -> None:
+    project.site.write_day(day(0), evening(day(0)))
+    project.site.write_day(day(1), morning(day(1)))
+    assert project.run(day(1)).success
+    assert project.run(day(0), assets=["raw_events", "sessions"]).success
+    # The evening before has nothing beyond 15 s: only the interval of the next day is too long.
+    project.site.videos.write_text('{"videoId": "video_001", "duration": 30, "title": "Cut"}\n')
+    result = project.run(day(0), assets=["watch_intervals", "user_video_engagement"])
+    assert not result.success
+    failed = [check for check in result.get_asset_check_evaluations() if not check.passed]
+    assert [(check.check_name, check.partition) for check in failed] == [
+        ("within_video", day(1).isoformat())
+    ]
+    assert not materializations(result, "user_video_engagement")
+
+
 def test_every_asset_shows_its_rows_days_and_top_videos(project: Project) -> None:
     result = project.run(day(0))
     for asset in DAILY:
         (shown,) = materializations(result, asset).values()
         assert shown["days"] == day(0).isoformat()
-        assert shown["dagster/partition_row_count"] == shown["rows_of_run"] > 0
+        assert shown["dagster/partition_row_count"] > 0
         assert shown["top_videos"]
     (lifetime,) = materializations(result, AGGREGATED_ENGAGEMENT.name).values()
     assert lifetime["dagster/row_count"] == 3
@@ -353,7 +312,7 @@ def test_a_blocking_check_stops_what_is_downstream_and_keeps_the_rows(project: P
 def test_the_lifetime_table_can_be_materialized_alone(project: Project) -> None:
     assert project.run(day(0), assets=DAILY).success
     assert project.rows(AGGREGATED_ENGAGEMENT) == []
-    assert project.run(None, assets=[AGGREGATED_ENGAGEMENT.name]).success
+    assert project.run(day(0), assets=[AGGREGATED_ENGAGEMENT.name]).success
     assert len(project.rows(AGGREGATED_ENGAGEMENT)) == 3
 
 
@@ -387,7 +346,7 @@ def test_the_log_has_a_line_for_each_day_of_a_range_in_each_step(project: Projec
     said = "\n".join(entry.user_message for entry in entries)
     for unit in ("events", "sessions", "intervals", "rows"):
         lines = re.findall(rf"^(\d)/3 (\S+) [1-9]\d* {unit} \d+\.\d s$", said, re.MULTILINE)
-        times = 2 if unit == "rows" else 1
+        times = 3 if unit == "rows" else 1
         assert lines == times * [(str(n + 1), day(n).isoformat()) for n in range(3)]
     assert said.count("engine: sail") == 6, "every step says its engine"
 

@@ -17,8 +17,13 @@ class Catalog:
     volumes: list[str] = field(default_factory=list)
     tables: dict[str, int] = field(default_factory=dict)
     """Full name -> time of creation, milliseconds since 1970."""
+    sources: list[str] = field(default_factory=list)
+    """Tables that others made."""
     clusters: dict[str, dict[str, Any]] = field(default_factory=dict)
     privileges: list[str] = field(default_factory=lambda: ["ALL_PRIVILEGES"])
+    """On the schema."""
+    others: list[str] = field(default_factory=lambda: ["USE_CATALOG", "SELECT"])
+    """On catalogs and on the tables that others made."""
     owner: str = "someone@example.com"
 
     def me(self) -> Answer:
@@ -46,20 +51,25 @@ class Catalog:
             }
         )
 
+    def table(self, name: str) -> Answer:
+        return self._one(self.sources, name, "Table")
+
     def drop_table(self, name: str) -> Answer:
         if self.tables.pop(name, None) is None:
             raise not_found(f"Table '{name}'")
         return Answer()
 
     def effective(self, kind: str, name: str) -> Answer:
-        if kind.lower() != "schema" or name not in self.schemas:
+        known = {"schema": self.schemas, "catalog": self.catalogs, "table": self.sources}
+        if name not in known.get(kind.lower(), []):
             raise not_found(f"{kind} {name}")
+        held = self.privileges if kind.lower() == "schema" else self.others
         return Answer(
             {
                 "privilege_assignments": [
                     {
                         "principal": USER,
-                        "privileges": [{"privilege": p} for p in self.privileges],
+                        "privileges": [{"privilege": p} for p in held],
                     }
                 ]
             }

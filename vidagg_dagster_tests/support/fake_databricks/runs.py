@@ -26,6 +26,9 @@ BLOCKED = (
 """Modules that a cluster need not have."""
 
 _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "JAVA_HOME", "TMPDIR")
+_TASK_FAILED = ("CLIENT_ERROR", "RUN_EXECUTION_ERROR")
+_PAGE_RUNS = 2
+"""How many runs a page of a listing has; the API has 20."""
 _GRACE_S = 5
 _TASK_OFFSET = 1_000_000
 """Task runs have their own ids, apart from those of runs."""
@@ -42,6 +45,8 @@ class Run:
     cancelled: bool = False
     timed_out: bool = False
     problem: str = ""
+    forced: tuple[str, str] | None = None
+    """Type and code of the termination, instead of what fits its process."""
     ends: float | None = None
     states: list[str] = field(default_factory=list)
 
@@ -79,6 +84,28 @@ class Run:
         if self.process.returncode == 0:
             return "SUCCESS", ""
         return "FAILED", "Workload failed, see run output for details"
+
+    def status(self) -> dict[str, Any]:
+        """As the API says it today; `state` is its older form."""
+        if not self.ended and not self.problem:
+            return {"state": "TERMINATING" if self.cancelled else "RUNNING"}
+        kind, code = self._termination()
+        return {"state": "TERMINATED", "termination_details": {"type": kind, "code": code}}
+
+    def _termination(self) -> tuple[str, str]:
+        if self.forced is not None:
+            return self.forced
+        if self.problem:
+            return "CLIENT_ERROR", "LIBRARY_INSTALLATION_ERROR"
+        if self.cancelled:
+            return "SUCCESS", "USER_CANCELED"
+        if self.timed_out:
+            return "CLIENT_ERROR", "CANCELED"
+        assert self.process is not None
+        if self.process.returncode == 0:
+            return "SUCCESS", "SUCCESS"
+        killed = self.process.returncode < 0
+        return ("INTERNAL_ERROR", "DRIVER_ERROR") if killed else _TASK_FAILED
 
     def output(self) -> dict[str, Any]:
         told: dict[str, Any] = {}
@@ -132,6 +159,7 @@ class Runs:
                 "run_name": run.submission.run_name,
                 "run_page_url": f"{self.address}/jobs/runs/{run.id}",
                 "state": state,
+                "status": run.status(),
                 "tasks": [
                     {
                         "run_id": run.id + _TASK_OFFSET,
@@ -139,6 +167,30 @@ class Runs:
                         "state": state,
                     }
                 ],
+            }
+        )
+
+    def listing(self, query: Mapping[str, str]) -> Answer:
+        """A page of the runs, the newest first."""
+        chosen = [
+            run
+            for run in reversed(self.all.values())
+            if query.get("active_only") != "true" or not run.ended
+        ]
+        first = int(query.get("page_token", 0))
+        page = chosen[first : first + _PAGE_RUNS]
+        more = first + _PAGE_RUNS < len(chosen)
+        return Answer(
+            {
+                "runs": [
+                    {
+                        "run_id": run.id,
+                        "run_name": run.submission.run_name,
+                        "run_type": "SUBMIT_RUN",
+                    }
+                    for run in page
+                ],
+                **({"next_page_token": str(first + _PAGE_RUNS)} if more else {}),
             }
         )
 

@@ -4,6 +4,7 @@ import json
 import re
 import threading
 import time
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +19,9 @@ from vidagg_dagster_tests.support.fake_databricks.submission import read_submiss
 from vidagg_dagster_tests.support.fake_databricks.volumes import Volumes
 
 TOKEN = "loopback-only"
+CLIENT_ID = "00000000-0000-0000-0000-000000000001"
+CLIENT_SECRET = "loopback-secret"
+"""Of the service principal, which gets `TOKEN` from the token service."""
 
 
 @dataclass
@@ -27,6 +31,8 @@ class Fault:
     method: str
     path: str
     times: int = 1
+    skip: int = 0
+    """How many such requests are served before."""
     status: int | None = None
     """Answer with this status and do nothing."""
     drop: bool = False
@@ -38,7 +44,11 @@ class Fault:
     headers: dict[str, str] = field(default_factory=dict)
 
     def takes(self, method: str, path: str) -> bool:
-        hit = self.times > 0 and method == self.method and re.search(self.path, path) is not None
+        matches = method == self.method and re.search(self.path, path) is not None
+        if matches and self.skip:
+            self.skip -= 1
+            return False
+        hit = self.times > 0 and matches
         if hit:
             self.times -= 1
         return hit
@@ -65,6 +75,7 @@ class Workspace:
         self.faults: list[Fault] = []
         self.requests: list[str] = []
         self.address = ""
+        self.token_life_s = 3600
         self._lock = threading.Lock()
 
     def fault(self, method: str, path: str) -> Fault | None:
@@ -99,6 +110,7 @@ class Workspace:
             rf"{jobs}/submit",
             lambda r: runs.submit(read_submission(r.json(), catalog.clusters)),
         )
+        yield "GET", rf"{jobs}/list", lambda r: runs.listing(r.query)
         yield "GET", rf"{jobs}/get", lambda r: runs.get(int(r.query["run_id"]))
         yield "GET", rf"{jobs}/get-output", lambda r: runs.output(int(r.query["run_id"]))
         yield "POST", rf"{jobs}/cancel", lambda r: runs.cancel(int(r.json()["run_id"]))
@@ -112,6 +124,7 @@ class Workspace:
             rf"{unity}/tables",
             lambda r: catalog.list_tables(r.query["catalog_name"], r.query["schema_name"]),
         )
+        yield "GET", rf"{unity}/tables/([^/]+)", lambda _, name: catalog.table(name)
         yield "DELETE", rf"{unity}/tables/([^/]+)", lambda _, name: catalog.drop_table(name)
         yield (
             "GET",
@@ -137,6 +150,9 @@ class _Handler(BaseHTTPRequestHandler):
         if fault:
             time.sleep(fault.delay)
         try:
+            if path.startswith("/oidc/"):
+                self._authorize(path, request, fault)
+                return
             if self.headers.get("Authorization") != f"Bearer {TOKEN}":
                 raise ApiError(403, "PERMISSION_DENIED", "Invalid access token.")
             if fault and fault.status:
@@ -157,6 +173,30 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(200, json.dumps(answer.json).encode(), _JSON)
         else:
             self._send(200 if answer.content is not None else 204, answer.content, answer.headers)
+
+    def _authorize(self, path: str, request: Request, fault: Fault | None) -> None:
+        """The token service, by which a service principal gets a token for its secret."""
+        address = self.workspace.address
+        if path == "/oidc/.well-known/oauth-authorization-server":
+            endpoints = {
+                "authorization_endpoint": f"{address}/oidc/v1/authorize",
+                "token_endpoint": f"{address}/oidc/v1/token",
+            }
+            self._send(200, json.dumps(endpoints).encode(), _JSON)
+            return
+        wanted = b64encode(f"{CLIENT_ID}:{CLIENT_SECRET}".encode()).decode()
+        asked = dict(parse_qsl(request.body.decode()))
+        if fault and fault.status:
+            told, status = {"error": "server_error", "error_description": "down"}, fault.status
+        elif self.headers.get("Authorization") != f"Basic {wanted}":
+            told, status = {"error": "invalid_client", "error_description": "no such client"}, 401
+        elif asked.get("grant_type") != "client_credentials":
+            told, status = {"error": "unsupported_grant_type"}, 400
+        else:
+            life_s = str(self.workspace.token_life_s)
+            told = {"access_token": TOKEN, "token_type": "Bearer", "expires_in": life_s}
+            status = 200
+        self._send(status, json.dumps(told).encode(), _JSON)
 
     do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _serve  # noqa: N815
 

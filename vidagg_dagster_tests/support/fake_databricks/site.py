@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from vidagg_dagster.core.unity_catalog import wheel_folder
+from vidagg_dagster.databricks.wheel import PIPES, pack_installed
 from vidagg_dagster_tests.support.fake_databricks.catalog import Catalog
 from vidagg_dagster_tests.support.fake_databricks.runs import Runs
 from vidagg_dagster_tests.support.fake_databricks.server import TOKEN, Workspace, serve
@@ -40,6 +41,7 @@ class Databricks:
         folder = Path(wheel_folder(self.volume))
         folder.mkdir(parents=True, exist_ok=True)
         shutil.copy(wheel, folder)
+        pack_installed(PIPES, folder)
 
     def leftovers(self) -> list[str]:
         """Files that steps left on the volume."""
@@ -71,6 +73,7 @@ def databricks(
         catalogs=["main", "spark_catalog"],
         schemas=["main.video"],
         volumes=["main.video.vidagg"],
+        sources=["main.video.events"],
         clusters={CLUSTER: {"state": "RUNNING", "spark_version": "17.3.x-scala2.13"}},
     )
     runs = Runs(folder / "output", serverless or {}, classic or {})

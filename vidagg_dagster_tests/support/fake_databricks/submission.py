@@ -5,11 +5,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from databricks.sdk.service.jobs import JobEnvironment, JobsAPI, QueueSettings, SubmitTask
+from databricks.sdk.service.jobs import (
+    JobAccessControlRequest,
+    JobEnvironment,
+    JobsAPI,
+    QueueSettings,
+    SubmitTask,
+)
 
 from vidagg_dagster_tests.support.fake_databricks.answers import bad_request
 
-_FIELDS = frozenset(inspect.signature(JobsAPI.submit).parameters) - {"self"}
+_NEWER = {"performance_target", "usage_policy_id"}
+"""Fields of the API that the SDK's version does not know yet."""
+_FIELDS = (frozenset(inspect.signature(JobsAPI.submit).parameters) - {"self"}) | _NEWER
+_TARGETS = ("STANDARD", "PERFORMANCE_OPTIMIZED")
 _TOKEN_LENGTH = 64
 
 
@@ -27,6 +36,8 @@ class Submission:
     wheels: list[str]
     serverless: bool
     compute: Mapping[str, Any]
+    asked: Mapping[str, Any]
+    """The whole request."""
 
 
 def read_submission(body: Mapping[str, Any], clusters: Mapping[str, Any]) -> Submission:
@@ -43,6 +54,10 @@ def read_submission(body: Mapping[str, Any], clusters: Mapping[str, Any]) -> Sub
         raise bad_request("this workspace runs exactly one task")
     task = tasks[0]
     _same_as_parsed("task", task, SubmitTask.from_dict)
+    for grant in body.get("access_control_list") or []:
+        _same_as_parsed("access_control_list", grant, JobAccessControlRequest.from_dict)
+    if body.get("performance_target", _TARGETS[0]) not in _TARGETS:
+        raise bad_request(f"performance_target: {body['performance_target']}")
     if "queue" in body:
         _same_as_parsed("queue", body["queue"], QueueSettings.from_dict)
     environments = body.get("environments") or []
@@ -63,6 +78,7 @@ def read_submission(body: Mapping[str, Any], clusters: Mapping[str, Any]) -> Sub
         parameters=wheel.get("parameters", []),
         wheels=wheels,
         serverless=serverless,
+        asked=body,
         compute={k: task[k] for k in ("new_cluster", "existing_cluster_id") if k in task},
     )
 
@@ -89,7 +105,9 @@ def _compute(
     if kinds == ["new_cluster"]:
         cluster = task["new_cluster"]
         _required(cluster, "spark_version")
-        if not {"node_type_id", "instance_pool_id", "policy_id"} & set(cluster):
+        if not {"node_type_id", "instance_pool_id"} & set(cluster) and not (
+            "policy_id" in cluster and cluster.get("apply_policy_default_values")
+        ):
             raise bad_request("new_cluster: node_type_id is missing")
         if ("autoscale" in cluster) == ("num_workers" in cluster):
             raise bad_request("new_cluster: either autoscale or num_workers")

@@ -35,7 +35,8 @@ def main() -> None:
     except BaseException as error:
         told = {
             "error": f"{type(error).__name__}: {error}",
-            "error_trace": traceback.format_exc(),
+            # Databricks colours the traces of Python tasks.
+            "error_trace": f"\x1b[0;31m{traceback.format_exc()}\x1b[0m",
         }
         Path(order["outcome"]).write_text(json.dumps(told))
         sys.exit(1)

@@ -1,0 +1,39 @@
+"""The engine of one command: started, used, stopped; and left alone where Ctrl-C ends it all."""
+
+import signal
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+@contextmanager
+def engine_of_command(engine: str) -> "Iterator[SparkSession]":
+    """The session of an engine, as long as the block runs. Nothing temporary is left behind.
+
+    Raises:
+        EngineError: The engine cannot run here.
+    """
+    from vidagg_dagster.spark.session import engine_session, stop_sessions
+
+    session = engine_session(engine)
+    scratch = tempfile.TemporaryDirectory(prefix="vidagg-", ignore_cleanup_errors=True)
+    tempfile.tempdir = scratch.name
+    # PySpark's own handler cancels the jobs first, of which the JVM then writes a page.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield session
+    except KeyboardInterrupt:
+        # To release a session waits for what it computes, for minutes. The process ends instead.
+        raise
+    except BaseException:
+        stop_sessions()
+        raise
+    else:
+        stop_sessions()
+    finally:
+        tempfile.tempdir = None
+        scratch.cleanup()

@@ -1,0 +1,122 @@
+"""The runs of the demo: in this process, so that all share one engine, and filed as the UI's own.
+
+Dagster counts a run to a job only if the run says from which code location it was launched.
+"""
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+from typing import Final
+
+import dagster as dg
+from dagster._core.definitions.job_base import InMemoryJob
+from dagster._core.execution.api import execute_run_iterator
+from dagster._core.remote_origin import (
+    ManagedGrpcPythonEnvCodeLocationOrigin,
+    RemoteJobOrigin,
+    RemoteRepositoryOrigin,
+)
+from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
+
+from vidagg_dagster.core.errors import DayFailedError
+from vidagg_dagster.core.schemas import RAW_EVENTS
+from vidagg_dagster.core.terminal import Status
+from vidagg_dagster.core.text import spaced
+from vidagg_dagster.defs.metadata import PARTITION_ROW_COUNT
+
+LOCATION: Final = "vidagg_dagster.definitions"
+"""The module of the code location, which is also its name in the UI."""
+
+_SILENT: Final = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+Parts = Sequence[Sequence[date]]
+
+
+def materialize(parts: Parts, instance: dg.DagsterInstance) -> Counter[str]:
+    """A run for each part: of a range where it has several days, else of its day.
+
+    Prints a line for each day. Returns how many checks passed, under "passed", and how often each
+    other check did not.
+
+    Raises:
+        DayFailedError: A run failed; the message names its days.
+    """
+    # Reads the settings, so the environment must be the demo's already.
+    from vidagg_dagster.definitions import defs
+    from vidagg_dagster.defs.jobs import daily_engagement
+
+    definitions = defs()
+    job = definitions.resolve_job_def(daily_engagement.name)
+    origin = _origin(definitions.get_repository_def().name, job.name)
+    checks: Counter[str] = Counter()
+    done, total = 0, sum(map(len, parts))
+    with Status() as status:
+        for days in parts:
+            started = time.monotonic()
+            run = instance.create_run_for_job(
+                job, run_config=_SILENT, tags=_tags(days), remote_job_origin=origin
+            )
+            events: dict[str, int] = {}
+            for event in execute_run_iterator(InMemoryJob(job), run, instance):
+                if event.is_step_start:
+                    status.stage = f"{_span(days)}: {event.step_key}"
+                events |= _events(event)
+                checks.update(_checks(event))
+                if event.is_step_failure:
+                    raise DayFailedError(f"{_span(days)}: {_reason(event)}")
+            _require_success(instance, run.run_id, days)
+            seconds = (time.monotonic() - started) / len(days)
+            for day in days:
+                done += 1
+                status.print(_line(done, total, day, events.get(day.isoformat(), 0), seconds))
+    return checks
+
+
+def _origin(repository: str, job: str) -> RemoteJobOrigin:
+    target = LoadableTargetOrigin(module_name=LOCATION, executable_path=sys.executable)
+    location = ManagedGrpcPythonEnvCodeLocationOrigin(target, location_name=LOCATION)
+    return RemoteRepositoryOrigin(location, repository).get_job_origin(job)
+
+
+def _tags(days: Sequence[date]) -> Mapping[str, str]:
+    if len(days) == 1:
+        return {"dagster/partition": days[0].isoformat()}
+    return {
+        "dagster/asset_partition_range_start": days[0].isoformat(),
+        "dagster/asset_partition_range_end": days[-1].isoformat(),
+    }
+
+
+def _events(event: dg.DagsterEvent) -> dict[str, int]:
+    """Accepted events by day, if the event says that days of raw_events are there."""
+    if not event.is_step_materialization or event.asset_key != dg.AssetKey(RAW_EVENTS.name):
+        return {}
+    rows = event.step_materialization_data.materialization.metadata.get(PARTITION_ROW_COUNT)
+    return {str(event.partition): int(str(rows.value))} if rows is not None else {}
+
+
+def _checks(event: dg.DagsterEvent) -> Iterator[str]:
+    if event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+        evaluation = event.asset_check_evaluation_data
+        yield "passed" if evaluation.passed else evaluation.check_name
+
+
+def _reason(event: dg.DagsterEvent) -> str:
+    error = event.step_failure_data.error
+    return f"{event.step_key}: {error.message.strip() if error else 'failed'}"
+
+
+def _require_success(instance: dg.DagsterInstance, run_id: str, days: Sequence[date]) -> None:
+    run = instance.get_run_by_id(run_id)
+    if run is None or not run.is_success:
+        raise DayFailedError(f"{_span(days)}: the run {run_id} did not succeed")
+
+
+def _span(days: Sequence[date]) -> str:
+    return str(days[0]) if len(days) == 1 else f"{days[0]} to {days[-1]}"
+
+
+def _line(number: int, total: int, day: date, events: int, seconds: float) -> str:
+    return f"{number:>2}/{total} {day} {spaced(events):>7} events {seconds:5.1f} s"

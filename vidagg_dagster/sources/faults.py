@@ -1,0 +1,71 @@
+"""What an engine could not read, by the name of the file: engines say only what is wrong in it."""
+
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from pyspark.errors import PySparkException
+
+from vidagg_dagster.core.contract import SourceSpec
+from vidagg_dagster.core.errors import SourceError
+from vidagg_dagster.sources.error_text import first_line, reason
+from vidagg_dagster.sources.files import InputFile
+from vidagg_dagster.sources.listing import files_of
+
+_GZIP: Final = 31
+"""The format of gzip, as zlib numbers it."""
+_CHUNK_BYTES: Final = 1 << 20
+
+
+@contextmanager
+def naming_faults(spec: SourceSpec) -> Iterator[None]:
+    """Turn an engine's error about a damaged file of the source into one that names the file.
+
+    Raises:
+        SourceError: A file is damaged or gone. Errors about anything else stay what they are.
+    """
+    try:
+        yield
+    except PySparkException as error:
+        for file in files_of(spec):
+            damage = _damage(file)
+            if damage is not None:
+                raise SourceError(
+                    f"Cannot read {file.path}: {damage}. Restore the file or take it away. The "
+                    f"engine says: {first_line(error)}"
+                ) from error
+        raise
+
+
+def _damage(file: InputFile) -> str | None:
+    """What is wrong with a file, by reading all of it; None if nothing is."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        if file.format == "parquet":
+            with pq.ParquetFile(file.path) as whole:
+                for _ in whole.iter_batches():
+                    pass
+        elif file.compressed:
+            return _gzip_damage(file)
+        else:
+            with file.path.open("rb"):
+                pass
+    except (OSError, EOFError, zlib.error, pa.ArrowException) as error:
+        return reason(error)
+    return None
+
+
+def _gzip_damage(file: InputFile) -> str | None:
+    """Python's own reader passes over zeros behind the end of gzip; engines do not."""
+    with file.path.open("rb") as raw:
+        member = zlib.decompressobj(wbits=_GZIP)
+        while chunk := raw.read(_CHUNK_BYTES):
+            while chunk:
+                if member.eof:
+                    member = zlib.decompressobj(wbits=_GZIP)
+                member.decompress(chunk)
+                chunk = member.unused_data
+    return None if member.eof else "it is cut off"

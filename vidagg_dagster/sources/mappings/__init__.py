@@ -1,0 +1,1 @@
+"""Events of other vocabularies: each vocabulary is a file of data, one engine reads all."""

@@ -1,0 +1,306 @@
+"""Records of a vocabulary -> the columns of an event, as columns of the engine.
+
+Every value is text on its way: an object inside a record is the text of its JSON, and so is a text
+that holds JSON, a map and an array. One way to read serves them all.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+
+from vidagg_dagster.core.contract import EVENT_COLUMNS, SourceSpec
+from vidagg_dagster.core.event_mapping import EACH, EventColumn, EventMapping, Place, PositionUnit
+from vidagg_dagster.core.record_path import Element, Entry, RecordPath, Step, parse_path
+from vidagg_dagster.core.vocabulary import LAST_START, RANKS, SEEK, SEEKING
+from vidagg_dagster.sources.columns import (
+    MALFORMED,
+    SOURCE_FILE,
+    TYPED_TIMESTAMP,
+    ColumnRequest,
+    typed_name,
+)
+from vidagg_dagster.sources.text_lines import json_array, json_object
+from vidagg_dagster.spark.compat import try_cast
+from vidagg_dagster.spark.parsing import epoch_us, instant_us, number, said, trimmed
+from vidagg_dagster.spark.payload import PAYLOAD
+
+_POSITIONS: Final[tuple[EventColumn, ...]] = ("currentTime", "seekFrom")
+_STALE_S: Final = 1.0
+"""A place this near to where a seek began is still the place before the seek."""
+
+_PER_SECOND: Final[Mapping[PositionUnit, float]] = {
+    "s": 1.0,
+    "ms": 1e3,
+    "us": 1e6,
+    "ticks": 1e7,
+}
+_DURATION: Final = (
+    r"^P(?:([0-9]+)D)?(?:T(?:([0-9]+)H)?(?:([0-9]+)M)?(?:([0-9]+(?:[.,][0-9]*)?)S)?)?$"
+)
+_DURATION_SECONDS: Final = (86_400, 3_600, 60, 1)
+_CLOCK: Final = r"^(?:(?:([0-9]+):)?([0-9]+):)?([0-9]+(?:[.,][0-9]*)?)$"
+_CLOCK_SECONDS: Final = (3_600, 60, 1)
+_SECONDS_TEXT: Final = r"^([0-9.]+(?:[eE][+-]?[0-9]+)?)s$"
+_RATE: Final = "[xX]$"
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """A mapping and what the settings say otherwise."""
+
+    mapping: EventMapping
+    columns: Mapping[str, tuple[Place, ...]]
+
+    @classmethod
+    def of(cls, mapping: EventMapping, spec: SourceSpec) -> "Conversion":
+        """The mapping of a source. Columns of its settings are paths, and go before the mapping's.
+
+        Raises:
+            ValueError: Such a column is no path.
+        """
+        usual: dict[str, tuple[Place, ...]] = {str(n): p for n, p in mapping.columns.items()}
+        own = {ours: (Place(paths=(theirs,)),) for ours, theirs in spec.columns.items()}
+        return cls(mapping, {**usual, **own})
+
+    def request(self) -> ColumnRequest:
+        """The columns of the source that the mapping begins at."""
+        names = self._first_steps(self._all_paths())
+        keys = {name: f"_column{at}" for at, name in enumerate(names)}
+        one_of = {
+            ours: tuple(keys[name] for name in self._first_steps(_paths(places)))
+            for ours, places in self.columns.items()
+            if ours in _NEEDED_IN_FILES
+        }
+        return ColumnRequest(
+            columns={key: name for name, key in keys.items()},
+            required=(),
+            one_of=one_of,
+        )
+
+    def convert(self, rows: DataFrame, timezone: str) -> DataFrame:
+        """What `request` read -> the frame that `read.read_source` describes.
+
+        `timezone` is the zone of times that carry none.
+        """
+        keys = {theirs: key for key, theirs in self.request().columns.items()}
+        known = [SOURCE_FILE, PAYLOAD, MALFORMED]
+        read = rows.select(*known, *keys.values())
+        texts: dict[RecordPath, Column] = {(name,): F.col(key) for name, key in keys.items()}
+        if self._each is not None:
+            read, values = _extracted(read, texts, [self._each], "_outer")
+            elements = json_array(values[self._each])
+            read = read.select("*", F.explode_outer(elements).alias(EACH))
+            texts[EACH,] = F.col(EACH)
+        read, values = _extracted(read, texts, self._all_paths(), "_inner")
+        events = read.select(
+            *[column.alias(ours) for ours, column in self._columns(values).items()],
+            F.lit(None).cast("timestamp").alias(TYPED_TIMESTAMP),
+            *known,
+        )
+        if self.mapping.in_sequence:
+            events = self._in_sequence(events, timezone)
+        return events
+
+    def _all_paths(self) -> list[RecordPath]:
+        rules = self.mapping.events.values()
+        places = [
+            *self.columns.values(),
+            *(own for rule in rules for own in rule.columns.values()),
+        ]
+        return list(dict.fromkeys(path for some in places for path in _paths(some)))
+
+    @property
+    def _each(self) -> RecordPath | None:
+        return parse_path(self.mapping.each) if self.mapping.each is not None else None
+
+    def _first_steps(self, paths: Iterable[RecordPath]) -> list[str]:
+        """The columns of the source that paths begin at."""
+        begins = dict.fromkeys(str(path[0]) for path in paths)
+        if self._each is not None and begins.pop(EACH, EACH) is None:
+            begins[str(self._each[0])] = None
+        return list(begins)
+
+    def _columns(self, values: Mapping[RecordPath, Column]) -> dict[str, Column]:
+        """Our columns in the order of an event, and the typed ones."""
+        name = F.lower(trimmed(_first(self.columns["eventName"], values)))
+        columns: dict[str, Column] = {}
+        for ours in EVENT_COLUMNS:
+            if ours == "eventId" and ours not in self.columns:
+                continue
+            columns[ours] = self._chosen(ours, name, values, _first)
+            if ours in _POSITIONS:
+                columns[typed_name(ours)] = self._chosen(ours, name, values, _seconds)
+        columns["playbackRate"] = F.regexp_replace(columns["playbackRate"], _RATE, "")
+        columns[typed_name("playbackRate")] = F.lit(None).cast("double")
+        return columns
+
+    def _chosen(
+        self, ours: str, name: Column, values: Mapping[RecordPath, Column], read: "_Read"
+    ) -> Column:
+        """A value, from where the event of this name has it."""
+        usual = read(self.columns.get(ours, ()), values)
+        own = [
+            (event, read(places, values))
+            for event, rule in self.mapping.exact.items()
+            for column, places in rule.columns.items()
+            if column == ours
+        ]
+        if not own:
+            return usual
+        (event, value), *others = own
+        chain = F.when(name == event, value)
+        for event, value in others:
+            chain = chain.when(name == event, value)
+        return chain.otherwise(usual)
+
+    def _in_sequence(self, events: DataFrame, timezone: str) -> DataFrame:
+        """What an event takes from those before it in its session."""
+        us = instant_us(F.col("timestamp"), timezone)
+        if self.mapping.timestamp_unit is not None:
+            us = F.coalesce(us, epoch_us(F.col("timestamp"), self.mapping.timestamp_unit))
+        names = events.columns
+        rows = events.withColumn("_us", us)
+        # Rows without a session take nothing from others, and must not all meet in one place.
+        session = F.coalesce("sessionId", F.concat(F.lit("\0"), F.col("timestamp")))
+        rows = rows.withColumn("_session", session)
+        instant = Window.partitionBy("_session", "_us")
+        so_far = Window.partitionBy("_session").orderBy("_us")
+        for ours in self.mapping.fill_down:
+            # Events of one instant have no order, so they all get the same.
+            rows = rows.withColumn(ours, F.coalesce(ours, F.max(ours).over(instant)))
+            last = F.last(ours, ignorenulls=True).over(so_far)
+            rows = rows.withColumn(ours, F.coalesce(ours, last))
+        if self.mapping.stale_play:
+            rows = self._without_stale_plays(rows)
+        return rows.select(*names)
+
+    def _without_stale_plays(self, rows: DataFrame) -> DataFrame:
+        """A start right after a seek that still names the place before it gets the new place."""
+        position, origin = typed_name("currentTime"), typed_name("seekFrom")
+        name = F.lower(trimmed(F.col("eventName")))
+        before = Window.partitionBy("_session", "userId", "videoId").orderBy(
+            "_us", name.desc(), position
+        )
+        told = {
+            "_seeks": name.isin(*self._names_of(SEEKING, SEEK)),
+            "_to": F.col(position),
+            "_from": F.col(origin),
+        }
+        rows = rows.select("*", *[F.lag(c).over(before).alias(n) for n, c in told.items()])
+        stale = (
+            name.isin(*self._names_of(*range(LAST_START + 1)))
+            & F.col("_seeks")
+            & (F.abs(F.col(position) - F.col("_from")) <= _STALE_S)
+            & (F.abs(F.col(position) - F.col("_to")) > _STALE_S)
+        )
+        return rows.withColumn(position, F.when(stale, F.col("_to")).otherwise(F.col(position)))
+
+    def _names_of(self, *ranks: int) -> list[str]:
+        return [name for name, rule in self.mapping.exact.items() if RANKS.get(rule.to) in ranks]
+
+
+_NEEDED_IN_FILES: Final = ("timestamp", "eventName", "currentTime")
+"""Without a column of one of these, no row can be an event. Ids may come from other events."""
+
+
+_Read = Callable[[Sequence[Place], Mapping[RecordPath, Column]], Column]
+
+
+def _paths(places: Iterable[Place]) -> list[RecordPath]:
+    return [path for place in places for path in place.steps]
+
+
+def _text(place: Place, values: Mapping[RecordPath, Column]) -> Column:
+    texts = [said(values[path]) for path in place.steps]
+    if len(texts) == 1:
+        return texts[0]
+    joined = F.concat_ws(place.separator, *texts)
+    return F.when(F.coalesce(*texts).isNotNull(), joined)
+
+
+def _first(places: Sequence[Place], values: Mapping[RecordPath, Column]) -> Column:
+    texts = [_text(place, values) for place in places]
+    if not texts:
+        return F.lit(None).cast("string")
+    return F.coalesce(*texts) if len(texts) > 1 else texts[0]
+
+
+def _seconds(places: Sequence[Place], values: Mapping[RecordPath, Column]) -> Column:
+    """The first position that is said, in seconds; null where it is no number of its unit."""
+    result = F.lit(None).cast("double")
+    for place in reversed(places):
+        text = _text(place, values)
+        # Of the first place that says something, even if that is no number.
+        result = F.when(text.isNotNull(), _as_seconds(text, place.unit)).otherwise(result)
+    return result
+
+
+def _as_seconds(text: Column, unit: PositionUnit) -> Column:
+    if unit in _PER_SECOND:
+        return number(text) / F.lit(_PER_SECOND[unit])
+    if unit == "seconds_text":
+        return number(F.nullif(F.regexp_extract(text, _SECONDS_TEXT, 1), F.lit("")))
+    pattern, weights = (
+        (_DURATION, _DURATION_SECONDS) if unit == "iso8601" else (_CLOCK, _CLOCK_SECONDS)
+    )
+    return F.when(text.rlike(pattern), _parts(text, pattern, weights))
+
+
+def _parts(text: Column, pattern: str, weights: Sequence[int]) -> Column:
+    total = F.lit(0.0)
+    for at, weight in enumerate(weights, start=1):
+        part = F.replace(F.regexp_extract(text, pattern, at), F.lit(","), F.lit("."))
+        total = total + F.coalesce(try_cast(part, "double"), F.lit(0.0)) * weight
+    return total
+
+
+def _extracted(
+    rows: DataFrame, known: Mapping[RecordPath, Column], paths: Sequence[RecordPath], prefix: str
+) -> tuple[DataFrame, dict[RecordPath, Column]]:
+    """`rows` with objects parsed, and the text at each path, beside the `known` texts.
+
+    Names of the columns that it adds begin with `prefix`.
+
+    Each object is parsed once, a level of the record at a time: engines may compute an expression
+    again for each of its uses.
+    """
+    texts = dict(known)
+    for depth in range(1, max(map(len, paths))):
+        inner: dict[RecordPath, list[Step]] = {}
+        for path in dict.fromkeys(path[: depth + 1] for path in paths if len(path) > depth):
+            inner.setdefault(path[:depth], []).append(path[depth])
+        parsed: list[Column] = []
+        for at, (parent, steps) in enumerate(inner.items()):
+            for step, column, value in _readings(texts[parent], steps, f"{prefix}{depth}p{at}"):
+                if column is not None:
+                    parsed.append(column)
+                texts[*parent, step] = value
+        rows = rows.select("*", *parsed)
+    return rows, texts
+
+
+def _readings(
+    text: Column, steps: Sequence[Step], name: str
+) -> Iterable[tuple[Step, Column | None, Column]]:
+    """For each step into `text`: the column to add first, if it is not added yet, and the value."""
+    fields = [step for step in steps if isinstance(step, str)]
+    for at, step in enumerate(fields):
+        column = json_object(text, fields).alias(name) if at == 0 else None
+        yield step, column, F.col(name).getField(step)
+    elements = [step for step in steps if isinstance(step, Element)]
+    for at, element in enumerate(elements):
+        column = json_array(text).alias(f"{name}a") if at == 0 else None
+        yield element, column, F.get(F.col(f"{name}a"), F.lit(element.index))
+    entries = [step for step in steps if isinstance(step, Entry)]
+    inside = list(dict.fromkeys(name for e in entries for name in (e.field, e.take)))
+    for at, entry in enumerate(entries):
+        column = json_array(text, inside).alias(f"{name}e") if at == 0 else None
+        yield entry, column, _entry(F.col(f"{name}e"), entry)
+
+
+def _entry(array: Column, entry: Entry) -> Column:
+    found = F.filter(array, lambda element: element.getField(entry.field) == entry.equals)
+    return F.get(found, F.lit(0)).getField(entry.take)

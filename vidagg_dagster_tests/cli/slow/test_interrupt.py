@@ -1,0 +1,49 @@
+"""Ctrl-C in the middle of a computation."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from vidagg_dagster_tests.conftest import require
+from vidagg_dagster_tests.support import peter
+
+ROWS = 400_000
+
+
+def test_one_interrupt_ends_the_command_at_once_and_leaves_nothing(
+    engine: str, tmp_path: Path
+) -> None:
+    require(engine)
+    events, scratch = tmp_path / "events.jsonl", tmp_path / "scratch"
+    scratch.mkdir()
+    with events.open("w") as file:
+        for number in range(ROWS):
+            row = peter.EVENTS[number % 6] | {"userId": f"user {number // 6}"}
+            file.write(json.dumps(row) + "\n")
+    command = [sys.executable, "-m", "vidagg_dagster.cli.main", "aggregate", str(events)]
+    options = ["--output", str(tmp_path / "out.csv"), "--engine", engine]
+    running = subprocess.Popen(
+        [*command, *options],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"TMPDIR": str(scratch)},
+    )
+    deadline = time.monotonic() + 120
+    while not any(scratch.glob("vidagg-*/vidagg-*")):
+        assert running.poll() is None, running.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    started = time.monotonic()
+    running.send_signal(signal.SIGINT)
+    said = running.communicate(timeout=60)[1]
+    assert running.returncode == 130
+    assert time.monotonic() - started < 15
+    assert [line for line in said.splitlines() if "WARNING" not in line] == [
+        "vidagg aggregate: interrupted"
+    ]
+    assert not list(scratch.glob("vidagg-*"))
+    assert not (tmp_path / "out.csv").exists()

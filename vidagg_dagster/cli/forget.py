@@ -103,6 +103,9 @@ def _receipt(settings: "Settings", mentions: Mentions, *, dry_run: bool) -> Rece
     from vidagg_dagster.tables import erasure
 
     root: Path = settings.data_root
+    if not erasure.has_tables(root):
+        # Else a wrong folder would give the receipt that nothing is left.
+        raise BadInputError(f"there are no tables in {root} (VIDAGG_DATA_ROOT)")
     dagster, not_searched = _in_dagster(mentions, dry_run=dry_run)
     tables = list(erasure.erase(root, mentions, dry_run=dry_run))
     if not dry_run:
@@ -144,12 +147,20 @@ def _tell_dagster(tables: "Sequence[ErasedTable]") -> None:
 def _in_dagster(
     mentions: Mentions, *, dry_run: bool
 ) -> tuple[tuple[PlaceReceipt, ...], tuple[str, ...]]:
-    from vidagg_dagster.defs.history import HOME, dagster_home, erase_from_home, require_no_run
+    from vidagg_dagster.defs.history import (
+        HOME,
+        dagster_home,
+        erase_from_home,
+        require_no_run,
+        storage_elsewhere,
+    )
 
     home = dagster_home()
     if home is None:
         return (), (f"Dagster's history: {HOME} is not set to a folder",)
-    elsewhere = require_no_run()
+    if not dry_run:
+        require_no_run()
+    elsewhere = storage_elsewhere()
     places = tuple(
         PlaceReceipt(name=place.path, count=place.count)
         for place in erase_from_home(home, mentions, dry_run=dry_run)

@@ -34,11 +34,8 @@ def dagster_home() -> Path | None:
     return Path(home).expanduser() if home and Path(home).is_dir() else None
 
 
-def require_no_run() -> str | None:
+def require_no_run() -> None:
     """Refuse to go on while a run is active.
-
-    Returns:
-        Where Dagster's history is, if it is not below `DAGSTER_HOME`; None if it is.
 
     Raises:
         CommandFailedError: A run is active.
@@ -50,12 +47,19 @@ def require_no_run() -> str | None:
         active = instance.get_run_records(
             dg.RunsFilter(statuses=list(IN_PROGRESS_RUN_STATUSES)), limit=1
         )
-        if active:
-            raise CommandFailedError(
-                f"The run {active[0].dagster_run.run_id} is active, and the files that it is "
-                "writing would go. Switch the schedule off, wait until no run is active, then "
-                "forget the user again."
-            )
+    if active:
+        raise CommandFailedError(
+            f"The run {active[0].dagster_run.run_id} is active, and the files that it is "
+            "writing would go. Switch the schedule off, wait until no run is active, then "
+            "forget the user again."
+        )
+
+
+def storage_elsewhere() -> str | None:
+    """The kind of storage that holds Dagster's history, unless it is SQLite below its home."""
+    import dagster as dg
+
+    with dg.DagsterInstance.get() as instance:
         storage = type(instance.run_storage).__name__
     return None if storage.startswith("Sqlite") else storage
 
@@ -87,12 +91,22 @@ def tell_rows(table: str, rows: Mapping[date | None, int]) -> None:
 
 
 def erase_from_home(home: Path, mentions: Mentions, *, dry_run: bool) -> Iterator[ErasedPlace]:
-    """Put `(erased)` in place of the user, in each database and file below `home`."""
+    """Put `(erased)` in place of the user, in each database and file below `home`.
+
+    Raises:
+        CommandFailedError: A database cannot be changed.
+    """
     for path in sorted(path for path in home.rglob("*") if path.is_file()):
         name = str(path.relative_to(home))
         content = path.read_bytes()
         if content.startswith(_SQLITE_HEAD):
-            count = _in_database(path, mentions, dry_run)
+            try:
+                count = _in_database(path, mentions, dry_run)
+            except sqlite3.Error as error:
+                raise CommandFailedError(
+                    f"{path} cannot be changed: {error}. Stop Dagster's webserver and daemon, then "
+                    "forget the user again."
+                ) from error
         elif not path.name.endswith(("-wal", "-shm", "-journal")) and mentions.may_be_in(content):
             count = _in_file(path, content, mentions, dry_run)
         else:

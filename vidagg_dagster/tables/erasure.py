@@ -59,6 +59,11 @@ class ErasedTable:
     """Rows of each of `days` afterwards; under None those of a table without days."""
 
 
+def has_tables(root: Path) -> bool:
+    """Whether any of our tables is below `root`."""
+    return any(open_table(usable_root(root) / name) is not None for name in TABLES)
+
+
 def erase(root: Path, mentions: Mentions, *, dry_run: bool) -> Iterator[ErasedTable]:
     """Remove the user's rows from the latest version of each table below `root`.
 
@@ -144,7 +149,10 @@ def _without_values(line: str) -> str:
 
 def _mentions(path: Path, mentions: Mentions) -> bool:
     if path.suffix == ".parquet" and path.stat().st_size:
-        return bool(parquet_mentions(path, mentions))
+        try:
+            return bool(parquet_mentions(path, mentions))
+        except (pa.ArrowException, OSError):
+            return True  # what cannot be read may hold the user
     content = path.read_bytes()
     return mentions.may_be_in(content) and mentions.found_in(content.decode("utf-8", "replace"))
 

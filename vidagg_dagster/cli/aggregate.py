@@ -10,7 +10,7 @@ from zoneinfo import available_timezones
 
 from pydantic import ValidationError
 
-from vidagg_dagster.cli.arguments import add_command, day
+from vidagg_dagster.cli.arguments import add_command, add_for_spreadsheet, day
 from vidagg_dagster.core.column_mapping import parse_columns, parse_event_names
 from vidagg_dagster.core.contract import (
     DEFAULT_MAX_POSITION_S,
@@ -55,12 +55,7 @@ def add_aggregate(commands: Any) -> None:
         required=True,
         help="the file to write; .jsonl, .csv or .parquet says the format",
     )
-    parser.add_argument(
-        "--for-spreadsheet",
-        action="store_true",
-        help="write .csv so that a spreadsheet takes no id or title for a formula: an apostrophe "
-        "before those that begin like one. Without it texts are as the players sent them",
-    )
+    add_for_spreadsheet(parser)
     parser.add_argument(
         "--engine",
         choices=ENGINE_NAMES,
@@ -199,12 +194,10 @@ def _parameters(pairs: Sequence[str]) -> EngagementParameters:
 def _aggregate(options: argparse.Namespace) -> int:
     from vidagg_dagster.cli.output import check_output
 
-    check_output(options.output)
+    check_output(options.output, for_spreadsheet=options.for_spreadsheet)
     first, last = options.first_day, options.last_day
     if first and last and first > last:
         raise BadInputError(f"--from {first} is after --to {last}")
-    if options.for_spreadsheet and options.output.suffix.lower() != ".csv":
-        raise BadInputError(f"--for-spreadsheet is for .csv, and {options.output} is none")
     parameters = _parameters(options.parameters)
     for location in filter(None, (options.events, options.videos)):
         if not Path(location).exists():

@@ -25,7 +25,7 @@ from vidagg_dagster.pipeline.numbers import percent
 from vidagg_dagster.pipeline.samples import rejected_samples
 from vidagg_dagster.pipeline.step import Step, StepContext, StepOutput, rows_counted
 from vidagg_dagster.quality.evaluate import CheckContext
-from vidagg_dagster.sources.faults import naming_faults
+from vidagg_dagster.sources.faults import naming_faults, says_gone
 from vidagg_dagster.sources.read import read_source
 
 _UNKNOWN: Final = f"{REJECTED_PREFIX}unknown_event"
@@ -63,15 +63,26 @@ def _read_all(
     context: StepContext, spec: SourceSpec, kept: ExitStack
 ) -> tuple[Inventory, DataFrame, RowsRead]:
     """The inventory of the source, and all that it says of the days: see `_read`."""
-    # Before the events are read: what arrives in between is found late, and never missed.
-    inventory = take_inventory(context.spark, context.tables, context.request)
-    rows, read = _read(context, spec, inventory, kept)
-    if inventory.lacking(read, context.days):
+    try:
+        inventory, rows, read = _read_once(context, spec, kept)
+        complete = not inventory.lacking(read, context.days)
+    except Exception as error:
+        if not says_gone(error):
+            raise
+        complete = False
+    if not complete:
         # Files have changed or gone in between: look once more.
-        inventory = take_inventory(context.spark, context.tables, context.request)
-        rows, read = _read(context, spec, inventory, kept)
+        inventory, rows, read = _read_once(context, spec, kept)
     require_all_read(inventory, read, context.days)
     return inventory, rows, read
+
+
+def _read_once(
+    context: StepContext, spec: SourceSpec, kept: ExitStack
+) -> tuple[Inventory, DataFrame, RowsRead]:
+    # Before the events are read: what arrives in between is found late, and never missed.
+    inventory = take_inventory(context.spark, context.tables, context.request)
+    return (inventory, *_read(context, spec, inventory, kept))
 
 
 def _read(

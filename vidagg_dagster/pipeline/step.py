@@ -22,7 +22,7 @@ from vidagg_dagster.core.contract import (
 from vidagg_dagster.core.schemas import TableSpec
 from vidagg_dagster.metrics.composition import EngagementChain
 from vidagg_dagster.quality.evaluate import CheckContext
-from vidagg_dagster.sources.videos import read_videos
+from vidagg_dagster.sources.videos import videos_of_steps
 from vidagg_dagster.spark.arrow import ANY_SIZE, Spread
 from vidagg_dagster.spark.slices import Slicing
 from vidagg_dagster.tables.interface import Frames, Tables
@@ -39,7 +39,7 @@ class VideoMetadata:
     def frame(self) -> DataFrame:
         """One row per video: `videoId`, `durationMs`, `videoTitle`."""
         request = self._request
-        return read_videos(self._spark, request.video_metadata, request.scratch)
+        return videos_of_steps(self._spark, request.video_metadata, request.scratch)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ def texts(svg: ElementTree.Element) -> list[str | None]:
 
 
 def test_each_video_has_a_bar_by_its_watch_time_and_its_title_is_escaped() -> None:
-    videos = [
+    videos: list[dict[str, object]] = [
         {"videoId": "a", "title": "Bread & <butter>", "watchSeconds": 7200.0},
         {"videoId": "b", "title": None, "watchSeconds": 3600.0},
         {"videoId": "c", "title": "Nobody", "watchSeconds": 0.0},

@@ -113,7 +113,7 @@ def _run(folder: Path, files: DemoFiles, engine: str) -> Counter[str]:
     except Exception:
         stop_sessions()
         raise
-    # After Ctrl-C, which is no Exception, the engine is left: to stop it waits for what it computes.
+    # Ctrl-C is no Exception: the engine is left then, because to stop it waits for its queries.
     stop_sessions()
     return checks
 

@@ -40,7 +40,7 @@ class LocalSteps(dg.ConfigurableResource):  # type: ignore[type-arg]
         try:
             return self._run(context, request)
         except VidaggError as error:
-            raise dg.Failure(str(error), allow_retries=error.retryable) from error
+            raise dg.Failure(str(error), allow_retries=error.retryable) from None
         except Exception as error:
             fault = storage_fault(request.store.location, error)
             if fault is None:

@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 from vidagg_dagster.core.contract import StepName, StepRequest
 from vidagg_dagster.core.errors import SourceError
 from vidagg_dagster.core.schemas import RAW_EVENTS
+from vidagg_dagster.metrics.ingestion import rows_by_file
 from vidagg_dagster.pipeline import inventory as inventory_module
 from vidagg_dagster.pipeline import raw_events
 from vidagg_dagster.pipeline.inventory import Entry, Inventory, require_all_read, take_inventory
@@ -102,7 +103,7 @@ def test_a_file_that_is_away_while_it_is_counted_is_counted_again(
     sail: SparkSession, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Sail plans without it, and gives no error: the inventory must not note it as empty."""
-    count = inventory_module.rows_by_file
+    count = rows_by_file
     hidden = [f"{LATE}.jsonl"]
 
     def counting(source: DataFrame, **more: Any) -> DataFrame:

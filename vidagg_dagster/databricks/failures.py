@@ -90,7 +90,7 @@ def last_lines(trace: str) -> str:
 
 
 def fenced(text: str) -> str:
-    """A Markdown block of code that the text cannot leave."""
+    """Text as a block of Markdown that the text itself cannot end, whatever is in it."""
     longest = max((len(ticks) for ticks in re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}\n{text}\n{fence}"

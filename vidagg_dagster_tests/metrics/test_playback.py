@@ -2,6 +2,7 @@
 
 import random
 import sys
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -16,7 +17,7 @@ from vidagg_dagster.core.schemas import SESSIONS
 from vidagg_dagster.metrics import compiled
 from vidagg_dagster.metrics import events as events_of_the_fold
 from vidagg_dagster.metrics.arrays import combined, dense, order
-from vidagg_dagster.metrics.coverage import Spans, unite
+from vidagg_dagster.metrics.coverage import Merge, Spans, unite
 from vidagg_dagster.metrics.from_events import COUNTS, REASON_BITS, FromEvents
 from vidagg_dagster.metrics.sessions import SessionsOf
 from vidagg_dagster_tests.support.event_tables import parse_events
@@ -228,6 +229,64 @@ def test_spans_are_united_per_key(rows: list[tuple[int, int, int]]) -> None:
         for key_ in range(3)
         for span in union((s, s + n) for k, s, n in rows if k == key_)
     ]
+
+
+SPANS = pa.list_(
+    pa.struct(
+        [
+            ("startMs", pa.int64()),
+            ("endMs", pa.int64()),
+            ("clockMs", pa.int64()),
+            ("evidence", pa.string()),
+        ]
+    )
+)
+
+
+def spans(*told: tuple[int, int, int, str]) -> list[dict[str, Any]]:
+    return [
+        dict(zip(("startMs", "endMs", "clockMs", "evidence"), one, strict=True)) for one in told
+    ]
+
+
+def test_rows_of_a_key_are_merged_and_their_spans_added_up_by_evidence() -> None:
+    rows = pa.table(
+        {
+            "userId": ["u", "w", "u"],
+            "videoId": ["v", "v", "v"],
+            "count": pa.array([1, None, 2], pa.int64()),
+            "first": pa.array([5, None, 3], pa.int64()),
+            "last": pa.array([5, None, None], pa.int64()),
+            "spans": pa.array(
+                [spans((0, 10, 5, "observed")), None, spans((5, 12, 4, "clipped"))], SPANS
+            ),
+        }
+    )
+    merge = Merge(
+        keys=("userId", "videoId"),
+        spans="spans",
+        sums=("count",),
+        least=("first",),
+        greatest=("last",),
+        lists=(),
+        evidence=True,
+        unite=True,
+    )
+    nothing = dict.fromkeys(
+        ("watchMs", "clockMs", "observedMs", "heartbeatMs", "bridgedMs", "clippedMs", "uniqueMs"), 0
+    )
+    merged = sorted(merge(rows).to_pylist(), key=lambda row: str(row["userId"]))
+    assert merged == [
+        {"userId": "u", "videoId": "v", "count": 3, "first": 3, "last": 5}
+        | nothing
+        | {"watchMs": 17, "clockMs": 9, "observedMs": 10, "clippedMs": 7, "uniqueMs": 12}
+        | {"watchedIntervals": [{"startMs": 0, "endMs": 12}]},
+        {"userId": "w", "videoId": "v", "count": 0, "first": None, "last": None}
+        | nothing
+        | {"watchedIntervals": []},
+    ]
+    not_united = replace(merge, unite=False)(rows).to_pylist()
+    assert {(row["watchedIntervals"], row["uniqueMs"]) for row in not_united} == {(None, None)}
 
 
 @given(st.lists(st.tuples(*[st.integers(0, 2)] * 4), max_size=30), st.sampled_from([1, 2**40]))

@@ -257,6 +257,7 @@ def test_rows_of_a_key_are_merged_and_their_spans_added_up_by_evidence() -> None
             "count": pa.array([1, None, 2], pa.int64()),
             "first": pa.array([5, None, 3], pa.int64()),
             "last": pa.array([5, None, None], pa.int64()),
+            "told": [{"at": 1, "title": "a"}, {"at": 3, "title": "b"}, {"at": 2, "title": "c"}],
             "spans": pa.array(
                 [spans((0, 10, 5, "observed")), None, spans((5, 12, 4, "clipped"))], SPANS
             ),
@@ -267,7 +268,7 @@ def test_rows_of_a_key_are_merged_and_their_spans_added_up_by_evidence() -> None
         spans="spans",
         sums=("count",),
         least=("first",),
-        greatest=("last",),
+        greatest=("last", "told"),
         lists=(),
         evidence=True,
         unite=True,
@@ -278,10 +279,12 @@ def test_rows_of_a_key_are_merged_and_their_spans_added_up_by_evidence() -> None
     merged = sorted(merge(rows).to_pylist(), key=lambda row: str(row["userId"]))
     assert merged == [
         {"userId": "u", "videoId": "v", "count": 3, "first": 3, "last": 5}
+        | {"told": {"at": 2, "title": "c"}}
         | nothing
         | {"watchMs": 17, "clockMs": 9, "observedMs": 10, "clippedMs": 7, "uniqueMs": 12}
         | {"watchedIntervals": [{"startMs": 0, "endMs": 12}]},
         {"userId": "w", "videoId": "v", "count": 0, "first": None, "last": None}
+        | {"told": {"at": 3, "title": "b"}}
         | nothing
         | {"watchedIntervals": []},
     ]

@@ -165,7 +165,7 @@ def test_context_without_anything_of_its_own_gives_no_session() -> None:
     assert [micros(value) for value in found] == [1]
 
 
-def test_a_session_tells_its_first_and_last_event_of_each_day() -> None:
+def test_a_session_tells_its_first_and_last_event_of_each_day_and_where_it_starts() -> None:
     events = parse_events("""
         01-12 23:40:00  u  s  v  play      0
         01-12 23:50:00  u  s  v  pause   600
@@ -180,6 +180,8 @@ def test_a_session_tells_its_first_and_last_event_of_each_day() -> None:
     for row in (second, *second["visits"]):
         assert f"{row['firstEventTime']:%d %H:%M}" == "13 00:10"
         assert f"{row['lastEventTime']:%d %H:%M}" == "13 00:20"
+    starts = [visit["startsHere"] for row in (first, second) for visit in row["visits"]]
+    assert starts == [True, False]
 
 
 def test_a_video_is_visited_once_a_session_and_not_by_events_beyond_it_alone() -> None:

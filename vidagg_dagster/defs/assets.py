@@ -14,7 +14,7 @@ from typing import Any, Final
 import dagster as dg
 
 from vidagg_dagster.core.contract import StepName, StepRequest, StepResult
-from vidagg_dagster.core.lineage import PLAYER_EVENTS, VIDEO_METADATA
+from vidagg_dagster.core.lineage import LANDED_EVENTS, PLAYER_EVENTS, VIDEO_METADATA
 from vidagg_dagster.core.schemas import (
     AGGREGATED_ENGAGEMENT,
     QUALITY_REPORT,
@@ -154,11 +154,12 @@ def build_assets(settings: Settings) -> list[dg.AssetsDefinition | dg.AssetSpec]
 def _asset(declared: TableAsset, settings: Settings) -> dg.AssetsDefinition:
     table = declared.table
     partitions = daily_partitions(settings)
+    lands = table is RAW_EVENTS and settings.azure_source is not None
 
     @dg.asset(
         name=table.name,
         description=cleandoc(declared.description),
-        deps=declared.deps,
+        deps=[*declared.deps, *([LANDED_EVENTS] if lands else [])],
         group_name=GROUP,
         owners=OWNERS,
         kinds=KINDS,

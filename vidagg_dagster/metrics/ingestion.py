@@ -1,7 +1,7 @@
 """Input rows -> events: every row ends accepted, duplicate, ignored or rejected with reasons."""
 
-from collections.abc import Mapping
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Collection, Mapping
+from datetime import UTC, date, datetime, time, timedelta
 from functools import reduce
 from typing import Final
 
@@ -61,6 +61,7 @@ BEFORE: Final = datetime(2100, 1, 1, tzinfo=UTC)
 """Times from here on are out of range: nobody's clock is wrong by that much and tells a day."""
 LATEST_AFTER_RUN: Final = timedelta(days=1)
 
+_MARGIN: Final = timedelta(days=1)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _PATH_DATE: Final = "(?s)^(?:.*[^0-9])?([0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{8})(?:[^0-9].*)?$"
 
@@ -143,6 +144,20 @@ def judge(
     """
     payload = payload_text(source.schema)
     return _judged(_parsed(source, spec, run_time), payload, start_date, timezone)
+
+
+def near_days(source: DataFrame, days: Collection[date]) -> DataFrame:
+    """Without rows whose typed time lies more than a day off `days`, whatever the zone.
+
+    A plain comparison, which engines move down to the files: of a large table only those parts are
+    read that may hold the days. Rows without a usable time stay: they have a day of their own.
+    """
+    when = F.col("typedTimestamp")
+    begin = datetime.combine(min(days) - _MARGIN, time(), UTC)
+    end = datetime.combine(max(days) + 2 * _MARGIN, time(), UTC)
+    near = (when >= F.lit(begin)) & (when < F.lit(end))
+    unusable = when.isNull() | (when < F.lit(EARLIEST)) | (when >= F.lit(BEFORE))
+    return source.where(near | unusable)
 
 
 def accepted(classified: DataFrame) -> DataFrame:

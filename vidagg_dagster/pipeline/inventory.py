@@ -121,7 +121,7 @@ def take_inventory(spark: SparkSession, tables: Tables, request: StepRequest) ->
     based_on = tables.version(SOURCE_INVENTORY)
     known = _stored(tables) if based_on >= 0 else {}
     note = tables.note(SOURCE_INVENTORY) if based_on >= 0 else {}
-    listing = list_source(spec)
+    listing = list_source(spec, spark)
     present: Mapping[str, str | None] = {spec.location: None} if listing is None else listing
     counted_by = (_COUNTED, spec.model_dump_json(), str(request.start_date), request.timezone)
     settings = _digest(*counted_by)

@@ -121,7 +121,7 @@ def read_columns(
     if not location:
         raise SourceError("The location of the source is empty. Name a folder, file or table.")
     if source_format == "table":
-        return read_table(spark, location, request)
+        return _table(spark, location, request, only)
     path = local_path(location)
     if path is None:
         if source_format == "delta":
@@ -131,7 +131,7 @@ def read_columns(
             "read (format delta). Mount it, or register it as a table."
         )
     if source_format == "auto" and not path.exists() and names_table(spark, location):
-        return read_table(spark, location, request)
+        return _table(spark, location, request, only)
     if source_format == "delta" and not is_delta(path):
         raise SourceError(
             f"{path} is no Delta table: it has no _delta_log. Correct the location or the format."
@@ -147,3 +147,11 @@ def read_columns(
             "Restore the file or take it away."
         )
     return read_files(spark, path if path.is_dir() else path.parent, files, request, scratch)
+
+
+def _table(
+    spark: SparkSession, name: str, request: ColumnRequest, only: Collection[str] | None
+) -> DataFrame:
+    rows = read_table(spark, name, request)
+    # It is listed as one file; where that has nothing that is wanted, it need not be scanned.
+    return rows if only is None or only else rows.limit(0)

@@ -12,7 +12,7 @@ from vidagg_dagster.core.errors import SourceError
 from vidagg_dagster.sources.columns import FILE
 from vidagg_dagster.sources.error_text import reason
 from vidagg_dagster.sources.files import InputFile, status_of
-from vidagg_dagster.sources.parquet_files import ParquetFile, plain_schema
+from vidagg_dagster.sources.parquet_files import ParquetFile, plain_rows, plain_schema
 from vidagg_dagster.sources.text_files import read_chunks
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ class Staging:
             try:
                 with pq.ParquetFile(file.path) as whole, pq.ParquetWriter(target, schema) as out:
                     for batch in whole.iter_batches():
-                        out.write_table(pa.Table.from_batches([batch]).cast(schema, safe=False))
+                        out.write_table(plain_rows(batch, schema))
             except (OSError, pa.ArrowException) as error:
                 target.unlink(missing_ok=True)
                 raise SourceError(

@@ -101,11 +101,21 @@ def csv_header(file: InputFile, wanted: Sequence[str]) -> CsvHeader | None:
     best = (-1, -1)
     delimiters = (file.default_delimiter,) if file.default_delimiter else _DELIMITERS
     for delimiter in delimiters:
-        names = tuple(next(csv.reader([lines[0]], delimiter=delimiter)))
+        names = _header_names(file, lines[0], delimiter)
         merit = (len(set(names) & set(wanted)), len(names))
         if merit > best:
             best, header = merit, CsvHeader(lines[0], delimiter, names)
     return header
+
+
+def _header_names(file: InputFile, line: str, delimiter: str) -> tuple[str, ...]:
+    try:
+        return tuple(next(csv.reader([line], delimiter=delimiter)))
+    except csv.Error as error:
+        raise SourceError(
+            f"The first line of {file.path} is no header of CSV: {reason(error)}. Its lines must "
+            "end with a line feed, and the first one must name the columns."
+        ) from error
 
 
 def read_chunks(file: InputFile) -> Iterator[bytes]:

@@ -170,6 +170,19 @@ def test_aggregate_reads_a_vocabulary_and_tells_the_names_that_it_lacks(
     assert (row["userId"], row["videoId"], row["totalWatchTime"]) == ("ada", "intro", 30.0)
 
 
+def test_strict_fails_where_too_many_rows_are_rejected_and_not_otherwise(
+    statements: Path, events: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "out.jsonl"
+    common = ("--output", str(output), "--engine", "sail", "--strict")
+    assert main(["aggregate", str(statements), "--mapping", "xapi", *common]) == 2
+    said = capsys.readouterr().err
+    assert "more than 1% of the rows are rejected, so nothing was written" in said
+    assert not output.exists()
+    assert main(["aggregate", str(events), *common]) == 0
+    assert output.exists()
+
+
 def test_map_recognises_a_vocabulary_and_shows_what_would_be_read(
     statements: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

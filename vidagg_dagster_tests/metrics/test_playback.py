@@ -14,10 +14,12 @@ from hypothesis import strategies as st
 from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.core.schemas import SESSIONS
 from vidagg_dagster.metrics import compiled
+from vidagg_dagster.metrics import events as events_of_the_fold
 from vidagg_dagster.metrics.arrays import combined, dense, order
 from vidagg_dagster.metrics.coverage import Spans, unite
 from vidagg_dagster.metrics.from_events import COUNTS, REASON_BITS, FromEvents
 from vidagg_dagster.metrics.sessions import SessionsOf
+from vidagg_dagster_tests.support.event_tables import parse_events
 from vidagg_dagster_tests.support.folded import (
     PREPARED,
     assert_folds_to_the_reference,
@@ -70,6 +72,13 @@ def test_any_events_in_any_order_give_the_reference_s_rows(
 @pytest.mark.parametrize("timezone", ZONES)
 def test_many_users_give_the_reference_s_rows(timezone: str) -> None:
     assert_folds_to_the_reference(random_events(31, n_users=150), timezone)
+
+
+def test_a_large_partition_in_parts_gives_the_reference_s_rows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(events_of_the_fold, "ROWS_AT_ONCE", 7)
+    assert_folds_to_the_reference(random_events(36, n_users=100), "America/St_Johns")
 
 
 @pytest.mark.parametrize("repair_seeks", [True, False])
@@ -153,6 +162,57 @@ def test_context_without_anything_of_its_own_gives_no_session() -> None:
     assert nothing.column_names == list(SESSIONS.column_names)
     found = SessionsOf(None, PARAMETERS)(table)["sessionStart"].to_pylist()
     assert [micros(value) for value in found] == [1]
+
+
+def test_a_session_tells_its_first_and_last_event_of_each_day() -> None:
+    events = parse_events("""
+        01-12 23:40:00  u  s  v  play      0
+        01-12 23:50:00  u  s  v  pause   600
+        01-13 00:10:00  u  s  v  play    600
+        01-13 00:15:00  u  s  v  pause   900
+        01-13 00:20:00  u  s  v  play    900
+    """)
+    first, second = sorted(session_table(events, {}, PARAMETERS), key=lambda row: row["event_date"])
+    for row in (first, *first["visits"]):
+        assert f"{row['firstEventTime']:%d %H:%M}" == "12 23:40"
+        assert f"{row['lastEventTime']:%d %H:%M}" == "12 23:50"
+    for row in (second, *second["visits"]):
+        assert f"{row['firstEventTime']:%d %H:%M}" == "13 00:10"
+        assert f"{row['lastEventTime']:%d %H:%M}" == "13 00:20"
+
+
+def test_a_video_is_visited_once_a_session_and_not_by_events_beyond_it_alone() -> None:
+    events = parse_events("""
+        10:00:00  u  s       v  play     0
+        10:00:10  u  s       v  pause   10
+        12:00:00  u  s       v  play   500
+        12:00:10  u  s       v  pause   20
+        12:00:00  u  beyond  v  play   500
+    """)
+    found = {
+        (row["sessionId"], row["sessionStart"].hour): [
+            tuple(visit[name] for name in ("eventCount", "exceedingCount", "startsHere"))
+            for visit in row["visits"]
+        ]
+        for row in session_table(events, {"v": 100_000}, PARAMETERS)
+    }
+    assert found == {
+        ("s", 10): [(2, 0, True)],
+        ("s", 12): [(1, 1, True)],
+        ("beyond", 12): [(0, 1, False)],
+    }
+
+
+def test_what_is_an_event_again_by_its_values_stays_so_whatever_its_id_says() -> None:
+    events = parse_events("""
+        10:00:00  u  s  v  play    0  x1
+        10:00:00  u  s  v  play    0  id=a   # the first again, and says less
+        10:00:05  u  s  v  play    5  id=a   # the second again, by its id
+        10:00:10  u  s  v  pause  10
+    """)
+    counts = FromEvents(PARAMETERS)(prepared(events, {}, PARAMETERS))[COUNTS].to_pylist()[-1]
+    assert counts[:2] == [4, 2]
+    assert len(deduplicate(events)[0]) == 2
 
 
 # --- arrays and unions ----------------------------------------------------------------------------

@@ -146,7 +146,8 @@ def _add_computing(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=[],
         metavar="NAME=VALUE",
-        help="thresholds that differ from the published ones, e.g. session_timeout_ms=600000",
+        help="thresholds that differ from the published ones, e.g. session_timeout_ms=600000; "
+        f"there are {', '.join(EngagementParameters.model_fields)}",
     )
     parser.add_argument(
         "--estimate-missing-durations",
@@ -194,6 +195,9 @@ def _parameters(pairs: Sequence[str]) -> EngagementParameters:
     except ValidationError as error:
         fault = error.errors()[0]
         name = ".".join(map(str, fault["loc"]))
+        if fault["type"] == "extra_forbidden":
+            there = ", ".join(EngagementParameters.model_fields)
+            raise BadInputError(f"--parameters: no threshold {name!r}; there are {there}") from None
         raise BadInputError(
             f"--parameters {name}: {fault['msg']}" if name else f"--parameters: {fault['msg']}"
         ) from None

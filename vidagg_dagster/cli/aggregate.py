@@ -56,6 +56,12 @@ def add_aggregate(commands: Any) -> None:
         help="the file to write; .jsonl, .csv or .parquet says the format",
     )
     parser.add_argument(
+        "--for-spreadsheet",
+        action="store_true",
+        help="write .csv so that a spreadsheet takes no id or title for a formula: an apostrophe "
+        "before those that begin like one. Without it texts are as the players sent them",
+    )
+    parser.add_argument(
         "--engine",
         choices=ENGINE_NAMES,
         help="what computes (VIDAGG_ENGINE, else auto, which means Sail)",
@@ -197,6 +203,8 @@ def _aggregate(options: argparse.Namespace) -> int:
     first, last = options.first_day, options.last_day
     if first and last and first > last:
         raise BadInputError(f"--from {first} is after --to {last}")
+    if options.for_spreadsheet and options.output.suffix.lower() != ".csv":
+        raise BadInputError(f"--for-spreadsheet is for .csv, and {options.output} is none")
     parameters = _parameters(options.parameters)
     for location in filter(None, (options.events, options.videos)):
         if not Path(location).exists():
@@ -246,7 +254,7 @@ def _write_rows(options: argparse.Namespace, parameters: EngagementParameters) -
                 f"no row could be used, so nothing was written: {told}. vidagg map EVENTS says "
                 "what it recognises, and what to map"
             )
-        write_output(result.rows, options.output)
+        write_output(result.rows, options.output, for_spreadsheet=options.for_spreadsheet)
     return told
 
 

@@ -13,7 +13,6 @@ from vidagg_dagster.metrics.arrays import (
     LARGEST,
     SMALLEST,
     Ints,
-    bools,
     combined,
     dates,
     groups,
@@ -24,7 +23,8 @@ from vidagg_dagster.metrics.arrays import (
     order,
 )
 from vidagg_dagster.metrics.coverage import Spans, greatest, least, total, union_columns
-from vidagg_dagster.metrics.duplicates import AGAIN, Duplicates
+from vidagg_dagster.metrics.duplicates import repeated
+from vidagg_dagster.metrics.events import Numbered
 from vidagg_dagster.metrics.playback import EVIDENCE_NAMES, UNKNOWN
 from vidagg_dagster.metrics.sessions import Settled, day_share, settle
 
@@ -54,20 +54,20 @@ class FromEvents:
     def __call__(self, events: pa.Table) -> pa.Table:
         """One row per user and video, and one that counts."""
         bits = integers(events[REASON_BITS])
-        good = events if not bits.any() else events.filter(pa.array(bits == 0))
-        marked = Duplicates(us="us", rank="nameRank", position="sentPositionMs")(good)
-        again = bools(marked[AGAIN])
-        unique = good.filter(pa.array(~again)) if again.any() else good
-        pairs = pair_facts(settle(unique, None, self.parameters))
-        return _with_counts(pairs, _counts(bits, unique.num_rows))
+        numbered = Numbered.of(events)
+        by_time = numbered.by_time(np.flatnonzero(bits == 0))
+        alike = (numbered.player, numbered.us, numbered.rank, numbered.sent)
+        unique = by_time[~repeated(events, by_time, *alike)[by_time]]
+        settled = settle(numbered.events(unique, self.parameters), None, self.parameters)
+        return _with_counts(pair_facts(settled), _counts(bits, len(unique)))
 
 
 def pair_facts(settled: Settled) -> pa.Table:
     """What work days settle -> one row per user and video with its sums, extremes and union."""
     visits = settled.visits
-    row = settled.sessions.first_row[visits["session"]]
-    user, day = settled.by_time.user_of[row], settled.by_time.work_day[row]
-    code = combined(user, visits["video"], len(settled.by_time.video_ids))
+    events, session = settled.events, visits["session"]
+    user, day = events.user[settled.told[session]], settled.sessions.work_day[session]
+    code = combined(user, visits["video"], len(events.video_ids))
     # A day without a believed event and without a tail has no row, so it is not merged either.
     by_day = order(code, day)
     daily = groups(code[by_day], day[by_day])
@@ -85,8 +85,8 @@ def pair_facts(settled: Settled) -> pa.Table:
     )
     return pa.table(
         {
-            "userId": settled.by_time.users.take(pa.array(user[first])),
-            "videoId": settled.by_time.video_ids.take(pa.array(visits["video"][first])),
+            "userId": events.users.take(pa.array(user[first])),
+            "videoId": events.video_ids.take(pa.array(visits["video"][first])),
             **_visit_facts(visits[kept], key, keys),
             "activeDays": active,
             **_interval_facts(settled, key_of_visit, keys),

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from pyspark.sql import Column, DataFrame, SparkSession
@@ -119,8 +120,7 @@ def aggregate_files(
         with naming_faults(source):
             rows, counts = compute(read_videos(spark, video_metadata), folder)
             unknown = batch.unknown_names() if counts[f"{REJECTED_PREFIX}unknown_event"] else {}
-        report("merging to one row per user and video")
-        rows.write.parquet(f"{folder}/rows")
+        report("sorting the rows")
         files = _files(folder, "rows")
         # Where there are no rows, some engines write no file.
         table = _read_sorted(files) if files else rows.limit(0).toArrow()
@@ -162,10 +162,10 @@ class _Batch:
     report: Report
 
     def compute(self, videos: DataFrame, folder: str) -> tuple[DataFrame, dict[str, int]]:
-        """The rows, and the counts, which come from the same pass over the events."""
+        """The rows, written to `folder/rows`, and the counts, from one pass over the events."""
         events = read_source(self.spark, self.source)
         slicing = self._slicing()
-        unused = ["payload", "sourceFile", "_hash", "reasons", "_broken", "_ignored", "_rank"]
+        unused = ["eventName", "payload", "sourceFile", "_hash", "reasons", "_broken", "_ignored"]
         unused.append(UNKNOWN_NAME)
         if "eventId" not in events.columns:
             unused.append("eventId")
@@ -175,8 +175,12 @@ class _Batch:
             return replace(self.chain, spread=spread).lifetime_sums(part, videos)
 
         frames = slicing.each_from_disk(self.spark, rows, of_slice, Path(folder, "judged"))
-        sums = self._kept(frames, folder, "sums")
-        return self.chain.published(sums, videos), _counts(_files(folder, "sums"))
+        if self.chain.estimate_missing_durations:
+            # Durations are estimated over all rows.
+            frames = [self._kept(frames, folder, "sums")]
+        published = [self.chain.published(sums, videos) for sums in frames]
+        rows = self._kept(published, folder, "rows").select(*_COLUMNS)
+        return rows, _counts(_files(folder, "rows"))
 
     def unknown_names(self) -> dict[str, int]:
         """See `ingestion.unknown_names`; reads the source again."""
@@ -199,7 +203,7 @@ class _Batch:
         counts = dict.fromkeys(_MEASURES, 0) | {row["measure"]: row["rows"] for row in totals}
         daily = self.chain.daily_from_events(ingestion.accepted(classified), videos)
         of_days = daily.where(self.days.contain(F.col(EVENT_DATE)))
-        return self.chain.lifetime(of_days), counts
+        return self._kept([self.chain.lifetime(of_days)], folder, "rows"), counts
 
     def _slicing(self) -> Slicing:
         rows = estimated_rows(self.source)
@@ -211,7 +215,9 @@ class _Batch:
         for number, frame in enumerate(frames, start=1):
             if len(frames) > 1:
                 self.report(f"computing slice {number} of {len(frames)} of the users")
-            frame.write.mode("append").parquet(f"{folder}/{name}")
+            # Packing takes longer than writing what is read at once and thrown away.
+            writer = frame.write.mode("append").option("compression", "uncompressed")
+            writer.parquet(f"{folder}/{name}")
         # The schema is said, because there may be no row to take it from.
         return self.spark.read.schema(frames[0].schema).parquet(f"{folder}/{name}")
 
@@ -243,7 +249,22 @@ def _files(folder: str, name: str) -> list[str]:
     return sorted(str(file) for file in Path(folder, name).rglob("*.parquet"))
 
 
+_COLUMNS: Final = AGGREGATED_ENGAGEMENT.column_names
+
+_CELLS_AT_ONCE: Final = 20_000_000
+"""How many values are read and sorted together, so that only they are in memory twice."""
+
+
 def _read_sorted(files: Sequence[str]) -> pa.Table:
-    columns = AGGREGATED_ENGAGEMENT.column_names
-    rows = ds.dataset(files, format="parquet").to_table(columns=columns)
-    return rows.sort_by([(column, "ascending") for column in AGGREGATED_ENGAGEMENT.key])
+    """The rows, sorted by user and video; what only counts has neither and is left out."""
+    written = ds.dataset(files, format="parquet")
+    keys = written.to_table(columns=list(AGGREGATED_ENGAGEMENT.key))
+    by_key = pc.sort_indices(keys, [(column, "ascending") for column in keys.column_names])
+    by_key = by_key.slice(0, len(by_key) - keys[0].null_count)
+    at_once = max(1, _CELLS_AT_ONCE // max(1, keys.num_rows))
+    del keys
+    columns: list[pa.ChunkedArray] = []
+    for first in range(0, len(_COLUMNS), at_once):
+        some = written.to_table(columns=_COLUMNS[first : first + at_once])
+        columns += some.take(by_key).columns
+    return pa.table(columns, names=_COLUMNS)

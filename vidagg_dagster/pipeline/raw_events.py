@@ -21,9 +21,11 @@ from vidagg_dagster.pipeline.inventory import (
     require_all_read,
     take_inventory,
 )
+from vidagg_dagster.pipeline.numbers import percent
+from vidagg_dagster.pipeline.samples import rejected_samples
 from vidagg_dagster.pipeline.step import Step, StepContext, StepOutput, rows_counted
 from vidagg_dagster.quality.evaluate import CheckContext
-from vidagg_dagster.sources.faults import naming_faults
+from vidagg_dagster.sources.faults import naming_faults, says_gone
 from vidagg_dagster.sources.read import read_source
 
 _UNKNOWN: Final = f"{REJECTED_PREFIX}unknown_event"
@@ -49,22 +51,38 @@ def _compute(context: StepContext) -> StepOutput:
     late = record_inventory(context.spark, context.tables, request, inventory, read)
     told = ", ".join(f"{name} {rows}" for name, rows in unknown.items())
     metrics: Metrics = {"unknown event names": told} if told else {}
-    return StepOutput(late=late, unknown_names=unknown, metrics=metrics)
+    return StepOutput(
+        late=late,
+        unknown_names=unknown,
+        metrics=metrics,
+        samples=rejected_samples(context.tables, counted, source),
+    )
 
 
 def _read_all(
     context: StepContext, spec: SourceSpec, kept: ExitStack
 ) -> tuple[Inventory, DataFrame, RowsRead]:
     """The inventory of the source, and all that it says of the days: see `_read`."""
-    # Before the events are read: what arrives in between is found late, and never missed.
-    inventory = take_inventory(context.spark, context.tables, context.request)
-    rows, read = _read(context, spec, inventory, kept)
-    if inventory.lacking(read, context.days):
+    try:
+        inventory, rows, read = _read_once(context, spec, kept)
+        complete = not inventory.lacking(read, context.days)
+    except Exception as error:
+        if not says_gone(error):
+            raise
+        complete = False
+    if not complete:
         # Files have changed or gone in between: look once more.
-        inventory = take_inventory(context.spark, context.tables, context.request)
-        rows, read = _read(context, spec, inventory, kept)
+        inventory, rows, read = _read_once(context, spec, kept)
     require_all_read(inventory, read, context.days)
     return inventory, rows, read
+
+
+def _read_once(
+    context: StepContext, spec: SourceSpec, kept: ExitStack
+) -> tuple[Inventory, DataFrame, RowsRead]:
+    # Before the events are read: what arrives in between is found late, and never missed.
+    inventory = take_inventory(context.spark, context.tables, context.request)
+    return (inventory, *_read(context, spec, inventory, kept))
 
 
 def _read(
@@ -138,6 +156,17 @@ def _day_metrics(output: StepOutput, checks: CheckContext) -> Mapping[date, Metr
     return {day: dict(counts) for day, counts in checks.ingestion.items()}
 
 
+def _numbers(context: StepContext, checks: CheckContext) -> Mapping[date | None, Metrics]:
+    del context
+    return {
+        day: {
+            "rejected_percent": percent(counts.get("rejected", 0), counts.get("input", 0)),
+            "duplicate_percent": percent(counts.get("duplicates", 0), counts.get("input", 0)),
+        }
+        for day, counts in checks.ingestion.items()
+    }
+
+
 STEP = Step(
     name=StepName.RAW_EVENTS,
     table=RAW_EVENTS,
@@ -147,4 +176,5 @@ STEP = Step(
     one_part=True,
     top=_top,
     day_metrics=_day_metrics,
+    numbers=_numbers,
 )

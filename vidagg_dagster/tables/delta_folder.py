@@ -40,7 +40,7 @@ from vidagg_dagster.tables.checks import (
 )
 from vidagg_dagster.tables.damage import damage_of, require_whole
 from vidagg_dagster.tables.delta_log import StoredFile
-from vidagg_dagster.tables.disk import sync, usable_root
+from vidagg_dagster.tables.disk import make_private, sync, usable_root
 from vidagg_dagster.tables.interface import DAYS_ENTRY, NOTE_ENTRY, Frames, Replaced
 from vidagg_dagster.tables.retry import pause, retry_conflicts
 from vidagg_dagster.tables.same_rows import changed_days
@@ -208,7 +208,7 @@ class LocalTables:
         folder = self._folder(table)
         snapshot = delta_log.open_table(folder)
         if snapshot is None:
-            folder.mkdir(parents=True, exist_ok=True)
+            make_private(folder)
             DeltaTable.create(
                 str(folder),
                 delta_log.delta_schema(table),

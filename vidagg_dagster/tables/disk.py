@@ -38,6 +38,14 @@ def sync(*paths: Path) -> None:
             os.close(descriptor)
 
 
+def make_private(folder: Path) -> None:
+    """Make a folder that its owner alone can enter: tables hold ids of users.
+
+    One that exists keeps its mode, so that a group can be let in.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
 def require_writable(root: str | Path) -> None:
     """Make sure that tables can be written below `root`, before anything is computed.
 
@@ -48,7 +56,7 @@ def require_writable(root: str | Path) -> None:
     existed = folder.exists()
     probe = folder / f".vidagg-{uuid.uuid4().hex}"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_private(folder)
         probe.write_bytes(b"x" * 4096)
     except OSError as error:
         raise storage_fault(root, error) or _unwritable(folder, error) from error

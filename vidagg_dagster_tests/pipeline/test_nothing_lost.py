@@ -112,6 +112,22 @@ def test_a_file_that_is_away_while_it_is_counted_is_counted_again(
     assert run(sail, site, [day(0)], at(day(1))).rows == 13
 
 
+def test_a_file_that_is_away_whenever_it_is_counted_is_an_error(
+    sail: SparkSession, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def counting(source: DataFrame, **more: Any) -> DataFrame:
+        return rows_by_file(source.where(F.col("sourceFile") != f"{LATE}.jsonl"), **more)
+
+    monkeypatch.setattr("vidagg_dagster.pipeline.inventory.rows_by_file", counting)
+    with pytest.raises(SourceError, match=rf"Cannot read .*{LATE}.jsonl.* were counted"):
+        run(sail, site, [day(0)], at(day(1)))
+
+
+def test_files_without_rows_are_no_error(sail: SparkSession, site: Site) -> None:
+    (site.events / "blank.jsonl").write_text("\n  \n")
+    assert run(sail, site, [day(0)], at(day(1))).rows == 13
+
+
 def test_a_file_that_grows_while_it_is_read_is_told_as_late_until_it_is_read_again(
     sail: SparkSession, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:

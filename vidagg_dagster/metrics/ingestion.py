@@ -39,6 +39,7 @@ from vidagg_dagster.spark.parsing import (
     finite_number,
     instant_us,
     number,
+    plain_time,
     said,
     trimmed,
 )
@@ -252,7 +253,7 @@ def _parsed(source: DataFrame, spec: SourceSpec, run_time: datetime | None) -> D
         payload_hash(source.schema).alias("_hash"),
         "sourceFile",
         F.coalesce(F.col("malformed"), F.lit(False)).alias("_malformed"),
-        filled(F.col("timestamp")).alias("_time"),
+        plain_time(filled(F.col("timestamp"))).alias("_time"),
         said(F.col("userId")).alias("userId"),
         said(F.col("sessionId")).alias("sessionId"),
         said(F.col("videoId")).alias("videoId"),

@@ -64,6 +64,9 @@ def read_files(
     if not files:
         return empty_frame(spark, request)
     staging = staging_in(scratch)
+    if files[0].format == "jsonl":
+        with ThreadPoolExecutor() as pool:
+            files = list(pool.map(staging.json_lines, files))
     engine = EngineFiles(spark, root, files[0], staging)
     reader = _Reader(spark, root, tuple(files), request, staging, engine)
     read = {"jsonl": reader.json_lines, "csv": reader.csv, "parquet": reader.parquet}

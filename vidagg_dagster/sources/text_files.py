@@ -146,6 +146,32 @@ def read_chunks(file: InputFile) -> Iterator[bytes]:
         ) from error
 
 
+def read_head(file: InputFile, size: int) -> bytes:
+    """The first bytes of a text file, unpacked; none of a file that cannot be read."""
+    try:
+        with _open(file) as stream:
+            return stream.read(size)
+    except (OSError, EOFError, zlib.error):
+        # Whoever reads the file says what is wrong with it.
+        return b""
+
+
+def read_whole(file: InputFile, limit: int) -> bytes | None:
+    """All bytes of a text file, unpacked; None if there are more than `limit`.
+
+    Raises:
+        SourceError: The file cannot be read or is cut off.
+    """
+    try:
+        with _open(file) as stream:
+            content = stream.read(limit + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise SourceError(
+            f"Cannot read {file.path}: {reason(error)}. Restore the file or take it away."
+        ) from error
+    return content if len(content) <= limit else None
+
+
 def _open(file: InputFile) -> io.BufferedIOBase:
     if file.compressed:
         return gzip.open(file.path, "rb")

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -390,7 +391,7 @@ def test_every_wrong_setting_has_a_line(
         assert main(command.split()) == 2
         first, *others = capsys.readouterr().err.splitlines()
         assert first == f"vidagg {command}: 2 settings are wrong:"
-        assert [line.partition("=")[0] for line in others] == [
+        assert [re.split("[=:]", line)[0] for line in others] == [
             "  VIDAGG_ENGIN",
             "  VIDAGG_TIMEZONE",
         ]

@@ -13,7 +13,6 @@ from vidagg_dagster.core.contract import StepName, StepRequest
 from vidagg_dagster.core.errors import SourceError
 from vidagg_dagster.core.schemas import RAW_EVENTS
 from vidagg_dagster.metrics.ingestion import rows_by_file
-from vidagg_dagster.pipeline import inventory as inventory_module
 from vidagg_dagster.pipeline import raw_events
 from vidagg_dagster.pipeline.inventory import Entry, Inventory, require_all_read, take_inventory
 from vidagg_dagster.pipeline.run import run_step
@@ -103,14 +102,13 @@ def test_a_file_that_is_away_while_it_is_counted_is_counted_again(
     sail: SparkSession, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Sail plans without it, and gives no error: the inventory must not note it as empty."""
-    count = rows_by_file
     hidden = [f"{LATE}.jsonl"]
 
     def counting(source: DataFrame, **more: Any) -> DataFrame:
         without = hidden.pop() if hidden else ""
-        return count(source.where(F.col("sourceFile") != without), **more)
+        return rows_by_file(source.where(F.col("sourceFile") != without), **more)
 
-    monkeypatch.setattr(inventory_module, "rows_by_file", counting)
+    monkeypatch.setattr("vidagg_dagster.pipeline.inventory.rows_by_file", counting)
     assert run(sail, site, [day(0)], at(day(1))).rows == 13
 
 

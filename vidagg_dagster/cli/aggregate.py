@@ -5,12 +5,12 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, get_args
+from typing import TYPE_CHECKING, Any, Final, get_args
 from zoneinfo import available_timezones
 
 from pydantic import ValidationError
 
-from vidagg_dagster.cli.arguments import add_command, day
+from vidagg_dagster.cli.arguments import add_command, add_for_spreadsheet, day
 from vidagg_dagster.core.column_mapping import parse_columns, parse_event_names
 from vidagg_dagster.core.contract import (
     DEFAULT_MAX_POSITION_S,
@@ -23,6 +23,9 @@ from vidagg_dagster.core.contract import (
 from vidagg_dagster.core.errors import BadInputError, NothingAcceptedError
 from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.core.terminal import Status
+
+if TYPE_CHECKING:
+    from vidagg_dagster.pipeline.batch import Aggregation
 
 FORMATS: Final = tuple(form for form in get_args(SourceFormat) if form != "table")
 """The formats of EVENTS: files only, because there is no catalog of tables."""
@@ -55,12 +58,7 @@ def add_aggregate(commands: Any) -> None:
         required=True,
         help="the file to write; .jsonl, .csv or .parquet says the format",
     )
-    parser.add_argument(
-        "--for-spreadsheet",
-        action="store_true",
-        help="write .csv so that a spreadsheet takes no id or title for a formula: an apostrophe "
-        "before those that begin like one. Without it texts are as the players sent them",
-    )
+    add_for_spreadsheet(parser)
     parser.add_argument(
         "--engine",
         choices=ENGINE_NAMES,
@@ -72,6 +70,11 @@ def add_aggregate(commands: Any) -> None:
         type=day,
         metavar="DAY",
         help="the first day that counts, YYYY-MM-DD; the day before is read as context",
+    )
+    parser.add_argument(
+        "--strict",
+        action="store_true",
+        help="fail, and write nothing, if more than 1 %% of the rows are rejected",
     )
     parser.add_argument(
         "--to", dest="last_day", type=day, metavar="DAY", help="the last day that counts"
@@ -143,7 +146,8 @@ def _add_computing(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=[],
         metavar="NAME=VALUE",
-        help="thresholds that differ from the published ones, e.g. session_timeout_ms=600000",
+        help="thresholds that differ from the published ones, e.g. session_timeout_ms=600000; "
+        f"there are {', '.join(EngagementParameters.model_fields)}",
     )
     parser.add_argument(
         "--estimate-missing-durations",
@@ -191,6 +195,9 @@ def _parameters(pairs: Sequence[str]) -> EngagementParameters:
     except ValidationError as error:
         fault = error.errors()[0]
         name = ".".join(map(str, fault["loc"]))
+        if fault["type"] == "extra_forbidden":
+            there = ", ".join(EngagementParameters.model_fields)
+            raise BadInputError(f"--parameters: no threshold {name!r}; there are {there}") from None
         raise BadInputError(
             f"--parameters {name}: {fault['msg']}" if name else f"--parameters: {fault['msg']}"
         ) from None
@@ -199,12 +206,10 @@ def _parameters(pairs: Sequence[str]) -> EngagementParameters:
 def _aggregate(options: argparse.Namespace) -> int:
     from vidagg_dagster.cli.output import check_output
 
-    check_output(options.output)
+    check_output(options.output, for_spreadsheet=options.for_spreadsheet)
     first, last = options.first_day, options.last_day
     if first and last and first > last:
         raise BadInputError(f"--from {first} is after --to {last}")
-    if options.for_spreadsheet and options.output.suffix.lower() != ".csv":
-        raise BadInputError(f"--for-spreadsheet is for .csv, and {options.output} is none")
     parameters = _parameters(options.parameters)
     for location in filter(None, (options.events, options.videos)):
         if not Path(location).exists():
@@ -222,6 +227,7 @@ def _write_rows(options: argparse.Namespace, parameters: EngagementParameters) -
 
     Raises:
         NothingAcceptedError: There were rows, and all of them were rejected. Nothing is written.
+        BadInputError: With --strict, too many rows were rejected. Nothing is written.
     """
     # Spark takes a second to import; wrong arguments are answered before that.
     from vidagg_dagster.cli.engine import engine_of_command
@@ -248,14 +254,31 @@ def _write_rows(options: argparse.Namespace, parameters: EngagementParameters) -
             last_day=options.last_day,
             report=report,
         )
-        told = result.summary()
-        if result.counts["rejected"] and not result.counts["accepted"]:
-            raise NothingAcceptedError(
-                f"no row could be used, so nothing was written: {told}. vidagg map EVENTS says "
-                "what it recognises, and what to map"
-            )
+        _require_usable(result, strict=options.strict)
         write_output(result.rows, options.output, for_spreadsheet=options.for_spreadsheet)
-    return told
+    return result.summary()
+
+
+def _require_usable(result: "Aggregation", *, strict: bool) -> None:
+    """Refuse a result of which too much was rejected.
+
+    Raises:
+        NothingAcceptedError: There were rows, and all of them were rejected.
+        BadInputError: With `strict`, more than a hundredth of the rows were rejected.
+    """
+    from vidagg_dagster.quality.rules.raw_events import MAX_REJECTED_SHARE
+
+    counts = result.counts
+    if counts["rejected"] and not counts["accepted"]:
+        raise NothingAcceptedError(
+            f"no row could be used, so nothing was written: {result.summary()}. vidagg map EVENTS "
+            "says what it recognises, and what to map"
+        )
+    if strict and counts["rejected"] > MAX_REJECTED_SHARE * counts["input"]:
+        raise BadInputError(
+            f"more than {MAX_REJECTED_SHARE:.0%} of the rows are rejected, so nothing was written: "
+            f"{result.summary()}. vidagg map EVENTS shows how they are read"
+        )
 
 
 def _source(options: argparse.Namespace) -> SourceSpec:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from vidagg_dagster.cli.aggregate import FORMATS
+from vidagg_dagster.cli.arguments import add_command
 from vidagg_dagster.core.contract import ENGINE_NAMES, OPTIONAL_COLUMNS, SourceSpec
 from vidagg_dagster.core.errors import BadInputError
 from vidagg_dagster.core.event_mapping import EventMapping
@@ -34,12 +35,13 @@ _SHOWN: Final = (
 
 def add_map(commands: Any) -> None:
     """Add `map` to the subcommands of `vidagg`."""
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "map",
         help="recognise the vocabulary of events, and show how they would be read",
         description="Look at the first 1,000 rows of EVENTS: which vocabulary they are in, how the "
         "first ten would be read, and what would be lost.",
-        allow_abbrev=False,
+        examples=("vidagg map events.jsonl", "vidagg map events.csv --mapping own.yaml"),
     )
     parser.add_argument(
         "events", metavar="EVENTS", help="a file or folder of JSON lines, CSV or Parquet"
@@ -56,9 +58,11 @@ def add_map(commands: Any) -> None:
         help="format of EVENTS; auto goes by what lies there",
     )
     parser.add_argument(
-        "--engine", default="auto", choices=ENGINE_NAMES, help="what computes (%(default)s)"
+        "--engine",
+        choices=ENGINE_NAMES,
+        help="what computes (VIDAGG_ENGINE, else auto, which means Sail)",
     )
-    parser.set_defaults(run=_map, command=parser.prog)
+    parser.set_defaults(run=_map)
 
 
 def _map(options: argparse.Namespace) -> int:
@@ -100,26 +104,25 @@ def _names(records: Sequence[Any]) -> str:
 def _preview(options: argparse.Namespace, source: SourceSpec) -> Iterator[str]:
     from pyspark.sql import functions as F
 
+    from vidagg_dagster.cli.engine import engine_of_command
     from vidagg_dagster.core.parameters import EngagementParameters
     from vidagg_dagster.core.text import spaced
     from vidagg_dagster.metrics.composition import EngagementChain
     from vidagg_dagster.metrics.ingestion import unknown_names
+    from vidagg_dagster.settings.variables import engine_setting
     from vidagg_dagster.sources.read import read_source
-    from vidagg_dagster.spark.session import engine_session, stop_sessions
 
     chain = EngagementChain(
         parameters=EngagementParameters(), timezone="UTC", run_time=datetime.now(UTC)
     )
-    try:
-        spark = engine_session(options.engine)
+    with engine_of_command(options.engine or engine_setting()) as spark:
         rows = chain.classified(chain.judged(read_source(spark, source), source))
         shown = rows.where(F.col("outcome") != "ignored").orderBy("timestamp", "userId")
         yield ""
         yield from _table([row.asDict() for row in shown.select(*_SHOWN).head(SHOWN_ROWS)])
         yield ""
-        counted = {
-            row["outcome"]: row["count"] for row in rows.groupBy("outcome").count().collect()
-        }
+        counts = rows.groupBy("outcome").count().collect()
+        counted = {row["outcome"]: row["count"] for row in counts}
         yield "Of the first rows: " + ", ".join(
             f"{outcome} {spaced(counted.get(outcome, 0))}"
             for outcome in ("accepted", "duplicate", "ignored", "rejected")
@@ -133,8 +136,6 @@ def _preview(options: argparse.Namespace, source: SourceSpec) -> Iterator[str]:
             yield "Names that are not known: " + ", ".join(
                 f"{name} {spaced(n)}" for name, n in unknown.items()
             )
-    finally:
-        stop_sessions()
 
 
 def _table(rows: Sequence[dict[str, Any]]) -> Iterator[str]:

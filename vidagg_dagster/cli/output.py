@@ -24,7 +24,7 @@ _BEFORE_FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\
 wide forms of the first four."""
 
 
-def check_output(path: Path) -> None:
+def check_output(path: Path, *, for_spreadsheet: bool = False) -> None:
     """Refuse, before anything is computed, an output that could not be written afterwards.
 
     Raises:
@@ -34,6 +34,8 @@ def check_output(path: Path) -> None:
         raise OutputError(
             f"{path}: the output's extension says the format; use {', '.join(sorted(WRITERS))}"
         )
+    if for_spreadsheet and path.suffix.lower() != ".csv":
+        raise OutputError(f"--for-spreadsheet is for .csv, and {path} is none")
     if path.is_dir():
         raise OutputError(f"{path} is a folder; name a file in it")
     if not path.absolute().parent.is_dir():

@@ -115,14 +115,14 @@ ASSETS: Final = (
         USER_VIDEO_ENGAGEMENT,
         deps=(WATCH_INTERVALS.name, SESSIONS.name, VIDEO_METADATA),
         description="""
-        Day by day: one row per user, video and day: what was watched, skipped, completed, scored.
+        One row per user, video and day: what was watched, skipped, completed, and the score.
         """,
     ),
     TableAsset(
         AGGREGATED_ENGAGEMENT,
         deps=(USER_VIDEO_ENGAGEMENT.name,),
         description="""
-        All days together: one row per user and video. It is what most questions are asked of.
+        One row per user and video, all days together: what most questions are asked of.
 
         A day's partition says that the table holds that day. Each run takes in whatever days were
         replaced since the last one, in any order; a day that became empty leaves no trace.

@@ -1,7 +1,7 @@
 """Prepared events as sorted columns of numbers, which is what the fold reads."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +21,20 @@ from vidagg_dagster.metrics.arrays import (
     ordered_codes,
 )
 from vidagg_dagster.metrics.playback import UNKNOWN
+
+ROWS_AT_ONCE: Final = 500_000
+"""About how many events are settled together. More do not fit into the processor's cache."""
+
+_NUMBERS: Final = {
+    "us": "us",
+    "rank": "nameRank",
+    "sent": "sentPositionMs",
+    "day": "event_date",
+    "seek_from": "seekFromMs",
+    "duration": "durationMs",
+    "times_out_day": "timesOutDay",
+}
+"""Our names of the table's columns of whole numbers, days and times."""
 
 
 class Columns(NamedTuple):
@@ -65,7 +79,6 @@ class Numbered:
     Of rows that are no events the numbers mean nothing.
     """
 
-    table: pa.Table
     users: pa.Array
     session_ids: pa.Array
     video_ids: pa.Array
@@ -76,6 +89,11 @@ class Numbered:
     us: Ints
     rank: Ints
     sent: Ints
+    day: Ints
+    seek_from: Ints
+    duration: Ints
+    times_out_day: Ints
+    rate: Floats
 
     @classmethod
     def of(cls, table: pa.Table) -> "Numbered":
@@ -84,10 +102,17 @@ class Numbered:
         session_id, session_ids = codes(table["sessionId"])
         video, video_ids = ordered_codes(table["videoId"])
         told = dense(combined(user, session_id, len(session_ids)))
-        numbers = (
-            integers_or(table[name], UNKNOWN) for name in ("us", "nameRank", "sentPositionMs")
+        return cls(
+            users=users,
+            session_ids=session_ids,
+            video_ids=video_ids,
+            user=user,
+            session_id=session_id,
+            video=video,
+            told=told,
+            rate=floats_or_nan(table["playbackRate"]),
+            **{ours: integers_or(table[name], UNKNOWN) for ours, name in _NUMBERS.items()},
         )
-        return cls(table, users, session_ids, video_ids, user, session_id, video, told, *numbers)
 
     @property
     def player(self) -> Ints:
@@ -99,30 +124,34 @@ class Numbered:
         keys = (self.told, self.us, self.rank, self.sent, self.video)
         return rows[order(*(key[rows] for key in keys))]
 
+    def parts(self, by_time: Ints) -> list[Ints]:
+        """Sorted rows in parts of about `ROWS_AT_ONCE`, with told sessions whole."""
+        begins = np.flatnonzero(changes(self.told[by_time]))
+        wanted = np.arange(ROWS_AT_ONCE, len(by_time), ROWS_AT_ONCE)
+        cuts = np.unique(begins[np.searchsorted(begins, wanted, side="right") - 1])
+        return np.split(by_time, cuts[cuts > 0])
+
     def events(self, by_time: Ints, parameters: EngagementParameters) -> Events:
         """The rows `by_time`, which are sorted."""
 
-        def column(name: str) -> Ints:
-            return integers_or(self.table[name], UNKNOWN)[by_time]
-
         told = self.told[by_time]
         begins = by_time[changes(told)]
-        duration = column("durationMs")
+        duration = self.duration[by_time]
         position, beyond = _believed(self.sent[by_time], duration, parameters)
-        seek_from, not_believed = _believed(column("seekFromMs"), duration, parameters)
+        seek_from, not_believed = _believed(self.seek_from[by_time], duration, parameters)
         seek_from[not_believed] = UNKNOWN
         columns = Columns(
             told=np.cumsum(changes(told)) - 1,
             us=self.us[by_time],
-            day=column("event_date"),
+            day=self.day[by_time],
             rank=self.rank[by_time],
             position=position,
             seek_from=seek_from,
             duration=duration,
-            rate=floats_or_nan(self.table["playbackRate"])[by_time],
+            rate=self.rate[by_time],
             video=self.video[by_time],
             beyond=beyond,
-            times_out_day=column("timesOutDay"),
+            times_out_day=self.times_out_day[by_time],
         )
         return Events(
             users=self.users,

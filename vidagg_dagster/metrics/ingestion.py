@@ -1,11 +1,11 @@
 """Input rows -> events: every row ends accepted, duplicate, ignored or rejected with reasons."""
 
-from collections.abc import Mapping
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Collection, Mapping
+from datetime import UTC, date, datetime, time, timedelta
 from functools import reduce
 from typing import Final
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
@@ -39,6 +39,7 @@ from vidagg_dagster.spark.parsing import (
     finite_number,
     instant_us,
     number,
+    plain_time,
     said,
     trimmed,
 )
@@ -61,6 +62,7 @@ BEFORE: Final = datetime(2100, 1, 1, tzinfo=UTC)
 """Times from here on are out of range: nobody's clock is wrong by that much and tells a day."""
 LATEST_AFTER_RUN: Final = timedelta(days=1)
 
+_MARGIN: Final = timedelta(days=1)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _PATH_DATE: Final = "(?s)^(?:.*[^0-9])?([0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{8})(?:[^0-9].*)?$"
 
@@ -145,6 +147,20 @@ def judge(
     return _judged(_parsed(source, spec, run_time), payload, start_date, timezone)
 
 
+def near_days(source: DataFrame, days: Collection[date]) -> DataFrame:
+    """Without rows whose typed time lies more than a day off `days`, whatever the zone.
+
+    A plain comparison, which engines move down to the files: of a large table only those parts are
+    read that may hold the days. Rows without a usable time stay: they have a day of their own.
+    """
+    when = F.col("typedTimestamp")
+    begin = datetime.combine(min(days) - _MARGIN, time(), UTC)
+    end = datetime.combine(max(days) + 2 * _MARGIN, time(), UTC)
+    near = (when >= F.lit(begin)) & (when < F.lit(end))
+    unusable = when.isNull() | (when < F.lit(EARLIEST)) | (when >= F.lit(BEFORE))
+    return source.where(near | unusable)
+
+
 def accepted(classified: DataFrame) -> DataFrame:
     """The rows of `RAW_EVENTS`."""
     return _as_table(classified.where(F.col(OUTCOME) == ACCEPTED), RAW_EVENTS)
@@ -162,17 +178,27 @@ COUNTED: Final = (
 """The measures of `INGESTION_COUNTS`."""
 
 
-def ingestion_counts(classified: DataFrame) -> DataFrame:
-    """The rows of `INGESTION_COUNTS`: for each day with input all measures, also those of 0."""
+def outcome_counts(classified: DataFrame, *by: str) -> DataFrame:
+    """One row per group of rows that share `by`: how many became what, for `counts_of`."""
     outcome = F.col(OUTCOME)
     counts = (
         F.lit(True),
         *(outcome == name for name in (ACCEPTED, DUPLICATE, IGNORED, REJECTED)),
         *(F.array_contains("reasons", name) for name in REASONS),
     )
-    per_day = classified.groupBy(EVENT_DATE).agg(
+    return classified.groupBy(*by).agg(
         *[F.count_if(counted).alias(f"c{at}") for at, counted in enumerate(counts)]
     )
+
+
+def counts_of(row: Row) -> dict[str, int]:
+    """Measure -> rows, of a row of `outcome_counts`."""
+    return {name: row[f"c{at}"] for at, name in enumerate(COUNTED)}
+
+
+def ingestion_counts(classified: DataFrame) -> DataFrame:
+    """The rows of `INGESTION_COUNTS`: for each day with input all measures, also those of 0."""
+    per_day = outcome_counts(classified, EVENT_DATE)
     measures = F.array(
         *[
             F.struct(F.lit(name).alias("measure"), F.col(f"c{at}").alias("value"))
@@ -227,7 +253,7 @@ def _parsed(source: DataFrame, spec: SourceSpec, run_time: datetime | None) -> D
         payload_hash(source.schema).alias("_hash"),
         "sourceFile",
         F.coalesce(F.col("malformed"), F.lit(False)).alias("_malformed"),
-        filled(F.col("timestamp")).alias("_time"),
+        plain_time(filled(F.col("timestamp"))).alias("_time"),
         said(F.col("userId")).alias("userId"),
         said(F.col("sessionId")).alias("sessionId"),
         said(F.col("videoId")).alias("videoId"),

@@ -211,13 +211,11 @@ class _Batch:
         return Slicing.of(self.spark, rows, at_once=self.events_at_once)
 
     def _kept(self, frames: Sequence[DataFrame], folder: str, name: str) -> DataFrame:
-        """The rows of all frames from disk, since several things are made from them."""
+        """The rows of all frames, from disk."""
         for number, frame in enumerate(frames, start=1):
             if len(frames) > 1:
                 self.report(f"computing slice {number} of {len(frames)} of the users")
-            # Packing takes longer than writing what is read at once and thrown away.
-            writer = frame.write.mode("append").option("compression", "uncompressed")
-            writer.parquet(f"{folder}/{name}")
+            frame.write.mode("append").parquet(f"{folder}/{name}")
         # The schema is said, because there may be no row to take it from.
         return self.spark.read.schema(frames[0].schema).parquet(f"{folder}/{name}")
 

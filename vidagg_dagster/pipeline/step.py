@@ -25,7 +25,7 @@ from vidagg_dagster.quality.evaluate import CheckContext
 from vidagg_dagster.sources.videos import videos_of_steps
 from vidagg_dagster.spark.arrow import ANY_SIZE, Spread
 from vidagg_dagster.spark.slices import Slicing
-from vidagg_dagster.tables.interface import Frames, Tables
+from vidagg_dagster.tables.interface import Frames, Tables, Versions
 
 
 class VideoMetadata:
@@ -62,6 +62,7 @@ class StepContext:
     metadata: VideoMetadata
     days: tuple[date, ...]
     following: tuple[date, ...] = ()
+    computed_from: Versions = field(default_factory=dict)
 
     @classmethod
     def of(cls, spark: SparkSession, request: StepRequest, tables: Tables) -> "StepContext":
@@ -81,7 +82,13 @@ class StepContext:
 
     def replace_days(self, table: TableSpec, frames: Frames) -> tuple[date, ...]:
         """Replace the days in a table by the rows of `every_day`; gives the others replaced."""
-        return self.tables.replace_days(table, frames, self.days, if_changed=self.following)
+        return self.tables.replace_days(
+            table,
+            frames,
+            self.days,
+            if_changed=self.following,
+            computed_from=self.computed_from,
+        )
 
     @property
     def videos(self) -> DataFrame:

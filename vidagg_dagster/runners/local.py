@@ -26,8 +26,8 @@ class LocalSteps(dg.ConfigurableResource):  # type: ignore[type-arg]
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Self]:
         """Dagster enters this once for all steps of a run."""
         with ExitStack() as run:
-            if context.instance is not None and context.run_id is not None:
-                run.enter_context(history_open(context.instance, context.run_id))
+            if context.instance is not None and context.run is not None:
+                run.enter_context(history_open(context.instance, context.run.run_id))
             yield self
 
     def run(self, context: dg.AssetExecutionContext, request: StepRequest) -> StepResult:
@@ -40,7 +40,7 @@ class LocalSteps(dg.ConfigurableResource):  # type: ignore[type-arg]
         try:
             return self._run(context, request)
         except VidaggError as error:
-            raise dg.Failure(str(error), allow_retries=error.retryable) from error
+            raise dg.Failure(str(error), allow_retries=error.retryable) from None
         except Exception as error:
             fault = storage_fault(request.store.location, error)
             if fault is None:

@@ -233,15 +233,30 @@ def _column_names(schema: T.StructType, prefix: str = "") -> Iterator[str]:
 def _find(schema: T.StructType, theirs: str) -> tuple[Column, T.DataType] | None:
     if theirs in schema.names:
         return _column(theirs), schema[theirs].dataType
-    first, *rest = theirs.split(".")
-    if not rest or first not in schema.names:
-        return None
-    column, data_type = _column(first), schema[first].dataType
-    for name in rest:
-        if not isinstance(data_type, T.StructType) or name not in data_type.names:
-            return None
-        column, data_type = column.getField(name), data_type[name].dataType
-    return column, data_type
+    for field in schema:
+        if theirs.startswith(f"{field.name}.") and isinstance(field.dataType, T.StructType):
+            inner = _find_inside(_column(field.name), field.dataType, theirs, len(field.name) + 1)
+            if inner is not None:
+                return inner
+    return None
+
+
+def _find_inside(
+    column: Column, inside: T.StructType, theirs: str, start: int
+) -> tuple[Column, T.DataType] | None:
+    """The field of a struct that `theirs` names from `start` on; names may have dots."""
+    for field in inside:
+        end = start + len(field.name)
+        if not f"{theirs}.".startswith(f"{field.name}.", start):
+            continue
+        value = column.getField(field.name)
+        if end == len(theirs):
+            return value, field.dataType
+        if isinstance(field.dataType, T.StructType):
+            found = _find_inside(value, field.dataType, theirs, end + 1)
+            if found is not None:
+                return found
+    return None
 
 
 def _column(name: str) -> Column:

@@ -14,6 +14,7 @@ from vidagg_dagster.sources.listing import files_of
 _GZIP: Final = 31
 """The format of gzip, as zlib numbers it."""
 _CHUNK_BYTES: Final = 1 << 20
+_MAX_LINE: Final = 300
 _GONE: Final = ("No such file or directory", "FILE_NOT_EXIST", "does not exist")
 
 
@@ -39,10 +40,17 @@ def naming_faults(spec: SourceSpec) -> Iterator[None]:
                 ) from error
         if says_gone(error):
             raise SourceError(
-                f"A file of the source went away while it was read: {first_line(error)} Run the "
+                f"A file of the source went away while it was read: {_line_of(error)}. Run the "
                 "day again when the files stay in their place."
             ) from error
         raise
+
+
+def _line_of(error: Exception) -> str:
+    """The line that says what was not found; engines put traces before and behind it."""
+    lines = str(error).splitlines()
+    [line, *_] = [line for line in lines if any(words in line for words in _GONE)]
+    return line.strip()[-_MAX_LINE:].rstrip(".")
 
 
 def says_gone(error: Exception) -> bool:

@@ -1,5 +1,6 @@
 """Parquet files: their schemas, and the types that every engine reads."""
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -57,10 +58,14 @@ def plain_schema(parquet: ParquetFile) -> "pa.Schema | None":
     import pyarrow.parquet as pq
 
     physical = pq.ParquetFile(parquet.file.path).schema
-    int96 = {
-        physical.column(i).path.split(".")[0]
+    paths = [
+        physical.column(i).path
         for i in range(len(physical))
         if physical.column(i).physical_type == "INT96"
+    ]
+    # A name may have dots, and paths of nested fields have some too.
+    int96 = {
+        name for name in parquet.schema.names if any(f"{p}.".startswith(f"{name}.") for p in paths)
     }
     fields = [
         field.with_type(
@@ -90,7 +95,9 @@ def _plain_type(data_type: "pa.DataType") -> "pa.DataType":
         return pa.decimal128(20, 0)
     if t.is_float16(data_type):
         return pa.float32()
-    if t.is_null(data_type) or t.is_time(data_type) or t.is_duration(data_type):
+    if t.is_date64(data_type):
+        return pa.date32()
+    if t.is_nested(data_type) and not _casts(data_type):
         return pa.string()
     if t.is_struct(data_type):
         return pa.struct([field.with_type(_plain_type(field.type)) for field in data_type])
@@ -98,4 +105,64 @@ def _plain_type(data_type: "pa.DataType") -> "pa.DataType":
         return pa.list_(data_type.value_field.with_type(_plain_type(data_type.value_type)))
     if t.is_map(data_type):
         return pa.map_(_plain_type(data_type.key_type), _plain_type(data_type.item_type))
-    return data_type
+    return data_type if _is_plain(data_type) else pa.string()
+
+
+def _is_plain(data_type: "pa.DataType") -> bool:
+    """Whether every engine reads a type as it is."""
+    import pyarrow as pa
+
+    t = pa.types
+    texts = (t.is_string, t.is_large_string, t.is_string_view)
+    others = (t.is_binary, t.is_large_binary, t.is_binary_view, t.is_boolean, t.is_signed_integer)
+    numbers = (t.is_float32, t.is_float64, t.is_date32, t.is_decimal128)
+    return any(is_type(data_type) for is_type in (*texts, *others, *numbers))
+
+
+def plain_rows(batch: "pa.RecordBatch", schema: "pa.Schema") -> "pa.Table":
+    """Rows with the types of `schema`, a `plain_schema`.
+
+    What no cast makes text of becomes the text of its Python value: a UUID as it is written, other
+    bytes in hexadecimal, intervals and long decimals by their digits.
+    """
+    import pyarrow as pa
+
+    return pa.table(
+        [
+            _plain_column(column, field.type)
+            for column, field in zip(batch.columns, schema, strict=True)
+        ],
+        schema=schema,
+    )
+
+
+def _plain_column(column: "pa.Array", data_type: "pa.DataType") -> "pa.Array":
+    import pyarrow as pa
+
+    if _casts(column.type):
+        return column.cast(data_type, safe=False)
+    return pa.array(
+        [None if value is None else _as_text(value) for value in column.to_pylist()], pa.string()
+    )
+
+
+def _casts(data_type: "pa.DataType") -> bool:
+    """Whether a cast leads to the plain type, in nested types of all that is inside."""
+    import pyarrow as pa
+
+    t = pa.types
+    if t.is_dictionary(data_type) or t.is_list(data_type) or t.is_large_list(data_type):
+        return _casts(data_type.value_type)
+    if t.is_struct(data_type):
+        return all(_casts(field.type) for field in data_type)
+    if t.is_map(data_type):
+        return _casts(data_type.key_type) and _casts(data_type.item_type)
+    casts = (t.is_null, t.is_time, t.is_duration, t.is_timestamp, t.is_date64, t.is_float16)
+    unsigned = t.is_unsigned_integer(data_type)
+    return _is_plain(data_type) or unsigned or any(is_type(data_type) for is_type in casts)
+
+
+def _as_text(value: object) -> str:
+    if isinstance(value, dict | list):
+        return json.dumps(value, default=_as_text, ensure_ascii=False)
+    return value.hex() if isinstance(value, bytes) else str(value)

@@ -64,6 +64,9 @@ def read_files(
     if not files:
         return empty_frame(spark, request)
     staging = staging_in(scratch)
+    if files[0].format == "jsonl":
+        with ThreadPoolExecutor() as pool:
+            files = list(pool.map(staging.json_lines, files))
     engine = EngineFiles(spark, root, files[0], staging)
     reader = _Reader(spark, root, tuple(files), request, staging, engine)
     read = {"jsonl": reader.json_lines, "csv": reader.csv, "parquet": reader.parquet}
@@ -92,7 +95,7 @@ class _Reader:
             found.discard(self.request.columns[maybe_dropped])
         columns = self.request.wanted(found | in_path)
         paths = {
-            ours: (theirs,) if theirs in sample.top_level else tuple(theirs.split("."))
+            ours: sample.paths.get(theirs) or tuple(theirs.split("."))
             for ours, theirs in columns.items()
             if theirs not in in_path
         }
@@ -217,15 +220,14 @@ class _Sample:
 
     files: tuple[InputFile, ...]
     """Files with at least one line."""
-    top_level: frozenset[str]
-    names: frozenset[str]
-    """`top_level` and the nested fields, dotted."""
+    paths: Mapping[str, text.FieldPath]
+    """Names, those of nested fields with dots between, and where they are."""
 
     @classmethod
     def of(cls, files: Sequence[InputFile]) -> "_Sample":
         filled: list[InputFile] = []
-        top_level: set[str] = set()
-        names: set[str] = set()
+        nested: dict[str, text.FieldPath] = {}
+        top_level: dict[str, text.FieldPath] = {}
         for file in files[:_SAMPLE_FILES]:
             lines = first_lines(file, _SAMPLE_LINES)
             if lines:
@@ -236,16 +238,24 @@ class _Sample:
                 except (ValueError, RecursionError):
                     continue
                 if isinstance(value, dict):
-                    top_level.update(value)
-                    names.update(_json_names(value))
-        return cls(tuple(filled), frozenset(top_level), frozenset(names))
+                    top_level.update((name, (name,)) for name in value)
+                    nested.update((".".join(path), path) for path in _json_paths(value))
+        # Of two fields that are written alike, the column of this name goes before the nested one.
+        return cls(tuple(filled), {**nested, **top_level})
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The columns, and the nested fields, dotted."""
+        return frozenset(self.paths)
 
 
-def _json_names(value: Mapping[str, object], prefix: str = "") -> Iterator[str]:
+def _json_paths(
+    value: Mapping[str, object], prefix: text.FieldPath = ()
+) -> Iterator[text.FieldPath]:
     for key, inner in value.items():
-        yield prefix + key
+        yield (*prefix, key)
         if isinstance(inner, dict):
-            yield from _json_names(inner, f"{prefix}{key}.")
+            yield from _json_paths(inner, (*prefix, key))
 
 
 def _arrow_names(fields: "pa.Schema | pa.StructType", prefix: str = "") -> Iterator[str]:

@@ -12,7 +12,8 @@ from vidagg_dagster.core.errors import SourceError
 from vidagg_dagster.sources.columns import FILE
 from vidagg_dagster.sources.error_text import reason
 from vidagg_dagster.sources.files import InputFile, status_of
-from vidagg_dagster.sources.parquet_files import ParquetFile, plain_schema
+from vidagg_dagster.sources.json_documents import document_lines, is_document
+from vidagg_dagster.sources.parquet_files import ParquetFile, plain_rows, plain_schema
 from vidagg_dagster.sources.text_files import read_chunks
 
 if TYPE_CHECKING:
@@ -54,6 +55,18 @@ class Staging:
                 for chunk in read_chunks(file):
                     out.write(decoder.decode(chunk))
                 out.write(decoder.decode(b"", final=True))
+        return replace(file, path=target, staged=True)
+
+    def json_lines(self, file: InputFile) -> InputFile:
+        """A copy with one object a line, or the file itself if it has that form."""
+        if not is_document(file):
+            return file
+        target = self._target(file, "lines", ".jsonl")
+        if not target.exists():
+            beside = target.with_suffix(".begun")
+            with beside.open("w", encoding="utf-8", newline="") as out:
+                out.writelines(f"{line}\n" for line in document_lines(file))
+            beside.rename(target)
         return replace(file, path=target, staged=True)
 
     def merged_lines(self, files: Sequence[InputFile]) -> Path:
@@ -121,7 +134,7 @@ class Staging:
             try:
                 with pq.ParquetFile(file.path) as whole, pq.ParquetWriter(target, schema) as out:
                     for batch in whole.iter_batches():
-                        out.write_table(pa.Table.from_batches([batch]).cast(schema, safe=False))
+                        out.write_table(plain_rows(batch, schema))
             except (OSError, pa.ArrowException) as error:
                 target.unlink(missing_ok=True)
                 raise SourceError(

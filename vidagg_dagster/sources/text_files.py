@@ -101,11 +101,21 @@ def csv_header(file: InputFile, wanted: Sequence[str]) -> CsvHeader | None:
     best = (-1, -1)
     delimiters = (file.default_delimiter,) if file.default_delimiter else _DELIMITERS
     for delimiter in delimiters:
-        names = tuple(next(csv.reader([lines[0]], delimiter=delimiter)))
+        names = _header_names(file, lines[0], delimiter)
         merit = (len(set(names) & set(wanted)), len(names))
         if merit > best:
             best, header = merit, CsvHeader(lines[0], delimiter, names)
     return header
+
+
+def _header_names(file: InputFile, line: str, delimiter: str) -> tuple[str, ...]:
+    try:
+        return tuple(next(csv.reader([line], delimiter=delimiter)))
+    except csv.Error as error:
+        raise SourceError(
+            f"The first line of {file.path} is no header of CSV: {reason(error)}. Its lines must "
+            "end with a line feed, and the first one must name the columns."
+        ) from error
 
 
 def read_chunks(file: InputFile) -> Iterator[bytes]:
@@ -134,6 +144,32 @@ def read_chunks(file: InputFile) -> Iterator[bytes]:
         raise SourceError(
             f"Cannot read {file.path}: {reason(error)}. Restore the file or take it away."
         ) from error
+
+
+def read_head(file: InputFile, size: int) -> bytes:
+    """The first bytes of a text file, unpacked; none of a file that cannot be read."""
+    try:
+        with _open(file) as stream:
+            return stream.read(size)
+    except (OSError, EOFError, zlib.error):
+        # Whoever reads the file says what is wrong with it.
+        return b""
+
+
+def read_whole(file: InputFile, limit: int) -> bytes | None:
+    """All bytes of a text file, unpacked; None if there are more than `limit`.
+
+    Raises:
+        SourceError: The file cannot be read or is cut off.
+    """
+    try:
+        with _open(file) as stream:
+            content = stream.read(limit + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise SourceError(
+            f"Cannot read {file.path}: {reason(error)}. Restore the file or take it away."
+        ) from error
+    return content if len(content) <= limit else None
 
 
 def _open(file: InputFile) -> io.BufferedIOBase:

@@ -48,6 +48,11 @@ _INSTANT: Final = (
     "^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ]([01][0-9]|2[0-3]):[0-5][0-9]"
     r"(:[0-5][0-9](\.[0-9]{1,9})?)?(Z|[+-]([01][0-9]|2[0-3])(:?[0-5][0-9])?)?$"
 )
+_OTHER_NOTATION: Final = r"[a-z,\[]|^[0-9]{8}T|[0-9](UTC|GMT)| [A-Z+-]"
+_BASIC: Final = "^([0-9]{4})([0-9]{2})([0-9]{2})T([0-9]{2})([0-9]{2})([0-9]{2})"
+_COMMA: Final = "^(.{19}),([0-9])"
+_UTC: Final = r" ?(UTC|GMT|Z\[UTC\]|Z)$"
+_APART: Final = " ([+-][0-9:]+)$"
 _DATE: Final = "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 _INTEGER: Final = "^[+-]?[0-9]{1,18}$"
 _LONG_INTEGER: Final = "^[+-]?[0-9]{19,}$"
@@ -101,6 +106,20 @@ def instant_us(text: Column, timezone: str) -> Column:
     if timezone != "UTC":
         us = F.when(zone == "", _from_wall(wall_us, timezone)).otherwise(us)
     return F.when(text.rlike(_INSTANT), us)
+
+
+def plain_time(text: Column) -> Column:
+    """Other notations of a time in that of `instant_us`; any other text as it is.
+
+    These have one meaning only: `20240115T100000Z`, a comma before the fraction, small `t` and `z`,
+    a blank before the zone, and `UTC`, `GMT` or `Z[UTC]` for `Z`, as BigQuery, Snowflake, Python's
+    logging and Java write them.
+    """
+    plain = F.regexp_replace(F.upper(text), _BASIC, "$1-$2-$3 $4:$5:$6")
+    plain = F.regexp_replace(plain, _COMMA, "$1.$2")
+    plain = F.regexp_replace(plain, _UTC, "Z")
+    plain = F.regexp_replace(plain, _APART, "$1")
+    return F.when(text.rlike(_OTHER_NOTATION), plain).otherwise(text)
 
 
 def date_us(text: Column, timezone: str) -> Column:

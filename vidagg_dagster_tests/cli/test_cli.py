@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -170,6 +171,19 @@ def test_aggregate_reads_a_vocabulary_and_tells_the_names_that_it_lacks(
     assert (row["userId"], row["videoId"], row["totalWatchTime"]) == ("ada", "intro", 30.0)
 
 
+def test_strict_fails_where_too_many_rows_are_rejected_and_not_otherwise(
+    statements: Path, events: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "out.jsonl"
+    common = ("--output", str(output), "--engine", "sail", "--strict")
+    assert main(["aggregate", str(statements), "--mapping", "xapi", *common]) == 2
+    said = capsys.readouterr().err
+    assert "more than 1% of the rows are rejected, so nothing was written" in said
+    assert not output.exists()
+    assert main(["aggregate", str(events), *common]) == 0
+    assert output.exists()
+
+
 def test_map_recognises_a_vocabulary_and_shows_what_would_be_read(
     statements: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -297,7 +311,10 @@ def test_spark_without_java_is_one_clear_line(by: str, events: Path, tmp_path: P
         (["aggregate", "{events}", "--output", "{folder}/o.csv", "--max-position", "0"], "'0'"),
         (["aggregate", "{events}", "--output", "{folder}/o.csv", "--max-position", "nan"], "nan"),
         (["aggregate", "{events}", "--output", "{folder}/o.csv", "--max-position", "x"], "'x'"),
-        (["aggregate", "{events}", "--output", "{folder}/o.csv", "--rules", "x=1"], "x"),
+        (
+            ["aggregate", "{events}", "--output", "{folder}/o.csv", "--rules", "x=1"],
+            "there are session_timeout_ms",
+        ),
         (
             ["aggregate", "{events}", "--output", "{folder}/o.csv", "--rules", "tolerance_ms=-1"],
             "tolerance_ms",
@@ -374,7 +391,7 @@ def test_every_wrong_setting_has_a_line(
         assert main(command.split()) == 2
         first, *others = capsys.readouterr().err.splitlines()
         assert first == f"vidagg {command}: 2 settings are wrong:"
-        assert [line.partition("=")[0] for line in others] == [
+        assert [re.split("[=:]", line)[0] for line in others] == [
             "  VIDAGG_ENGIN",
             "  VIDAGG_TIMEZONE",
         ]

@@ -100,6 +100,7 @@ BREAKS: list[tuple[TableSpec, str, Callable[[Lab], None]]] = [
     (RAW_EVENTS, "numbers_valid", peters(RAW_EVENTS, positionMs=lambda: F.lit(-1))),
     (RAW_EVENTS, "numbers_valid", peters(RAW_EVENTS, playbackRate=nan)),
     (RAW_EVENTS, "something_accepted", counted(input=12, accepted=0, rejected=12)),
+    (RAW_EVENTS, "not_mostly_rejected", counted(input=1000, accepted=499, rejected=501)),
     (RAW_EVENTS, "rejected_share", counted(input=1000, accepted=989, rejected=11)),
     (RAW_EVENTS, "duplicate_share", counted(input=1000, accepted=949, duplicates=51)),
     (RAW_EVENTS, "volume_near_median", lambda lab: lab.keep(RAW_EVENTS, when_peter())),

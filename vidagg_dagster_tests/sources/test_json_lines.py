@@ -215,3 +215,17 @@ def test_a_column_that_is_called_with_a_dot_goes_before_a_nested_one(
 ) -> None:
     write(tmp_path / "a.jsonl", [json.dumps({**GOOD, "user.id": "flat", "user": {"id": "deep"}})])
     assert values(spark, tmp_path, "userId", columns={"userId": "user.id"}) == ["flat"]
+
+
+def test_fields_whose_names_have_dots_are_found_inside_objects(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    """As in xAPI; a name that is written alike at the top goes before."""
+    lines = [
+        event(currentTime=None, ext={"video.time": 30, "a": {"b.c": "deep"}}, **{"x.y": "top"}),
+        event(currentTime=None, ext={"video.time": 31, "a": {"b.c": "er"}}, x={"y": "in"}),
+    ]
+    write(tmp_path / "a.jsonl", lines)
+    columns = {"currentTime": "ext.video.time", "userId": "ext.a.b.c", "videoId": "x.y"}
+    found = values(spark, tmp_path, "currentTime", "userId", "videoId", columns=columns)
+    assert found == [("30", "deep", "top"), ("31", "er", None)]

@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -216,3 +217,38 @@ def test_a_parquet_file_without_rows_is_fine(spark: SparkSession, tmp_path: Path
     schema = pa.schema([(name, pa.string()) for name in EVENT_COLUMNS])
     pq.write_table(schema.empty_table(), tmp_path / "a.parquet")
     assert read(spark, tmp_path).collect() == []
+
+
+def test_ids_of_any_type_come_as_text_and_unused_columns_never_matter(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    one = UUID("12345678-1234-5678-1234-567812345678")
+    exotic = {
+        # As DuckDB writes an interval, which Arrow does not.
+        "interval": pa.array([bytes(12)], pa.binary(12)),
+        "nested": pa.array([{"id": one.bytes}], pa.struct({"id": pa.binary(16)})),
+        "long": pa.array([Decimal("1" * 40)], pa.decimal256(40, 0)),
+        "day": pa.array([WALL], pa.date64()),
+        "view": pa.array(["x"], pa.string_view()),
+    }
+    ids = {
+        "eventId": pa.array([one.bytes], pa.uuid()),
+        "userId": pa.array([one.bytes], pa.binary(16)),
+    }
+    file = parquet(tmp_path / "a.parquet", {**typed(**ids), **exotic})
+    (found,) = read(spark, file).select("eventId", "userId", "sessionId", "payload").collect()
+    assert found[:3] == (str(one), one.hex, "s")
+    payload = json.loads(found.payload)
+    assert payload["long"] == "1" * 40
+    assert one.hex in payload["nested"]
+
+
+def test_a_nested_int96_with_dots_around_it_is_an_instant_by_its_whole_name(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    times = {"event.time": pa.array([MOMENT], pa.timestamp("ns")), "event": ["x"]}
+    rows = {**typed(timestamp=None), **times}
+    file = parquet(tmp_path / "a.parquet", rows, use_deprecated_int96_timestamps=True)
+    spec = {"columns": {"timestamp": "event.time"}, "timezone": "Europe/Berlin"}
+    (row,) = read(spark, file, **spec).select("typedTimestamp").collect()
+    assert row[0].replace(tzinfo=None) == MOMENT.replace(tzinfo=None)

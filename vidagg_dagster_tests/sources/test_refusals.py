@@ -78,6 +78,14 @@ REFUSED: dict[str, tuple[Callable[[Path], Any], str]] = {
         "Missing columns: timestamp, sessionId, videoId, eventName, currentTime. Found in the "
         r"first lines of .*a\.jsonl: ts, userId",
     ),
+    "a header without end": (
+        lambda d: write(d / "a.csv", "x" * 200_000),
+        r"The first line of .*a\.csv is no header of CSV: field larger than field limit",
+    ),
+    "carriage returns for line feeds": (
+        lambda d: write(d / "a.csv", f"{HEADER}\rx,u,s,v,e,1\r"),
+        r"The first line of .*a\.csv is no header of CSV: new-line character",
+    ),
     "no json": (lambda d: write(d / "a.jsonl", ["[", "x"]), "Found in the first lines .*: none"),
     "delta without a column": (
         _delta_without_users,

@@ -18,6 +18,7 @@ from vidagg_dagster.quality.evaluate import (
 from vidagg_dagster.quality.rules.shared import keys_present, numbers_valid, one_row_per_key
 
 MAX_REJECTED_SHARE: Final = 0.01
+BLOCKING_REJECTED_SHARE: Final = 0.5
 MAX_DUPLICATE_SHARE: Final = 0.05
 MIN_VOLUME_RATIO: Final = 0.5
 MAX_VOLUME_RATIO: Final = 2.0
@@ -174,6 +175,14 @@ RULES: Final[tuple[Rule, ...]] = (
         "calls its columns or events by other names: the check lists the commonest unknown names. "
         "Map them by VIDAGG_EVENT_NAMES and VIDAGG_COLUMNS, and run the day again.",
         evaluate=_something_accepted,
+    ),
+    DayRule(
+        name="not_mostly_rejected",
+        description=f"At most {BLOCKING_REJECTED_SHARE:.0%} of the input rows are rejected. If it "
+        "fails, look at the reasons and the unknown names that the check lists, correct the "
+        "mapping of names, columns, units or zones, and run the day again: what is computed of "
+        "the rest is no picture of the day.",
+        evaluate=_share_of_input("rejected", BLOCKING_REJECTED_SHARE),
     ),
     DayRule(
         name="rejected_share",

@@ -24,7 +24,7 @@ from vidagg_dagster.sources.columns import (
 )
 from vidagg_dagster.sources.text_lines import json_array, json_object
 from vidagg_dagster.spark.compat import try_cast
-from vidagg_dagster.spark.parsing import epoch_us, instant_us, number, said, trimmed
+from vidagg_dagster.spark.parsing import epoch_us, instant_us, number, plain_time, said, trimmed
 from vidagg_dagster.spark.payload import PAYLOAD
 
 _POSITIONS: Final[tuple[EventColumn, ...]] = ("currentTime", "seekFrom")
@@ -158,7 +158,7 @@ class Conversion:
 
     def _in_sequence(self, events: DataFrame, timezone: str) -> DataFrame:
         """What an event takes from those before it in its session."""
-        us = instant_us(F.col("timestamp"), timezone)
+        us = instant_us(plain_time(F.col("timestamp")), timezone)
         if self.mapping.timestamp_unit is not None:
             us = F.coalesce(us, epoch_us(F.col("timestamp"), self.mapping.timestamp_unit))
         names = events.columns

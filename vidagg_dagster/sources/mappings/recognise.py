@@ -15,6 +15,7 @@ from vidagg_dagster.core.vocabulary import ALIASES, EVENT_NAMES, IGNORE
 from vidagg_dagster.sources.files import InputFile, file_format_of, find_files, local_path
 from vidagg_dagster.sources.mappings.vocabularies import vocabularies
 from vidagg_dagster.sources.parquet_files import parquet_file
+from vidagg_dagster.sources.staging import staging_in
 from vidagg_dagster.sources.text_files import csv_header, first_lines
 
 Record = Mapping[str, Any]
@@ -67,7 +68,7 @@ def take_sample(location: str, source_format: SourceFormat, folder: Path) -> Sam
     files = find_files(path, file_format_of(source_format))
     if not files:
         raise SourceError(f"There is no file in {path}.")
-    file = files[0]
+    file = staging_in(None).json_lines(files[0]) if files[0].format == "jsonl" else files[0]
     target = folder / f"sample.{file.format}"
     if file.format == "parquet":
         return Sample(target, _parquet_sample(file, target))

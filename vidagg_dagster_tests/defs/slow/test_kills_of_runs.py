@@ -16,6 +16,7 @@ from pyspark.sql import SparkSession
 
 from vidagg_dagster.core.contract import SAIL
 from vidagg_dagster.core.schemas import PROCESSED_AT, SOURCE_INVENTORY, TABLES
+from vidagg_dagster.spark.session import engine_session
 from vidagg_dagster.tables.delta_folder import LocalTables
 from vidagg_dagster_tests.conftest import require
 from vidagg_dagster_tests.support.arrow import rows_of
@@ -63,8 +64,9 @@ def rows(sail: SparkSession, site: Site) -> dict[str, list[dict[str, Any]]]:
 
 
 @pytest.fixture(scope="module")
-def calm(sail: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Calm:
+def calm(tmp_path_factory: pytest.TempPathFactory) -> Calm:
     require(SAIL)
+    sail = engine_session(SAIL)
     site = write_site(tmp_path_factory.mktemp("calm") / "site", 2)
     for number in range(2):
         site.write_day(day(number), whole_day(day(number)))

@@ -54,8 +54,8 @@ def read_videos(
         location: A file or folder (JSON lines, CSV or Parquet), the folder of a Delta table, a
             table name, or a frame, with columns videoId, duration (seconds; also PT5M, 5:00 and
             300 s), title and optionally updatedAt. None: no metadata, no rows. Of several rows of
-            a video the one with the latest updatedAt counts; among equals the last line of the last file, in tables the
-            longest duration.
+            a video the one with the latest updatedAt counts; among equals the last line of the
+            last file, in tables the longest duration.
         scratch: See `read.read_source`.
 
     Raises:

@@ -3,7 +3,13 @@
 
 VENV := .venv
 PORT ?= 3000
+ROUNDS ?= 20
+SEED ?= 1
 BIN := $(VENV)/bin
+
+# What the build itself needs has its version from there, too; pip 25.3 and newer read the second one.
+export PIP_CONSTRAINT := constraints.txt
+export PIP_BUILD_CONSTRAINT := constraints.txt
 
 # The first interpreter that runs and is new enough; `make PYTHON=/path/to/python3.12` overrides.
 # A test run is needed because some version managers put names into PATH that do not run.
@@ -17,7 +23,7 @@ endif
 RUN := $(VENV)/.installed-run
 DEV := $(VENV)/.installed-dev
 
-.PHONY: help demo dev ui test test-slow bench lint format types validate docs clean test-jvm test-other \
+.PHONY: help demo dev ui test test-slow chaos bench lint format types validate docs clean test-jvm test-other \
 	test-runs test-waits postgresql
 
 help: ## This list
@@ -52,6 +58,9 @@ test-runs: ## The tests of whole runs through Dagster, and of what watches them
 
 test-waits: ## The tests that wait for jobs of a workspace, and those on PostgreSQL
 	$(BIN)/python -m pytest -q --lane=waits --durations=10
+
+chaos: $(DEV) ## Kills, full disks, races, wrong clocks, files that come and go (half an hour at most)
+	$(BIN)/python -m vidagg_dagster_tests.support.chaos --rounds $(ROUNDS) --seed $(SEED)
 
 test-slow: $(DEV) ## Fault injection, backfills through the UI's server, the README's commands
 	$(BIN)/python -m pytest -q --lane=slow
@@ -105,5 +114,5 @@ $(RUN): pyproject.toml constraints.txt | $(VENV)/bin/python
 $(DEV): pyproject.toml constraints.txt | $(RUN)
 	@echo "Installing into $(VENV): the tools of a developer (1 minute, 0.5 GB) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-		--constraint constraints.txt --editable '.[local,orchestration,databricks,alerts,postgres,dev,bench]'
+		--constraint constraints.txt --editable '.[local,orchestration,databricks,alerts,azure,postgres,dev,bench]'
 	@touch $@

@@ -20,6 +20,7 @@ CASES: dict[str, tuple[Case, ...]] = {
             "10 M events with heartbeats", Site(10 * MILLION, heartbeats=True), ALL, ALL, repeat=1
         ),
     ),
+    "stages": (Case("10 M events", Site(10 * MILLION), ("stages on Sail",), repeat=2),),
     "daily": (
         Case(
             "whole daily run, 10 M events",

@@ -100,9 +100,21 @@ def _new_day(engine: str, history: int) -> Work:
     return work
 
 
+def _stages(engine: str) -> Work:
+    def work(site: Path, _: Path) -> dict[str, Any]:
+        from benchmarks.contestants.stages import stages
+
+        ready = _measured(engine, lambda: 0)
+        found = stages(engine, site / "events", site / "videos.parquet", RUN_TIME)
+        return {**ready, "seconds": sum(found.values()), **found}
+
+    return work
+
+
 CONTESTANTS: dict[str, Work] = {
     "vidagg on Sail": _ours("sail"),
     "vidagg on JVM Spark": _ours("spark"),
+    "stages on Sail": _stages("sail"),
     "DuckDB": _duckdb,
     "naive Spark": _naive,
     "daily run on Sail": _daily("sail"),

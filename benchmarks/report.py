@@ -17,6 +17,9 @@ TEXT = REPOSITORY / "benchmarks" / "page.md"
 ACROSS = ("uneven",)
 """Groups whose ratios compare a contestant with itself in the first case of the group."""
 
+STAGES = "stages"
+"""The group whose seconds are the processor's, by stage."""
+
 BUSY = 0.6
 """Assumed share of the time in which the cores of a cluster work. For the rest they wait for the
 last task, the network and planning."""
@@ -50,7 +53,8 @@ def page(results: Results) -> str:
     """The text of the page, with the table of each group in place of `{{group}}`."""
     text = TEXT.read_text(encoding="utf-8")
     for group, measured in results["measurements"].items():
-        text = text.replace("{{" + group + "}}", _tables(measured, across=group in ACROSS))
+        table = _stages(measured) if group == STAGES else _tables(measured, across=group in ACROSS)
+        text = text.replace("{{" + group + "}}", table)
     if "cluster" in results:
         text = text.replace("{{cluster}}", _cluster(results["cluster"]))
         text = text.replace("{{estimate}}", _estimate(results["cluster"]))
@@ -89,6 +93,18 @@ def _tables(measured: Sequence[Mapping[str, Any]], *, across: bool) -> str:
                 lines.append(
                     f"| {case} | {name}, {more} | {further / whole:.2f} | {further:.1f} | |"
                 )
+    return "\n".join(lines)
+
+
+def _stages(measured: Sequence[Mapping[str, Any]]) -> str:
+    """Processor time by stage, the median of the runs."""
+    seconds = {
+        name: median(run["extra"][name] for run in measured) for name in measured[0]["extra"]
+    }
+    whole = sum(seconds.values())
+    lines = ["| stage | processor seconds | share |", "| --- | ---: | ---: |"]
+    lines += [f"| {name} | {took:.1f} | {took / whole:.0%} |" for name, took in seconds.items()]
+    lines.append(f"| **together** | **{whole:.1f}** | |")
     return "\n".join(lines)
 
 

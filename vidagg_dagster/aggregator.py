@@ -6,6 +6,9 @@ result = aggregator.run_aggregation()
 aggregator.save_results(result)
 """
 
+import os
+import tempfile
+import uuid
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +16,7 @@ from datetime import UTC, date, datetime, timedelta
 from functools import reduce
 from operator import and_
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Final, Literal, Self, get_args
 from weakref import WeakKeyDictionary
 from zoneinfo import ZoneInfo
 
@@ -21,7 +24,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from vidagg_dagster.core.column_mapping import require_event_names
-from vidagg_dagster.core.contract import DEFAULT_MAX_POSITION_S, SourceSpec, TimestampUnit
+from vidagg_dagster.core.contract import AUTO, DEFAULT_MAX_POSITION_S, SourceSpec, TimestampUnit
 from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.core.schemas import (
     AGGREGATED_ENGAGEMENT,
@@ -31,15 +34,20 @@ from vidagg_dagster.core.schemas import (
 from vidagg_dagster.metrics.composition import EngagementChain
 from vidagg_dagster.metrics.ingestion import accepted
 from vidagg_dagster.pipeline.lifetime import update_lifetime
-from vidagg_dagster.quality.summary import summary_stats
+from vidagg_dagster.quality.summary import readable_rows, summary_stats
 from vidagg_dagster.sources.mappings.vocabularies import find_mapping
 from vidagg_dagster.sources.read import read_source
 from vidagg_dagster.sources.videos import read_videos
+from vidagg_dagster.spark.engines import SETTING
 from vidagg_dagster.tables.session_tables import SessionTables
 
 SaveMode = Literal["overwrite", "append", "merge"]
 
 UTC_NAMES = ("UTC", "Etc/UTC", "GMT", "Z", "+00:00")
+
+
+_scratch: Final[list["tempfile.TemporaryDirectory[str]"]] = []
+"""Where `VideoEngagementAggregator.local` keeps results."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +109,8 @@ class VideoEngagementAggregator:
             `columns` are then paths into its records.
         estimate_missing_durations: take the largest position seen where no duration is known.
         table_format: format of the saved tables; the session's default if None.
+        keep_in: a folder that the engine's machines see, in which each result is computed once. By
+            default a result is computed at each use.
 
     Raises:
         ValueError: `event_names` maps to a name that is neither ours nor `ignore`.
@@ -127,6 +137,7 @@ class VideoEngagementAggregator:
         mapping: str | Path | None = None,
         estimate_missing_durations: bool = False,
         table_format: str | None = None,
+        keep_in: str | Path | None = None,
     ) -> None:
         self.spark = spark
         self.input_table = input_table
@@ -142,7 +153,42 @@ class VideoEngagementAggregator:
         self.mapping = None if mapping is None else find_mapping(str(mapping))
         self.estimate_missing_durations = estimate_missing_durations
         self.table_format = table_format
+        self.keep_in = None if keep_in is None else str(keep_in)
         self._runs: WeakKeyDictionary[DataFrame, _Run] = WeakKeyDictionary()
+
+    @classmethod
+    def local(
+        cls,
+        events: str | Path,
+        videos: str | Path | None = None,
+        *,
+        engine: str | None = None,
+        **options: Any,
+    ) -> Self:
+        """For files on this machine: starts a session, and computes each result once.
+
+        Args:
+            events: a file or folder of events.
+            videos: a file of `videoId`, `duration` in seconds, `title`.
+            engine: what computes: `sail`, or `spark`, which needs Java. By default what
+                VIDAGG_ENGINE says, else Sail.
+            options: what the class itself takes by name, such as `columns`.
+
+        Raises:
+            EngineError: the engine cannot run here.
+        """
+        from vidagg_dagster.spark.session import engine_session
+
+        spark = engine_session(engine or os.environ.get(SETTING) or AUTO)
+        scratch = tempfile.TemporaryDirectory(prefix="vidagg-")
+        # Results may outlive the aggregator, so the folder goes when the process ends.
+        _scratch.append(scratch)
+        return cls(
+            spark,
+            Path(events),
+            video_metadata_table=None if videos is None else Path(videos),
+            **{"keep_in": scratch.name} | options,
+        )
 
     @property
     def daily_table(self) -> str:
@@ -151,25 +197,31 @@ class VideoEngagementAggregator:
 
     def run_aggregation(
         self,
-        start_date: date | datetime | None = None,
-        end_date: date | datetime | None = None,
+        start_date: date | datetime | str | None = None,
+        end_date: date | datetime | str | None = None,
         calculate_unique_seconds: bool = True,
+        *,
+        include_end: bool = False,
     ) -> DataFrame:
         """One row per user and video over the days in [start_date, end_date).
+
+        The end is not part of the range, unless `include_end` says so.
 
         What happens on a day may have begun the day before: the events of the day before
         `start_date` are read as context, and counted nowhere.
 
         Args:
-            start_date: the first day; a datetime has to be a midnight of `timezone`. None: all.
-            end_date: the day after the last one. None: up to the newest event.
+            start_date: the first day, as a date or `YYYY-MM-DD`; a datetime has to be a midnight of
+                `timezone`. None: all.
+            end_date: the day after the last one, likewise. None: up to the newest event.
             calculate_unique_seconds: False spares the union of the watched intervals, and leaves
                 null what follows from it: unique seconds and percentage, rewatched seconds, the
                 intervals, score, tier and the flags.
 
         Returns:
-            A frame with the columns of `aggregated_user_video_engagement`. It is computed when it
-            is used, and again at each use; save it and read the table to use it often.
+            A frame with the columns of `aggregated_user_video_engagement`. Without `keep_in` it is
+            computed when it is used, and again at each use; save it and read the table to use it
+            often.
 
         Raises:
             ValueError: a boundary is not a whole day, the range is empty, or the session does not
@@ -177,16 +229,20 @@ class VideoEngagementAggregator:
             SourceError: the events cannot be read, or lack a column.
         """
         self._require_utc()
-        days = _Days(self._day(start_date, "start_date"), self._day(end_date, "end_date"))
+        end = self._day(end_date, "end_date")
+        if include_end and end is not None:
+            end += timedelta(days=1)
+        days = _Days(self._day(start_date, "start_date"), end)
         if days.first is not None and days.end is not None and days.first >= days.end:
             raise ValueError(
                 f"start_date {days.first} is not before end_date {days.end}; the end is not part "
-                "of the range, so one day is start_date=day, end_date=day + 1"
+                "of the range, so one day is start_date=day, end_date=day + 1, or both the same "
+                "day with include_end=True"
             )
         run_time = datetime.now(UTC)
         chain = self._chain(run_time, unique=calculate_unique_seconds)
-        daily = self._daily_rows(days, chain)
-        result = chain.lifetime(daily)
+        daily = self._kept(self._daily_rows(days, chain))
+        result = self._kept(chain.lifetime(daily))
         self._runs[result] = _Run(daily, days, run_time)
         return result
 
@@ -226,6 +282,15 @@ class VideoEngagementAggregator:
                 "mode='overwrite'"
             )
 
+    def show(self, df: DataFrame, rows: int = 20) -> None:
+        """Print the most watched users and videos of a result, in the columns that people read.
+
+        Args:
+            df: what `run_aggregation` returned, or rows of the saved table.
+            rows: how many.
+        """
+        print("\n".join(readable_rows(df, rows)))
+
     def generate_summary_stats(self, df: DataFrame) -> dict[str, Any]:
         """Counts, totals, averages and signs of wrong data of a result.
 
@@ -260,7 +325,20 @@ class VideoEngagementAggregator:
                 "are counted is this class's own argument, timezone"
             )
 
-    def _day(self, boundary: date | datetime | None, name: str) -> date | None:
+    def _kept(self, frame: DataFrame) -> DataFrame:
+        """The frame as it is, or its rows from disk, so that they are computed once."""
+        if self.keep_in is None:
+            return frame
+        folder = f"{self.keep_in}/{uuid.uuid4().hex}"
+        frame.write.parquet(folder)
+        return self.spark.read.schema(frame.schema).parquet(folder)
+
+    def _day(self, boundary: date | datetime | str | None, name: str) -> date | None:
+        if isinstance(boundary, str):
+            try:
+                return date.fromisoformat(boundary)
+            except ValueError:
+                raise ValueError(f"{name} {boundary!r} is not a day; write YYYY-MM-DD") from None
         if not isinstance(boundary, datetime):
             return boundary
         local = boundary

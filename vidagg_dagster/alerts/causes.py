@@ -4,6 +4,7 @@ Only runs and their own events are read, never the event log by cursor, because 
 Dagster offers that.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time
@@ -27,6 +28,9 @@ LOOK_BACK_DAYS: Final = 7
 
 _DAYS_NAMED: Final = ("days", "failed_days")
 """The only texts of a check that go into an alert."""
+
+_TOO_LONG: Final = re.compile(r"Exceeded maximum runtime of (\d+) seconds")
+"""What Dagster's monitoring says of a run that it ends."""
 
 _WILL_RETRY: Final = "dagster/will_retry"
 _DAY_TAG: Final = "dagster/partition"
@@ -188,11 +192,20 @@ def _alerts_of_failure(
         day=_only_day(run),
         counts={"failed steps": len(errors), "attempts": _attempts(run)},
         reasons=tuple(f"{step}: {error}" for step, error in list(errors.items())[:3])
-        or ("the process of the run ended without a word (killed, out of memory, restarted?)",),
+        or (_end_without_failed_step(instance, run),),
         what_to_do="Open the run, fix the cause and re-execute it from failure. No table is half "
         "written: it holds its old rows or its new ones.",
         link=link,
     )
+
+
+def _end_without_failed_step(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str:
+    ends = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.RUN_FAILURE)
+    said = [_TOO_LONG.search(end.dagster_event.message or "") for end in ends if end.dagster_event]
+    bounds = [found[1] for found in said if found]
+    if bounds:
+        return f"ended by dagster.yaml, because it ran longer than {bounds[-1]} seconds"
+    return "the process of the run ended without a word (killed, out of memory, restarted?)"
 
 
 def _attempts(run: dg.DagsterRun) -> int:

@@ -10,7 +10,7 @@ from zoneinfo import available_timezones
 
 from pydantic import ValidationError
 
-from vidagg_dagster.cli.arguments import add_command, day
+from vidagg_dagster.cli.arguments import add_command, add_for_spreadsheet, day
 from vidagg_dagster.core.column_mapping import parse_columns, parse_event_names
 from vidagg_dagster.core.contract import (
     DEFAULT_MAX_POSITION_S,
@@ -58,6 +58,7 @@ def add_aggregate(commands: Any) -> None:
         required=True,
         help="the file to write; .jsonl, .csv or .parquet says the format",
     )
+    add_for_spreadsheet(parser)
     parser.add_argument(
         "--engine",
         choices=ENGINE_NAMES,
@@ -145,7 +146,8 @@ def _add_computing(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=[],
         metavar="NAME=VALUE",
-        help="thresholds that differ from the published ones, e.g. session_timeout_ms=600000",
+        help="thresholds that differ from the published ones, e.g. session_timeout_ms=600000; "
+        f"there are {', '.join(EngagementParameters.model_fields)}",
     )
     parser.add_argument(
         "--estimate-missing-durations",
@@ -193,6 +195,9 @@ def _parameters(pairs: Sequence[str]) -> EngagementParameters:
     except ValidationError as error:
         fault = error.errors()[0]
         name = ".".join(map(str, fault["loc"]))
+        if fault["type"] == "extra_forbidden":
+            there = ", ".join(EngagementParameters.model_fields)
+            raise BadInputError(f"--parameters: no threshold {name!r}; there are {there}") from None
         raise BadInputError(
             f"--parameters {name}: {fault['msg']}" if name else f"--parameters: {fault['msg']}"
         ) from None
@@ -201,7 +206,7 @@ def _parameters(pairs: Sequence[str]) -> EngagementParameters:
 def _aggregate(options: argparse.Namespace) -> int:
     from vidagg_dagster.cli.output import check_output
 
-    check_output(options.output)
+    check_output(options.output, for_spreadsheet=options.for_spreadsheet)
     first, last = options.first_day, options.last_day
     if first and last and first > last:
         raise BadInputError(f"--from {first} is after --to {last}")
@@ -250,7 +255,7 @@ def _write_rows(options: argparse.Namespace, parameters: EngagementParameters) -
             report=report,
         )
         _require_usable(result, strict=options.strict)
-        write_output(result.rows, options.output)
+        write_output(result.rows, options.output, for_spreadsheet=options.for_spreadsheet)
     return result.summary()
 
 

@@ -53,6 +53,16 @@ def folder_of(options: argparse.Namespace) -> Path:
     return folder
 
 
+def add_for_spreadsheet(parser: argparse.ArgumentParser) -> None:
+    """Add the option `--for-spreadsheet`."""
+    parser.add_argument(
+        "--for-spreadsheet",
+        action="store_true",
+        help="write .csv so that a spreadsheet takes no id or title for a formula: an apostrophe "
+        "before those that begin like one. Without it texts are as the players sent them",
+    )
+
+
 def day(text: str) -> date:
     """A day as `YYYY-MM-DD`."""
     try:

@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
+from vidagg_dagster.cli.arguments import add_command
 from vidagg_dagster.cli.exit_codes import FAILED
 from vidagg_dagster.core.errors import BadInputError
 from vidagg_dagster.core.mentions import Mentions
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from vidagg_dagster.settings import Settings
+    from vidagg_dagster.tables.erasure import ErasedTable
 
 
 class _Part(BaseModel):
@@ -60,21 +64,22 @@ class Receipt(_Part):
 
 def add_forget(commands: Any) -> None:
     """Add `forget` to the subcommands of `vidagg`."""
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "forget",
         help="erase one user from all tables, their history and Dagster's history",
         description="Erase one user: rows of all tables, payloads of rejected rows, earlier "
         "versions, what killed steps have left, and Dagster's own texts. Files of the source are "
         "searched and named, and not changed. No run may be active. Exit code 1: something still "
         "mentions the user, or could not be searched; the receipt says what. See docs/privacy.md.",
-        allow_abbrev=False,
+        examples=("vidagg forget user-0001 --dry-run", "vidagg forget user-0001 --json > receipt"),
     )
     parser.add_argument("user", metavar="USER", help="the userId, as the tables have it")
     parser.add_argument("--json", action="store_true", help="print the receipt as JSON")
     parser.add_argument(
         "--dry-run", action="store_true", help="say what would be erased, and change nothing"
     )
-    parser.set_defaults(run=_forget, command=parser.prog)
+    parser.set_defaults(run=_forget)
 
 
 def _forget(options: argparse.Namespace) -> int:
@@ -98,15 +103,29 @@ def _receipt(settings: "Settings", mentions: Mentions, *, dry_run: bool) -> Rece
     from vidagg_dagster.tables import erasure
 
     root: Path = settings.data_root
+    if not erasure.has_tables(root):
+        # Else a wrong folder would give the receipt that nothing is left.
+        raise BadInputError(f"there are no tables in {root} (VIDAGG_DATA_ROOT)")
     dagster, not_searched = _in_dagster(mentions, dry_run=dry_run)
     tables = list(erasure.erase(root, mentions, dry_run=dry_run))
+    if not dry_run:
+        _tell_dagster(tables)
     files, size = erasure.erase_history(root, mentions, dry_run=dry_run)
     source, unknown = _in_source(settings, mentions)
     remaining = () if dry_run else erasure.files_that_mention(root, mentions)
     return Receipt(
         at=datetime.now(UTC),
         dry_run=dry_run,
-        tables=tuple(TableReceipt(**vars(table)) for table in tables),
+        tables=tuple(
+            TableReceipt(
+                table=table.table,
+                rows=table.rows,
+                days=table.days,
+                version_before=table.version_before,
+                version_after=table.version_after,
+            )
+            for table in tables
+        ),
         history_files=files,
         history_bytes=size,
         dagster=dagster,
@@ -116,15 +135,32 @@ def _receipt(settings: "Settings", mentions: Mentions, *, dry_run: bool) -> Rece
     )
 
 
+def _tell_dagster(tables: "Sequence[ErasedTable]") -> None:
+    from vidagg_dagster.defs.history import dagster_home, tell_rows
+
+    if dagster_home() is not None:
+        for table in tables:
+            if table.rows:
+                tell_rows(table.table, table.rows_left)
+
+
 def _in_dagster(
     mentions: Mentions, *, dry_run: bool
 ) -> tuple[tuple[PlaceReceipt, ...], tuple[str, ...]]:
-    from vidagg_dagster.defs.history import HOME, dagster_home, erase_from_home, require_no_run
+    from vidagg_dagster.defs.history import (
+        HOME,
+        dagster_home,
+        erase_from_home,
+        require_no_run,
+        storage_elsewhere,
+    )
 
     home = dagster_home()
     if home is None:
         return (), (f"Dagster's history: {HOME} is not set to a folder",)
-    elsewhere = require_no_run()
+    if not dry_run:
+        require_no_run()
+    elsewhere = storage_elsewhere()
     places = tuple(
         PlaceReceipt(name=place.path, count=place.count)
         for place in erase_from_home(home, mentions, dry_run=dry_run)

@@ -14,6 +14,7 @@ from vidagg_dagster.cli import (
     databricks,
     demo,
     forget,
+    init,
     kql,
     maintain,
     mapping,
@@ -31,6 +32,7 @@ from vidagg_dagster.core.errors import (
 
 COMMANDS = (
     demo.add_demo,
+    init.add_init,
     ui.add_ui,
     aggregate.add_aggregate,
     mapping.add_map,

@@ -19,8 +19,12 @@ from vidagg_dagster.core.errors import OutputError
 INTERVALS = "watchedIntervals"
 _ROWS_AT_ONCE = 10_000
 
+_BEFORE_FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""What spreadsheets take for the beginning of a formula, or strip before one. The last four are the
+wide forms of the first four."""
 
-def check_output(path: Path) -> None:
+
+def check_output(path: Path, *, for_spreadsheet: bool = False) -> None:
     """Refuse, before anything is computed, an output that could not be written afterwards.
 
     Raises:
@@ -30,6 +34,8 @@ def check_output(path: Path) -> None:
         raise OutputError(
             f"{path}: the output's extension says the format; use {', '.join(sorted(WRITERS))}"
         )
+    if for_spreadsheet and path.suffix.lower() != ".csv":
+        raise OutputError(f"--for-spreadsheet is for .csv, and {path} is none")
     if path.is_dir():
         raise OutputError(f"{path} is a folder; name a file in it")
     if not path.absolute().parent.is_dir():
@@ -38,13 +44,18 @@ def check_output(path: Path) -> None:
         raise OutputError(f"{path}: no permission to write into {path.absolute().parent}")
 
 
-def write_output(rows: pa.Table, path: Path) -> None:
+def write_output(rows: pa.Table, path: Path, *, for_spreadsheet: bool = False) -> None:
     """Write the rows in the format that the path's extension names.
 
     The file appears in one step when it is complete: a reader never sees half of it, and a failed
     run leaves what was there before.
+
+    Args:
+        rows: The rows.
+        path: The file.
+        for_spreadsheet: Let no text be a formula; CSV only.
     """
-    write = WRITERS[path.suffix.lower()]
+    write = _write_csv_for_spreadsheets if for_spreadsheet else WRITERS[path.suffix.lower()]
     with _replacing(path) as draft:
         write(_intervals_as_pairs(rows), draft)
 
@@ -100,20 +111,33 @@ def _write_jsonl(rows: pa.Table, path: Path) -> None:
 
 def _write_csv(rows: pa.Table, path: Path) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
-        _csv_rows(rows, file)
+        _csv_rows(rows, file, _csv_value)
 
 
-def _csv_rows(rows: pa.Table, file: TextIO) -> None:
+def _write_csv_for_spreadsheets(rows: pa.Table, path: Path) -> None:
+    # The mark tells Excel that the file is UTF-8.
+    with path.open("w", encoding="utf-8-sig", newline="") as file:
+        _csv_rows(rows, file, _cell)
+
+
+def _csv_rows(rows: pa.Table, file: TextIO, shown: Callable[[Any], Any]) -> None:
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(rows.column_names)
     for row in _python_rows(rows):
-        writer.writerow(map(_csv_value, row.values()))
+        writer.writerow(map(shown, row.values()))
 
 
 def _csv_value(value: Any) -> Any:
     if isinstance(value, bool | list):
         return json.dumps(value, ensure_ascii=False)
     return value
+
+
+def _cell(value: Any) -> Any:
+    """A value that no spreadsheet takes for a formula: an apostrophe makes it text."""
+    value = _csv_value(value)
+    is_formula = isinstance(value, str) and value.lstrip(" ").startswith(_BEFORE_FORMULAS)
+    return f"'{value}" if is_formula else value
 
 
 def _python_rows(rows: pa.Table) -> Iterator[dict[str, Any]]:

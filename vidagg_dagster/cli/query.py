@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from vidagg_dagster.cli.arguments import add_command, add_folder, folder_of
+from vidagg_dagster.cli.arguments import add_command, add_folder, add_for_spreadsheet, folder_of
 from vidagg_dagster.core.errors import BadInputError, OutputError
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ def add_query(commands: Any) -> None:
     parser.add_argument(
         "--output", type=Path, help="write to this file; .jsonl, .csv or .parquet says the format"
     )
+    add_for_spreadsheet(parser)
     parser.set_defaults(run=_query)
 
 
@@ -77,7 +78,9 @@ def _query(options: argparse.Namespace) -> int:
     from vidagg_dagster.cli.output import check_output, write_output
 
     if options.output is not None:
-        check_output(options.output)
+        check_output(options.output, for_spreadsheet=options.for_spreadsheet)
+    elif options.for_spreadsheet:
+        raise BadInputError("--for-spreadsheet needs --output, a file .csv")
     with closing(_connection(options)) as connection:
         import duckdb
 
@@ -86,7 +89,8 @@ def _query(options: argparse.Namespace) -> int:
             if relation is None:
                 raise BadInputError("this statement has no result; write a SELECT")
             if options.output is not None:
-                write_output(relation.to_arrow_table(), options.output)
+                rows = relation.to_arrow_table()
+                write_output(rows, options.output, for_spreadsheet=options.for_spreadsheet)
             elif sys.stdout.isatty():
                 relation.show(max_rows=MAX_ROWS_SHOWN)
             else:

@@ -176,8 +176,14 @@ class DayResult(_Model):
         description="Time it took; of days that were computed together the share of its events.",
     )
     metrics: Metrics = Field(default_factory=dict)
+    numbers: Metrics = Field(
+        default_factory=dict, description="What people follow from day to day, to be plotted."
+    )
     top: tuple[dict[str, Any], ...] = Field(
         default=(), description="A few rows worth showing, such as the most watched videos."
+    )
+    sample: tuple[dict[str, Any], ...] = Field(
+        default=(), description="A few rejected rows, without the ids of people."
     )
 
 
@@ -236,6 +242,9 @@ class StepResult(_Model):
         default=(), description="Of a table without days: a few rows worth showing."
     )
     metrics: Metrics = Field(default_factory=dict)
+    numbers: Metrics = Field(
+        default_factory=dict, description="Of a table without days, as those of a day."
+    )
     seconds: float = 0.0
     late: LateReport | None = Field(
         default=None, description="Of raw_events: days that have changed in the source meanwhile."

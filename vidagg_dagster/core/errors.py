@@ -38,6 +38,12 @@ class SourceError(VidaggError):
     """A source cannot be read."""
 
 
+class SourceBusyError(SourceError):
+    """The source does not answer now."""
+
+    retryable = True
+
+
 class TableError(VidaggError):
     """A table cannot be read or written."""
 

@@ -19,6 +19,8 @@ from vidagg_dagster.core.vocabulary import EVIDENCE
 
 PLAYER_EVENTS: Final = "player_events"
 """The events as the source holds them."""
+LANDED_EVENTS: Final = "landed_events"
+"""Of a source in Azure: its events as files, which steps can read."""
 VIDEO_METADATA: Final = "video_metadata"
 
 Origin = tuple[str, str]

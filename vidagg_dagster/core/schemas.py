@@ -112,7 +112,8 @@ INGESTION_COUNTS = TableSpec(
             "measure",
             STRING,
             "input, accepted, duplicates, ignored, rejected, or rejected:<reason> (a row with two "
-            "reasons counts under both).",
+            "reasons counts under both); ignored:erased are those of ignored whose user was "
+            "forgotten.",
         ),
         ColumnSpec("value", LONG, "Number of input rows.", additive=True),
     ),

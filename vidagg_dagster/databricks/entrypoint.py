@@ -18,7 +18,7 @@ from dagster_pipes import (
 from vidagg_dagster.core.contract import REQUEST, StepRequest
 from vidagg_dagster.core.errors import NotStartedByDagsterError
 from vidagg_dagster.databricks.trial import TRIAL, Trial, run_trial
-from vidagg_dagster.runners.progress import day_line, summary_line
+from vidagg_dagster.runners.progress import day_line, machine_line, summary_line
 
 MESSAGE_S = 5.0
 """Seconds between two files of messages while the step runs."""
@@ -65,6 +65,7 @@ def main() -> None:
             lambda number, total, day: pipes.log.info(day_line(number, total, day)),
         )
         pipes.log.info(summary_line(result))
+        pipes.log.info(machine_line(result))
         pipes.report_custom_message(result.model_dump(mode="json"))
 
 

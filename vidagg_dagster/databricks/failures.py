@@ -38,7 +38,7 @@ def failure(jobs: StepJobs, error: Exception) -> dg.Failure:
         )
     metadata = dict(job_pages(jobs))
     if trace:
-        metadata["task_trace"] = dg.MetadataValue.md(_fenced(last_lines(trace)))
+        metadata["task_trace"] = dg.MetadataValue.md(fenced(last_lines(trace)))
     return dg.Failure(
         f"The Databricks task failed: {text or error}",
         metadata=metadata,
@@ -89,8 +89,8 @@ def last_lines(trace: str) -> str:
     return end.partition("\n")[2] or end
 
 
-def _fenced(text: str) -> str:
-    """A Markdown block of code that the text cannot leave."""
+def fenced(text: str) -> str:
+    """Text as a block of Markdown that the text itself cannot end, whatever is in it."""
     longest = max((len(ticks) for ticks in re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}\n{text}\n{fence}"

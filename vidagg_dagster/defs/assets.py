@@ -13,12 +13,13 @@ from typing import Any, Final
 
 import dagster as dg
 
-from vidagg_dagster.core.contract import EVENT_COLUMNS, StepName, StepRequest, StepResult
-from vidagg_dagster.core.lineage import PLAYER_EVENTS, VIDEO_METADATA
+from vidagg_dagster.core.contract import StepName, StepRequest, StepResult
+from vidagg_dagster.core.lineage import LANDED_EVENTS, PLAYER_EVENTS, VIDEO_METADATA
 from vidagg_dagster.core.schemas import (
     AGGREGATED_ENGAGEMENT,
     QUALITY_REPORT,
     RAW_EVENTS,
+    REJECTED_EVENTS,
     SESSIONS,
     USER_VIDEO_ENGAGEMENT,
     WATCH_INTERVALS,
@@ -46,6 +47,19 @@ OWNERS: Final = ["team:data"]
 KINDS: Final = {"pyspark", "deltalake"}
 INPUT_KINDS: Final = {"source"}
 
+INPUT_COLUMNS: Final = {
+    "timestamp": ("time", "When it happened."),
+    "userId": ("string", "Who watched."),
+    "sessionId": ("string", "The player session, as the sender names it."),
+    "videoId": ("string", "The video."),
+    "eventName": ("string", "What happened: play, pause, seek, ... or a name that is mapped."),
+    "currentTime": ("seconds", "The position in the video."),
+    "playbackRate": ("number", "The speed, 1 = normal. May be missing."),
+    "seekFrom": ("seconds", "Of a seek: where it began. May be missing."),
+    "eventId": ("string", "The sender's own id of the event. May be missing."),
+}
+"""What a source tells, by our names: kind and meaning."""
+
 Events = Iterator[
     dg.MaterializeResult[Any]
     | dg.AssetMaterialization
@@ -70,12 +84,12 @@ ASSETS: Final = (
         description="""
         One row per accepted player event: parsed, trimmed, canonical names, no duplicates.
 
-        Rejected rows go to `rejected_events` with their payload and every reason, and the counts
-        to `ingestion_counts`: input = accepted + duplicates + ignored + rejected.
+        Rejected rows go to rejected_events with their payload and every reason, and the counts
+        to ingestion_counts: input = accepted + duplicates + ignored + rejected.
 
         Each run also looks for events that have arrived for days that were read before. Days that
         are not too old for it (VIDAGG_MAX_LATENESS_DAYS) run again by themselves, if the sensor
-        `late_events` is on.
+        late_events is on.
         """,
     ),
     TableAsset(
@@ -108,7 +122,7 @@ ASSETS: Final = (
         AGGREGATED_ENGAGEMENT,
         deps=(USER_VIDEO_ENGAGEMENT.name,),
         description="""
-        One row per user and video: the daily rows merged over all days.
+        One row per user and video, all days together: what most questions are asked of.
 
         A day's partition says that the table holds that day. Each run takes in whatever days were
         replaced since the last one, in any order; a day that became empty leaves no trace.
@@ -132,6 +146,7 @@ def build_assets(settings: Settings) -> list[dg.AssetsDefinition | dg.AssetSpec]
         return [
             _player_events(settings),
             _video_metadata(settings),
+            _rejected_events(settings),
             *(_asset(declared, settings) for declared in ASSETS),
         ]
 
@@ -139,11 +154,12 @@ def build_assets(settings: Settings) -> list[dg.AssetsDefinition | dg.AssetSpec]
 def _asset(declared: TableAsset, settings: Settings) -> dg.AssetsDefinition:
     table = declared.table
     partitions = daily_partitions(settings)
+    lands = table is RAW_EVENTS and settings.azure_source is not None
 
     @dg.asset(
         name=table.name,
         description=cleandoc(declared.description),
-        deps=declared.deps,
+        deps=[*declared.deps, *([LANDED_EVENTS] if lands else [])],
         group_name=GROUP,
         owners=OWNERS,
         kinds=KINDS,
@@ -174,15 +190,33 @@ def _player_events(settings: Settings) -> dg.AssetSpec:
         kinds=INPUT_KINDS,
         metadata=input_metadata(
             settings.source,
-            [(settings.columns.get(name, name), "any", f"Our {name}.") for name in EVENT_COLUMNS],
+            [
+                (settings.columns.get(name, name), kind, meaning)
+                for name, (kind, meaning) in INPUT_COLUMNS.items()
+            ],
         ),
+    )
+
+
+def _rejected_events(settings: Settings) -> dg.AssetSpec:
+    """The table that the step of raw_events writes beside its own."""
+    table = REJECTED_EVENTS
+    return dg.AssetSpec(
+        table.name,
+        description=f"{table.doc} Written with raw_events, whose days show a sample of it. All "
+        f'rows: vidagg query "from {table.name}".',
+        deps=(RAW_EVENTS.name,),
+        group_name=GROUP,
+        owners=OWNERS,
+        kinds=KINDS,
+        metadata=table_metadata(settings, table),
     )
 
 
 def _video_metadata(settings: Settings) -> dg.AssetSpec:
     return dg.AssetSpec(
         VIDEO_METADATA,
-        description="One row per video: `videoId`, `duration` in seconds, `title`. Kept elsewhere; "
+        description="One row per video: videoId, duration in seconds, title. Kept elsewhere; "
         "VIDAGG_VIDEO_METADATA says where.",
         group_name=GROUP,
         owners=OWNERS,

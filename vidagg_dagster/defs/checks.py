@@ -21,6 +21,9 @@ from vidagg_dagster.quality.rules import RULES
 
 VIOLATIONS: Final = "violations"
 FAILED_DAYS: Final = "failed_days"
+NOT_ALONE: Final = (
+    "It looks at what a run has written, so it runs with its asset and cannot be run alone."
+)
 MAX_DAYS_SHOWN: Final = 31
 
 _SEVERITY: Final = {
@@ -40,7 +43,7 @@ def check_specs(
             dg.AssetCheckSpec(
                 name=rule.name,
                 asset=table,
-                description=rule.description,
+                description=f"{rule.description} {NOT_ALONE}",
                 blocking=rule.blocking,
                 partitions_def=partitions,
             )

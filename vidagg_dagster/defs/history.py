@@ -5,8 +5,9 @@ Only SQLite databases and files below `DAGSTER_HOME` are known here.
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Final
 
@@ -33,11 +34,8 @@ def dagster_home() -> Path | None:
     return Path(home).expanduser() if home and Path(home).is_dir() else None
 
 
-def require_no_run() -> str | None:
+def require_no_run() -> None:
     """Refuse to go on while a run is active.
-
-    Returns:
-        Where Dagster's history is, if it is not below `DAGSTER_HOME`; None if it is.
 
     Raises:
         CommandFailedError: A run is active.
@@ -49,23 +47,66 @@ def require_no_run() -> str | None:
         active = instance.get_run_records(
             dg.RunsFilter(statuses=list(IN_PROGRESS_RUN_STATUSES)), limit=1
         )
-        if active:
-            raise CommandFailedError(
-                f"The run {active[0].dagster_run.run_id} is active, and the files that it is "
-                "writing would go. Switch the schedule off, wait until no run is active, then "
-                "forget the user again."
-            )
+    if active:
+        raise CommandFailedError(
+            f"The run {active[0].dagster_run.run_id} is active, and the files that it is "
+            "writing would go. Switch the schedule off, wait until no run is active, then "
+            "forget the user again."
+        )
+
+
+def storage_elsewhere() -> str | None:
+    """The kind of storage that holds Dagster's history, unless it is SQLite below its home."""
+    import dagster as dg
+
+    with dg.DagsterInstance.get() as instance:
         storage = type(instance.run_storage).__name__
     return None if storage.startswith("Sqlite") else storage
 
 
+def tell_rows(table: str, rows: Mapping[date | None, int]) -> None:
+    """Tell Dagster how many rows an asset has after a user was erased from it.
+
+    Args:
+        table: An asset, or another table, of which nothing is told.
+        rows: Rows of each day that has changed; under None those of an asset without days.
+    """
+    import dagster as dg
+
+    from vidagg_dagster.core.contract import StepName
+    from vidagg_dagster.defs.metadata import PARTITION_ROW_COUNT, ROW_COUNT
+
+    if table not in list(StepName):
+        return
+    with dg.DagsterInstance.get() as instance:
+        for day, count in rows.items():
+            instance.report_runless_asset_event(
+                dg.AssetMaterialization(
+                    table,
+                    description="A user was forgotten (vidagg forget).",
+                    metadata={ROW_COUNT if day is None else PARTITION_ROW_COUNT: count},
+                    partition=None if day is None else day.isoformat(),
+                )
+            )
+
+
 def erase_from_home(home: Path, mentions: Mentions, *, dry_run: bool) -> Iterator[ErasedPlace]:
-    """Put `(erased)` in place of the user, in each database and file below `home`."""
+    """Put `(erased)` in place of the user, in each database and file below `home`.
+
+    Raises:
+        CommandFailedError: A database cannot be changed.
+    """
     for path in sorted(path for path in home.rglob("*") if path.is_file()):
         name = str(path.relative_to(home))
         content = path.read_bytes()
         if content.startswith(_SQLITE_HEAD):
-            count = _in_database(path, mentions, dry_run)
+            try:
+                count = _in_database(path, mentions, dry_run)
+            except sqlite3.Error as error:
+                raise CommandFailedError(
+                    f"{path} cannot be changed: {error}. Stop Dagster's webserver and daemon, then "
+                    "forget the user again."
+                ) from error
         elif not path.name.endswith(("-wal", "-shm", "-journal")) and mentions.may_be_in(content):
             count = _in_file(path, content, mentions, dry_run)
         else:

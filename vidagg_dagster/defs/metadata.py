@@ -7,10 +7,14 @@ from typing import Any, Final
 
 import dagster as dg
 
-from vidagg_dagster.core.contract import DayResult, LateReport, StepResult, TableStore
+from vidagg_dagster.core.contract import DayResult, LateReport, Metrics, StepResult, TableStore
 from vidagg_dagster.core.days import span_text
 from vidagg_dagster.core.lineage import LINEAGE, PLAYER_EVENTS
 from vidagg_dagster.core.schemas import TABLES, TableSpec
+from vidagg_dagster.core.text import clock
+from vidagg_dagster.defs.pictures import watch_time_picture
+from vidagg_dagster.quality.report import MEASURES as REPORTED
+from vidagg_dagster.quality.report import ROWS, SHARE
 from vidagg_dagster.settings.model import Settings
 
 # Keys that Dagster's UI knows.
@@ -29,15 +33,25 @@ LATE_DAYS: Final = "late_days"
 LATE_ROWS: Final = "late_rows"
 LOCATION: Final = "location"
 MEASURES: Final = "measures"
-SECONDS: Final = "seconds"
+PICTURE: Final = "watch_time"
+REJECTED_SAMPLE: Final = "rejected_sample"
+UNKNOWN_NAMES: Final = "unknown event names"
 TOP_VIDEOS: Final = "top_videos"
 
 MAX_LATE_DAYS: Final = 100
 """The newest late days are shown, up to this number."""
 
 _MEASURE_SCHEMA: Final = dg.TableSchema(
-    [dg.TableColumn("measure", "string"), dg.TableColumn("value", "float")]
+    [
+        dg.TableColumn("measure", "string"),
+        dg.TableColumn("value", "float"),
+        dg.TableColumn("unit", "string"),
+    ]
 )
+
+
+_UNITS: Final = {measure.name: measure.unit for measure in REPORTED}
+_WATCH_SECONDS: Final = "watchSeconds"
 
 
 @dataclass(frozen=True)
@@ -64,7 +78,7 @@ def table_metadata(settings: Settings, table: TableSpec) -> dict[str, Any]:
                     dg.TableColumnDep(dg.AssetKey(origin), _column_of(settings, origin, name))
                     for origin, name in origins
                 ]
-                for column, origins in LINEAGE[table.name].items()
+                for column, origins in LINEAGE.get(table.name, {}).items()
             }
         ),
     }
@@ -82,25 +96,26 @@ def input_metadata(location: str | None, columns: Sequence[tuple[str, str, str]]
 
 def day_metadata(day: DayResult) -> dict[str, Any]:
     """What the materialization of one day shows."""
-    shown: dict[str, Any] = {PARTITION_ROW_COUNT: day.rows}
+    shown: dict[str, Any] = {PARTITION_ROW_COUNT: day.rows, **_known(day.numbers)}
+    shown |= _top(day.top)
     if day.metrics:
-        records = [{"measure": name, "value": value} for name, value in day.metrics.items()]
+        records = [_measure(name, value) for name, value in day.metrics.items()]
         shown[MEASURES] = _table(records, _MEASURE_SCHEMA)
-    if day.top:
-        shown[TOP_VIDEOS] = _table(day.top)
-    return {**shown, SECONDS: day.seconds}
+    if day.sample:
+        shown[REJECTED_SAMPLE] = _table(day.sample)
+    return shown
 
 
 def run_metadata(result: StepResult) -> dict[str, Any]:
     """What every materialization of a run shows: what is not of a single day."""
     shown: dict[str, Any] = {}
-    if result.days:
-        count = f" ({len(result.days)})" if len(result.days) > 1 else ""
-        shown[DAYS] = span_text(result.days[0].day, result.days[-1].day) + count
     if not TABLES[result.step].partitioned:
-        shown |= {ROW_COUNT: result.rows, **result.metrics}
-    if result.top:
-        shown[TOP_VIDEOS] = _table(result.top)
+        shown |= {ROW_COUNT: result.rows, **_known(result.numbers)}
+    shown |= _top(result.top)
+    if len(result.days) > 1:
+        shown[DAYS] = f"{span_text(result.days[0].day, result.days[-1].day)} ({len(result.days)})"
+    if UNKNOWN_NAMES in result.metrics:
+        shown[UNKNOWN_NAMES] = result.metrics[UNKNOWN_NAMES]
     if result.late is not None and result.late.days:
         shown |= _late_metadata(result.late)
     links = {name: dg.MetadataValue.url(page) for name, page in result.links.items()}
@@ -138,6 +153,41 @@ def _late_metadata(late: LateReport) -> dict[str, Any]:
         LATE_ROWS: sum(day.rows for day in late.days),
         FOLLOW_UP: dg.MetadataValue.json(follow_up),
     }
+
+
+def _known(numbers: Metrics) -> dict[str, Any]:
+    """Without those that are null: Dagster plots numbers only."""
+    return {name: value for name, value in numbers.items() if value is not None}
+
+
+def _top(videos: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The videos as a table, and as a picture where their watch time is known."""
+    if not videos:
+        return {}
+    records = [
+        {
+            "watched" if name == _WATCH_SECONDS else name: clock(value)
+            if name == _WATCH_SECONDS
+            else value
+            for name, value in video.items()
+        }
+        for video in videos
+    ]
+    picture = watch_time_picture(videos)
+    return {
+        **({PICTURE: dg.MetadataValue.md(picture)} if picture else {}),
+        TOP_VIDEOS: _table(records),
+    }
+
+
+def _measure(name: str, value: float | str | None) -> dict[str, Any]:
+    """A measure with its unit; shares as percentages, so that nobody reads 0.04631248384185996."""
+    unit = _UNITS.get(name, ROWS)
+    if not isinstance(value, int | float):
+        return {"measure": name, "value": value, "unit": ""}
+    if unit == SHARE:
+        return {"measure": name, "value": round(100 * value, 2), "unit": "%"}
+    return {"measure": name, "value": round(value, 1), "unit": unit}
 
 
 def _table(

@@ -1,9 +1,15 @@
 """When the job of a day runs."""
 
+from typing import Final
+
 import dagster as dg
 
 from vidagg_dagster.defs.jobs import daily_engagement
 from vidagg_dagster.settings.model import Settings
+
+PRIORITY_TAG: Final = "dagster/priority"
+BEFORE_BACKFILLS: Final = "10"
+"""Runs that wait for the pool go by priority; those of a backfill have 0."""
 
 
 def daily_schedule(settings: Settings) -> dg.ScheduleDefinition:
@@ -20,5 +26,6 @@ def daily_schedule(settings: Settings) -> dg.ScheduleDefinition:
         "materializes the day before. A run that was missed while the daemon was down is "
         "made up for.",
         default_status=dg.DefaultScheduleStatus.STOPPED,
+        tags={PRIORITY_TAG: BEFORE_BACKFILLS},
     )
     return schedule

@@ -25,8 +25,8 @@ from vidagg_dagster.settings.project import (
     shipped_configuration,
     write_settings,
 )
-from vidagg_dagster.settings.variables import engine_setting
-from vidagg_dagster.spark.engines import resolve_engine
+from vidagg_dagster.settings.variables import engine_setting, given_variables
+from vidagg_dagster.spark.engines import MEMORY_SETTING, resolve_engine
 from vidagg_dagster.spark.session import stop_sessions
 
 DAILY_RUNS: Final = 2
@@ -58,7 +58,7 @@ def run_demo(
     choice = resolve_engine(engine or engine_setting())
     started = time.monotonic()
     first_day = first_day or first_day_of(days)
-    variables = demo_settings(choice.engine, first_day)
+    variables = demo_settings(choice.engine, first_day) | _of_the_machine()
     _remove_other_days(folder, variables)
     files = generate(folder, first_day=first_day, days=days, viewers=viewers)
     print(
@@ -86,6 +86,11 @@ def demo_settings(engine: str, first_day: date) -> dict[str, str]:
     }
 
 
+def _of_the_machine() -> dict[str, str]:
+    """Settings that describe the machine and not the user's data, so the demo keeps them."""
+    return {name: value for name, value in given_variables().items() if name == MEMORY_SETTING}
+
+
 def _remove_other_days(folder: Path, variables: Mapping[str, str]) -> None:
     from dotenv import dotenv_values
 
@@ -104,9 +109,13 @@ def _run(folder: Path, files: DemoFiles, engine: str) -> Counter[str]:
     print(f"Dagster runs them on {engine}: {_plan(parts)}", flush=True)
     try:
         with chdir(folder), _quiet(project.home), dg.DagsterInstance.get() as instance:
-            return materialize(parts, instance)
-    finally:
+            checks = materialize(parts, instance)
+    except Exception:
         stop_sessions()
+        raise
+    # Ctrl-C is no Exception: the engine is left then, because to stop it waits for its queries.
+    stop_sessions()
+    return checks
 
 
 def _plan(parts: Sequence[Sequence[date]]) -> str:

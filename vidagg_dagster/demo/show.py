@@ -103,7 +103,7 @@ def show_plots(watch_intervals: Path) -> Iterator[str]:
     for video, plot in PLOTS.items():
         of_video = rows.filter(pc.field("videoId") == video)
         if of_video.num_rows:
-            bars = _bars(_watched_ms(of_video, durations[video]))
+            bars = _bars(watched_ms(of_video, durations[video]))
             viewers = pc.count_distinct(of_video["userId"]).as_py()
             times = pc.sum(of_video["watchMs"]).as_py() / viewers / durations[video]
             yield f"  {video}  {bars}  {times:.1f} times by each: {plot.story}"
@@ -150,7 +150,7 @@ def rows_per_reason(ingestion_counts: Path) -> str:
     )
 
 
-def _watched_ms(intervals: pa.Table, duration_ms: int) -> npt.NDArray[np.float64]:
+def watched_ms(intervals: pa.Table, duration_ms: int) -> npt.NDArray[np.float64]:
     """How many milliseconds of each bucket of a video were watched, by all viewers together."""
     edges = np.linspace(0, duration_ms, BUCKETS + 1)
     starts = intervals["startMs"].to_numpy()[:, None]

@@ -5,6 +5,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -42,14 +43,16 @@ def order(*keys: Ints) -> Ints:
     if (int(major.max()) + 1) * span >= 2**63:
         return np.lexsort(keys[::-1])
     packed = major * span + minor
-    rows = np.argsort(packed, kind="stable")
-    if len(keys) > 2:
-        starts = changes(packed[rows])
-        last = np.append(starts[1:], True)
-        tied = np.flatnonzero(~(starts & last))
-        ties = rows[tied]
-        rest = [key[ties] for key in keys[2:]]
-        rows[tied] = ties[np.lexsort([*rest[::-1], (np.cumsum(starts) - 1)[tied]])]
+    if len(keys) == 2:
+        return np.argsort(packed, kind="stable")
+    # The quickest sort does not keep the order of equal rows, so their order is a key as well.
+    rows = np.argsort(packed)
+    starts = changes(packed[rows])
+    last = np.append(starts[1:], True)
+    tied = np.flatnonzero(~(starts & last))
+    ties = rows[tied]
+    rest = [key[ties] for key in keys[2:]]
+    rows[tied] = ties[np.lexsort([ties, *rest[::-1], (np.cumsum(starts) - 1)[tied]])]
     return rows
 
 
@@ -70,21 +73,25 @@ def dense(numbers: Ints) -> Ints:
 
 
 def codes(column: pa.ChunkedArray) -> tuple[Ints, pa.Array]:
-    """Texts -> numbers and the distinct texts that these count, in no order."""
+    """Texts -> numbers and the distinct texts that these count, in no order.
+
+    The numbers of nulls mean nothing.
+    """
     texts = column.combine_chunks()
     if isinstance(texts, pa.ChunkedArray):  # none or several, by version of pyarrow
         texts = pa.concat_arrays(texts.chunks) if texts.num_chunks else pa.array([], pa.string())
     encoded = texts if pa.types.is_dictionary(texts.type) else texts.dictionary_encode()
-    return encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64), encoded.dictionary
+    return encoded.indices.fill_null(0).to_numpy().astype(np.int64), encoded.dictionary
 
 
 def ordered_codes(column: pa.ChunkedArray) -> tuple[Ints, pa.Array]:
     """As `codes`, with the distinct texts sorted by their UTF-8 bytes, as engines sort texts."""
     numbers, texts = codes(column)
-    ranking = np.array(sorted(range(len(texts)), key=texts.to_pylist().__getitem__), np.int64)
-    rank = np.empty_like(ranking)
-    rank[ranking] = np.arange(len(ranking))
-    return rank[numbers], texts.take(pa.array(ranking))
+    ranking = pc.sort_indices(texts)
+    rank = np.empty(len(texts), np.int64)
+    rank[ranking.to_numpy()] = np.arange(len(texts))
+    # Where all texts are null, there is none that their numbers could count.
+    return (rank[numbers] if len(texts) else numbers), texts.take(ranking)
 
 
 def integers(column: pa.ChunkedArray) -> Ints:

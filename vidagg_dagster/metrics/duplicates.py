@@ -15,7 +15,7 @@ from vidagg_dagster.metrics.arrays import (
     codes,
     combined,
     dense,
-    integers,
+    integers_or,
     order,
     ordered_codes,
 )
@@ -42,26 +42,31 @@ class Duplicates:
 
     def __call__(self, rows: pa.Table) -> pa.Table:
         """The rows in their order. Of broken rows none is the same as another."""
-        again = np.zeros(rows.num_rows, bool)
-        broken = bools(rows["_broken"]) if "_broken" in rows.column_names else again
+        keys = [integers_or(rows[name], 0) for name in (self.us, self.rank, self.position)]
+        broken = bools(rows["_broken"])
         valid = np.flatnonzero(~broken)
-        if len(valid):
-            chosen = rows if len(valid) == rows.num_rows else rows.take(pa.array(valid))
-            again[valid] = self._again(chosen)
-        return rows.append_column(AGAIN, pa.array(again))
-
-    def _again(self, rows: pa.Table) -> Bools:
-        us, rank, position = (integers(rows[name]) for name in (self.us, self.rank, self.position))
         player = _players(rows)
-        again = np.zeros(rows.num_rows, bool)
-        for keys in ((player, us, rank, position), _same_id(rows, player, rank)):
-            ties, group = _ties(keys)
-            if len(ties):
-                some = rows.take(pa.array(ties))
-                said = _says_most(some, us[ties], position[ties])
-                by_all = np.lexsort([*said[::-1], group])
-                again[ties[by_all]] |= ~changes(group[by_all])
-        return again
+        by_time = valid[order(*(key[valid] for key in (player, *keys)))]
+        return rows.append_column(AGAIN, pa.array(repeated(rows, by_time, player, *keys)))
+
+
+def repeated(
+    rows: pa.Table, chosen: Ints, player: Ints, us: Ints, rank: Ints, position: Ints
+) -> Bools:
+    """Which rows are an event again, of the `chosen` ones.
+
+    These are sorted such that rows of one player, time, rank and position are neighbours.
+    """
+    again = np.zeros(rows.num_rows, bool)
+    by_id = _by_id(rows, chosen, player, rank)
+    for sorted_, keys in ((chosen, (player, us, rank, position)), by_id):
+        ties, group = _ties(sorted_, keys)
+        if len(ties):
+            some = rows.take(pa.array(ties))
+            said = _says_most(some, us[ties], position[ties])
+            by_all = np.lexsort([*said[::-1], group])
+            again[ties[by_all]] |= ~changes(group[by_all])
+    return again
 
 
 def _players(rows: pa.Table) -> Ints:
@@ -71,19 +76,18 @@ def _players(rows: pa.Table) -> Ints:
     return dense(combined(combined(user, session, len(sessions)), video, len(videos)))
 
 
-def _same_id(rows: pa.Table, player: Ints, rank: Ints) -> tuple[Ints, ...]:
-    """Keys that rows with one id share; a row without an id has one of its own."""
-    alone = np.arange(1, rows.num_rows + 1)
+def _by_id(rows: pa.Table, chosen: Ints, player: Ints, rank: Ints) -> tuple[Ints, tuple[Ints, ...]]:
+    """The chosen rows with an id, sorted by the keys that rows with one id share; and the keys."""
     if "eventId" not in rows.column_names or rows["eventId"].null_count == rows.num_rows:
-        return (alone,)
-    ids, _ = codes(rows["eventId"].fill_null(""))
-    named = np.asarray(rows["eventId"].is_valid().to_numpy(), bool)
-    return np.where(named, ids, -alone), player, rank, integers(rows["event_date"])
+        return chosen[:0], ()
+    ids, _ = codes(rows["eventId"])
+    keys = ids, player, rank, integers_or(rows["event_date"], 0)
+    named = chosen[np.asarray(rows["eventId"].is_valid().to_numpy(), bool)[chosen]]
+    return named[order(*(key[named] for key in keys))], keys
 
 
-def _ties(keys: tuple[Ints, ...]) -> tuple[Ints, Ints]:
+def _ties(sorted_: Ints, keys: tuple[Ints, ...]) -> tuple[Ints, Ints]:
     """The rows that are not alone in having their keys, and a number for the keys of each."""
-    sorted_ = order(*keys) if len(keys) > 1 else keys[0][:0]
     if not len(sorted_):
         return sorted_, sorted_
     first = changes(*(values[sorted_] for values in keys))

@@ -1,5 +1,6 @@
 """Engagement rows: the daily one per user and video, and the columns derived from its sums."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 
@@ -129,13 +130,19 @@ def _largest(rows: DataFrame) -> DataFrame:
 
 
 def publish(
-    merged: DataFrame, table: TableSpec, *, parameters: EngagementParameters, run_time: datetime
+    merged: DataFrame,
+    table: TableSpec,
+    *,
+    parameters: EngagementParameters,
+    run_time: datetime,
+    carried: Sequence[str] = (),
 ) -> DataFrame:
     """Facts in milliseconds -> the published columns of `table`, derived ones included.
 
     `merged` has the keys, `facts.SUMS`, `uniqueMs`, `maxPositionMs`, `watchedIntervals`,
     `durationMs`, `durationSource`, `videoTitle`, `firstWatchDate`, `lastWatchDate` and what else
     `table` needs under its own name. Where `uniqueMs` is null, so is all that follows from it.
+    The columns `carried` come behind those of the table.
     """
     unique, total, duration = F.col("uniqueMs"), F.col("watchMs"), F.col("durationMs")
     reached = F.coalesce(F.col("maxPositionMs"), F.lit(0))
@@ -176,7 +183,8 @@ def publish(
         *[
             columns.get(column.name, F.col(column.name)).cast(column.type).alias(column.name)
             for column in table.columns
-        ]
+        ],
+        *carried,
     )
 
 

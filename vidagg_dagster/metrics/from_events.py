@@ -1,8 +1,10 @@
 """Events of whole users to what is published of each user and video, in one go."""
 
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +15,6 @@ from vidagg_dagster.metrics.arrays import (
     LARGEST,
     SMALLEST,
     Ints,
-    bools,
     combined,
     dates,
     groups,
@@ -24,7 +25,8 @@ from vidagg_dagster.metrics.arrays import (
     order,
 )
 from vidagg_dagster.metrics.coverage import Spans, greatest, least, total, union_columns
-from vidagg_dagster.metrics.duplicates import AGAIN, Duplicates
+from vidagg_dagster.metrics.duplicates import repeated
+from vidagg_dagster.metrics.events import Numbered
 from vidagg_dagster.metrics.playback import EVIDENCE_NAMES, UNKNOWN
 from vidagg_dagster.metrics.sessions import Settled, day_share, settle
 
@@ -54,20 +56,52 @@ class FromEvents:
     def __call__(self, events: pa.Table) -> pa.Table:
         """One row per user and video, and one that counts."""
         bits = integers(events[REASON_BITS])
-        good = events if not bits.any() else events.filter(pa.array(bits == 0))
-        marked = Duplicates(us="us", rank="nameRank", position="sentPositionMs")(good)
-        again = bools(marked[AGAIN])
-        unique = good.filter(pa.array(~again)) if again.any() else good
-        pairs = pair_facts(settle(unique, None, self.parameters))
-        return _with_counts(pairs, _counts(bits, unique.num_rows))
+        numbered = Numbered.of(events)
+        by_time = numbered.by_time(np.flatnonzero(bits == 0))
+        alike = (numbered.player, numbered.us, numbered.rank, numbered.sent)
+        unique = by_time[~repeated(events, by_time, *alike)[by_time]]
+        visited = _together(self._visited(numbered, numbered.parts(unique)))
+        pairs = pair_facts(visited, numbered.users, numbered.video_ids)
+        return _with_counts(pairs, _counts(bits, len(unique)))
+
+    def _visited(self, numbered: Numbered, parts: Sequence[Ints]) -> Sequence["Visited"]:
+        """What the parts settle. A user with very many events is worth all cores."""
+
+        def settle_part(rows: Ints) -> Visited:
+            settled = settle(numbered.events(rows, self.parameters), None, self.parameters)
+            return Visited.of(settled)
+
+        if len(parts) == 1:
+            return [settle_part(parts[0])]
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            return list(pool.map(settle_part, parts))
 
 
-def pair_facts(settled: Settled) -> pa.Table:
+class Visited(NamedTuple):
+    """Visits by session and video, the user and the work day of each, and their intervals."""
+
+    user: Ints
+    day: Ints
+    visits: Any
+    intervals: Any
+
+    @classmethod
+    def of(cls, settled: Settled) -> "Visited":
+        """What is settled, without its events."""
+        session = settled.visits["session"]
+        user = settled.events.user[settled.told[session]]
+        day = settled.sessions.work_day[session]
+        return cls(user, day, settled.visits, settled.intervals)
+
+
+def _together(parts: Sequence[Visited]) -> Visited:
+    return parts[0] if len(parts) == 1 else Visited(*map(np.concatenate, zip(*parts, strict=True)))
+
+
+def pair_facts(visited: Visited, users: pa.Array, video_ids: pa.Array) -> pa.Table:
     """What work days settle -> one row per user and video with its sums, extremes and union."""
-    visits = settled.visits
-    row = settled.sessions.first_row[visits["session"]]
-    user, day = settled.by_time.user_of[row], settled.by_time.work_day[row]
-    code = combined(user, visits["video"], len(settled.by_time.video_ids))
+    user, day, visits, intervals = visited
+    code = combined(user, visits["video"], len(video_ids))
     # A day without a believed event and without a tail has no row, so it is not merged either.
     by_day = order(code, day)
     daily = groups(code[by_day], day[by_day])
@@ -85,11 +119,11 @@ def pair_facts(settled: Settled) -> pa.Table:
     )
     return pa.table(
         {
-            "userId": settled.by_time.users.take(pa.array(user[first])),
-            "videoId": settled.by_time.video_ids.take(pa.array(visits["video"][first])),
+            "userId": users.take(pa.array(user[first])),
+            "videoId": video_ids.take(pa.array(visits["video"][first])),
             **_visit_facts(visits[kept], key, keys),
             "activeDays": active,
-            **_interval_facts(settled, key_of_visit, keys),
+            **_interval_facts(intervals, np.repeat(key_of_visit, visits["interval_count"]), keys),
         }
     )
 
@@ -119,9 +153,7 @@ def _visit_facts(visits: Any, key: Ints, keys: int) -> dict[str, pa.Array]:
     }
 
 
-def _interval_facts(settled: Settled, key_of_visit: Ints, keys: int) -> dict[str, pa.Array]:
-    spans = settled.intervals
-    key = np.repeat(key_of_visit, settled.visits["interval_count"])
+def _interval_facts(spans: Any, key: Ints, keys: int) -> dict[str, pa.Array]:
     length = spans["end"] - spans["start"]
     sums = {"watchMs": length, "clockMs": spans["clock"]}
     for name in EVIDENCE:

@@ -1,11 +1,11 @@
 """Input rows -> events: every row ends accepted, duplicate, ignored or rejected with reasons."""
 
-from collections.abc import Mapping
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Collection, Mapping
+from datetime import UTC, date, datetime, time, timedelta
 from functools import reduce
 from typing import Final
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
@@ -31,7 +31,7 @@ from vidagg_dagster.core.vocabulary import (
 from vidagg_dagster.metrics.duplicates import AGAIN, Duplicates
 from vidagg_dagster.metrics.from_events import IGNORED_BIT, REASON_BITS
 from vidagg_dagster.spark.arrow import ANY_SIZE, Spread
-from vidagg_dagster.spark.columns import chosen, milliseconds
+from vidagg_dagster.spark.columns import chosen, day_of, milliseconds
 from vidagg_dagster.spark.compat import try_cast
 from vidagg_dagster.spark.parsing import (
     epoch_us,
@@ -62,6 +62,7 @@ BEFORE: Final = datetime(2100, 1, 1, tzinfo=UTC)
 """Times from here on are out of range: nobody's clock is wrong by that much and tells a day."""
 LATEST_AFTER_RUN: Final = timedelta(days=1)
 
+_MARGIN: Final = timedelta(days=1)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _PATH_DATE: Final = "(?s)^(?:.*[^0-9])?([0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{8})(?:[^0-9].*)?$"
 
@@ -143,9 +144,21 @@ def judge(
     (of what was read).
     """
     payload = payload_text(source.schema)
-    rows = _judged(_parsed(source, spec, run_time), payload, start_date, timezone)
-    ranks = ((F.col("eventName") == name, rank) for name, rank in RANKS.items())
-    return rows.withColumn("_rank", chosen(ranks))
+    return _judged(_parsed(source, spec, run_time), payload, start_date, timezone)
+
+
+def near_days(source: DataFrame, days: Collection[date]) -> DataFrame:
+    """Without rows whose typed time lies more than a day off `days`, whatever the zone.
+
+    A plain comparison, which engines move down to the files: of a large table only those parts are
+    read that may hold the days. Rows without a usable time stay: they have a day of their own.
+    """
+    when = F.col("typedTimestamp")
+    begin = datetime.combine(min(days) - _MARGIN, time(), UTC)
+    end = datetime.combine(max(days) + 2 * _MARGIN, time(), UTC)
+    near = (when >= F.lit(begin)) & (when < F.lit(end))
+    unusable = when.isNull() | (when < F.lit(EARLIEST)) | (when >= F.lit(BEFORE))
+    return source.where(near | unusable)
 
 
 def accepted(classified: DataFrame) -> DataFrame:
@@ -165,17 +178,27 @@ COUNTED: Final = (
 """The measures of `INGESTION_COUNTS`."""
 
 
-def ingestion_counts(classified: DataFrame) -> DataFrame:
-    """The rows of `INGESTION_COUNTS`: for each day with input all measures, also those of 0."""
+def outcome_counts(classified: DataFrame, *by: str) -> DataFrame:
+    """One row per group of rows that share `by`: how many became what, for `counts_of`."""
     outcome = F.col(OUTCOME)
     counts = (
         F.lit(True),
         *(outcome == name for name in (ACCEPTED, DUPLICATE, IGNORED, REJECTED)),
         *(F.array_contains("reasons", name) for name in REASONS),
     )
-    per_day = classified.groupBy(EVENT_DATE).agg(
+    return classified.groupBy(*by).agg(
         *[F.count_if(counted).alias(f"c{at}") for at, counted in enumerate(counts)]
     )
+
+
+def counts_of(row: Row) -> dict[str, int]:
+    """Measure -> rows, of a row of `outcome_counts`."""
+    return {name: row[f"c{at}"] for at, name in enumerate(COUNTED)}
+
+
+def ingestion_counts(classified: DataFrame) -> DataFrame:
+    """The rows of `INGESTION_COUNTS`: for each day with input all measures, also those of 0."""
+    per_day = outcome_counts(classified, EVENT_DATE)
     measures = F.array(
         *[
             F.struct(F.lit(name).alias("measure"), F.col(f"c{at}").alias("value"))
@@ -252,14 +275,14 @@ def _parsed(source: DataFrame, spec: SourceSpec, run_time: datetime | None) -> D
         (F.col("_hasNumber") | F.col("_position").isNotNull()).alias("_hasPosition"),
         F.when((rate > 0) & (rate <= MAX_PLAYBACK_RATE), rate).alias("playbackRate"),
         F.coalesce("typedSeekFrom", finite_number(F.col("_from"))).alias("_fromSeconds"),
-        _canonical_name(F.col("_name"), spec).alias("_named"),
+        _rank(F.col("_name"), spec).alias("_named"),
         _is_position(F.coalesce("typedCurrentTime", number(F.col("_position"))), spec).alias(
             "_positionOk"
         ),
     ).select(
         "*",
-        F.nullif(F.col("_named"), F.lit(IGNORE)).alias("eventName"),
-        (~F.col("_malformed") & F.coalesce(F.col("_named") == IGNORE, F.lit(False))).alias(
+        F.nullif(F.col("_named"), F.lit(_IGNORED)).alias("_rank"),
+        (~F.col("_malformed") & F.coalesce(F.col("_named") == _IGNORED, F.lit(False))).alias(
             "_ignored"
         ),
         F.when(_is_position(F.col("_fromSeconds"), spec), F.col("_fromSeconds")).alias("_seekFrom"),
@@ -286,7 +309,7 @@ def _judged(rows: DataFrame, payload: Column, start_date: date | None, timezone:
         "missing_user": F.col("userId").isNull(),
         "missing_session": F.col("sessionId").isNull(),
         "missing_video": F.col("videoId").isNull(),
-        "unknown_event": F.col("eventName").isNull(),
+        "unknown_event": F.col("_rank").isNull(),
         "missing_position": ~F.col("_hasPosition"),
         "invalid_position": F.col("_hasPosition") & ~position_ok,
     }
@@ -305,10 +328,10 @@ def _judged(rows: DataFrame, payload: Column, start_date: date | None, timezone:
         "userId",
         "sessionId",
         "videoId",
-        "eventName",
+        chosen((F.col("_rank") == rank, name) for name, rank in RANKS.items()).alias("eventName"),
         F.when(position_ok, milliseconds(F.col("_seconds"))).alias("positionMs"),
         "playbackRate",
-        F.when(F.col("eventName").isin(*_SEEKS), milliseconds(F.col("_seekFrom"))).alias(
+        F.when(F.col("_rank").isin(SEEK, SEEKING), milliseconds(F.col("_seekFrom"))).alias(
             "seekFromMs"
         ),
         "eventId",
@@ -324,10 +347,8 @@ def _judged(rows: DataFrame, payload: Column, start_date: date | None, timezone:
         .otherwise(_reason_bits(malformed, rules))
         .alias(REASON_BITS),
         "_hash",
+        "_rank",
     )
-
-
-_SEEKS: Final = tuple(name for name, rank in RANKS.items() if rank in (SEEK, SEEKING))
 
 
 def _reason_bits(malformed: Column, rules: Mapping[str, Column]) -> Column:
@@ -352,30 +373,36 @@ def _event_date(start_date: date | None, timezone: str) -> Column:
     Behind an explode no engine moves a filter of days down to the source, where the day would be
     spelled out as all of the parsing, several times over: Sail planned that for minutes.
     """
-    by_time = F.to_date(F.from_utc_timestamp(_instant(), timezone))
+    by_time = day_of(_instant(), timezone)
     otherwise = _day_without_time(F.col("sourceFile"), start_date)
     return F.explode(F.array(F.when(_usable_time(), by_time).otherwise(otherwise)))
 
 
-def _canonical_name(name: Column, spec: SourceSpec) -> Column:
-    """Our name for an event, `IGNORE`, or null. A mapping of the settings goes before all others.
+_IGNORED: Final = -1
+_REJECTED: Final = -2
 
-    A vocabulary has its own names alone: what else it may contain must not be taken for ours.
+
+def _rank(name: Column, spec: SourceSpec) -> Column:
+    """The rank of our name for an event, `_IGNORED`, or null.
+
+    A mapping of the settings goes before all others. A vocabulary has its own names alone: what
+    else it may contain must not be taken for ours.
     """
+    ranks = {**RANKS, IGNORE: _IGNORED, REJECT: _REJECTED}
     vocabulary = spec.mapping.events if spec.mapping is not None else {}
     own = {name: name for name in EVENT_NAMES}
     known = {name: rule.to for name, rule in vocabulary.items()} or {**own, **ALIASES}
-    by_target: dict[str, list[str]] = {}
+    by_rank: dict[int, list[str]] = {}
     for theirs, target in {**known, **spec.event_names}.items():
         if "*" not in theirs:
-            by_target.setdefault(target, []).append(theirs)
+            by_rank.setdefault(ranks[target], []).append(theirs)
     named = chosen(
         [
-            *((name.isin(*theirs), target) for target, theirs in by_target.items()),
-            *((name.like(_like(n)), rule.to) for n, rule in vocabulary.items() if "*" in n),
+            *((name.isin(*theirs), rank) for rank, theirs in by_rank.items()),
+            *((name.like(_like(n)), ranks[rule.to]) for n, rule in vocabulary.items() if "*" in n),
         ]
     )
-    return F.nullif(named, F.lit(REJECT)) if vocabulary else named
+    return F.nullif(named, F.lit(_REJECTED)) if vocabulary else named
 
 
 def _like(pattern: str) -> str:

@@ -76,14 +76,16 @@ def publish_lifetime(
     run_time: datetime,
     estimate: bool = False,
 ) -> DataFrame:
-    """What `lifetime_from_events` gives -> the columns of the lifetime table."""
-    pairs = facts.where(F.col("userId").isNotNull())
-    described = with_durations(pairs, videos, estimate=estimate)
+    """What `lifetime_from_events` gives -> the columns of the lifetime table, and `COUNTS`.
+
+    As there, rows that only count have no user.
+    """
     return publish(
-        described.withColumn("activeDays", F.array_sort("activeDays")),
+        with_durations(facts, videos, estimate=estimate),
         AGGREGATED_ENGAGEMENT,
         parameters=parameters,
         run_time=run_time,
+        carried=(COUNTS,),
     )
 
 

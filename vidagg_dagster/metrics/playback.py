@@ -26,7 +26,7 @@ from vidagg_dagster.core.vocabulary import (
     WAITING,
 )
 from vidagg_dagster.metrics.arrays import Ints
-from vidagg_dagster.metrics.compiled import Fold, rule
+from vidagg_dagster.metrics.compiled import rule
 
 UNKNOWN: Final = -1
 """Stands for an unknown position or duration; real ones are not negative."""
@@ -63,10 +63,9 @@ class Moment:
     """An event of a player, and what the player did at it.
 
     A player is one user, session and video on one work day; events beyond the video are a player
-    of their own. Moments are sorted by player, and then in the order of play.
+    of their own. The moments of a player lie in the order of play.
     """
 
-    player: int
     us: int
     """Microseconds since 1970."""
     day: int
@@ -81,7 +80,6 @@ class Moment:
     duration: int
     rate: float
     """The rate that counts: at first what the event itself says."""
-    beyond: bool
     was_playing: bool
     """The state of the player before the event."""
     playing: bool
@@ -93,7 +91,6 @@ class Moment:
     evidence: int
     """Of what the pair that this event closes is credited: from the position before to `end`."""
     end: int
-    video: int
     own: bool
     """Whether the event is of the work day; else it is context."""
     work_day: int
@@ -106,8 +103,16 @@ class Moment:
     next_day: int
 
 
+class ByTime(NamedTuple):
+    """Events of a player, sorted by time and name: their numbers, times and ranks."""
+
+    event: Ints
+    us: Ints
+    rank: Ints
+
+
 class Order(NamedTuple):
-    """The order of play: `at` is the row that comes at this place, `kind` what that event does."""
+    """The order of play: which of the events by time comes at this place, and what it does."""
 
     at: Ints
     kind: Ints
@@ -145,46 +150,39 @@ def order_instant(rank: Ints, first: int, end: int, playing: bool, at: Ints) -> 
     While the player plays, stops come before starts. So an instant with both leaves the state as
     it found it.
     """
-    if not playing:
+    if not playing or end == first + 1:
         for place in range(first, end):
             at[place] = place
         return
     place = first
-    for row in range(first, end):
-        if rank[row] >= FIRST_STOP:
-            at[place] = row
+    for event in range(first, end):
+        if rank[event] >= FIRST_STOP:
+            at[place] = event
             place += 1
-    for row in range(first, end):
-        if LAST_START < rank[row] < FIRST_STOP:
-            at[place] = row
+    for event in range(first, end):
+        if LAST_START < rank[event] < FIRST_STOP:
+            at[place] = event
             place += 1
-    for row in range(first, end):
-        if rank[row] <= LAST_START:
-            at[place] = row
+    for event in range(first, end):
+        if rank[event] <= LAST_START:
+            at[place] = event
             place += 1
 
 
-def _order_of_play(player: Ints, us: Ints, rank: Ints, order: Order) -> int:
-    """Fills `order`: where each event comes, and what it does to the player."""
-    rows = len(us)
+@rule
+def order_of_play(by_time: ByTime, first: int, end: int, order: Order) -> None:
+    """Fills `order` for the events of one player, from `first` on."""
     playing = False
-    first = 0
-    while first < rows:
-        if first == 0 or player[first] != player[first - 1]:
-            playing = False
-        end = first + 1
-        while end < rows and us[end] == us[first] and player[end] == player[first]:
-            end += 1
-        order_instant(rank, first, end, playing, order.at)
-        for place in range(first, end):
-            kind = kind_of(rank[order.at[place]], playing)
+    while first < end:
+        behind = first + 1
+        while behind < end and by_time.us[behind] == by_time.us[first]:
+            behind += 1
+        order_instant(by_time.rank, first, behind, playing, order.at)
+        for place in range(first, behind):
+            kind = kind_of(by_time.rank[order.at[place]], playing)
             order.kind[place] = kind
             playing = state_after(kind, playing)
-        first = end
-    return rows
-
-
-order_of_play = Fold(_order_of_play)
+        first = behind
 
 
 @rule
@@ -413,22 +411,11 @@ def credit_pairs(moments: Sequence[Moment], first: int, end: int, limits: Limits
         moved = has_moved(moment, stood, limits)
 
 
-def _play(limits: Limits, moments: Sequence[Moment]) -> int:
-    """Fills what each player did, of events in the order of play."""
-    rows = len(moments)
-    first = 0
-    while first < rows:
-        end = first + 1
-        while end < rows and moments[end].player == moments[first].player:
-            end += 1
-        if not moments[first].beyond:
-            follow_states(moments, first, end, limits)
-            credit_pairs(moments, first, end, limits)
-        first = end
-    return rows
-
-
-play = Fold(_play)
+@rule
+def play(moments: Sequence[Moment], first: int, end: int, limits: Limits) -> None:
+    """Fills what one player did, of believed events in the order of play."""
+    follow_states(moments, first, end, limits)
+    credit_pairs(moments, first, end, limits)
 
 
 # --- 3 Skips, pauses, completions -----------------------------------------------------------------

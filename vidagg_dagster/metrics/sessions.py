@@ -4,6 +4,8 @@ A fact settled on a day is computed from the events of that day and of the day b
 nothing else, also when all days are computed at once. Every event therefore lies on two *work
 days*: its own, and the next one, where it is context. So days computed singly, in ranges, in any
 order or in one pass agree by construction.
+
+A *told session* is a user and a sessionId; it is cut into sessions where it idles.
 """
 
 from collections.abc import Sequence
@@ -18,289 +20,24 @@ from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.core.vocabulary import ENDED, NEUTRAL, START, STOP
 from vidagg_dagster.metrics import playback as play
 from vidagg_dagster.metrics.arrays import (
-    SMALLEST,
-    Array,
+    LARGEST,
     Bools,
-    Floats,
     Ints,
     changes,
-    codes,
-    combined,
     dates,
-    dense,
-    floats_or_nan,
     instants,
-    integers,
-    integers_or,
     nullable,
     offsets,
     order,
-    ordered_codes,
 )
 from vidagg_dagster.metrics.compiled import Fold, new_records, rule
-from vidagg_dagster.metrics.playback import NONE, UNKNOWN, Limits, Moment, Order
+from vidagg_dagster.metrics.events import Columns, Events, Numbered
+from vidagg_dagster.metrics.playback import NONE, UNKNOWN, ByTime, Limits, Moment, Order
 
 _EPOCH: Final = date(1970, 1, 1)
 
 
-# --- events on work days --------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class WorkDays:
-    """Events on work days, sorted by `unit` (user, session and work day), time and name.
-
-    `user_of` and `session_of` count `users` and `session_ids`, `video` the sorted `video_ids`.
-    `own` is true of events of the work day itself; the others are context.
-    """
-
-    users: pa.Array
-    session_ids: pa.Array
-    video_ids: pa.Array
-    unit: Ints
-    work_day: Ints
-    user_of: Ints
-    session_of: Ints
-    video: Ints
-    us: Ints
-    day: Ints
-    own: Bools
-    rank: Ints
-    sent: Ints
-    seek_from: Ints
-    duration: Ints
-    rate: Floats
-    times_out_day: Ints
-
-    def take(self, rows: Array) -> "WorkDays":
-        """Some of the rows, or all in another order."""
-        taken = {
-            name: value[rows] if isinstance(value, np.ndarray) else value
-            for name, value in vars(self).items()
-        }
-        return WorkDays(**taken)
-
-
-def on_work_days(events: pa.Table, days: tuple[date, ...] | None) -> WorkDays:
-    """Each event on its own day and, as context, on the next, of `days` (None: all there are)."""
-    day = integers(events["event_date"])
-    times_out_day = integers(events["timesOutDay"])
-    user, users = codes(events["userId"])
-    session, session_ids = codes(events["sessionId"])
-    video, video_ids = ordered_codes(events["videoId"])
-    of_user = dense(combined(user, session, len(session_ids)))
-    context = _may_be_context(of_user, day, times_out_day)
-    if days is None:
-        own = np.arange(len(day))
-    else:
-        wanted = np.array(sorted((one - _EPOCH).days for one in days), np.int64)
-        own = np.flatnonzero(np.isin(day, wanted))
-        context = context[np.isin(day[context] + 1, wanted)]
-    row = np.concatenate((own, context))
-    work_day = np.concatenate((day[own], day[context] + 1))
-    first_day = int(work_day.min(initial=0))
-    spread = int(work_day.max(initial=first_day)) - first_day + 1
-    unit = dense(combined(of_user[row], work_day - first_day, spread))
-
-    us, rank = integers(events["us"])[row], integers(events["nameRank"])[row]
-    sent = integers(events["sentPositionMs"])[row]
-    by_time = order(unit, us, rank, sent)
-    row = row[by_time]
-    return WorkDays(
-        users=users,
-        session_ids=session_ids,
-        video_ids=video_ids,
-        unit=unit[by_time],
-        work_day=work_day[by_time],
-        user_of=user[row],
-        session_of=session[row],
-        video=video[row],
-        us=us[by_time],
-        day=day[row],
-        own=by_time < len(own),
-        rank=rank[by_time],
-        sent=sent[by_time],
-        seek_from=integers_or(events["seekFromMs"], UNKNOWN)[row],
-        duration=integers_or(events["durationMs"], UNKNOWN)[row],
-        rate=floats_or_nan(events["playbackRate"])[row],
-        times_out_day=times_out_day[row],
-    )
-
-
-def _may_be_context(session: Ints, day: Ints, times_out_day: Ints) -> Ints:
-    """Events whose session goes on after their day, or ends so late that its tail does.
-
-    Most do neither, so that little is left to be sorted twice.
-    """
-    last_day = np.full(int(session.max(initial=-1)) + 1, SMALLEST, np.int64)
-    goes_on = np.zeros(len(last_day), bool)
-    _last_days(session, day, times_out_day, Last(last_day, goes_on))
-    return np.flatnonzero((last_day[session] > day) | goes_on[session])
-
-
-class Last(NamedTuple):
-    """Of each session its last day, and whether a tail may be settled on the day after one."""
-
-    day: Ints
-    goes_on: Bools
-
-
-def _fill_last_days(session: Ints, day: Ints, times_out_day: Ints, last: Last) -> int:
-    for row in range(len(session)):
-        of = session[row]
-        last.day[of] = max(last.day[of], day[row])
-        last.goes_on[of] = last.goes_on[of] or times_out_day[row] > day[row]
-    return len(session)
-
-
-_last_days = Fold(_fill_last_days)
-
-
-def needed(events: WorkDays) -> WorkDays:
-    """Without units of context that settle nothing on their work day."""
-    keeps = np.zeros(len(events.unit), bool)
-    settles = events.own | (events.times_out_day == events.work_day)
-    _keep_units(events.unit, settles, keeps)
-    return events if keeps.all() else events.take(np.flatnonzero(keeps))
-
-
-def _fill_keep_units(unit: Ints, settles: Bools, keeps: Bools) -> int:
-    first = 0
-    while first < len(unit):
-        end = first
-        keep = False
-        while end < len(unit) and unit[end] == unit[first]:
-            keep = keep or settles[end]
-            end += 1
-        for row in range(first, end):
-            keeps[row] = keep
-        first = end
-    return first
-
-
-_keep_units = Fold(_fill_keep_units)
-
-
-# --- players --------------------------------------------------------------------------------------
-
-
-def follow_players(
-    by_time: WorkDays, parameters: EngagementParameters, limits: Limits
-) -> tuple[Ints, Any]:
-    """Follows each player through its events, and credits its pairs.
-
-    Returns the moments in the order of play, and for each its row in `by_time`.
-    """
-    position, beyond = _believed(by_time.sent, by_time.duration, parameters)
-    seek_from, not_believed = _believed(by_time.seek_from, by_time.duration, parameters)
-    seek_from[not_believed] = UNKNOWN
-    player = combined(by_time.unit, by_time.video * 2 + beyond, 2 * len(by_time.video_ids))
-    # Already sorted but for sessions of several videos.
-    at = np.argsort(player, kind="stable")
-    order_ = Order(np.empty(len(at), np.int64), np.empty(len(at), np.int64))
-    play.order_of_play(player[at], by_time.us[at], by_time.rank[at], order_)
-    at = at[order_.at]
-    moments = new_records(Moment, len(at))
-    moments["kind"] = order_.kind
-    columns = {"player": player, "position": position, "seek_from": seek_from, "beyond": beyond}
-    for name in _COPIED:
-        columns[name] = getattr(by_time, name)
-    for name, values in columns.items():
-        moments[name] = values[at]
-    play.play(limits, moments)
-    return at, moments
-
-
-_COPIED: Final = (
-    *("us", "day", "rank", "duration", "rate", "video", "own", "work_day", "times_out_day"),
-)
-
-
-def _believed(sent: Ints, duration: Ints, parameters: EngagementParameters) -> tuple[Ints, Bools]:
-    """Positions held against the duration, and which of them lie too far beyond it."""
-    limited = duration != UNKNOWN
-    beyond = limited & (sent * 100 > duration * parameters.position_limit_percent)
-    return np.where(limited & (sent > duration), duration, sent), beyond
-
-
-# --- 4 Sessions -----------------------------------------------------------------------------------
-
-
-class Instants(NamedTuple):
-    """Per event, by time: its session after cutting, and the first event of the next instant of
-    the session (`UNKNOWN` if there is none).
-    """
-
-    session: Ints
-    next_row: Ints
-
-
-@rule
-def idle_ms(dt: int, most_credited: int) -> int:
-    """Time that was watched is not idle."""
-    return dt - most_credited
-
-
-def _cut_sessions(unit: Ints, us: Ints, credited: Ints, limits: Limits, cut: Instants) -> int:
-    """Fills `cut`; returns how many sessions there are. Of an instant the largest credit counts."""
-    session = -1
-    rows = len(unit)
-    first, before = 0, UNKNOWN
-    while first < rows:
-        end, most = first, 0
-        while end < rows and us[end] == us[first] and unit[end] == unit[first]:
-            most = max(most, credited[end])
-            end += 1
-        begins = before == UNKNOWN or unit[before] != unit[first]
-        if not begins:
-            dt = play.whole_ms(us[before], us[first])
-            begins = idle_ms(dt, most) > limits.session_timeout_ms
-        if begins:
-            session += 1
-        else:
-            for row in range(before, first):
-                cut.next_row[row] = first
-        for row in range(first, end):
-            cut.session[row] = session
-            cut.next_row[row] = UNKNOWN
-        before, first = first, end
-    return session + 1
-
-
-cut_sessions = Fold(_cut_sessions)
-
-
-class SessionSums(NamedTuple):
-    """Per session: its first event, and its first and last own event and last event of context."""
-
-    first_row: Ints
-    first_us: Ints
-    last_us: Ints
-    last_context_us: Ints
-    events: Ints
-
-
-def _sum_sessions(session: Ints, us: Ints, own: Bools, sums: SessionSums) -> int:
-    for row in range(len(session)):
-        of = session[row]
-        if row == 0 or session[row - 1] != of:
-            sums.first_row[of] = row
-            sums.first_us[of], sums.last_us[of] = UNKNOWN, UNKNOWN
-            sums.last_context_us[of], sums.events[of] = UNKNOWN, 0
-        if own[row]:
-            if sums.events[of] == 0:
-                sums.first_us[of] = us[row]
-            sums.last_us[of] = us[row]
-            sums.events[of] += 1
-        else:
-            sums.last_context_us[of] = us[row]
-    return len(session)
-
-
-sum_sessions = Fold(_sum_sessions)
-
-
-# --- visits: what happened to a video of a session on a work day ----------------------------------
+# --- what is found --------------------------------------------------------------------------------
 
 
 @dataclass(slots=True)
@@ -339,14 +76,360 @@ class Interval:
     closed_us: int
 
 
-class Counted(NamedTuple):
-    """What counting fills: `visits`, and `intervals` in their order. The third has one number:
-    how many intervals there are.
+class SessionSums(NamedTuple):
+    """Per session: its work day, its first row, its first and last own event and last event of
+    context (`UNKNOWN` if there is none), and the number of own events.
     """
 
+    work_day: Ints
+    first_row: Ints
+    first_us: Ints
+    last_us: Ints
+    last_context_us: Ints
+    events: Ints
+
+
+class Found(NamedTuple):
+    """What the fold fills: sessions, visits, and intervals in their order. `filled` says how many
+    there are of each.
+    """
+
+    filled: Ints
+    sessions: SessionSums
     visits: Sequence[Visit]
     intervals: Sequence[Interval]
-    filled: Ints
+
+    @classmethod
+    def for_(cls, events: int) -> "Found":
+        """Memory for what so many events on work days give at most."""
+        return cls(
+            filled=np.zeros(3, np.int64),
+            sessions=SessionSums(*(np.zeros(events, np.int64) for _ in SessionSums._fields)),
+            visits=new_records(Visit, events),
+            intervals=new_records(Interval, events),
+        )
+
+
+# --- events on work days --------------------------------------------------------------------------
+
+
+class Wanted(NamedTuple):
+    """The days to settle: `days[n]` of the day `first + n`; all days if there are none."""
+
+    first: int
+    days: Bools
+
+    @classmethod
+    def of(cls, days: tuple[date, ...] | None) -> "Wanted":
+        """The given days; None: all."""
+        if days is None:
+            return cls(0, np.zeros(0, bool))
+        numbers = np.array([(day - _EPOCH).days for day in days], np.int64)
+        first = int(numbers.min(initial=LARGEST))
+        wanted = np.zeros(int(numbers.max(initial=first)) - first + 1, bool)
+        wanted[numbers - first] = True
+        return cls(first, wanted)
+
+
+@rule
+def is_wanted(day: int, wanted: Wanted) -> bool:
+    """Whether a day is to be settled."""
+    at = day - wanted.first
+    return len(wanted.days) == 0 or (0 <= at < len(wanted.days) and wanted.days[at])
+
+
+class Players(NamedTuple):
+    """First and last event of each player of a work day: of video `v` those that are believed are
+    player `2 * v`, those beyond it `2 * v + 1`. `UNKNOWN` if it has none.
+    """
+
+    first: Ints
+    last: Ints
+
+
+class WorkDay(NamedTuple):
+    """Working memory: the events of a told session on one work day, and their moments.
+
+    By number of the event, by time: its `row`, the `next` event of its player, what its pair is
+    `credited`, its `session` after cutting, and the first event of the session's `next_instant`
+    (`UNKNOWN` if there is none). `video` lists the videos, and `end` says where the moments of
+    each end: first those that are believed, then those beyond it.
+    """
+
+    row: Ints
+    next: Ints
+    credited: Ints
+    session: Ints
+    next_instant: Ints
+    video: Ints
+    end: Ints
+    by_time: ByTime
+    order: Order
+    players: Players
+    moments: Sequence[Moment]
+
+    @classmethod
+    def for_(cls, events: int, videos: int) -> "WorkDay":
+        """Memory for so many events of a told session."""
+
+        def numbers() -> Ints:
+            return np.zeros(events, np.int64)
+
+        return cls(
+            row=numbers(),
+            next=numbers(),
+            credited=numbers(),
+            session=numbers(),
+            next_instant=numbers(),
+            video=numbers(),
+            end=np.zeros(2 * events, np.int64),
+            by_time=ByTime(numbers(), numbers(), numbers()),
+            order=Order(numbers(), numbers()),
+            players=Players(*(np.full(2 * videos, UNKNOWN, np.int64) for _ in range(2))),
+            moments=new_records(Moment, events),
+        )
+
+
+class Filled(NamedTuple):
+    """What the fold fills: its working memory, and what it finds."""
+
+    work: WorkDay
+    found: Found
+
+
+@rule
+def begin_work_day(day: Ints, start: int, end: int, work_day: int) -> int:
+    """The first row, from `start` on, of the day before `work_day` or a later one."""
+    while start < end and day[start] < work_day - 1:
+        start += 1
+    return start
+
+
+@rule
+def end_work_day(day: Ints, start: int, end: int, work_day: int) -> int:
+    """Behind the rows of `work_day`. Days go back by one where clocks go back over midnight."""
+    while start < end and day[start] <= work_day + 1:
+        start += 1
+    return start
+
+
+@rule
+def choose_events(events: Columns, start: int, end: int, work_day: int, row: Ints) -> int:
+    """Fills `row` with the events of `work_day` and its context; returns how many there are.
+
+    None where they settle nothing: no own event, and no tail that times out on the day.
+    """
+    chosen = 0
+    settles = False
+    for at in range(start, end):
+        day = events.day[at]
+        if work_day - 1 <= day <= work_day:
+            row[chosen] = at
+            chosen += 1
+            settles = settles or day == work_day or events.times_out_day[at] == work_day
+    return chosen if settles else 0
+
+
+# --- players --------------------------------------------------------------------------------------
+
+
+@rule
+def part_players(events: Columns, count: int, work: WorkDay) -> int:
+    """Links the events of each player; lists the videos, and returns how many there are."""
+    first, last = work.players.first, work.players.last
+    videos = 0
+    for event in range(count):
+        row = work.row[event]
+        believed = 2 * events.video[row]
+        if last[believed] == UNKNOWN and last[believed + 1] == UNKNOWN:
+            work.video[videos] = events.video[row]
+            videos += 1
+        player = believed + 1 if events.beyond[row] else believed
+        if last[player] == UNKNOWN:
+            first[player] = event
+        else:
+            work.next[last[player]] = event
+        last[player] = event
+        work.next[event] = UNKNOWN
+    return videos
+
+
+@rule
+def list_player(events: Columns, player: int, filled: int, work: WorkDay) -> int:
+    """Lists the events of a player by time behind the `filled` ones, and forgets the player."""
+    if work.players.last[player] == UNKNOWN:
+        return filled
+    event = work.players.first[player]
+    while event != UNKNOWN:
+        row = work.row[event]
+        work.by_time.event[filled] = event
+        work.by_time.us[filled] = events.us[row]
+        work.by_time.rank[filled] = events.rank[row]
+        filled += 1
+        event = work.next[event]
+    work.players.last[player] = UNKNOWN
+    return filled
+
+
+@rule
+def load(moment: Moment, events: Columns, row: int, kind: int, work_day: int) -> None:
+    """An event as a moment of which nothing is known but itself."""
+    moment.us = events.us[row]
+    moment.day = events.day[row]
+    moment.rank = events.rank[row]
+    moment.kind = kind
+    moment.position = events.position[row]
+    moment.seek_from = events.seek_from[row]
+    moment.duration = events.duration[row]
+    moment.rate = events.rate[row]
+    moment.was_playing = False
+    moment.playing = False
+    moment.throughout = False
+    moment.lands = False
+    moment.evidence = NONE
+    moment.end = 0
+    moment.own = events.day[row] == work_day
+    moment.work_day = work_day
+    moment.times_out_day = events.times_out_day[row]
+    moment.session = UNKNOWN
+    moment.next_us = UNKNOWN
+    moment.next_day = UNKNOWN
+
+
+@rule
+def load_player(events: Columns, first: int, end: int, work_day: int, work: WorkDay) -> None:
+    """Fills the moments of a player in the order of play."""
+    play.order_of_play(work.by_time, first, end, work.order)
+    for place in range(first, end):
+        event = work.by_time.event[work.order.at[place]]
+        kind = work.order.kind[place]
+        load(work.moments[place], events, work.row[event], kind, work_day)
+
+
+@rule
+def follow_players(
+    limits: Limits, events: Columns, work_day: int, count: int, work: WorkDay
+) -> int:
+    """Follows each player through its events, and credits its pairs; returns the number of videos.
+
+    Of a video the moments that are believed come first, then those beyond it.
+    """
+    videos = part_players(events, count, work)
+    filled = 0
+    for at in range(videos):
+        first = filled
+        filled = list_player(events, 2 * work.video[at], filled, work)
+        load_player(events, first, filled, work_day, work)
+        play.play(work.moments, first, filled, limits)
+        work.end[2 * at] = filled
+        middle = filled
+        filled = list_player(events, 2 * work.video[at] + 1, filled, work)
+        load_player(events, middle, filled, work_day, work)
+        work.end[2 * at + 1] = filled
+    return videos
+
+
+@rule
+def list_credits(count: int, work: WorkDay) -> None:
+    """Fills what each event's pair is credited, by time."""
+    for place in range(count):
+        moment = work.moments[place]
+        event = work.by_time.event[work.order.at[place]]
+        work.credited[event] = 0
+        if moment.evidence != NONE:
+            work.credited[event] = moment.end - work.moments[place - 1].position
+
+
+# --- 4 Sessions -----------------------------------------------------------------------------------
+
+
+@rule
+def idle_ms(dt: int, most_credited: int) -> int:
+    """Time that was watched is not idle."""
+    return dt - most_credited
+
+
+@rule
+def begin_session(sums: SessionSums, session: int, work_day: int, row: int) -> None:
+    """A session of which nothing is known but where it begins."""
+    sums.work_day[session] = work_day
+    sums.first_row[session] = row
+    sums.first_us[session] = UNKNOWN
+    sums.last_us[session] = UNKNOWN
+    sums.last_context_us[session] = UNKNOWN
+    sums.events[session] = 0
+
+
+@rule
+def sum_session(sums: SessionSums, session: int, us: int, own: bool) -> None:
+    """Adds an event to its session."""
+    if own:
+        if sums.events[session] == 0:
+            sums.first_us[session] = us
+        sums.last_us[session] = us
+        sums.events[session] += 1
+    else:
+        sums.last_context_us[session] = us
+
+
+@rule
+def cut_sessions(
+    limits: Limits, events: Columns, work_day: int, count: int, work: WorkDay, found: Found
+) -> None:
+    """Cuts the events where they idle, and adds up each session.
+
+    Of an instant the largest credit counts.
+    """
+    session = found.filled[0] - 1
+    first, before = 0, UNKNOWN
+    while first < count:
+        us = events.us[work.row[first]]
+        end, most = first, 0
+        while end < count and events.us[work.row[end]] == us:
+            most = max(most, work.credited[end])
+            end += 1
+        begins = before == UNKNOWN
+        if not begins:
+            dt = play.whole_ms(events.us[work.row[before]], us)
+            begins = idle_ms(dt, most) > limits.session_timeout_ms
+        if begins:
+            session += 1
+            begin_session(found.sessions, session, work_day, work.row[first])
+        else:
+            for event in range(before, first):
+                work.next_instant[event] = first
+        for event in range(first, end):
+            work.session[event] = session
+            work.next_instant[event] = UNKNOWN
+            sum_session(found.sessions, session, us, events.day[work.row[event]] == work_day)
+        before, first = first, end
+    found.filled[0] = session + 1
+
+
+@rule
+def part_sessions(events: Columns, count: int, work: WorkDay) -> None:
+    """Tells each moment its session, and when that goes on; a cut voids the pair across it."""
+    for place in range(count):
+        moment = work.moments[place]
+        event = work.by_time.event[work.order.at[place]]
+        moment.session = work.session[event]
+        if moment.evidence != NONE and work.moments[place - 1].session != moment.session:
+            moment.evidence = NONE
+        following = work.next_instant[event]
+        if following != UNKNOWN:
+            moment.next_us = events.us[work.row[following]]
+            moment.next_day = events.day[work.row[following]]
+
+
+# --- visits: what happened to a video of a session on a work day ----------------------------------
+
+
+class Part(NamedTuple):
+    """Moments of one video: from `first` to `middle` those that are believed, then those beyond."""
+
+    first: int
+    middle: int
+    end: int
 
 
 @rule
@@ -470,98 +553,143 @@ def end_of_session(moments: Sequence[Moment], first: int, end: int, session: int
 
 
 @rule
-def end_of_part(moments: Sequence[Moment], first: int, beyond: bool) -> int:
-    """Behind the events of one video from `first` on that are believed, or that are not."""
-    end = first
-    while end < len(moments) and moments[end].beyond == beyond:
-        if moments[end].player // 2 != moments[first].player // 2:
-            break
-        end += 1
-    return end
+def count_visit(
+    limits: Limits, moments: Sequence[Moment], first: int, end: int, found: Found
+) -> None:
+    """Fills the visit of the believed moments from `first` to `end`."""
+    visit = found.visits[found.filled[1]]
+    count_activity(moments, first, end, visit)
+    count_skips(moments, first, end, visit, limits)
+    count_pauses_and_completions(moments, first, end, visit, limits)
+    count_tails(moments, first, end, visit, limits)
+    listed = list_intervals(moments, first, end, found.intervals, found.filled[2])
+    visit.interval_count = listed - found.filled[2]
+    found.filled[2] = listed
+    settles = visit.event_count > 0 or visit.open_ended_count > 0
+    visit.no_start = settles and moments[first].throughout
 
 
-def _count_visits(moments: Sequence[Moment], limits: Limits, counted: Counted) -> int:
-    """Fills `counted`, which is zero everywhere; returns how many visits there are."""
-    number, filled = 0, 0
+@rule
+def count_visits(
+    limits: Limits, moments: Sequence[Moment], video: int, part: Part, found: Found
+) -> None:
+    """Fills the visits of a video, of which `found` holds zeros."""
+    b, c = part.first, part.middle
+    while b < part.middle or c < part.end:
+        session = moments[b].session if b < part.middle else moments[c].session
+        if c < part.end:
+            session = min(session, moments[c].session)
+        next_b = end_of_session(moments, b, part.middle, session)
+        next_c = end_of_session(moments, c, part.end, session)
+        visit = found.visits[found.filled[1]]
+        visit.session = session
+        visit.video = video
+        for place in range(c, next_c):
+            visit.exceeding_count += moments[place].own
+        count_visit(limits, moments, b, next_b, found)
+        found.filled[1] += 1
+        b, c = next_b, next_c
+
+
+# --- the fold -------------------------------------------------------------------------------------
+
+
+@rule
+def settle_work_day(
+    limits: Limits, events: Columns, work_day: int, count: int, work: WorkDay, found: Found
+) -> None:
+    """Settles a work day of a told session."""
+    videos = follow_players(limits, events, work_day, count, work)
+    list_credits(count, work)
+    cut_sessions(limits, events, work_day, count, work, found)
+    part_sessions(events, count, work)
     first = 0
-    while first < len(moments):
-        # Of one video the events that are believed come first, then those beyond it.
-        middle = end_of_part(moments, first, False)
-        end = middle
-        if end < len(moments) and moments[end].player // 2 == moments[first].player // 2:
-            end = end_of_part(moments, middle, True)
-        b, c = first, middle
-        while b < middle or c < end:
-            session = moments[b].session if b < middle else moments[c].session
-            if c < end:
-                session = min(session, moments[c].session)
-            next_b = end_of_session(moments, b, middle, session)
-            next_c = end_of_session(moments, c, end, session)
-            visit = counted.visits[number]
-            visit.session = session
-            visit.video = moments[first].video
-            for row in range(c, next_c):
-                visit.exceeding_count += moments[row].own
-            count_activity(moments, b, next_b, visit)
-            count_skips(moments, b, next_b, visit, limits)
-            count_pauses_and_completions(moments, b, next_b, visit, limits)
-            count_tails(moments, b, next_b, visit, limits)
-            before = filled
-            filled = list_intervals(moments, b, next_b, counted.intervals, filled)
-            visit.interval_count = filled - before
-            settles = visit.event_count > 0 or visit.open_ended_count > 0
-            visit.no_start = settles and moments[b].throughout
-            number += 1
-            b, c = next_b, next_c
+    for at in range(videos):
+        part = Part(first, work.end[2 * at], work.end[2 * at + 1])
+        count_visits(limits, work.moments, work.video[at], part, found)
+        first = part.end
+
+
+@rule
+def settle_told_session(
+    limits: Limits, wanted: Wanted, events: Columns, first: int, end: int, filled: Filled
+) -> None:
+    """Settles the work days of a told session, one after the other."""
+    # Its first event may lie on the second day, where clocks go back over midnight.
+    work_day = events.day[first] - 1
+    start = first
+    while start < end:
+        behind = end_work_day(events.day, start, end, work_day)
+        if is_wanted(work_day, wanted):
+            count = choose_events(events, start, behind, work_day, filled.work.row)
+            if count > 0:
+                settle_work_day(limits, events, work_day, count, filled.work, filled.found)
+        work_day += 1
+        if behind == start:
+            work_day = max(work_day, events.day[start] - 1)
+        start = begin_work_day(events.day, start, end, work_day)
+
+
+def _settle(limits: Limits, wanted: Wanted, events: Columns, filled: Filled) -> int:
+    """Settles all work days of sorted events; `filled.found` holds zeros at first."""
+    first = 0
+    while first < len(events.us):
+        end = first + 1
+        while end < len(events.us) and events.told[end] == events.told[first]:
+            end += 1
+        settle_told_session(limits, wanted, events, first, end, filled)
         first = end
-    counted.filled[0] = filled
-    return number
+    return first
 
 
-count_visits = Fold(_count_visits)
+_settle_sorted = Fold(_settle)
 
 
 @dataclass(frozen=True)
 class Settled:
     """What the work days settle: `sessions` by number; visits, and their intervals in their order.
 
-    `by_time` are the events that it was computed from. Visits are sorted by session and video.
+    `events` are those that it was computed from. Visits are sorted by session and video.
     """
 
-    by_time: WorkDays
+    events: Events
     sessions: SessionSums
     visits: Any
     intervals: Any
 
+    @property
+    def told(self) -> Ints:
+        """The told session of each session."""
+        return self.events.columns.told[self.sessions.first_row]
+
 
 def settle(
-    events: pa.Table, days: tuple[date, ...] | None, parameters: EngagementParameters
+    events: Events, days: tuple[date, ...] | None, parameters: EngagementParameters
 ) -> Settled:
-    """Prepared events of whole users (`prepared`) -> sessions, visits and intervals."""
-    limits = Limits.of(parameters)
-    by_time = needed(on_work_days(events, days))
-    at, moments = follow_players(by_time, parameters, limits)
-    rows = len(at)
-    before = np.concatenate((moments["position"][:1], moments["position"][:-1]))
-    credited = np.zeros(rows, np.int64)
-    credited[at] = np.where(moments["evidence"] != NONE, moments["end"] - before, 0)
-    cut = Instants(np.zeros(rows, np.int64), np.zeros(rows, np.int64))
-    sessions = cut_sessions(by_time.unit, by_time.us, credited, limits, cut)
-    sums = SessionSums(*(np.zeros(sessions, np.int64) for _ in SessionSums._fields))
-    sum_sessions(cut.session, by_time.us, by_time.own, sums)
+    """Sorted events of whole told sessions -> sessions, visits and intervals of the days."""
+    columns = events.columns
+    longest = int(np.bincount(columns.told).max(initial=0))
+    filled = Filled(
+        WorkDay.for_(longest, len(events.video_ids)),
+        Found.for_(len(columns.us) + _most_context(columns)),
+    )
+    _settle_sorted(Limits.of(parameters), Wanted.of(days), columns, filled)
+    found = filled.found
+    sessions, visits, intervals = (int(number) for number in found.filled)
+    sums = SessionSums(*(column[:sessions].copy() for column in found.sessions))
+    return Settled(events, sums, *_by_session(found.visits[:visits], found.intervals[:intervals]))
 
-    next_row = cut.next_row[at]
-    followed = next_row != UNKNOWN
-    moments["session"] = cut.session[at]
-    moments["next_us"] = np.where(followed, by_time.us[next_row], UNKNOWN)
-    moments["next_day"] = np.where(followed, by_time.day[next_row], UNKNOWN)
-    # A cut voids the pair across it.
-    moments["evidence"][changes(moments["session"])] = NONE
-    visits = new_records(Visit, rows)
-    intervals = new_records(Interval, rows)
-    filled = np.zeros(1, np.int64)
-    found = count_visits(moments, limits, Counted(visits, intervals, filled))
-    return Settled(by_time, sums, *_by_session(visits[:found], intervals[: filled[0]]))
+
+def _most_context(events: Columns) -> int:
+    """How many events may be context: those of sessions that go on after their day, or end so late
+    that their tail does.
+    """
+    if not len(events.told):
+        return 0
+    begins = np.flatnonzero(changes(events.told))
+    last_day = np.maximum.reduceat(events.day, begins)
+    goes_on = np.logical_or.reduceat(events.times_out_day > events.day, begins)
+    return int(np.count_nonzero((last_day[events.told] > events.day) | goes_on[events.told]))
 
 
 def _by_session(visits: Any, intervals: Any) -> tuple[Any, Any]:
@@ -594,26 +722,29 @@ class SessionsOf:
 
     def __call__(self, events: pa.Table) -> pa.Table:
         """One row per session and day, in no particular order."""
-        return session_rows(settle(events, self.days, self.parameters))
+        numbered = Numbered.of(events)
+        by_time = numbered.by_time(np.arange(events.num_rows))
+        sorted_ = numbered.events(by_time, self.parameters)
+        return session_rows(settle(sorted_, self.days, self.parameters))
 
 
 def session_rows(settled: Settled) -> pa.Table:
     """Sessions with an event of the day, or a tail that it settles, in the columns of the table."""
-    by_time, sums, visits = settled.by_time, settled.sessions, settled.visits
+    events, sums, visits = settled.events, settled.sessions, settled.visits
     sessions = len(sums.first_row)
     open_ended = np.zeros(sessions, np.int64)
     np.add.at(open_ended, visits["session"], visits["open_ended_count"])
     videos = np.bincount(visits["session"][visits["event_count"] > 0], minlength=sessions)
     kept = np.flatnonzero((sums.events > 0) | (open_ended > 0))
     listed = np.bincount(visits["session"], minlength=sessions)[kept]
-    first_row = sums.first_row[kept]
-    start_us = by_time.us[first_row]
+    told = settled.told[kept]
+    start_us = events.columns.us[sums.first_row[kept]]
     has_own = sums.events[kept] > 0
     return pa.table(
         {
-            "event_date": dates(by_time.work_day[first_row]),
-            "userId": by_time.users.take(pa.array(by_time.user_of[first_row])),
-            "sessionId": by_time.session_ids.take(pa.array(by_time.session_of[first_row])),
+            "event_date": dates(sums.work_day[kept]),
+            "userId": events.users.take(pa.array(events.user[told])),
+            "sessionId": events.session_ids.take(pa.array(events.session_id[told])),
             "sessionStart": instants(start_us),
             "continuesFromPreviousDay": pa.array(sums.last_context_us[kept] != UNKNOWN),
             "firstEventTime": instants(sums.first_us[kept], has_own),
@@ -640,7 +771,7 @@ def _visit_structs(settled: Settled) -> pa.StructArray:
         "closedAt": instants(spans["closed_us"]),
     }
     fields = {
-        "videoId": settled.by_time.video_ids.take(pa.array(visits["video"])),
+        "videoId": settled.events.video_ids.take(pa.array(visits["video"])),
         "startsHere": pa.array(has_own & (visits["context_count"] == 0)),
         "eventCount": pa.array(visits["event_count"]),
         "exceedingCount": pa.array(visits["exceeding_count"]),

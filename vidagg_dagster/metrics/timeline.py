@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Final
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from vidagg_dagster.core.parameters import EngagementParameters
@@ -55,9 +55,7 @@ def prepared(
         "sessionId",
         "videoId",
         us.alias("us"),
-        chosen((F.col("eventName") == name, rank) for name, rank in RANKS.items()).alias(
-            "nameRank"
-        ),
+        _rank(events).alias("nameRank"),
         F.col("positionMs").alias("sentPositionMs"),
         "seekFromMs",
         "durationMs",
@@ -65,3 +63,9 @@ def prepared(
         calendar_day(us + parameters.session_timeout_ms * 1000, timezone).alias("timesOutDay"),
         *[name for name in _CARRIED if name in events.columns],
     )
+
+
+def _rank(events: DataFrame) -> Column:
+    if "_rank" in events.columns:
+        return F.col("_rank")
+    return chosen((F.col("eventName") == name, rank) for name, rank in RANKS.items())

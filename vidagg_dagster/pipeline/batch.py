@@ -143,8 +143,7 @@ def aggregate_files(
             rows, counts = compute(read_videos(spark, video_metadata), folder)
             unknown = batch.unknown_names() if counts[f"{REJECTED_PREFIX}unknown_event"] else {}
         catalogue = count_catalogue(spark, video_metadata) if video_metadata else None
-        report("merging to one row per user and video")
-        rows.write.parquet(f"{folder}/rows")
+        report("sorting the rows")
         files = _files(folder, "rows")
         # Where there are no rows, some engines write no file.
         table = _read_sorted(files) if files else rows.limit(0).toArrow()
@@ -186,10 +185,10 @@ class _Batch:
     report: Report
 
     def compute(self, videos: DataFrame, folder: str) -> tuple[DataFrame, dict[str, int]]:
-        """The rows, and the counts, which come from the same pass over the events."""
+        """The rows, written to `folder/rows`, and the counts, from one pass over the events."""
         events = read_source(self.spark, self.source)
         slicing = self._slicing()
-        unused = ["payload", "sourceFile", "_hash", "reasons", "_broken", "_ignored", "_rank"]
+        unused = ["eventName", "payload", "sourceFile", "_hash", "reasons", "_broken", "_ignored"]
         unused.append(UNKNOWN_NAME)
         if "eventId" not in events.columns:
             unused.append("eventId")
@@ -199,8 +198,12 @@ class _Batch:
             return replace(self.chain, spread=spread).lifetime_sums(part, videos)
 
         frames = slicing.each_from_disk(self.spark, rows, of_slice, Path(folder, "judged"))
-        sums = self._kept(frames, folder, "sums")
-        return self.chain.published(sums, videos), _counts(_files(folder, "sums"))
+        if self.chain.estimate_missing_durations:
+            # Durations are estimated over all rows.
+            frames = [self._kept(frames, folder, "sums")]
+        published = [self.chain.published(sums, videos) for sums in frames]
+        rows = self._kept(published, folder, "rows").select(*_COLUMNS)
+        return rows, _counts(_files(folder, "rows"))
 
     def unknown_names(self) -> dict[str, int]:
         """See `ingestion.unknown_names`; reads the source again."""
@@ -223,7 +226,7 @@ class _Batch:
         counts = dict.fromkeys(_MEASURES, 0) | {row["measure"]: row["rows"] for row in totals}
         daily = self.chain.daily_from_events(ingestion.accepted(classified), videos)
         of_days = daily.where(self.days.contain(F.col(EVENT_DATE)))
-        return self.chain.lifetime(of_days), counts
+        return self._kept([self.chain.lifetime(of_days)], folder, "rows"), counts
 
     def _slicing(self) -> Slicing:
         rows = estimated_rows(self.source)
@@ -231,7 +234,7 @@ class _Batch:
         return Slicing.of(self.spark, rows, at_once=self.events_at_once)
 
     def _kept(self, frames: Sequence[DataFrame], folder: str, name: str) -> DataFrame:
-        """The rows of all frames from disk, since several things are made from them."""
+        """The rows of all frames, from disk."""
         for number, frame in enumerate(frames, start=1):
             if len(frames) > 1:
                 self.report(f"computing slice {number} of {len(frames)} of the users")
@@ -267,7 +270,22 @@ def _files(folder: str, name: str) -> list[str]:
     return sorted(str(file) for file in Path(folder, name).rglob("*.parquet"))
 
 
+_COLUMNS: Final = AGGREGATED_ENGAGEMENT.column_names
+
+_CELLS_AT_ONCE: Final = 20_000_000
+"""How many values are read and sorted together, so that only they are in memory twice."""
+
+
 def _read_sorted(files: Sequence[str]) -> pa.Table:
-    columns = AGGREGATED_ENGAGEMENT.column_names
-    rows = ds.dataset(files, format="parquet").to_table(columns=columns)
-    return rows.sort_by([(column, "ascending") for column in AGGREGATED_ENGAGEMENT.key])
+    """The rows, sorted by user and video; what only counts has neither and is left out."""
+    written = ds.dataset(files, format="parquet")
+    keys = written.to_table(columns=list(AGGREGATED_ENGAGEMENT.key))
+    by_key = pc.sort_indices(keys, [(column, "ascending") for column in keys.column_names])
+    by_key = by_key.slice(0, len(by_key) - keys[0].null_count)
+    at_once = max(1, _CELLS_AT_ONCE // max(1, keys.num_rows))
+    del keys
+    columns: list[pa.ChunkedArray] = []
+    for first in range(0, len(_COLUMNS), at_once):
+        some = written.to_table(columns=_COLUMNS[first : first + at_once])
+        columns += some.take(by_key).columns
+    return pa.table(columns, names=_COLUMNS)

@@ -27,7 +27,7 @@ from vidagg_dagster.core.schemas import (
     SOURCE_INVENTORY,
 )
 from vidagg_dagster.metrics.ingestion import rows_by_file
-from vidagg_dagster.sources.listing import list_source
+from vidagg_dagster.sources.listing import EMPTY_FILE, list_source
 from vidagg_dagster.sources.read import read_source
 from vidagg_dagster.tables.interface import Tables
 from vidagg_dagster.tables.retry import retry_conflicts
@@ -121,7 +121,7 @@ def take_inventory(spark: SparkSession, tables: Tables, request: StepRequest) ->
     based_on = tables.version(SOURCE_INVENTORY)
     known = _stored(tables) if based_on >= 0 else {}
     note = tables.note(SOURCE_INVENTORY) if based_on >= 0 else {}
-    listing = list_source(spec)
+    listing = list_source(spec, spark)
     present: Mapping[str, str | None] = {spec.location: None} if listing is None else listing
     counted_by = (_COUNTED, spec.model_dump_json(), str(request.start_date), request.timezone)
     settings = _digest(*counted_by)
@@ -135,6 +135,10 @@ def take_inventory(spark: SparkSession, tables: Tables, request: StepRequest) ->
     trusted = listing is not None and note.get(_SETTINGS) == settings
     changed = {n for n, state in present.items() if not trusted or states.get(n) != state}
     counts = _count(spark, request, changed) if changed else {}
+    unseen = _without_rows(changed, counts, present)
+    if unseen:
+        # Perhaps they were away for a moment, and to some engines that means no rows.
+        counts |= _count(spark, request, unseen)
     log.info(
         "source: %d new or changed, of %d; %d rows counted",
         len(changed),
@@ -351,7 +355,9 @@ def _stored(tables: Tables) -> dict[tuple[str, date], Entry]:
     }
 
 
-def _count(spark: SparkSession, request: StepRequest, names: Collection[str]) -> Counts:
+def _count(
+    spark: SparkSession, request: StepRequest, names: Collection[str]
+) -> dict[tuple[str, date], tuple[int, int]]:
     spec = _source(request)
     counted = rows_by_file(
         read_source(spark, spec, request.scratch, only=names),
@@ -364,6 +370,18 @@ def _count(spark: SparkSession, request: StepRequest, names: Collection[str]) ->
     return {
         (row["sourceFile"], row[EVENT_DATE]): (row["rows"], row["checksum"])
         for row in counted.select(name, EVENT_DATE, "rows", "checksum").collect()
+    }
+
+
+def _without_rows(
+    names: Collection[str], counts: Counts, present: Mapping[str, str | None]
+) -> set[str]:
+    """The files that are not empty, and of which no row was counted."""
+    counted = {name for name, _ in counts}
+    return {
+        name
+        for name in names
+        if name not in counted and not (present[name] or "").startswith(EMPTY_FILE)
     }
 
 

@@ -11,12 +11,14 @@ from typing import Final
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from vidagg_dagster.core.contract import LifetimeUpdate, StepName
+from vidagg_dagster.core.contract import LifetimeUpdate, Metrics, StepName
 from vidagg_dagster.core.schemas import AGGREGATED_ENGAGEMENT, USER_VIDEO_ENGAGEMENT
 from vidagg_dagster.metrics.composition import EngagementChain
 from vidagg_dagster.metrics.lifetime import as_lifetime
+from vidagg_dagster.pipeline.numbers import business_numbers, rounded
 from vidagg_dagster.pipeline.step import Step, StepContext, StepOutput
 from vidagg_dagster.pipeline.user_video_engagement import most_watched
+from vidagg_dagster.quality.evaluate import CheckContext
 from vidagg_dagster.spark.arrow import Spread
 from vidagg_dagster.spark.compat import union
 from vidagg_dagster.tables.interface import Replaced, Tables
@@ -171,9 +173,17 @@ def _top(context: StepContext) -> DataFrame:
     return most_watched(context.tables.read(AGGREGATED_ENGAGEMENT))
 
 
+def _numbers(context: StepContext, checks: CheckContext) -> Mapping[date | None, Metrics]:
+    del checks
+    rows = context.tables.read(AGGREGATED_ENGAGEMENT)
+    (found,) = business_numbers(rows).collect()
+    return {None: rounded(found.asDict())}
+
+
 STEP = Step(
     name=StepName.AGGREGATED_ENGAGEMENT,
     table=AGGREGATED_ENGAGEMENT,
     compute=_compute,
     top=_top,
+    numbers=_numbers,
 )

@@ -1,7 +1,9 @@
 """`raw_events`: rows of the source are accepted, duplicate, ignored or rejected, and counted."""
 
+from collections import Counter
 from collections.abc import Collection, Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
@@ -21,9 +23,11 @@ from vidagg_dagster.pipeline.inventory import (
     require_all_read,
     take_inventory,
 )
+from vidagg_dagster.pipeline.numbers import percent
+from vidagg_dagster.pipeline.samples import rejected_samples
 from vidagg_dagster.pipeline.step import Step, StepContext, StepOutput, rows_counted
 from vidagg_dagster.quality.evaluate import CheckContext
-from vidagg_dagster.sources.faults import naming_faults
+from vidagg_dagster.sources.faults import naming_faults, says_gone
 from vidagg_dagster.sources.read import read_source
 
 _UNKNOWN: Final = f"{REJECTED_PREFIX}unknown_event"
@@ -36,48 +40,75 @@ def _compute(context: StepContext) -> StepOutput:
         raise StepError("raw_events needs a source to read: set VIDAGG_SOURCE")
     with ExitStack() as kept_until_written:
         with naming_faults(source):
-            inventory, rows, read = _read_all(context, source, kept_until_written)
+            found = _read_all(context, source, kept_until_written)
         # Later steps read raw_events only, so that changes last. Killed before, the counts and the
         # stored rows disagree: `input_reconciles` says so until the day is run again.
-        tables, days = context.tables, context.days
-        counted = _counted(context, rows)
+        tables, days, rows = context.tables, context.days, found.rows
+        counted = found.by_day(days)
         tables.replace_days(INGESTION_COUNTS, _as_frame(context, counted), days)
         tables.replace_days(REJECTED_EVENTS, ingestion.rejected(rows), days)
         tables.replace_days(RAW_EVENTS, ingestion.accepted(rows), days)
         named = any(counts.get(_UNKNOWN) for counts in counted.values())
         unknown = ingestion.unknown_names(rows) if named else {}
-    late = record_inventory(context.spark, context.tables, request, inventory, read)
+    late = record_inventory(context.spark, context.tables, request, found.inventory, found.read)
     told = ", ".join(f"{name} {rows}" for name, rows in unknown.items())
     metrics: Metrics = {"unknown event names": told} if told else {}
-    return StepOutput(late=late, unknown_names=unknown, metrics=metrics)
+    return StepOutput(
+        late=late,
+        unknown_names=unknown,
+        metrics=metrics,
+        samples=rejected_samples(context.tables, counted, source),
+    )
 
 
-def _read_all(
-    context: StepContext, spec: SourceSpec, kept: ExitStack
-) -> tuple[Inventory, DataFrame, RowsRead]:
-    """The inventory of the source, and all that it says of the days: see `_read`."""
+@dataclass(frozen=True)
+class _Found:
+    """The classified rows of the days, computed, and what became of them by file and day."""
+
+    inventory: Inventory
+    rows: DataFrame
+    counts: Mapping[tuple[str, date], Mapping[str, int]]
+
+    @property
+    def read(self) -> RowsRead:
+        """How many rows each file gave."""
+        return {key: counts["input"] for key, counts in self.counts.items()}
+
+    def by_day(self, days: Collection[date]) -> dict[date, dict[str, int]]:
+        """The counts of every day: measure -> rows."""
+        counted: dict[date, Counter[str]] = {day: Counter() for day in days}
+        for (_, day), counts in self.counts.items():
+            counted[day].update(counts)
+        return {day: dict(counts) for day, counts in counted.items()}
+
+
+def _read_all(context: StepContext, spec: SourceSpec, kept: ExitStack) -> _Found:
+    """All that the inventory of the source says of the days."""
+    try:
+        found = _read(context, spec, kept)
+        complete = not found.inventory.lacking(found.read, context.days)
+    except Exception as error:
+        if not says_gone(error):
+            raise
+        complete = False
+    if not complete:
+        # Files have changed or gone in between: look once more.
+        found = _read(context, spec, kept)
+    require_all_read(found.inventory, found.read, context.days)
+    return found
+
+
+def _read(context: StepContext, spec: SourceSpec, kept: ExitStack) -> _Found:
     # Before the events are read: what arrives in between is found late, and never missed.
     inventory = take_inventory(context.spark, context.tables, context.request)
-    rows, read = _read(context, spec, inventory, kept)
-    if inventory.lacking(read, context.days):
-        # Files have changed or gone in between: look once more.
-        inventory = take_inventory(context.spark, context.tables, context.request)
-        rows, read = _read(context, spec, inventory, kept)
-    require_all_read(inventory, read, context.days)
-    return inventory, rows, read
-
-
-def _read(
-    context: StepContext, spec: SourceSpec, inventory: Inventory, kept: ExitStack
-) -> tuple[DataFrame, RowsRead]:
-    """The classified rows of the days, and how many of them each file gave."""
     rows = _classified(context, spec, inventory, kept)
-    counted = rows.groupBy("sourceFile", EVENT_DATE).agg(rows_counted().alias("rows")).collect()
-    return rows, {
-        # Rows of tables have no file.
-        (row["sourceFile"] or spec.location, row[EVENT_DATE]): row["rows"]
+    counted = ingestion.outcome_counts(rows, "sourceFile", EVENT_DATE).collect()
+    # Rows of tables have no file.
+    counts = {
+        (row["sourceFile"] or spec.location, row[EVENT_DATE]): ingestion.counts_of(row)
         for row in counted
     }
+    return _Found(inventory, rows, counts)
 
 
 def _classified(
@@ -90,8 +121,9 @@ def _classified(
 
     names = inventory.names_of(_days_to_read(context.days, spec))
     source = read_source(context.spark, spec, context.request.scratch, only=names)
+    near = ingestion.near_days(source, _days_to_read(context.days, spec))
     wanted = F.col(EVENT_DATE).isin([F.lit(day) for day in context.days])
-    judged = context.chain().judged(source, spec, context.request.start_date).where(wanted)
+    judged = context.chain().judged(near, spec, context.request.start_date).where(wanted)
     slicing = context.slicing(inventory.rows_of(context.days))
     if slicing.slices > 1:
         # Read once, and not once for each slice.
@@ -101,14 +133,6 @@ def _classified(
     return computed(
         slicing.each(judged, lambda part, spread: context.chain(spread).classified(part))
     )
-
-
-def _counted(context: StepContext, rows: DataFrame) -> dict[date, dict[str, int]]:
-    """The counts of every day: measure -> rows."""
-    counted: dict[date, dict[str, int]] = {day: {} for day in context.days}
-    for row in ingestion.ingestion_counts(rows).collect():
-        counted[row[EVENT_DATE]][row["measure"]] = row["value"]
-    return counted
 
 
 def _as_frame(context: StepContext, counted: Mapping[date, Mapping[str, int]]) -> DataFrame:
@@ -138,6 +162,17 @@ def _day_metrics(output: StepOutput, checks: CheckContext) -> Mapping[date, Metr
     return {day: dict(counts) for day, counts in checks.ingestion.items()}
 
 
+def _numbers(context: StepContext, checks: CheckContext) -> Mapping[date | None, Metrics]:
+    del context
+    return {
+        day: {
+            "rejected_percent": percent(counts.get("rejected", 0), counts.get("input", 0)),
+            "duplicate_percent": percent(counts.get("duplicates", 0), counts.get("input", 0)),
+        }
+        for day, counts in checks.ingestion.items()
+    }
+
+
 STEP = Step(
     name=StepName.RAW_EVENTS,
     table=RAW_EVENTS,
@@ -147,4 +182,5 @@ STEP = Step(
     one_part=True,
     top=_top,
     day_metrics=_day_metrics,
+    numbers=_numbers,
 )

@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 
 from vidagg_dagster.core.contract import (
     DayResult,
+    Metrics,
     RuleOutcome,
     StepRequest,
     StepResult,
@@ -78,6 +79,7 @@ def run_step(spark: SparkSession, request: StepRequest, done: DayDone | None = N
             "write_seconds": round(sum(part.write_seconds for part in parts), 1),
             "validate_seconds": round(sum(part.validate_seconds for part in parts), 1),
         },
+        numbers=parts[-1].numbers,
         seconds=round(time.monotonic() - started, 3),
     )
 
@@ -88,6 +90,7 @@ class _Part:
 
     rows: int
     days: tuple[DayResult, ...]
+    numbers: Metrics
     outcomes: tuple[RuleOutcome, ...]
     output: StepOutput
     write_seconds: float
@@ -110,6 +113,7 @@ def _run_part(step: Step, context: StepContext, weights: Weights) -> _Part:
     frame = step.validated(context) if step.validated else None
     evaluation = evaluate(checks, step.table, RULES[step.table.name], frame)
     day_metrics = step.day_metrics(output, checks)
+    numbers = step.numbers(context, checks)
     top = _top_videos_by_day(step, context)
     ended = time.monotonic()
     by_day = output.taken_in or {day: n for day, n in evaluation.rows.items() if day is not None}
@@ -124,10 +128,13 @@ def _run_part(step: Step, context: StepContext, weights: Weights) -> _Part:
                 unit=step.unit,
                 seconds=round((ended - started) * weights[day] / whole, 3),
                 metrics=day_metrics.get(day, {}),
+                numbers=numbers.get(day, {}),
+                sample=tuple(dict(row) for row in output.samples.get(day, ())),
                 top=tuple(top.get(day, ())),
             )
             for day, rows in by_day.items()
         ),
+        numbers=numbers.get(None, {}),
         outcomes=evaluation.outcomes,
         output=output,
         write_seconds=written - started,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
+from typing import Any
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -21,10 +22,10 @@ from vidagg_dagster.core.contract import (
 from vidagg_dagster.core.schemas import TableSpec
 from vidagg_dagster.metrics.composition import EngagementChain
 from vidagg_dagster.quality.evaluate import CheckContext
-from vidagg_dagster.sources.videos import read_videos
+from vidagg_dagster.sources.videos import videos_of_steps
 from vidagg_dagster.spark.arrow import ANY_SIZE, Spread
 from vidagg_dagster.spark.slices import Slicing
-from vidagg_dagster.tables.interface import Frames, Tables
+from vidagg_dagster.tables.interface import Frames, Tables, Versions
 
 
 class VideoMetadata:
@@ -38,7 +39,7 @@ class VideoMetadata:
     def frame(self) -> DataFrame:
         """One row per video: `videoId`, `durationMs`, `videoTitle`."""
         request = self._request
-        return read_videos(self._spark, request.video_metadata, request.scratch)
+        return videos_of_steps(self._spark, request.video_metadata, request.scratch)
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ class StepContext:
     metadata: VideoMetadata
     days: tuple[date, ...]
     following: tuple[date, ...] = ()
+    computed_from: Versions = field(default_factory=dict)
 
     @classmethod
     def of(cls, spark: SparkSession, request: StepRequest, tables: Tables) -> "StepContext":
@@ -80,7 +82,13 @@ class StepContext:
 
     def replace_days(self, table: TableSpec, frames: Frames) -> tuple[date, ...]:
         """Replace the days in a table by the rows of `every_day`; gives the others replaced."""
-        return self.tables.replace_days(table, frames, self.days, if_changed=self.following)
+        return self.tables.replace_days(
+            table,
+            frames,
+            self.days,
+            if_changed=self.following,
+            computed_from=self.computed_from,
+        )
 
     @property
     def videos(self) -> DataFrame:
@@ -115,6 +123,7 @@ class StepOutput:
         metrics: Numbers of the step as a whole.
         day_metrics: Numbers of single days.
         unknown_names: The commonest names of events that nobody knows, with their rows.
+        samples: A few rejected rows of each day, without the ids of people.
     """
 
     settled: tuple[date, ...] = ()
@@ -124,6 +133,12 @@ class StepOutput:
     metrics: Metrics = field(default_factory=dict)
     day_metrics: Mapping[date, Metrics] = field(default_factory=dict)
     unknown_names: Mapping[str, int] = field(default_factory=dict)
+    samples: Mapping[date, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+
+
+def _no_numbers(context: "StepContext", checks: CheckContext) -> Mapping[date | None, Metrics]:
+    del context, checks
+    return {}
 
 
 def _metrics_of_output(output: StepOutput, checks: CheckContext) -> Mapping[date, Metrics]:
@@ -147,6 +162,7 @@ class Step:
         top: The videos of what was written, for the heaviest to be shown: `event_date` where the
             table is kept by days, `videoId`, then the weight, then more.
         day_metrics: The numbers of single days, after the rules were evaluated.
+        numbers: What people follow from day to day; under None, of a table without days.
     """
 
     name: StepName
@@ -159,6 +175,7 @@ class Step:
     validated: Callable[[StepContext], DataFrame] | None = None
     top: Callable[[StepContext], DataFrame] | None = None
     day_metrics: Callable[[StepOutput, CheckContext], Mapping[date, Metrics]] = _metrics_of_output
+    numbers: Callable[[StepContext, CheckContext], Mapping[date | None, Metrics]] = _no_numbers
 
 
 def rows_counted() -> Column:

@@ -4,6 +4,7 @@ Two runs of the same days, of which one is past the pool: the slower one may hav
 the other replaced meanwhile, and would leave rows of the old one behind, which no check compares.
 """
 
+from dataclasses import replace
 from typing import Final
 
 from vidagg_dagster.core.days import days_text, with_day_before
@@ -24,7 +25,8 @@ def compute_current(step: Step, context: StepContext) -> StepOutput:
 
     def compute() -> StepOutput:
         versions = [(table, context.tables.version(table)) for table in step.reads]
-        output = step.compute(context)
+        named = {table.name: version for table, version in versions}
+        output = step.compute(replace(context, computed_from=named))
         # After the commit, so that no replacement escapes: a later one comes before the other run's
         # own commit of this table.
         needed = with_day_before(context.every_day)

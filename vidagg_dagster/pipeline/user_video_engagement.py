@@ -1,16 +1,19 @@
 """`user_video_engagement`: what each user did with each video on a day."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from datetime import date
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from vidagg_dagster.core.contract import StepName
+from vidagg_dagster.core.contract import Metrics, StepName
 from vidagg_dagster.core.schemas import EVENT_DATE, RAW_EVENTS, SESSIONS, USER_VIDEO_ENGAGEMENT
 from vidagg_dagster.metrics.engagement import duration_estimates
+from vidagg_dagster.pipeline.numbers import NUMBERS, business_numbers, rounded
 from vidagg_dagster.pipeline.settle import days_computed
 from vidagg_dagster.pipeline.step import Step, StepContext, StepOutput
-from vidagg_dagster.quality.evaluate import countable_ms
+from vidagg_dagster.quality.evaluate import CheckContext, countable_ms
 from vidagg_dagster.spark.arrow import Spread
 
 
@@ -46,6 +49,16 @@ def top_of_days(context: StepContext) -> DataFrame:
     return most_watched(context.tables.read(USER_VIDEO_ENGAGEMENT, context.days), EVENT_DATE)
 
 
+def _numbers(context: StepContext, checks: CheckContext) -> Mapping[date | None, Metrics]:
+    del checks
+    rows = context.tables.read(USER_VIDEO_ENGAGEMENT, context.days)
+    found = {row[EVENT_DATE]: row.asDict() for row in business_numbers(rows, EVENT_DATE).collect()}
+    return {
+        day: rounded({name: found.get(day, {}).get(name) for name in NUMBERS})
+        for day in context.days
+    }
+
+
 STEP = Step(
     name=StepName.USER_VIDEO_ENGAGEMENT,
     table=USER_VIDEO_ENGAGEMENT,
@@ -53,4 +66,5 @@ STEP = Step(
     reads=(SESSIONS,),
     settles=days_computed,
     top=top_of_days,
+    numbers=_numbers,
 )

@@ -28,7 +28,7 @@ from vidagg_dagster.core.schemas import (
 from vidagg_dagster.pipeline.inventory import Entry, late_report
 from vidagg_dagster.pipeline.lifetime import not_taken_in
 from vidagg_dagster.tables.damage import remedy
-from vidagg_dagster.tables.delta_log import commit_id, days_replaced_since
+from vidagg_dagster.tables.delta_log import commit_id, days_replaced_since, written_days
 from vidagg_dagster.tables.stored import Stored, look
 
 Materialized = Mapping[str, Mapping[date, int | None]]
@@ -71,6 +71,7 @@ def verify(root: Path, materialized: Materialized | None = None) -> list[Finding
         *_of_counts(stored),
         *_of_inventory(stored),
         *_of_days(stored, materialized or {}),
+        *_of_upstream(stored),
         *_of_lifetime(stored),
     ]
 
@@ -214,6 +215,25 @@ def _of_days(stored: Mapping[str, Stored], materialized: Materialized) -> Iterat
             if reported is not None and reported != rows.get(day, 0) and (name, day) not in told:
                 text = f"{rows.get(day, 0)} rows are stored, Dagster was told of {reported}"
                 yield Finding(name, text, run_days([day]), (day,))
+
+
+def _of_upstream(stored: Mapping[str, Stored]) -> Iterator[Finding]:
+    """Days that were replaced in a table after another one was computed from them."""
+    written = {
+        name: written_days(entry.folder)
+        for name, entry in stored.items()
+        if entry.table.partitioned and entry.version >= 0
+    }
+    for name, days in written.items():
+        for day, own in sorted(days.items()):
+            for upstream, version in own.computed_from.items():
+                last = written.get(upstream, {}).get(day)
+                if last is not None and last.version > version:
+                    text = (
+                        f"it was computed from version {version} of {upstream}, which replaced "
+                        f"the day in version {last.version}"
+                    )
+                    yield Finding(name, text, run_days([day]), (day,))
 
 
 def _of_lifetime(stored: Mapping[str, Stored]) -> Iterator[Finding]:

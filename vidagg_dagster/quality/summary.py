@@ -1,5 +1,6 @@
 """Summary of a result: counts, totals, averages, and signs of wrong data. For notebooks."""
 
+from collections.abc import Iterator
 from functools import reduce
 from operator import or_
 from typing import Any, Final
@@ -10,6 +11,9 @@ from pyspark.sql import functions as F
 from vidagg_dagster.core.schemas import AGGREGATED_ENGAGEMENT
 from vidagg_dagster.metrics.engagement import QUALITY_FLAGS, TIERS
 from vidagg_dagster.spark.columns import milliseconds
+
+_TEXTS: Final = (0, 1, 7)
+"""The columns of `readable_rows` that are aligned left."""
 
 _FINITE: Final = (
     "totalWatchTime",
@@ -76,3 +80,30 @@ def _not_finite(name: str) -> Column:
 
 def _total_seconds(name: str) -> Column:
     return F.coalesce(F.sum(milliseconds(F.col(name))), F.lit(0)) / 1000.0
+
+
+def readable_rows(rows: DataFrame, count: int) -> Iterator[str]:
+    """The most watched of lifetime rows as lines of text, in the columns that people read."""
+    found = rows.orderBy(F.col("totalWatchTime").desc(), "userId", "videoId").limit(count).collect()
+    lines = [("user", "video", "watched", "seen", "sessions", "completed", "score", "tier")]
+    for row in found:
+        seen, score = row["uniqueWatchPercentage"], row["engagementScore"]
+        lines.append(
+            (
+                row["userId"],
+                row["videoTitle"] or row["videoId"],
+                f"{row['totalWatchTime']:.0f} s",
+                "" if seen is None else f"{seen:.0f} %",
+                str(row["sessionCount"]),
+                str(row["completionCount"]),
+                "" if score is None else f"{score:.0f}",
+                row["engagementTier"] or "",
+            )
+        )
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        cells = [
+            cell.ljust(width) if at in _TEXTS else cell.rjust(width)
+            for at, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ]
+        yield "  ".join(cells).rstrip()

@@ -1,11 +1,16 @@
 """Steps in the process of the run: one engine, started by the first step that needs it."""
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Self
+
 import dagster as dg
 
 from vidagg_dagster.core.contract import DayResult, StepRequest, StepResult
 from vidagg_dagster.core.errors import VidaggError
 from vidagg_dagster.pipeline.run import run_step
-from vidagg_dagster.runners.progress import day_line, summary_line
+from vidagg_dagster.runners.history import history_open
+from vidagg_dagster.runners.progress import day_line, machine_line, summary_line
 from vidagg_dagster.spark.engines import resolve_engine
 from vidagg_dagster.spark.session import engine_session
 from vidagg_dagster.tables.disk import require_writable, storage_fault
@@ -17,6 +22,14 @@ class LocalSteps(dg.ConfigurableResource):  # type: ignore[type-arg]
     engine: str = "auto"
     driver_memory: str | None = None
 
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Self]:
+        """Dagster enters this once for all steps of a run."""
+        with ExitStack() as run:
+            if context.instance is not None and context.run is not None:
+                run.enter_context(history_open(context.instance, context.run.run_id))
+            yield self
+
     def run(self, context: dg.AssetExecutionContext, request: StepRequest) -> StepResult:
         """Run the step.
 
@@ -27,7 +40,7 @@ class LocalSteps(dg.ConfigurableResource):  # type: ignore[type-arg]
         try:
             return self._run(context, request)
         except VidaggError as error:
-            raise dg.Failure(str(error), allow_retries=error.retryable) from error
+            raise dg.Failure(str(error), allow_retries=error.retryable) from None
         except Exception as error:
             fault = storage_fault(request.store.location, error)
             if fault is None:
@@ -45,4 +58,5 @@ class LocalSteps(dg.ConfigurableResource):  # type: ignore[type-arg]
         spark = engine_session(self.engine, driver_memory=self.driver_memory)
         result = run_step(spark, request, report)
         context.log.info(summary_line(result))
+        context.log.info(machine_line(result))
         return result

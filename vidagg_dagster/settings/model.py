@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from vidagg_dagster.azure.source import LogSource, is_azure, parse_source
 from vidagg_dagster.core.column_mapping import (
     parse_columns,
     parse_event_names,
@@ -32,6 +33,7 @@ from vidagg_dagster.core.contract import (
     TimestampUnit,
 )
 from vidagg_dagster.core.errors import SourceError
+from vidagg_dagster.core.lineage import LANDED_EVENTS
 from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.core.validation import contradiction, raise_together
 from vidagg_dagster.core.vocabulary import EVENT_NAMES
@@ -62,8 +64,11 @@ class Settings(SettingsGroup):
         default=None,
         min_length=1,
         description="The events: a folder or file of JSON lines, CSV or Parquet, the folder of a "
-        "Delta table, or a table. Needed as soon as raw_events runs.",
-        json_schema_extra=allowed("a path, or `[catalog.][schema.]table`"),
+        "Delta table, or a table; or [in Azure](azure.md). Needed as soon as raw_events runs.",
+        json_schema_extra=allowed(
+            "a path, `[catalog.][schema.]table`, `loganalytics://WORKSPACE-ID` or "
+            "`appinsights://RESOURCE-ID`"
+        ),
     )
     source_format: SourceFormat = Field(
         default="auto", description="Format of the source; auto goes by what lies there."
@@ -188,6 +193,13 @@ class Settings(SettingsGroup):
             require_no_credentials(value)
         return value
 
+    @field_validator("source")
+    @classmethod
+    def _known_in_azure(cls, value: str | None) -> str | None:
+        if value is not None and is_azure(value):
+            parse_source(value)
+        return value
+
     @field_validator("columns", mode="before")
     @classmethod
     def _parse_columns(cls, value: object) -> object:
@@ -255,6 +267,18 @@ class Settings(SettingsGroup):
         return value.expanduser().absolute()
 
     @model_validator(mode="after")
+    def _possible_in_azure(self) -> Self:
+        if self.azure_source is not None:
+            raise_together(type(self).__name__, self._faults_in_azure())
+        return self
+
+    def _faults_in_azure(self) -> Iterator[PydanticCustomError]:
+        if self.target != "local":
+            yield contradiction("events land from Azure only where steps run", "source", "target")
+        if self.mapping is not None:
+            yield contradiction("events in Azure are in our vocabulary", "source", "mapping")
+
+    @model_validator(mode="after")
     def _complete_for_databricks(self) -> Self:
         if self.target == "databricks":
             raise_together(type(self).__name__, self._faults_on_databricks())
@@ -278,16 +302,30 @@ class Settings(SettingsGroup):
         """The source with all that is needed to read it; None if no source is set."""
         if self.source is None:
             return None
+        lands = self.azure_source is not None
         return SourceSpec(
-            location=self.source,
-            format=self.source_format,
-            columns=self.columns,
+            location=str(self.landing_folder) if lands else self.source,
+            format="parquet" if lands else self.source_format,
+            # Landed columns have our names already.
+            columns={} if lands else self.columns,
             timezone=self.source_timezone,
             timestamp_unit=self.timestamp_unit,
             event_names=self.event_names,
             max_position_s=self.max_position,
             mapping=find_mapping(self.mapping) if self.mapping is not None else None,
         )
+
+    @property
+    def azure_source(self) -> LogSource | None:
+        """The source, if it is in Azure."""
+        if self.source is None or not is_azure(self.source):
+            return None
+        return parse_source(self.source)
+
+    @property
+    def landing_folder(self) -> Path:
+        """Where events from Azure land."""
+        return self.data_root / LANDED_EVENTS
 
     @property
     def store(self) -> TableStore:

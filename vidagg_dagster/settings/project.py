@@ -71,7 +71,7 @@ def write_settings(folder: Path, variables: Mapping[str, str], comment: str) -> 
 
 def make_home(home: Path) -> None:
     """Make Dagster's home with the shipped configuration, unless it has one already."""
-    home.mkdir(parents=True, exist_ok=True)
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
     configuration = home / CONFIGURATION
     if not configuration.exists():
         configuration.write_text(shipped_configuration(), encoding="utf-8")

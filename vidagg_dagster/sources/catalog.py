@@ -52,6 +52,23 @@ def read_table(spark: SparkSession, name: str, request: ColumnRequest) -> DataFr
     return table_frame(rows, f"table {name}", request)
 
 
+def table_state(spark: SparkSession, name: str) -> str | None:
+    """Tells the state of a Delta table of the catalog by its latest commit.
+
+    None of what is no Delta table, such as a view, and where the engine does not say. The table's
+    own id is in it: a table that is made anew each night is always at its first version.
+    """
+    if not is_table_name(name):
+        return None
+    try:
+        (table,) = spark.sql(f"DESCRIBE DETAIL {name}").select("id").collect()
+        history = spark.sql(f"DESCRIBE HISTORY {name} LIMIT 1").select("version", "timestamp")
+        (commit,) = history.collect()
+    except PySparkException:
+        return None
+    return f"{table['id']}, version {commit['version']}, {commit['timestamp']}"
+
+
 def _says_missing(error: PySparkException) -> bool:
     condition = error_condition(error)
     if condition is None:  # Sail writes it into the text only

@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 
 from vidagg_dagster.sources.columns import FILE
 from vidagg_dagster.sources.files import InputFile, status_of
-from vidagg_dagster.sources.staging import MERGED_NAME, Staging
+from vidagg_dagster.sources.staging import Staging
 
 _ADDRESS: Final = "_vidagg_address"
 _MIN_MERGED_FILES: Final = 20
@@ -48,18 +48,24 @@ class EngineFiles:
 
     def text(self, files: Sequence[InputFile]) -> list[DataFrame]:
         """The lines of text files, in the column `value`."""
-        small = [] if self.tells_files else [file for file in files if _is_small(file)]
-        if len(small) < _MIN_MERGED_FILES:
-            return self._read(files, self._read_text)
-        # Each frame of its own takes the engine milliseconds, and thousands of them minutes.
-        merged = self.spark.read.parquet(str(self.staging.merged_lines(small)))
-        others = [file for file in files if not _is_small(file)]
-        lines = merged.select("value", F.col(MERGED_NAME).alias(FILE))
-        return [lines, *self._read(others, self._read_text)]
+        return self._small_together(files, self.staging.merged_lines, self._read_text)
 
     def parquet(self, files: Sequence[InputFile]) -> list[DataFrame]:
         """The rows of Parquet files, which must have equal types."""
-        return self._read(files, self._read_parquet)
+        return self._small_together(files, self.staging.merged_parquet, self._read_parquet)
+
+    def _small_together(
+        self,
+        files: Sequence[InputFile],
+        merge: Callable[[Sequence[InputFile]], Path],
+        read: Callable[[list[str]], DataFrame],
+    ) -> list[DataFrame]:
+        """As `_read`. Each frame of its own takes Sail milliseconds, and thousands minutes."""
+        small = [] if self.tells_files else [file for file in files if _is_small(file)]
+        if len(small) < _MIN_MERGED_FILES:
+            return self._read(files, read)
+        merged = self.spark.read.parquet(str(merge(small)))
+        return [merged, *self._read([file for file in files if not _is_small(file)], read)]
 
     def _read(
         self, files: Sequence[InputFile], read: Callable[[list[str]], DataFrame]

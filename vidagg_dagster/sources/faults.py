@@ -5,10 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from pyspark.errors import PySparkException
-
 from vidagg_dagster.core.contract import SourceSpec
-from vidagg_dagster.core.errors import SourceError
+from vidagg_dagster.core.errors import SourceError, VidaggError
 from vidagg_dagster.sources.error_text import first_line, reason
 from vidagg_dagster.sources.files import InputFile
 from vidagg_dagster.sources.listing import files_of
@@ -16,6 +14,8 @@ from vidagg_dagster.sources.listing import files_of
 _GZIP: Final = 31
 """The format of gzip, as zlib numbers it."""
 _CHUNK_BYTES: Final = 1 << 20
+_MAX_LINE: Final = 300
+_GONE: Final = ("No such file or directory", "FILE_NOT_EXIST", "does not exist")
 
 
 @contextmanager
@@ -27,7 +27,10 @@ def naming_faults(spec: SourceSpec) -> Iterator[None]:
     """
     try:
         yield
-    except PySparkException as error:
+    except VidaggError:
+        raise
+    # Engines raise PySpark's errors, and some of their own.
+    except Exception as error:
         for file in files_of(spec):
             damage = _damage(file)
             if damage is not None:
@@ -35,7 +38,24 @@ def naming_faults(spec: SourceSpec) -> Iterator[None]:
                     f"Cannot read {file.path}: {damage}. Restore the file or take it away. The "
                     f"engine says: {first_line(error)}"
                 ) from error
+        if says_gone(error):
+            raise SourceError(
+                f"A file of the source went away while it was read: {_line_of(error)}. Run the "
+                "day again when the files stay in their place."
+            ) from error
         raise
+
+
+def _line_of(error: Exception) -> str:
+    """The line that says what was not found; engines put traces before and behind it."""
+    lines = str(error).splitlines()
+    [line, *_] = [line for line in lines if any(words in line for words in _GONE)]
+    return line.strip()[-_MAX_LINE:].rstrip(".")
+
+
+def says_gone(error: Exception) -> bool:
+    """Whether an engine did not find a file that was there when it was listed."""
+    return any(words in str(error) for words in _GONE)
 
 
 def _damage(file: InputFile) -> str | None:

@@ -3,7 +3,10 @@
 from pathlib import Path
 from typing import Final
 
+from pyspark.sql import SparkSession
+
 from vidagg_dagster.core.contract import SourceSpec
+from vidagg_dagster.sources.catalog import table_state
 from vidagg_dagster.sources.delta import latest_commit
 from vidagg_dagster.sources.files import (
     InputFile,
@@ -14,6 +17,8 @@ from vidagg_dagster.sources.files import (
     status_of,
 )
 
+EMPTY_FILE: Final = "0 bytes,"
+"""How the state of a file without content begins."""
 _PACKED_EVENT_BYTES: Final = 15
 """About what an event takes as Parquet, or as compressed text."""
 _TEXT_EVENT_BYTES: Final = 150
@@ -21,18 +26,21 @@ _TEXT_EVENT_BYTES: Final = 150
 _PACKED_SUFFIXES: Final = (".gz", ".bz2", ".zst")
 
 
-def list_source(spec: SourceSpec) -> dict[str, str] | None:
+def list_source(spec: SourceSpec, spark: SparkSession | None = None) -> dict[str, str] | None:
     """Fingerprint of the source: file name -> size and time of change. Reads no rows.
 
-    Names are relative to the source. The folder of a Delta table is one entry, with its version.
-    None for tables of a catalog and for other file systems, where only reading tells.
+    Names are relative to the source. A Delta table is one entry, with its latest commit; one of a
+    catalog needs the session. None for other tables and other file systems, where only reading
+    tells.
 
     Raises:
         SourceError: The files cannot be listed.
     """
-    path = None if spec.format == "table" else local_path(spec.location.strip())
+    location = spec.location.strip()
+    path = None if spec.format == "table" else local_path(location)
     if path is None or (spec.format == "auto" and not path.exists()):
-        return None
+        state = table_state(spark, location) if spark is not None else None
+        return None if state is None else {spec.location: state}
     if spec.format == "delta" or (spec.format == "auto" and is_delta(path)):
         commit = latest_commit(path)
         return None if commit is None else {spec.location: commit}

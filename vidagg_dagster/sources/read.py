@@ -114,13 +114,14 @@ def read_columns(
     For `scratch` and `only` see `read_source`.
 
     Raises:
-        SourceError: Nothing readable is at `location`, or a required column is missing.
+        SourceError: Nothing readable is at `location`, a file of `only` is gone, or a required
+            column is missing.
     """
     location = location.strip()
     if not location:
         raise SourceError("The location of the source is empty. Name a folder, file or table.")
     if source_format == "table":
-        return read_table(spark, location, request)
+        return _table(spark, location, request, only)
     path = local_path(location)
     if path is None:
         if source_format == "delta":
@@ -130,7 +131,7 @@ def read_columns(
             "read (format delta). Mount it, or register it as a table."
         )
     if source_format == "auto" and not path.exists() and names_table(spark, location):
-        return read_table(spark, location, request)
+        return _table(spark, location, request, only)
     if source_format == "delta" and not is_delta(path):
         raise SourceError(
             f"{path} is no Delta table: it has no _delta_log. Correct the location or the format."
@@ -139,4 +140,18 @@ def read_columns(
         return read_local_delta(spark, path, request)
     found = find_files(path, file_format_of(source_format))
     files = [file for file in found if only is None or file.name in only]
+    gone = sorted(set(only or ()) - {file.name for file in files})
+    if gone:
+        raise SourceError(
+            f"Cannot read {path / gone[0] if path.is_dir() else path}: No such file or directory. "
+            "Restore the file or take it away."
+        )
     return read_files(spark, path if path.is_dir() else path.parent, files, request, scratch)
+
+
+def _table(
+    spark: SparkSession, name: str, request: ColumnRequest, only: Collection[str] | None
+) -> DataFrame:
+    rows = read_table(spark, name, request)
+    # It is listed as one file; where that has nothing that is wanted, it need not be scanned.
+    return rows if only is None or only else rows.limit(0)

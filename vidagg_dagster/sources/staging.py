@@ -2,21 +2,22 @@
 
 import codecs
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from vidagg_dagster.core.errors import SourceError
+from vidagg_dagster.sources.columns import FILE
 from vidagg_dagster.sources.error_text import reason
 from vidagg_dagster.sources.files import InputFile, status_of
 from vidagg_dagster.sources.json_documents import document_lines, is_document
 from vidagg_dagster.sources.parquet_files import ParquetFile, plain_rows, plain_schema
 from vidagg_dagster.sources.text_files import read_chunks
 
-MERGED_NAME: Final = "file_name"
-"""The column of names in merged files."""
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _FILES_A_BATCH: Final = 500
 
@@ -69,25 +70,54 @@ class Staging:
         return replace(file, path=target, staged=True)
 
     def merged_lines(self, files: Sequence[InputFile]) -> Path:
-        """A Parquet file of the lines of text files: `value`, and the file's name."""
+        """A Parquet file of the lines of text files: `value`, and the file's name in `FILE`."""
+        import pyarrow as pa
+
+        def lines(file: InputFile) -> "pa.Table":
+            found = b"".join(read_chunks(file)).decode("utf-8", "replace").split("\n")
+            return pa.table({"value": pa.array(found, pa.string())})
+
+        return self._merged(files, lines)
+
+    def merged_parquet(self, files: Sequence[InputFile]) -> Path:
+        """A Parquet file of the rows of files of equal types, with the file's name in `FILE`."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        def rows(file: InputFile) -> "pa.Table":
+            try:
+                with pq.ParquetFile(file.path) as whole:
+                    return whole.read().replace_schema_metadata(None)
+            except (OSError, pa.ArrowException) as error:
+                raise SourceError(
+                    f"Cannot read {file.path} as Parquet: {reason(error)}. Restore the file or "
+                    "take it away."
+                ) from error
+
+        return self._merged(files, rows)
+
+    def _merged(self, files: Sequence[InputFile], read: "Callable[[InputFile], pa.Table]") -> Path:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
         key = "\n".join(f"{file.name} {self._state(file)}" for file in files)
-        target = self._path((str(self._parent), 0, len(key), key), ".parquet")
-        if not target.exists():
-            schema = pa.schema([("value", pa.string()), (MERGED_NAME, pa.string())])
-            beside = target.with_suffix(".begun")
-            with pq.ParquetWriter(beside, schema) as out:
-                for some in _batches(files):
-                    values: list[str] = []
-                    names: list[str] = []
-                    for file in some:
-                        lines = b"".join(read_chunks(file)).decode("utf-8", "replace").split("\n")
-                        values += lines
-                        names += [file.name] * len(lines)
-                    out.write_table(pa.table([values, names], schema=schema))
-            beside.rename(target)
+        target = self._path((str(files[0].path), 0, len(key), key), ".parquet")
+        if target.exists():
+            return target
+        beside = target.with_suffix(".begun")
+        writer: pq.ParquetWriter | None = None
+        for start in range(0, len(files), _FILES_A_BATCH):
+            tables = []
+            for file in files[start : start + _FILES_A_BATCH]:
+                table = read(file)
+                names = pa.array([file.name] * table.num_rows, pa.string())
+                tables.append(table.append_column(FILE, names))
+            together = pa.concat_tables(tables)
+            writer = writer or pq.ParquetWriter(beside, together.schema)
+            writer.write_table(together)
+        if writer is not None:
+            writer.close()
+        beside.rename(target)
         return target
 
     def plain_parquet(self, parquet: ParquetFile) -> ParquetFile:
@@ -124,11 +154,6 @@ class Staging:
         if key not in self._done:
             self._done[key] = Path(self._folder.name) / f"{len(self._done):06d}{suffix}"
         return self._done[key]
-
-
-def _batches(files: Sequence[InputFile]) -> Iterator[Sequence[InputFile]]:
-    for start in range(0, len(files), _FILES_A_BATCH):
-        yield files[start : start + _FILES_A_BATCH]
 
 
 @cache

@@ -34,7 +34,12 @@ def chosen(cases: Iterable[tuple[Column, int | str]]) -> Column:
 
 def calendar_day(us: Column, timezone: str) -> Column:
     """The calendar day in `timezone` of an instant in UTC microseconds."""
-    return F.to_date(F.from_utc_timestamp(F.timestamp_micros(us), timezone))
+    return day_of(F.timestamp_micros(us), timezone)
+
+
+def day_of(instant: Column, timezone: str) -> Column:
+    """The calendar day in `timezone` of an instant. Sessions are in UTC."""
+    return F.to_date(instant if timezone == "UTC" else F.from_utc_timestamp(instant, timezone))
 
 
 def seconds(ms: Column) -> Column:

@@ -35,6 +35,12 @@ _SESSION_CONF: Final[Mapping[str, str]] = {
     "spark.sql.execution.arrow.pyspark.enabled": "true",
 }
 
+_SAIL_CONF: Final[Mapping[str, str]] = {
+    # Each column expression would look up its line of Python and search for IPython: a third of
+    # the time of a small day. Spark's own Connect server refuses to have it changed.
+    "spark.python.sql.dataFrameDebugging.enabled": "false",
+}
+
 
 @dataclass(frozen=True)
 class _Running:
@@ -169,7 +175,7 @@ def _start(choice: EngineChoice, conf: Mapping[str, str], driver_memory: str | N
         return _Running(start_jvm(whole, driver_memory), conf)
     if choice.engine == SAIL:
         server, address = start_sail()
-        return _Running(connect(address, whole), conf, server, address)
+        return _Running(connect(address, {**_SAIL_CONF, **whole}), conf, server, address)
     session = connect(choice.engine, whole)
     try:
         ship(session, choice.engine)

@@ -39,7 +39,15 @@ from vidagg_dagster.tables.checks import (
     rows_of_other_days,
     stray_days_error,
 )
-from vidagg_dagster.tables.interface import DAYS_ENTRY, NOTE_ENTRY, Frames, Replaced
+from vidagg_dagster.tables.interface import (
+    DAYS_ENTRY,
+    FROM_ENTRY,
+    NO_VERSIONS,
+    NOTE_ENTRY,
+    Frames,
+    Replaced,
+    Versions,
+)
 from vidagg_dagster.tables.retry import retry_conflicts
 
 log = logging.getLogger(__name__)
@@ -109,20 +117,20 @@ class CatalogTables:
         days: Sequence[date],
         *,
         if_changed: Sequence[date] = (),
+        computed_from: Versions = NO_VERSIONS,
     ) -> tuple[date, ...]:
         """See `Tables.replace_days`."""
         days = distinct_days(table, days)
         frame = conform(table, union(each(frames)))
         self._require_table(table)
         if not if_changed:
-            self._replace(table, frame, days)
+            self._replace(table, frame, days, computed_from)
             return ()
         with self.computed(table, frame) as rows:
             changed = self._changed_days(table, rows, if_changed)
             same = F.col(EVENT_DATE).isin([day for day in if_changed if day not in changed])
-            self._replace(
-                table, rows.where(~F.coalesce(same, F.lit(False))), sorted({*days, *changed})
-            )
+            kept = rows.where(~F.coalesce(same, F.lit(False)))
+            self._replace(table, kept, sorted({*days, *changed}), computed_from)
         return changed
 
     def upsert(
@@ -263,17 +271,26 @@ class CatalogTables:
         differing = new.exceptAll(stored).unionByName(stored.exceptAll(new))
         return tuple(sorted(row[0] for row in differing.select(EVENT_DATE).distinct().collect()))
 
-    def _replace(self, table: TableSpec, frame: DataFrame, days: Sequence[date]) -> None:
-        retry_conflicts(lambda: self._overwrite(table, frame, days), attempts=MAX_ATTEMPTS)
+    def _replace(
+        self,
+        table: TableSpec,
+        frame: DataFrame,
+        days: Sequence[date],
+        computed_from: Versions,
+    ) -> None:
+        info = {DAYS_ENTRY: days_to_json(days), FROM_ENTRY: json.dumps(dict(computed_from))}
+        retry_conflicts(lambda: self._overwrite(table, frame, days, info), attempts=MAX_ATTEMPTS)
         log.info("%s: rows written for %s", table.name, days_text(days))
 
-    def _overwrite(self, table: TableSpec, frame: DataFrame, days: Sequence[date]) -> None:
+    def _overwrite(
+        self, table: TableSpec, frame: DataFrame, days: Sequence[date], info: Mapping[str, str]
+    ) -> None:
         try:
             # Delta's replaceWhere. As an option of saveAsTable, Spark 3.5 refuses it.
             (
                 _clustered(table, frame)
                 .writeTo(self._name(table))
-                .option("userMetadata", json.dumps({DAYS_ENTRY: days_to_json(days)}))
+                .option("userMetadata", json.dumps(dict(info)))
                 .overwrite(F.col(EVENT_DATE).isin(list(days)))
             )
         except Exception as error:

@@ -40,8 +40,16 @@ from vidagg_dagster.tables.checks import (
 )
 from vidagg_dagster.tables.damage import damage_of, require_whole
 from vidagg_dagster.tables.delta_log import StoredFile
-from vidagg_dagster.tables.disk import sync, usable_root
-from vidagg_dagster.tables.interface import DAYS_ENTRY, NOTE_ENTRY, Frames, Replaced
+from vidagg_dagster.tables.disk import make_private, sync, usable_root
+from vidagg_dagster.tables.interface import (
+    DAYS_ENTRY,
+    FROM_ENTRY,
+    NO_VERSIONS,
+    NOTE_ENTRY,
+    Frames,
+    Replaced,
+    Versions,
+)
 from vidagg_dagster.tables.retry import pause, retry_conflicts
 from vidagg_dagster.tables.same_rows import changed_days
 from vidagg_dagster.tables.staging import (
@@ -94,6 +102,7 @@ class LocalTables:
         days: Sequence[date],
         *,
         if_changed: Sequence[date] = (),
+        computed_from: Versions = NO_VERSIONS,
     ) -> tuple[date, ...]:
         """See `Tables.replace_days`."""
         every = distinct_days(table, [*days, *if_changed])
@@ -101,6 +110,8 @@ class LocalTables:
         folder = self._folder(table)
         # Before anything is computed, so that wrong columns are reported at once.
         stored = delta_log.live_files(self._open_or_create(table), folder)
+        damaged = {found.file for found in damage_of([f for f in stored if f.day in if_changed])}
+        stored = [file for file in stored if file not in damaged]
         with staging_folder(folder) as staging:
             staged = stage(table, frames, staging / "rows", every)
             stray = staged.rows_outside(every)
@@ -111,7 +122,7 @@ class LocalTables:
             days = distinct_days(table, [*days, *changed])
             with moved_in(folder, staged) as adds:
                 retry_conflicts(
-                    lambda: _commit_days(folder, table, adds, days),
+                    lambda: _commit_days(folder, table, adds, days, computed_from),
                     attempts=MAX_ATTEMPTS,
                     max_wait_s=_MAX_WAIT_S,
                 )
@@ -208,7 +219,7 @@ class LocalTables:
         folder = self._folder(table)
         snapshot = delta_log.open_table(folder)
         if snapshot is None:
-            folder.mkdir(parents=True, exist_ok=True)
+            make_private(folder)
             DeltaTable.create(
                 str(folder),
                 delta_log.delta_schema(table),
@@ -252,9 +263,14 @@ class LocalTables:
 
 
 def _commit_days(
-    folder: Path, table: TableSpec, adds: Sequence[AddAction], days: Sequence[date]
+    folder: Path,
+    table: TableSpec,
+    adds: Sequence[AddAction],
+    days: Sequence[date],
+    computed_from: Versions,
 ) -> None:
     """Replace the files of `days` by `adds`; a commit of other days in between does not hinder."""
+    info = {DAYS_ENTRY: days_to_json(days), FROM_ENTRY: json.dumps(dict(computed_from))}
     while True:
         snapshot = DeltaTable(str(folder))
         base = int(snapshot.version())
@@ -267,9 +283,7 @@ def _commit_days(
                 [(EVENT_DATE, "in", [day.isoformat() for day in days])],
                 # No retries inside: they would keep the list of files to remove that was made
                 # before the other commit, and leave that commit's rows beside ours.
-                commit_properties=CommitProperties(
-                    {DAYS_ENTRY: days_to_json(days)}, max_commit_retries=0
-                ),
+                commit_properties=CommitProperties(info, max_commit_retries=0),
             )
         except CommitFailedError as error:
             others = delta_log.days_replaced_since(folder, base)

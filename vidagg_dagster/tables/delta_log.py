@@ -16,7 +16,7 @@ from vidagg_dagster.core.days import days_from_json
 from vidagg_dagster.core.errors import DamagedTableError, TableError
 from vidagg_dagster.core.schemas import EVENT_DATE, TableSpec
 from vidagg_dagster.tables.disk import usable_root
-from vidagg_dagster.tables.interface import DAYS_ENTRY, NOTE_ENTRY, Replaced
+from vidagg_dagster.tables.interface import DAYS_ENTRY, FROM_ENTRY, NOTE_ENTRY, Replaced
 
 _MAX_SAID: Final = 300
 
@@ -137,6 +137,28 @@ def days_replaced_since(folder: Path, version: int | None) -> Replaced:
         elif commit.changes_rows:
             return Replaced(latest, None)
     return Replaced(latest, days)
+
+
+@dataclass(frozen=True)
+class WrittenDay:
+    """The last commit that replaced a day, and the versions that it was computed from."""
+
+    version: int
+    computed_from: Mapping[str, int]
+
+
+def written_days(folder: Path) -> dict[date, WrittenDay]:
+    """Day -> its last write, as far back as the log goes."""
+    days: dict[date, WrittenDay] = {}
+    for number in range(version_of(folder), -1, -1):
+        commit = read_commit(folder, number)
+        if commit is None:
+            break
+        if DAYS_ENTRY in commit.info:
+            written = WrittenDay(number, json.loads(commit.info.get(FROM_ENTRY, "{}")))
+            for day in days_from_json(commit.info[DAYS_ENTRY]):
+                days.setdefault(day, written)
+    return days
 
 
 def latest_note(folder: Path) -> dict[str, str]:

@@ -28,6 +28,14 @@ def usable_root(root: str | Path) -> Path:
     return absolute
 
 
+def make_private(folder: Path) -> None:
+    """Make a folder that its owner alone can enter: tables hold ids of users.
+
+    One that exists keeps its mode, so that a group can be let in.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
 def sync(*paths: Path) -> None:
     """Wait until files, or the names in folders, are on the disk, where a power cut leaves them."""
     for path in paths:
@@ -48,7 +56,7 @@ def require_writable(root: str | Path) -> None:
     existed = folder.exists()
     probe = folder / f".vidagg-{uuid.uuid4().hex}"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_private(folder)
         probe.write_bytes(b"x" * 4096)
     except OSError as error:
         raise storage_fault(root, error) or _unwritable(folder, error) from error

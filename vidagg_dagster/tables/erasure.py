@@ -25,6 +25,7 @@ from vidagg_dagster.core.schemas import (
     RAW_EVENTS,
     REJECTED_EVENTS,
     TABLES,
+    USER_VIDEO_ENGAGEMENT,
     TableSpec,
 )
 from vidagg_dagster.spark.mentions import may_mention, parquet_mentions
@@ -54,6 +55,13 @@ class ErasedTable:
     days: tuple[date, ...]
     version_before: int
     version_after: int
+    rows_left: Mapping[date | None, int]
+    """Rows of each of `days` afterwards; under None those of a table without days."""
+
+
+def has_tables(root: Path) -> bool:
+    """Whether any of our tables is below `root`."""
+    return any(open_table(usable_root(root) / name) is not None for name in TABLES)
 
 
 def erase(root: Path, mentions: Mentions, *, dry_run: bool) -> Iterator[ErasedTable]:
@@ -141,7 +149,10 @@ def _without_values(line: str) -> str:
 
 def _mentions(path: Path, mentions: Mentions) -> bool:
     if path.suffix == ".parquet" and path.stat().st_size:
-        return bool(parquet_mentions(path, mentions))
+        try:
+            return bool(parquet_mentions(path, mentions))
+        except (pa.ArrowException, OSError):
+            return True  # what cannot be read may hold the user
     content = path.read_bytes()
     return mentions.may_be_in(content) and mentions.found_in(content.decode("utf-8", "replace"))
 
@@ -193,8 +204,12 @@ def _erase_from(folder: Path, table: TableSpec, mentions: Mentions, dry_run: boo
     if rows and not dry_run:
         touched = [file for file in files if file.day in days or not table.partitioned]
         _rewrite(folder, table, snapshot, touched, lambda batch, _: _without(batch, mentions))
-    after = int(DeltaTable(str(folder)).version())
-    return ErasedTable(table.name, rows, days, before, after)
+    latest = DeltaTable(str(folder))
+    left: dict[date | None, int] = dict.fromkeys(days if table.partitioned else (None,), 0)
+    for file in live_files(latest, folder):
+        if file.day in left:
+            left[file.day] += file.rows
+    return ErasedTable(table.name, rows, days, before, int(latest.version()), left)
 
 
 def _without(rows: pa.Table, mentions: Mentions) -> pa.Table:
@@ -290,7 +305,10 @@ def _rewrite(
 
 
 def _entry(folder: Path, table: TableSpec, days: Sequence[date]) -> dict[str, str]:
-    """What a write of a run would say: later steps must take the days in, or keep the note."""
+    """What a write of a run would say. The lifetime table keeps its note, and need not take the
+    daily rows in again: the user's go from both."""
+    if table is USER_VIDEO_ENGAGEMENT:
+        return {DAYS_ENTRY: days_to_json([])}
     if table.partitioned:
         return {DAYS_ENTRY: days_to_json(days)}
     return {NOTE_ENTRY: json.dumps(latest_note(folder))}

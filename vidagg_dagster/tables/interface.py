@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date
+from types import MappingProxyType
 from typing import Final, Protocol
 
 from pyspark.sql import DataFrame
@@ -19,6 +20,14 @@ DAYS_ENTRY: Final = "vidagg.days"
 
 NOTE_ENTRY: Final = "vidagg.note"
 """Entry of a commit's metadata: the note of an upsert, as a JSON object of strings."""
+
+FROM_ENTRY: Final = "vidagg.from"
+"""Entry of a commit's metadata: the `Versions` that its rows were computed from, as JSON."""
+
+Versions = Mapping[str, int]
+"""Table -> its version."""
+
+NO_VERSIONS: Final[Versions] = MappingProxyType({})
 
 Frames = DataFrame | Sequence[DataFrame]
 """The rows of one write: a frame, or several that are computed one after the other."""
@@ -57,6 +66,7 @@ class Tables(Protocol):
         days: Sequence[date],
         *,
         if_changed: Sequence[date] = (),
+        computed_from: Versions = NO_VERSIONS,
     ) -> tuple[date, ...]:
         """Make the rows of exactly these days the rows of `frames`, in one commit.
 
@@ -68,6 +78,8 @@ class Tables(Protocol):
             days: The days to replace.
             if_changed: Further days, each replaced in the same commit where its rows differ from
                 the stored ones in more than the time of the run.
+            computed_from: Kept with the commit, so that it can be told later whether the days
+                were replaced there since.
 
         Returns:
             The days of `if_changed` that were replaced.

@@ -26,7 +26,7 @@ from vidagg_dagster.tables.checks import (
     rows_of_other_days,
     stray_days_error,
 )
-from vidagg_dagster.tables.interface import Frames, Replaced
+from vidagg_dagster.tables.interface import NO_VERSIONS, Frames, Replaced, Versions
 
 DELTA: Final = "delta"
 
@@ -73,8 +73,10 @@ class SessionTables:
         days: Sequence[date],
         *,
         if_changed: Sequence[date] = (),
+        computed_from: Versions = NO_VERSIONS,
     ) -> tuple[date, ...]:
         """See `Tables.replace_days`. The whole table is written, so `if_changed` always is too."""
+        del computed_from
         days = distinct_days(table, [*days, *if_changed])
         rows = conform(table, _together(frames))
         stray = rows_of_other_days(rows, days)

@@ -10,12 +10,14 @@ from pyspark.sql import SparkSession
 
 from benchmarks.cases import CASES
 from benchmarks.contestants import duckdb_sql
+from benchmarks.contestants.stages import stages
 from benchmarks.generate import Site, generate
 from benchmarks.measure import require_same_rows
 from benchmarks.measure_one import CONTESTANTS, RUN_TIME
 from benchmarks.report import PAGE, load, page
-from vidagg_dagster.core.contract import SourceSpec
+from vidagg_dagster.core.contract import SAIL, SourceSpec
 from vidagg_dagster.pipeline.batch import aggregate_files
+from vidagg_dagster_tests.conftest import require
 
 SITES = {
     "two days": Site(3_000, days=2),
@@ -98,3 +100,28 @@ def test_every_case_names_contestants_that_exist() -> None:
 
 def test_the_page_is_what_was_measured() -> None:
     assert PAGE.read_text(encoding="utf-8") == page(load()), "run: python -m benchmarks --page-only"
+
+
+def test_the_time_goes_into_stages(tmp_path: Path) -> None:
+    require(SAIL)
+    generate(Site(300), tmp_path)
+    took = stages(SAIL, tmp_path / "events", tmp_path / "videos.parquet", RUN_TIME)
+    assert list(took) == [
+        "reading",
+        "judging",
+        "moving",
+        "folding",
+        "publishing, writing",
+        "sorting",
+    ]
+    assert all(seconds >= 0 for seconds in took.values())
+    assert sum(took.values()) > 0
+
+
+def test_stages_are_shares_of_the_processor_s_time() -> None:
+    runs = [
+        {"extra": {"reading": 1.0, "folding": 3.0}},
+        {"extra": {"reading": 2.0, "folding": 3.0}},
+    ]
+    text = page({"machine": {}, "measurements": {"stages": runs}})
+    assert "| reading | 1.5 | 33% |\n| folding | 3.0 | 67% |\n| **together** | **4.5** | |" in text

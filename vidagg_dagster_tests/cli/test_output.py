@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from vidagg_dagster.cli.main import main
 from vidagg_dagster.cli.output import check_output, write_output
 from vidagg_dagster.core.errors import OutputError
 
@@ -118,3 +119,34 @@ def test_an_output_that_cannot_be_written_is_refused_before_the_work(
     (tmp_path / "folder.csv").mkdir()
     with pytest.raises(OutputError, match=complaint):
         check_output(tmp_path / name)
+
+
+FORMULAS = ("=cmd|' /C calc'!A0", "+1+1", "-1+1", "@SUM(1)", " =1+1", "\t=1", "\uff1d1+1")
+PLAIN = ("peter", "a=b", "1+1", "", "'quoted'", "a@b")
+
+
+def in_csv(folder: Path, *, for_spreadsheet: bool) -> list[str]:
+    path = folder / "out.csv"
+    rows = pa.table({"userId": [*FORMULAS, *PLAIN], "score": [-1.5] * 13})
+    write_output(rows, path, for_spreadsheet=for_spreadsheet)
+    with path.open(encoding="utf-8-sig" if for_spreadsheet else "utf-8", newline="") as file:
+        read = list(csv.DictReader(file))
+    assert {row["score"] for row in read} == {"-1.5"}, "numbers stay numbers"
+    return [row["userId"] for row in read]
+
+
+def test_for_a_spreadsheet_no_text_is_a_formula(tmp_path: Path) -> None:
+    users = in_csv(tmp_path, for_spreadsheet=True)
+    assert users == [*(f"'{text}" for text in FORMULAS), *PLAIN]
+
+
+def test_csv_for_programs_has_texts_as_they_are(tmp_path: Path) -> None:
+    assert in_csv(tmp_path, for_spreadsheet=False) == [*FORMULAS, *PLAIN]
+
+
+def test_the_option_for_spreadsheets_is_for_csv_only(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = str(tmp_path / "out.jsonl")
+    assert main(["aggregate", str(tmp_path), "--output", output, "--for-spreadsheet"]) == 2
+    assert "--for-spreadsheet is for .csv" in capsys.readouterr().err

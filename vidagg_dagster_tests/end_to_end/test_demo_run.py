@@ -11,7 +11,9 @@ import pytest
 from pyspark.sql import SparkSession
 
 from vidagg_dagster.core.contract import SAIL, SourceSpec
+from vidagg_dagster.defs.verification import rows_told
 from vidagg_dagster.pipeline.batch import aggregate_files
+from vidagg_dagster.pipeline.verify import verify
 from vidagg_dagster.spark.session import engine_session, using
 from vidagg_dagster_tests.support.demo_run import table
 from vidagg_dagster_tests.support.use_cases import QUERIES
@@ -48,6 +50,15 @@ def test_the_rest_of_the_story_is_told_on_one_screen(folder: Path, printed: str)
     assert re.search(bar, printed, re.M)
     assert f"vidagg ui --folder {folder}" in printed
     assert printed.count("\n") <= 45
+
+
+def test_what_is_stored_agrees_with_the_history_of_dagster(folder: Path, printed: str) -> None:
+    assert printed
+    with dg.DagsterInstance.from_config(str(folder / "dagster_home")) as instance:
+        told = rows_told(instance)
+    assert {*map(len, told.values())} == {3}
+    assert sum(told["raw_events"].values(), 0) > 0  # type: ignore[arg-type]
+    assert verify(folder / "tables", told) == []
 
 
 def test_dagster_counts_the_runs_to_the_job_of_the_code_location(

@@ -2,6 +2,7 @@
 
 import random
 import sys
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -14,10 +15,12 @@ from hypothesis import strategies as st
 from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.core.schemas import SESSIONS
 from vidagg_dagster.metrics import compiled
+from vidagg_dagster.metrics import events as events_of_the_fold
 from vidagg_dagster.metrics.arrays import combined, dense, order
-from vidagg_dagster.metrics.coverage import Spans, unite
+from vidagg_dagster.metrics.coverage import Merge, Spans, unite
 from vidagg_dagster.metrics.from_events import COUNTS, REASON_BITS, FromEvents
 from vidagg_dagster.metrics.sessions import SessionsOf
+from vidagg_dagster_tests.support.event_tables import parse_events
 from vidagg_dagster_tests.support.folded import (
     PREPARED,
     assert_folds_to_the_reference,
@@ -70,6 +73,13 @@ def test_any_events_in_any_order_give_the_reference_s_rows(
 @pytest.mark.parametrize("timezone", ZONES)
 def test_many_users_give_the_reference_s_rows(timezone: str) -> None:
     assert_folds_to_the_reference(random_events(31, n_users=150), timezone)
+
+
+def test_a_large_partition_in_parts_gives_the_reference_s_rows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(events_of_the_fold, "ROWS_AT_ONCE", 7)
+    assert_folds_to_the_reference(random_events(36, n_users=100), "America/St_Johns")
 
 
 @pytest.mark.parametrize("repair_seeks", [True, False])
@@ -155,6 +165,59 @@ def test_context_without_anything_of_its_own_gives_no_session() -> None:
     assert [micros(value) for value in found] == [1]
 
 
+def test_a_session_tells_its_first_and_last_event_of_each_day_and_where_it_starts() -> None:
+    events = parse_events("""
+        01-12 23:40:00  u  s  v  play      0
+        01-12 23:50:00  u  s  v  pause   600
+        01-13 00:10:00  u  s  v  play    600
+        01-13 00:15:00  u  s  v  pause   900
+        01-13 00:20:00  u  s  v  play    900
+    """)
+    first, second = sorted(session_table(events, {}, PARAMETERS), key=lambda row: row["event_date"])
+    for row in (first, *first["visits"]):
+        assert f"{row['firstEventTime']:%d %H:%M}" == "12 23:40"
+        assert f"{row['lastEventTime']:%d %H:%M}" == "12 23:50"
+    for row in (second, *second["visits"]):
+        assert f"{row['firstEventTime']:%d %H:%M}" == "13 00:10"
+        assert f"{row['lastEventTime']:%d %H:%M}" == "13 00:20"
+    starts = [visit["startsHere"] for row in (first, second) for visit in row["visits"]]
+    assert starts == [True, False]
+
+
+def test_a_video_is_visited_once_a_session_and_not_by_events_beyond_it_alone() -> None:
+    events = parse_events("""
+        10:00:00  u  s       v  play     0
+        10:00:10  u  s       v  pause   10
+        12:00:00  u  s       v  play   500
+        12:00:10  u  s       v  pause   20
+        12:00:00  u  beyond  v  play   500
+    """)
+    found = {
+        (row["sessionId"], row["sessionStart"].hour): [
+            tuple(visit[name] for name in ("eventCount", "exceedingCount", "startsHere"))
+            for visit in row["visits"]
+        ]
+        for row in session_table(events, {"v": 100_000}, PARAMETERS)
+    }
+    assert found == {
+        ("s", 10): [(2, 0, True)],
+        ("s", 12): [(1, 1, True)],
+        ("beyond", 12): [(0, 1, False)],
+    }
+
+
+def test_what_is_an_event_again_by_its_values_stays_so_whatever_its_id_says() -> None:
+    events = parse_events("""
+        10:00:00  u  s  v  play    0  x1
+        10:00:00  u  s  v  play    0  id=a   # the first again, and says less
+        10:00:05  u  s  v  play    5  id=a   # the second again, by its id
+        10:00:10  u  s  v  pause  10
+    """)
+    counts = FromEvents(PARAMETERS)(prepared(events, {}, PARAMETERS))[COUNTS].to_pylist()[-1]
+    assert counts[:2] == [4, 2]
+    assert len(deduplicate(events)[0]) == 2
+
+
 # --- arrays and unions ----------------------------------------------------------------------------
 
 
@@ -168,6 +231,67 @@ def test_spans_are_united_per_key(rows: list[tuple[int, int, int]]) -> None:
         for key_ in range(3)
         for span in union((s, s + n) for k, s, n in rows if k == key_)
     ]
+
+
+SPANS = pa.list_(
+    pa.struct(
+        [
+            ("startMs", pa.int64()),
+            ("endMs", pa.int64()),
+            ("clockMs", pa.int64()),
+            ("evidence", pa.string()),
+        ]
+    )
+)
+
+
+def spans(*told: tuple[int, int, int, str]) -> list[dict[str, Any]]:
+    return [
+        dict(zip(("startMs", "endMs", "clockMs", "evidence"), one, strict=True)) for one in told
+    ]
+
+
+def test_rows_of_a_key_are_merged_and_their_spans_added_up_by_evidence() -> None:
+    rows = pa.table(
+        {
+            "userId": ["u", "w", "u"],
+            "videoId": ["v", "v", "v"],
+            "count": pa.array([1, None, 2], pa.int64()),
+            "first": pa.array([5, None, 3], pa.int64()),
+            "last": pa.array([5, None, None], pa.int64()),
+            "told": [{"at": 1, "title": "a"}, {"at": 3, "title": "b"}, {"at": 2, "title": "c"}],
+            "spans": pa.array(
+                [spans((0, 10, 5, "observed")), None, spans((5, 12, 4, "clipped"))], SPANS
+            ),
+        }
+    )
+    merge = Merge(
+        keys=("userId", "videoId"),
+        spans="spans",
+        sums=("count",),
+        least=("first",),
+        greatest=("last", "told"),
+        lists=(),
+        evidence=True,
+        unite=True,
+    )
+    nothing = dict.fromkeys(
+        ("watchMs", "clockMs", "observedMs", "heartbeatMs", "bridgedMs", "clippedMs", "uniqueMs"), 0
+    )
+    merged = sorted(merge(rows).to_pylist(), key=lambda row: str(row["userId"]))
+    assert merged == [
+        {"userId": "u", "videoId": "v", "count": 3, "first": 3, "last": 5}
+        | {"told": {"at": 2, "title": "c"}}
+        | nothing
+        | {"watchMs": 17, "clockMs": 9, "observedMs": 10, "clippedMs": 7, "uniqueMs": 12}
+        | {"watchedIntervals": [{"startMs": 0, "endMs": 12}]},
+        {"userId": "w", "videoId": "v", "count": 0, "first": None, "last": None}
+        | {"told": {"at": 3, "title": "b"}}
+        | nothing
+        | {"watchedIntervals": []},
+    ]
+    not_united = replace(merge, unite=False)(rows).to_pylist()
+    assert {(row["watchedIntervals"], row["uniqueMs"]) for row in not_united} == {(None, None)}
 
 
 @given(st.lists(st.tuples(*[st.integers(0, 2)] * 4), max_size=30), st.sampled_from([1, 2**40]))

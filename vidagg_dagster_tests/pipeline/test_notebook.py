@@ -69,6 +69,36 @@ def videos(events: Path) -> Path:
     return path
 
 
+def test_a_range_may_be_text_and_include_its_end(
+    sail: SparkSession, events: Path, videos: Path
+) -> None:
+    aggregator = VideoEngagementAggregator(sail, events, video_metadata_table=videos)
+    days = {
+        "text": aggregator.run_aggregation("2026-01-05", "2026-01-07"),
+        "dates": aggregator.run_aggregation(DAYS[0], DAYS[2]),
+        "included": aggregator.run_aggregation("2026-01-05", DAYS[1], include_end=True),
+    }
+    found = {
+        name: sorted(result.select("userId", "totalWatchTime").collect())
+        for name, result in days.items()
+    }
+    assert found["text"] == found["dates"] == found["included"]
+    with pytest.raises(ValueError, match="write YYYY-MM-DD"):
+        aggregator.run_aggregation("5.1.2026")
+
+
+def test_a_result_that_is_kept_is_computed_once_and_outlives_the_aggregator(
+    sail: SparkSession, tmp_path: Path
+) -> None:
+    events = peter.write_events(tmp_path / "events.jsonl")
+    aggregator = VideoEngagementAggregator.local(events, engine="sail")
+    result = aggregator.run_aggregation()
+    events.unlink()
+    del aggregator
+    assert [row["totalWatchTime"] for row in result.collect()] == [130.0]
+    assert result.sparkSession is sail
+
+
 @contextmanager
 def database(spark: SparkSession, folder: Path) -> Iterator[str]:
     """A database in a folder of its own."""

@@ -6,13 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
 from vidagg_dagster.core.contract import StepName, StepRequest
 from vidagg_dagster.core.errors import SourceError
 from vidagg_dagster.core.schemas import RAW_EVENTS
+from vidagg_dagster.metrics.ingestion import rows_by_file
 from vidagg_dagster.pipeline import raw_events
-from vidagg_dagster.pipeline.inventory import take_inventory
+from vidagg_dagster.pipeline.inventory import Entry, Inventory, require_all_read, take_inventory
 from vidagg_dagster.pipeline.run import run_step
 from vidagg_dagster_tests.support.comings_and_goings import run, unfold
 from vidagg_dagster_tests.support.late_events import LATE, at
@@ -82,9 +84,32 @@ def test_files_that_keep_going_away_end_in_an_error_that_names_them(
         return inventory
 
     monkeypatch.setattr(raw_events, "take_inventory", away_after_each)
-    with pytest.raises(SourceError, match=rf"13 rows .* only 7 .* {LATE}.jsonl"):
+    with pytest.raises(SourceError, match=rf"Cannot read .*{LATE}.jsonl: No such file"):
         run(sail, site, [day(0)], at(day(1)))
     assert rows(sail, site, RAW_EVENTS) == before
+
+
+def test_a_file_that_gives_fewer_rows_than_it_has_is_named() -> None:
+    """As where an engine takes a file for an empty one, after it was found."""
+    entries = {("a", day(0)): Entry(7, 1, "s", 1), ("b", day(0)): Entry(6, 1, "s", 1)}
+    inventory = Inventory(1, entries, {}, {}, 0, frozenset(("a", "b")))
+    require_all_read(inventory, {("a", day(0)): 7, ("b", day(0)): 9}, [day(0)])
+    with pytest.raises(SourceError, match=r"Of 13 rows of 2026-01-05 only 9 .* See to a\."):
+        require_all_read(inventory, {("b", day(0)): 9}, [day(0)])
+
+
+def test_a_file_that_is_away_while_it_is_counted_is_counted_again(
+    sail: SparkSession, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sail plans without it, and gives no error: the inventory must not note it as empty."""
+    hidden = [f"{LATE}.jsonl"]
+
+    def counting(source: DataFrame, **more: Any) -> DataFrame:
+        without = hidden.pop() if hidden else ""
+        return rows_by_file(source.where(F.col("sourceFile") != without), **more)
+
+    monkeypatch.setattr("vidagg_dagster.pipeline.inventory.rows_by_file", counting)
+    assert run(sail, site, [day(0)], at(day(1))).rows == 13
 
 
 def test_a_file_that_grows_while_it_is_read_is_told_as_late_until_it_is_read_again(

@@ -40,6 +40,7 @@ def test_an_error_of_ours_fails_the_step_in_its_own_words(
     with pytest.raises(dg.Failure) as failure:
         run_failing(kind("Do this."), tmp_path, monkeypatch)
     assert failure.value.description == "Do this."
+    assert failure.value.__suppress_context__, "Dagster would print the whole chain before it"
     assert failure.value.allow_retries is kind.retryable
 
 

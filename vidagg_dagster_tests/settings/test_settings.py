@@ -367,6 +367,30 @@ def test_databricks_needs_few_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.databricks.compute == "serverless"
 
 
+def test_a_source_in_azure_lands_in_the_folder_of_the_tables(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    workspace = "00000000-1111-2222-3333-444444444444"
+    monkeypatch.setenv("VIDAGG_SOURCE", f"loganalytics://{workspace}")
+    monkeypatch.setenv("VIDAGG_COLUMNS", "userId=viewer")
+    settings = load_settings()
+    assert settings.azure_source is not None
+    assert settings.azure_source.target == workspace
+    assert settings.source_spec == SourceSpec(
+        location=str(tmp_path / "data" / "landed_events"), format="parquet"
+    )
+
+
+def test_a_source_in_azure_that_cannot_be_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIDAGG_SOURCE", "loganalytics://my-workspace")
+    assert "is followed by the workspace id" in refusal()
+    monkeypatch.setenv("VIDAGG_SOURCE", "appinsights://my-resource")
+    assert "is followed by the resource id" in refusal()
+    monkeypatch.setenv("VIDAGG_SOURCE", "loganalytics://00000000-1111-2222-3333-444444444444")
+    monkeypatch.setenv("VIDAGG_MAPPING", "matomo")
+    assert "events in Azure are in our vocabulary" in refusal()
+
+
 def test_everything_that_databricks_lacks_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VIDAGG_TARGET", "databricks")
     monkeypatch.setenv("VIDAGG_DATABRICKS_COMPUTE", "job_cluster")

@@ -19,7 +19,7 @@ from vidagg_dagster.sources.files import InputFile, find_files
 from vidagg_dagster.sources.listing import list_source
 from vidagg_dagster.sources.text_files import MAX_LINE_BYTES, first_lines
 from vidagg_dagster_tests.support.small_site import day, peter, write_site
-from vidagg_dagster_tests.support.source_files import delta, event, typed, values, write
+from vidagg_dagster_tests.support.source_files import delta, event, parquet, typed, values, write
 
 
 @pytest.mark.parametrize(
@@ -92,6 +92,24 @@ def test_many_small_files_give_the_rows_that_each_gives_alone(
         alone += [(path.relative_to(tmp_path / "source").as_posix(), *row) for row in found]
     assert together == sorted(alone, key=repr)
     assert len(together) == 88
+
+
+def test_many_small_parquet_files_give_the_rows_that_each_gives_alone(
+    sail: SparkSession, tmp_path: Path
+) -> None:
+    source = tmp_path / "source"
+    for number in range(30):
+        rows = typed(2, userId=[f"u{number}", None], seekFrom=[number % 3, None])
+        if number % 4 == 0:
+            rows["more"] = [{"a": [number]}, None]
+        parquet(source / f"d={number}" / "a.parquet", rows)
+    together = values(sail, source, "sourceFile", "userId", "typedSeekFrom", "seekFrom")
+    alone = []
+    for path in sorted(source.glob("*/*")):
+        found = values(sail, path, "userId", "typedSeekFrom", "seekFrom")
+        alone += [(path.relative_to(source).as_posix(), *row) for row in found]
+    assert together == sorted(alone, key=repr)
+    assert len(together) == 60
 
 
 def damaged_parquet(folder: Path) -> Path:

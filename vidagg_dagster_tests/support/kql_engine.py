@@ -28,10 +28,10 @@ KQL_TYPES = {
 """Type of DuckDB -> the type of KQL that it stands for; lists are dynamic too."""
 
 TABLES = (
-    "CREATE TABLE customEvents "
-    "(timestamp TIMESTAMP, name VARCHAR, customDimensions JSON, itemCount INTEGER)",
-    "CREATE TABLE AppEvents "
-    "(TimeGenerated TIMESTAMP, Name VARCHAR, Properties JSON, ItemCount INTEGER)",
+    "CREATE TABLE customEvents (timestamp TIMESTAMP, name VARCHAR, customDimensions JSON, "
+    "itemCount INTEGER, _ingested TIMESTAMP)",
+    "CREATE TABLE AppEvents (TimeGenerated TIMESTAMP, Name VARCHAR, Properties JSON, "
+    "ItemCount INTEGER, _ingested TIMESTAMP)",
 )
 
 
@@ -53,9 +53,10 @@ ADDED = {
         name: _OverRows(name, "template", "", ())
         for name in ("prev", "next", "row_number", "row_cumsum")
     },
+    "ingestion_time": functions.FunctionSpec("ingestion_time", "template", "_ingested", (0,)),
     "strcmp": functions.FunctionSpec("strcmp", "template", _STRCMP, (2,)),
 }
-"""What duckdb-kql is taught: five functions that Microsoft documents."""
+"""What duckdb-kql is taught: six functions that Microsoft documents."""
 
 
 @contextmanager
@@ -66,20 +67,9 @@ def azure(events: Sequence[RawEvent]) -> Iterator["Azure"]:
     try:
         for statement in TABLES:
             connection.execute(statement)
-        rows = pa.table(
-            {
-                "timestamp": pa.array([event.timestamp for event in events], pa.timestamp("us")),
-                "name": pa.array([event.name for event in events], pa.string()),
-                "dims": pa.array([json.dumps(dict(event.dims)) for event in events], pa.string()),
-                "items": pa.array([event.item_count for event in events], pa.int32()),
-            }
-        )
-        connection.register("given", rows)
-        for table in ("customEvents", "AppEvents"):
-            columns = "timestamp, name, dims::JSON, items"
-            connection.execute(f"INSERT INTO {table} SELECT {columns} FROM given")
-        connection.unregister("given")
-        yield Azure(connection)
+        tables = Azure(connection)
+        tables.add(events)
+        yield tables
     finally:
         connection.close()
 
@@ -89,6 +79,24 @@ class Azure:
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
+
+    def add(self, events: Sequence[RawEvent], ingested: datetime | None = None) -> None:
+        """More events; they arrive when they happen, unless it is said otherwise."""
+        arrivals = [ingested or event.timestamp for event in events]
+        given = pa.table(
+            {
+                "timestamp": pa.array([event.timestamp for event in events], pa.timestamp("us")),
+                "name": pa.array([event.name for event in events], pa.string()),
+                "dims": pa.array([json.dumps(dict(event.dims)) for event in events], pa.string()),
+                "items": pa.array([event.item_count for event in events], pa.int32()),
+                "ingested": pa.array(arrivals, pa.timestamp("us")),
+            }
+        )
+        self._connection.register("given", given)
+        for table in ("customEvents", "AppEvents"):
+            columns = "timestamp, name, dims::JSON, items, ingested"
+            self._connection.execute(f"INSERT INTO {table} SELECT {columns} FROM given")
+        self._connection.unregister("given")
 
     def columns_and_rows(self, text: str) -> tuple[list[tuple[str, str]], list[Row]]:
         """The result of a query: its columns as (name, KQL type), and its rows."""

@@ -149,6 +149,10 @@ SPOILS: Mapping[str, tuple[TableSpec, Spoil]] = {
     ),
     "daily restored": (AGGREGATED_ENGAGEMENT, _restored),
     "source changed": (SOURCE_INVENTORY, _source_changed),
+    "events run alone": (
+        SESSIONS,
+        lambda sail, site: run_step(sail, site.request(StepName.RAW_EVENTS, [day(1)])),
+    ),
     "sums differ": (AGGREGATED_ENGAGEMENT, _other_sums),
 }
 """Name -> the table that is told, and how to spoil it."""

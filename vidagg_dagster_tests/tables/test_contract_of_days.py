@@ -1,8 +1,9 @@
 """The contract of tables with days: what is written is read, and a day is replaced as a whole."""
 
-from datetime import date
+from datetime import UTC, date, datetime
 
 import pytest
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from vidagg_dagster.core.errors import TableError
@@ -12,6 +13,7 @@ from vidagg_dagster.core.schemas import (
     INGESTION_COUNTS,
     SESSIONS,
     TABLES,
+    USER_VIDEO_ENGAGEMENT,
     TableSpec,
 )
 from vidagg_dagster.tables.interface import Replaced
@@ -88,6 +90,41 @@ def test_several_days_are_replaced_in_one_commit(store: Store) -> None:
     store.tables.replace_days(INGESTION_COUNTS, second, days)
     assert store.tables.version(INGESTION_COUNTS) == version + 1
     assert store.values() == [(day, "second", 2) for day in days]
+
+
+def test_a_further_day_is_replaced_in_the_same_commit_where_its_rows_differ(store: Store) -> None:
+    days = [DAY_1, DAY_2, DAY_3, DAY_4]
+    store.tables.replace_days(
+        INGESTION_COUNTS,
+        store.counts((DAY_1, "a", 1), (DAY_2, "a", 2), (DAY_3, "a", 3), (DAY_3, "b", 4)),
+        days,
+    )
+    version = store.tables.version(INGESTION_COUNTS)
+    new = store.counts((DAY_1, "a", 9), (DAY_2, "a", 2), (DAY_3, "b", 4), (DAY_3, "a", 5))
+    changed = store.tables.replace_days(INGESTION_COUNTS, new, [DAY_1], if_changed=days[1:])
+    assert changed == (DAY_3,)
+    assert store.values() == [(DAY_1, "a", 9), (DAY_2, "a", 2), (DAY_3, "a", 5), (DAY_3, "b", 4)]
+    replaced = store.tables.days_replaced_since(INGESTION_COUNTS, version)
+    assert replaced == Replaced(version + 1, frozenset({DAY_1, DAY_3}))
+
+
+def test_the_time_of_the_run_is_no_change_and_a_nested_value_is_one(store: Store) -> None:
+    def engagement(minute: int, end_ms: int) -> DataFrame:
+        row = {
+            EVENT_DATE: DAY_2,
+            "userId": "u",
+            "videoId": "v",
+            "watchedIntervals": [(0, end_ms)],
+            "processedAt": datetime(2024, 1, 5, 0, minute, tzinfo=UTC),
+        }
+        return store.frame(USER_VIDEO_ENGAGEMENT, [row])
+
+    def settled(frame: DataFrame) -> tuple[date, ...]:
+        return store.tables.replace_days(USER_VIDEO_ENGAGEMENT, frame, [DAY_1], if_changed=[DAY_2])
+
+    assert settled(engagement(0, 5)) == (DAY_2,)
+    assert settled(engagement(1, 5)) == ()
+    assert settled(engagement(2, 6)) == (DAY_2,)
 
 
 def test_a_run_again_leaves_the_same_rows(any_store: Store) -> None:

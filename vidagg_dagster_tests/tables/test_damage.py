@@ -27,6 +27,7 @@ from vidagg_dagster.tables.delta_log import live_files
 from vidagg_dagster_tests.conftest import require
 from vidagg_dagster_tests.support.small_site import Site, day, write_site
 from vidagg_dagster_tests.support.stored_rows import rows
+from vidagg_dagster_tests.support.writers import files
 
 DAYS = [day(0), day(1)]
 
@@ -72,6 +73,17 @@ def test_a_damaged_day_stops_what_reads_it_and_its_run_heals_it(
     assert tables.read(RAW_EVENTS, [day(1)]).count() == 13, "other days are there"
     run_step(sail, site.request(StepName.RAW_EVENTS, [day(0)]))
     assert rows(sail, site, RAW_EVENTS) == before
+
+
+def test_a_damaged_day_that_follows_the_one_that_runs_is_written_anew(
+    sail: SparkSession, site: Site
+) -> None:
+    """A run also settles the next day, and compares it with what is stored of it."""
+    before = rows(sail, site, SESSIONS)
+    [path] = [file for file in files(site.tables, SESSIONS) if str(day(1)) in file.parent.name]
+    path.unlink()
+    run_step(sail, site.request(StepName.SESSIONS, [day(0)]))
+    assert rows(sail, site, SESSIONS) == before
 
 
 @pytest.mark.parametrize("spoil", SPOILS[:2], ids=["missing", "empty"])

@@ -124,8 +124,8 @@ RULES: Final[tuple[Rule, ...]] = (
     DayRule(
         name="totals_add_up",
         description="Over the whole table, the daily rows add up to the lifetime rows in every "
-        "additive column. If it fails, the table missed a change of some day: run that day's "
-        "user_video_engagement and this table again.",
+        "additive column. If it fails, the table missed a change of some day: `vidagg verify` "
+        "says how it is written anew.",
         evaluate=_totals_add_up,
     ),
     DayRule(

@@ -6,6 +6,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.test_utils import create_run_for_test
 
 from vidagg_dagster.alerts.causes import due_days, missing_days
 from vidagg_dagster.alerts.message import Cause
@@ -170,3 +171,23 @@ def test_a_day_is_due_at_its_deadline_in_its_zone(
     instant = datetime.fromisoformat(f"{now}:00+02:00").astimezone(UTC)
     last = None if after is None else date(2026, 6, after)
     assert [d.day for d in due_days(instant, "Europe/Berlin", 6, last)] == expected
+
+
+def test_a_run_that_was_ended_from_outside_is_told_with_the_reason() -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        reasons: list[str] = []
+        for message in ("Exceeded maximum runtime of 43200 seconds.", f"killed by {SECRET_USER}"):
+            started = create_run_for_test(
+                instance,
+                status=dg.DagsterRunStatus.STARTED,
+                asset_selection=frozenset({dg.AssetKey("raw_events")}),
+            )
+            instance.report_run_failed(started, message)
+            ended = instance.get_run_by_id(started.run_id)
+            assert ended is not None
+            [alert] = told(instance, ended)
+            reasons += alert.reasons
+    assert reasons == [
+        "ended by dagster.yaml, because it ran longer than 43200 seconds",
+        "the process of the run ended without a word (killed, out of memory, restarted?)",
+    ]

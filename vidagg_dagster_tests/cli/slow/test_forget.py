@@ -17,6 +17,7 @@ from deltalake import DeltaTable, write_deltalake
 from pyspark.sql import SparkSession
 
 from vidagg_dagster.core.contract import StepName
+from vidagg_dagster.core.mentions import Mentions
 from vidagg_dagster.core.schemas import (
     INGESTION_COUNTS,
     RAW_EVENTS,
@@ -24,7 +25,11 @@ from vidagg_dagster.core.schemas import (
     TABLES,
     TableSpec,
 )
+from vidagg_dagster.defs.verification import rows_told
 from vidagg_dagster.pipeline.run import run_step
+from vidagg_dagster.pipeline.verify import verify
+from vidagg_dagster.tables import erasure
+from vidagg_dagster.tables.staging import Staged, moved_in
 from vidagg_dagster_tests.support.byte_search import files_that_hold
 from vidagg_dagster_tests.support.repository import REPO
 from vidagg_dagster_tests.support.small_site import Row, Site, anna, day, peter, write_site
@@ -160,6 +165,11 @@ def test_no_byte_of_the_user_is_left_and_all_others_are_as_they_were(
     assert files_that_hold(site.tables, f"{USER}-2026") == []
     assert not (site.tables / "sessions" / "staging-0123").exists()
 
+    with dg.DagsterInstance.local_temp(str(home)) as instance:
+        told = rows_told(instance)
+    assert told["raw_events"] == dict.fromkeys(DAYS, 13)
+    assert [finding.line for finding in verify(site.tables, told)] == []
+
     after = counts(sail, site)
     assert after["input"] == before["input"]
     assert after["accepted"] == before["accepted"] - 6
@@ -221,6 +231,40 @@ def test_packed_files_of_the_source_are_searched_too(sail: SparkSession, tmp_pat
     assert "STILL IN THE SOURCE: late.jsonl.gz: 2 (a run of its days" in out
 
 
+def test_a_folder_without_tables_gives_no_receipt(tmp_path: Path) -> None:
+    site = write_site(tmp_path / "site", 1)
+    code, out, err = forget(site, None)
+    assert (code, out) == (2, "")
+    assert f"there are no tables in {site.tables}" in err
+
+
+@pytest.mark.parametrize("commits", [0, 1, 3])
+def test_an_erasure_that_is_killed_is_completed_by_the_next(
+    sail: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, commits: int
+) -> None:
+    site = stored_site(sail, tmp_path / "site")
+    before = counts(sail, site)
+    left = iter(range(commits))
+
+    def killed_after_some(folder: Path, staged: Staged) -> Any:
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+        return moved_in(folder, staged)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(erasure, "moved_in", killed_after_some)
+        with pytest.raises(KeyboardInterrupt):
+            list(erasure.erase(site.tables, Mentions(USER), dry_run=False))
+    list(erasure.erase(site.tables, Mentions(USER), dry_run=False))
+    erasure.erase_history(site.tables, Mentions(USER), dry_run=False)
+    assert files_that_hold(site.tables, f"{USER}-2026") == []
+    assert verify(site.tables) == []
+    after = counts(sail, site)
+    assert after["input"] == before["input"]
+    assert after["accepted"] == before["accepted"] - 6
+    assert after["ignored:erased"] == 6
+
+
 def test_nothing_is_forgotten_while_a_run_is_active(
     sail: SparkSession, tmp_path: Path, home: Path
 ) -> None:
@@ -232,4 +276,5 @@ def test_nothing_is_forgotten_while_a_run_is_active(
     code, _, err = forget(site, home)
     assert code == 1
     assert f"The run {started.run_id} is active" in err
+    assert forget(site, home, "--dry-run")[0] == 0
     assert DeltaTable(str(site.tables / RAW_EVENTS.name)).version() == before

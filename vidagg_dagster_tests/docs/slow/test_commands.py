@@ -11,7 +11,11 @@ from vidagg_dagster_tests.support.dagster_ui import free_port, serving
 from vidagg_dagster_tests.support.pages import COMMANDS
 from vidagg_dagster_tests.support.repository import REPO
 
-SERVING = {"make dev": "PORT={}", ".venv/bin/dagster dev -w workspace.yaml": "--port {}"}
+SERVING = {
+    "make dev": "PORT={}",
+    ".venv/bin/vidagg ui": "--port {}",
+    ".venv/bin/dagster dev -w workspace.yaml": "--port {}",
+}
 """The commands that serve until they are stopped, and the option for the port of each."""
 
 

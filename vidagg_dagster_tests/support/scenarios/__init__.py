@@ -7,6 +7,7 @@ columns that matter to a scenario are named; the set of rows is always complete.
 from vidagg_dagster_tests.support.scenarios import (
     days,
     durations,
+    edges,
     engagement,
     ingestion,
     intervals,
@@ -33,4 +34,5 @@ SCENARIOS: tuple[Scenario, ...] = (
     *ingestion.SCENARIOS,
     *durations.SCENARIOS,
     *engagement.SCENARIOS,
+    *edges.SCENARIOS,
 )

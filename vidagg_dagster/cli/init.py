@@ -1,0 +1,264 @@
+"""The command `vidagg init`: looks at a user's events, and writes `.env` and Dagster's home."""
+
+import argparse
+import json
+import shlex
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, get_args
+
+from vidagg_dagster.cli.arguments import add_command
+from vidagg_dagster.cli.mapping import SURE
+from vidagg_dagster.core.column_mapping import parse_columns, parse_event_names
+from vidagg_dagster.core.contract import EVENT_COLUMNS, REQUIRED_COLUMNS, TimestampUnit
+from vidagg_dagster.core.errors import BadInputError
+from vidagg_dagster.core.event_mapping import EventMapping
+from vidagg_dagster.core.text import spaced
+from vidagg_dagster.core.vocabulary import ALIASES, EVENT_NAMES, IGNORE
+
+if TYPE_CHECKING:
+    from vidagg_dagster.sources.look import Look
+
+SKIP: Final = ""
+"""The answer to a question about a name that stays unknown."""
+
+
+def add_init(commands: Any) -> None:
+    """Add `init` to the subcommands of `vidagg`."""
+    parser = add_command(
+        commands,
+        "init",
+        help="look at your events, and write the settings for them",
+        description="Look at files of events: say which columns and names of events are "
+        "recognised, ask for the others on a terminal, and write .env and a Dagster home. Without "
+        "an engine, and nothing is changed in the files.",
+        examples=(
+            "vidagg init my_events.csv --videos videos.csv",
+            "vidagg init events/ --folder my_site --columns userId=viewer,timestamp=at",
+            "vidagg init events.jsonl --event-names 'video_play=Begin|Start,ignore=Ad Start'",
+        ),
+    )
+    parser.add_argument(
+        "events", metavar="EVENTS", help="a file or folder of JSON lines, CSV, Parquet or Delta"
+    )
+    parser.add_argument("--videos", help="file of videoId, duration (seconds) and title")
+    parser.add_argument(
+        "--folder", type=Path, default=Path(), help="where .env is written (the current folder)"
+    )
+    parser.add_argument(
+        "--columns",
+        type=_of(parse_columns),
+        default={},
+        metavar="OURS=THEIRS,...",
+        help="columns that are not recognised, or wrongly",
+    )
+    parser.add_argument(
+        "--event-names",
+        type=_of(parse_event_names),
+        default={},
+        metavar="OURS=THEIRS|THEIRS,...",
+        help="names of events that are not recognised, or wrongly; `ignore` drops them",
+    )
+    parser.add_argument(
+        "--timestamp-unit", choices=get_args(TimestampUnit), help="unit of numeric times"
+    )
+    parser.add_argument("--force", action="store_true", help="replace a .env that is there")
+    parser.set_defaults(run=_init)
+
+
+def _of(parse: Any) -> Any:
+    def parsed(text: str) -> dict[str, str]:
+        try:
+            found: dict[str, str] = parse(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+        return found
+
+    return parsed
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What is known of a source. `vocabulary` stands for columns and names where it is known."""
+
+    rows: int
+    columns: Mapping[str, str]
+    names: Mapping[str, int]
+    events: Mapping[str, str | None]
+    unit: str | None
+    days: tuple[date, date] | None
+    vocabulary: EventMapping | None = None
+
+
+def _init(options: argparse.Namespace) -> int:
+    from vidagg_dagster.sources.look import look_at
+
+    if (options.folder / ".env").exists() and not options.force:
+        raise BadInputError(
+            f"{options.folder / '.env'} is there already; --force replaces it, --folder writes "
+            "elsewhere"
+        )
+    if options.videos and not Path(options.videos).exists():
+        raise BadInputError(f"{options.videos}: there is no such file or folder")
+    with closing(look_at(options.events)) as look:
+        vocabulary = None if options.columns or options.event_names else _vocabulary(options)
+        found = _find(look, options) if vocabulary is None else _of_vocabulary(look, vocabulary)
+    print("\n".join(_report(options.events, found)))
+    _write(options, found)
+    print("\n".join(_what_next(options, found)))
+    return 0
+
+
+def _find(look: "Look", options: argparse.Namespace) -> _Found:
+    from vidagg_dagster.sources.recognise import recognise_columns, recognise_events
+
+    if not look.rows:
+        raise BadInputError(f"{options.events} has no rows, so nothing can be recognised")
+    unknown = sorted(set(options.columns.values()) - set(look.columns))
+    if unknown:
+        raise BadInputError(
+            f"--columns: {options.events} has no {', '.join(unknown)}; it has "
+            + ", ".join(look.columns)
+        )
+    columns = recognise_columns(look.columns) | options.columns
+    for ours in REQUIRED_COLUMNS:
+        if ours not in columns:
+            columns[ours] = _ask_column(ours, look.columns, options)
+    names = look.values(columns["eventName"])
+    lower = {name: name.lower() for name in names}
+    events = recognise_events(names) | {
+        name: options.event_names[low] for name, low in lower.items() if low in options.event_names
+    }
+    for name, ours in events.items():
+        if ours is None and sys.stdin.isatty():
+            events[name] = _ask_event(name, names[name]) or None
+    unit = options.timestamp_unit or look.unit(columns["timestamp"])
+    return _Found(look.rows, columns, names, events, unit, look.days(columns["timestamp"], unit))
+
+
+def _vocabulary(options: argparse.Namespace) -> EventMapping | None:
+    """The vocabulary that fits most of the first rows, if it is not our own."""
+    from vidagg_dagster.sources.files import is_delta
+    from vidagg_dagster.sources.mappings.recognise import OURS, fits, take_sample
+
+    if is_delta(Path(options.events)):
+        return None
+    with tempfile.TemporaryDirectory(prefix="vidagg-") as folder:
+        best = fits(take_sample(options.events, "auto", Path(folder)).records)[0]
+    sure = best.mapping.name != OURS.name and best.usable and best.share >= SURE
+    return best.mapping if sure else None
+
+
+def _of_vocabulary(look: "Look", vocabulary: EventMapping) -> _Found:
+    paths = [path for place in vocabulary.columns.get("timestamp", ()) for path in place.paths]
+    times = next((path for path in paths if path in look.columns), None)
+    days = look.days(times, look.unit(times)) if times else None
+    return _Found(look.rows, {}, {}, {}, None, days, vocabulary)
+
+
+def _ask_column(ours: str, there: tuple[str, ...], options: argparse.Namespace) -> str:
+    if sys.stdin.isatty():
+        answer = input(f"Which column is {ours}? One of {', '.join(there)}: ").strip()
+        if answer in there:
+            return answer
+    raise BadInputError(
+        f"{options.events}: no column is recognised as {ours}; it has {', '.join(there)}. Say "
+        f"which one it is: --columns {ours}=..."
+    )
+
+
+def _ask_event(name: str, rows: int) -> str:
+    while True:
+        answer = input(
+            f"What is {name!r} ({spaced(rows)} rows)? One of {', '.join(EVENT_NAMES)}, {IGNORE}, "
+            "or nothing to leave it: "
+        ).strip()
+        if answer in (*EVENT_NAMES, IGNORE, SKIP):
+            return answer
+
+
+def _report(source: str, found: _Found) -> Iterator[str]:
+    yield f"{source}: {spaced(found.rows)} rows"
+    if found.days:
+        yield f"  days      {found.days[0]} to {found.days[1]} (UTC)"
+    if found.vocabulary is not None:
+        yield f"  names     {found.vocabulary.name}: {found.vocabulary.title}"
+        yield "            vidagg map shows how its rows are read, and what it does not tell"
+        return
+    if found.unit:
+        yield f"  times     are numbers of {found.unit}"
+    yield "  columns   " + ", ".join(
+        ours if ours == theirs else f"{ours} = {theirs}"
+        for ours in EVENT_COLUMNS
+        if (theirs := found.columns.get(ours))
+    )
+    for name, rows in found.names.items():
+        ours = found.events[name]
+        yield f"  event     {name!r} {spaced(rows)}: " + (
+            ours or "not known, its rows will be rejected; --event-names OURS=" + name
+        )
+
+
+def _write(options: argparse.Namespace, found: _Found) -> None:
+    from vidagg_dagster.settings.project import DEFAULT_HOME, make_home, write_settings
+
+    options.folder.mkdir(parents=True, exist_ok=True)
+    variables = {"VIDAGG_SOURCE": str(Path(options.events).absolute())}
+    if options.videos:
+        variables["VIDAGG_VIDEO_METADATA"] = str(Path(options.videos).absolute())
+    if found.vocabulary is not None:
+        variables["VIDAGG_MAPPING"] = found.vocabulary.name
+    columns = {ours: theirs for ours, theirs in found.columns.items() if ours != theirs}
+    if columns:
+        variables["VIDAGG_COLUMNS"] = _pairs(columns)
+    if mapped := _mapped(found):
+        variables["VIDAGG_EVENT_NAMES"] = _names(mapped)
+    if found.unit:
+        variables["VIDAGG_TIMESTAMP_UNIT"] = found.unit
+    if found.days:
+        variables["VIDAGG_START_DATE"] = found.days[0].isoformat()
+    file = write_settings(
+        options.folder, variables, "Written by `vidagg init`. All settings: docs/settings.md"
+    )
+    make_home(options.folder / DEFAULT_HOME)
+    print(f"Written: {file} and {options.folder / DEFAULT_HOME}")
+
+
+def _mapped(found: _Found) -> dict[str, str]:
+    """The names that need a mapping -> ours."""
+    known = {*EVENT_NAMES, *ALIASES}
+    return {name: ours for name, ours in found.events.items() if ours and name.lower() not in known}
+
+
+def _pairs(columns: Mapping[str, str]) -> str:
+    if any(mark in name for name in columns.values() for mark in ",="):
+        return json.dumps(columns)
+    return ",".join(f"{ours}={theirs}" for ours, theirs in columns.items())
+
+
+def _names(mapped: Mapping[str, str]) -> str:
+    """As VIDAGG_EVENT_NAMES has it: `ours=theirs|theirs,...`, or JSON from theirs to ours."""
+    if any(mark in name for name in mapped for mark in ",=|"):
+        return json.dumps(mapped)
+    by_ours: dict[str, list[str]] = {}
+    for theirs, ours in mapped.items():
+        by_ours.setdefault(ours, []).append(theirs)
+    return ",".join(f"{ours}={'|'.join(theirs)}" for ours, theirs in by_ours.items())
+
+
+def _what_next(options: argparse.Namespace, found: _Found) -> Iterator[str]:
+    at = "" if options.folder == Path() else f" --folder {shlex.quote(str(options.folder))}"
+    yield "What next:"
+    yield f"  vidagg ui{at}"
+    yield "      opens Dagster's UI: Lineage, Materialize all" + (
+        f", days {found.days[0]} to {found.days[1]}" if found.days else ""
+    )
+    yield f"  vidagg query{at}"
+    yield "      asks the tables once they are there"
+    if not options.videos:
+        yield "Without --videos there are no percentages, scores and tiers: they need durations."

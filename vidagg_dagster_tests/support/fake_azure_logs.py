@@ -1,0 +1,191 @@
+"""Azure Monitor's API for queries on this machine: over TLS, executing the KQL, misbehaving."""
+
+import ipaddress
+import json
+import re
+import ssl
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import duckdb
+import duckdb_kql
+from azure.core.credentials import AccessToken
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from vidagg_dagster_tests.support.kql_engine import Azure
+
+WORKSPACE_ID = "00000000-1111-2222-3333-444444444444"
+RESOURCE_ID = "subscriptions/s/resourceGroups/g/providers/microsoft.insights/components/videos"
+_PATHS = (
+    re.compile(rf"/v1/workspaces/{WORKSPACE_ID}/query"),
+    re.compile(rf"/v1/{RESOURCE_ID}/query"),
+)
+
+
+class Reply(NamedTuple):
+    """What the server says instead of the answer."""
+
+    status: int
+    headers: Mapping[str, str] = {}
+    body: object = None
+
+
+@dataclass
+class FakeLogs:
+    """The running server: where it is, what it was asked, how it is to behave."""
+
+    url: str
+    certificate: Path
+    tables: Azure
+    max_rows: int = 500_000
+    replies: deque[Reply | None] = field(default_factory=deque)
+    """Replies to the next requests; None: the answer itself."""
+    queries: list[str] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """For the SDK's client. Without the wait between tries that are not told one."""
+        return {
+            "endpoint": self.url,
+            "audience": self.url,
+            "connection_verify": str(self.certificate),
+            "retry_backoff_factor": 0,
+        }
+
+    def reply(self, query: str) -> Reply:
+        with self.lock:
+            self.queries.append(query)
+            instead = self.replies.popleft() if self.replies else None
+            return instead if instead is not None else self._answer(query)
+
+    def _answer(self, query: str) -> Reply:
+        try:
+            columns, rows = self.tables.columns_and_rows(query)
+        except (duckdb_kql.KqlError, duckdb.Error) as error:
+            inner = {"code": "SemanticError", "message": str(error)}
+            return Reply(400, body=_error("BadArgumentError", inner))
+        shown = [[_shown(value) for value in row.values()] for row in rows[: self.max_rows]]
+        table = {
+            "name": "PrimaryResult",
+            "columns": [{"name": name, "type": kind} for name, kind in columns],
+            "rows": shown,
+        }
+        body: dict[str, object] = {"tables": [table]}
+        if len(rows) > self.max_rows:
+            inner = {
+                "code": "-2133196797",
+                "message": f"The results of this query exceed the set limit of {self.max_rows} "
+                "records, so not all records were returned",
+            }
+            body |= _error("PartialError", inner)
+        return Reply(200, body=body)
+
+
+def _error(code: str, inner: Mapping[str, str]) -> dict[str, object]:
+    return {"error": {"code": code, "message": "There were some errors.", "innererror": inner}}
+
+
+def _shown(value: object) -> object:
+    """Times have seven digits."""
+    return f"{value:%Y-%m-%dT%H:%M:%S.%f}0Z" if isinstance(value, datetime) else value
+
+
+class Credential:
+    """Tokens that are valid for a moment only, so that the SDK asks for a new one each time."""
+
+    def __init__(self, lifetime_s: int = 3_600) -> None:
+        self.lifetime_s = lifetime_s
+        self.given = 0
+
+    def get_token(self, *scopes: str, **options: Any) -> AccessToken:
+        del scopes, options
+        self.given += 1
+        return AccessToken(f"token-{self.given}", int(time.time()) + self.lifetime_s)
+
+
+@contextmanager
+def fake_logs(tables: Azure, folder: Path) -> Iterator[FakeLogs]:
+    """The server, on a port of its own."""
+    certificate, key = _certificate(folder)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    logs = FakeLogs(f"https://127.0.0.1:{server.server_port}", certificate, tables)
+    server.RequestHandlerClass = type("Handler", (_Handler,), {"logs": logs})
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield logs
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    logs: FakeLogs
+    protocol_version = "HTTP/1.1"
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Says nothing."""
+
+    def do_POST(self) -> None:
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if not any(path.fullmatch(self.path) for path in _PATHS):
+            self._send(Reply(404, body=_error("PathNotFoundError", {"message": self.path})))
+        elif not self.headers.get("Authorization", "").startswith("Bearer token-"):
+            self._send(Reply(401, body=_error("AuthenticationFailed", {"message": "no token"})))
+        else:
+            self._send(self.logs.reply(asked["query"]))
+
+    def _send(self, reply: Reply) -> None:
+        body = b"" if reply.body is None else json.dumps(reply.body).encode()
+        self.send_response(reply.status)
+        for name, value in reply.headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+def _certificate(folder: Path) -> tuple[Path, Path]:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "loopback")])
+    now = datetime.now(UTC)
+    here = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([here]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    paths = folder / "loopback.pem", folder / "loopback.key"
+    paths[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    paths[1].write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    return paths

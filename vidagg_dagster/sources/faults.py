@@ -54,11 +54,15 @@ def require_without_rows(spec: SourceSpec, names: Collection[str]) -> None:
     Raises:
         SourceError: A file holds rows, or is gone.
     """
-    for file in files_of(spec):
-        if file.name in names and _holds_rows(file):
+    found = {file.name: file for file in files_of(spec)}
+    if not found and spec.location in names:
+        return  # a table, and no folder of files
+    for name in sorted(names):
+        file = found.get(name)
+        if file is None or _holds_rows(file):
             raise SourceError(
-                f"Cannot read {file.path}: {_GONE[0]} while its rows were counted. Run the day "
-                "again when the files stay in their place."
+                f"Cannot read {name} in {spec.location}: {_GONE[0]} while its rows were counted. "
+                "Run the day again when the files stay in their place."
             )
 
 

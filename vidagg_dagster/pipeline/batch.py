@@ -29,7 +29,7 @@ from vidagg_dagster.metrics.ingestion import UNKNOWN_NAME, unknown_names
 from vidagg_dagster.sources.faults import naming_faults
 from vidagg_dagster.sources.listing import estimated_rows
 from vidagg_dagster.sources.read import read_source
-from vidagg_dagster.sources.videos import read_videos
+from vidagg_dagster.sources.videos import CatalogueCount, count_catalogue, read_videos
 from vidagg_dagster.spark.arrow import Spread
 from vidagg_dagster.spark.slices import Slicing
 
@@ -52,6 +52,8 @@ class Aggregation:
     counts: Mapping[str, int]
     unknown_names: Mapping[str, int] = field(default_factory=dict)
     """The commonest names of events that are not known, with their rows."""
+    catalogue: CatalogueCount | None = None
+    """The rows of the video catalogue, where there is one."""
 
     def summary(self) -> str:
         """The counts as one line."""
@@ -64,14 +66,34 @@ class Aggregation:
         rows = self.rows.num_rows
         ignored = f"ignored {count['ignored']} + " if self.counts["ignored"] else ""
         return (
-            f"{spaced(rows)} {'row' if rows == 1 else 'rows'}; input {count['input']} = "
-            f"accepted {count['accepted']} + duplicates {count['duplicates']} + "
-            f"{ignored}rejected {count['rejected']}" + (f" ({reasons})" if reasons else "")
-        ) + self._unknown()
+            (
+                f"{spaced(rows)} {'row' if rows == 1 else 'rows'}; input {count['input']} = "
+                f"accepted {count['accepted']} + duplicates {count['duplicates']} + "
+                f"{ignored}rejected {count['rejected']}" + (f" ({reasons})" if reasons else "")
+            )
+            + self._unknown()
+            + self._catalogue()
+        )
 
     def _unknown(self) -> str:
         names = ", ".join(f"{name} {spaced(n)}" for name, n in self.unknown_names.items())
         return f"; names of events that are not known: {names}" if names else ""
+
+    def _catalogue(self) -> str:
+        """What is wrong with the catalogue; empty if nothing is."""
+        if self.catalogue is None:
+            return ""
+        faults = []
+        if self.catalogue.unusable:
+            faults.append(f"{spaced(self.catalogue.unusable)} rows name no video")
+        if self.catalogue.unreadable:
+            count = spaced(self.catalogue.unreadable)
+            faults.append(f"{count} durations cannot be read, such as {self.catalogue.example!r}")
+        unknown = self.rows.filter(pc.is_null(self.rows["videoDuration"]))["videoId"]
+        if len(unknown):
+            faults.append(f"{spaced(len(unknown.unique()))} videos of events have no duration")
+        of_all = f"; video catalogue of {spaced(self.catalogue.rows)} rows: "
+        return of_all + ", ".join(faults) if faults else ""
 
 
 def aggregate_files(
@@ -120,11 +142,12 @@ def aggregate_files(
         with naming_faults(source):
             rows, counts = compute(read_videos(spark, video_metadata), folder)
             unknown = batch.unknown_names() if counts[f"{REJECTED_PREFIX}unknown_event"] else {}
+        catalogue = count_catalogue(spark, video_metadata) if video_metadata else None
         report("sorting the rows")
         files = _files(folder, "rows")
         # Where there are no rows, some engines write no file.
         table = _read_sorted(files) if files else rows.limit(0).toArrow()
-        return Aggregation(rows=table, counts=counts, unknown_names=unknown)
+        return Aggregation(rows=table, counts=counts, unknown_names=unknown, catalogue=catalogue)
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """The optional metadata of videos -> one row per video, with its duration and title."""
 
+from dataclasses import dataclass
 from typing import Final
 
 from pyspark.sql import Column, DataFrame, SparkSession, Window
@@ -18,7 +19,15 @@ from vidagg_dagster.sources.columns import (
 from vidagg_dagster.sources.listing import list_source
 from vidagg_dagster.sources.read import read_columns
 from vidagg_dagster.spark.columns import milliseconds
-from vidagg_dagster.spark.parsing import date_us, filled, finite_number, instant_us
+from vidagg_dagster.spark.parsing import (
+    clock_duration,
+    date_us,
+    filled,
+    finite_number,
+    instant_us,
+    iso_duration,
+    seconds_text,
+)
 
 COLUMNS: Final = ("videoId", "duration", "title", "updatedAt")
 
@@ -29,6 +38,9 @@ SCHEMA: Final = T.StructType(
         T.StructField("videoTitle", T.StringType()),
     ]
 )
+
+_TOLD: Final = "_told"
+"""The text of a duration, as the catalogue has it."""
 
 MAX_DURATION_S: Final = 1e10
 """A longer duration (300 years) is a mistake, and its milliseconds would not be exact."""
@@ -74,10 +86,10 @@ def read_videos(
     Args:
         spark: The Spark session.
         location: A file or folder (JSON lines, CSV or Parquet), the folder of a Delta table, a
-            table name, or a frame, with columns videoId, duration (seconds), title and optionally
-            updatedAt. None: no metadata, no rows. Of several rows of a video the one with the
-            latest updatedAt counts; among equals the last line of the last file, in tables the
-            longest duration.
+            table name, or a frame, with columns videoId, duration (seconds; also PT5M, 5:00 and
+            300 s), title and optionally updatedAt. None: no metadata, no rows. Of several rows of
+            a video the one with the latest updatedAt counts; among equals the last line of the
+            last file, in tables the longest duration.
         scratch: See `read.read_source`.
 
     Raises:
@@ -85,25 +97,7 @@ def read_videos(
     """
     if location is None or (isinstance(location, str) and not location.strip()):
         return spark.createDataFrame([], SCHEMA)
-    request = ColumnRequest(
-        columns={name: name for name in COLUMNS},
-        required=("videoId",),
-        instant="updatedAt",
-        numbered=True,
-    )
-    if isinstance(location, str):
-        found = read_columns(spark, location, "auto", request, scratch)
-    else:
-        found = table_frame(location, "the frame", request)
-    rows = found.select(
-        filled(F.col("videoId")).alias("videoId"),
-        _milliseconds(finite_number(filled(F.col("duration")))).alias("durationMs"),
-        filled(F.col("title")).alias("videoTitle"),
-        _updated(F.col("updatedAt")).alias("_updated"),
-        F.col(SOURCE_FILE),
-        F.col(LINE_NUMBER),
-        F.col(MALFORMED),
-    )
+    rows = _rows(spark, location, scratch)
     latest = Window.partitionBy("videoId").orderBy(
         F.col("_updated").desc_nulls_last(),
         F.when(F.col(LINE_NUMBER).isNotNull(), F.col(SOURCE_FILE)).desc_nulls_last(),
@@ -116,6 +110,68 @@ def read_videos(
         .withColumn("_at", F.row_number().over(latest))
         .where(F.col("_at") == 1)
         .select(*SCHEMA.names)
+    )
+
+
+@dataclass(frozen=True)
+class CatalogueCount:
+    """What became of the rows of a video catalogue."""
+
+    rows: int
+    unusable: int
+    """Rows that are malformed, or name no video."""
+    unreadable: int
+    """Usable rows whose duration is neither a number above 0 nor another notation of one."""
+    example: str | None
+    """One of these durations."""
+
+
+def count_catalogue(
+    spark: SparkSession, location: str, scratch: str | None = None
+) -> CatalogueCount:
+    """Count the rows of a catalogue that `read_videos` reads.
+
+    Raises:
+        SourceError: Nothing readable is there, or it has no column videoId.
+    """
+    usable = F.col("videoId").isNotNull() & ~F.col(MALFORMED)
+    unreadable = usable & F.col(_TOLD).isNotNull() & F.col("durationMs").isNull()
+    (row,) = (
+        _rows(spark, location, scratch)
+        .agg(
+            F.count(F.lit(1)).alias("rows"),
+            F.count_if(~usable).alias("unusable"),
+            F.count_if(unreadable).alias("unreadable"),
+            F.min(F.when(unreadable, F.col(_TOLD))).alias("example"),
+        )
+        .collect()
+    )
+    return CatalogueCount(row["rows"], row["unusable"], row["unreadable"], row["example"])
+
+
+def _rows(spark: SparkSession, location: str | DataFrame, scratch: str | None) -> DataFrame:
+    request = ColumnRequest(
+        columns={name: name for name in COLUMNS},
+        required=("videoId",),
+        instant="updatedAt",
+        numbered=True,
+    )
+    if isinstance(location, str):
+        found = read_columns(spark, location, "auto", request, scratch)
+    else:
+        found = table_frame(location, "the frame", request)
+    told = filled(F.col("duration"))
+    typed = finite_number(told)
+    other = F.coalesce(typed, iso_duration(told), clock_duration(told), seconds_text(told))
+    return found.select(
+        filled(F.col("videoId")).alias("videoId"),
+        _milliseconds(other).alias("durationMs"),
+        told.alias(_TOLD),
+        filled(F.col("title")).alias("videoTitle"),
+        _updated(F.col("updatedAt")).alias("_updated"),
+        F.col(SOURCE_FILE),
+        F.col(LINE_NUMBER),
+        F.col(MALFORMED),
     )
 
 

@@ -1,5 +1,6 @@
 """Text -> values, the same on every engine: patterns decide what is valid, never a cast."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from pyspark.sql import Column
@@ -53,6 +54,11 @@ _BASIC: Final = "^([0-9]{4})([0-9]{2})([0-9]{2})T([0-9]{2})([0-9]{2})([0-9]{2})"
 _COMMA: Final = "^(.{19}),([0-9])"
 _UTC: Final = r" ?(UTC|GMT|Z\[UTC\]|Z)$"
 _APART: Final = " ([+-][0-9:]+)$"
+_DURATION: Final = (
+    r"^P(?:([0-9]+)D)?(?:T(?:([0-9]+)H)?(?:([0-9]+)M)?(?:([0-9]+(?:[.,][0-9]*)?)S)?)?$"
+)
+_CLOCK: Final = r"^(?:(?:([0-9]+):)?([0-9]+):)?([0-9]+(?:[.,][0-9]*)?)$"
+_SECONDS: Final = r"^([0-9.]+(?:[eE][+-]?[0-9]+)?) ?s$"
 _DATE: Final = "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 _INTEGER: Final = "^[+-]?[0-9]{1,18}$"
 _LONG_INTEGER: Final = "^[+-]?[0-9]{19,}$"
@@ -87,6 +93,29 @@ def finite_number(text: Column) -> Column:
     """Trimmed text -> finite double; null for anything else."""
     value = number(text)
     return F.when(F.abs(value) < F.lit(float("inf")), value)
+
+
+def iso_duration(text: Column) -> Column:
+    """An ISO 8601 duration such as PT1M30.5S -> seconds; null for any other text."""
+    return F.when(text.rlike(_DURATION), _weighed(text, _DURATION, (86_400, 3_600, 60, 1)))
+
+
+def clock_duration(text: Column) -> Column:
+    """`h:mm:ss`, `m:ss` or seconds -> seconds; null for any other text."""
+    return F.when(text.rlike(_CLOCK), _weighed(text, _CLOCK, (3_600, 60, 1)))
+
+
+def seconds_text(text: Column) -> Column:
+    """Seconds with an s behind them, such as `12.5s` or `300 s` -> seconds; else null."""
+    return number(F.nullif(F.regexp_extract(text, _SECONDS, 1), F.lit("")))
+
+
+def _weighed(text: Column, pattern: str, weights: Sequence[int]) -> Column:
+    total = F.lit(0.0)
+    for at, weight in enumerate(weights, start=1):
+        part = F.replace(F.regexp_extract(text, pattern, at), F.lit(","), F.lit("."))
+        total = total + F.coalesce(try_cast(part, "double"), F.lit(0.0)) * weight
+    return total
 
 
 def instant_us(text: Column, timezone: str) -> Column:

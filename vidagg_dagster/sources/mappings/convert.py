@@ -23,8 +23,17 @@ from vidagg_dagster.sources.columns import (
     typed_name,
 )
 from vidagg_dagster.sources.text_lines import json_array, json_object
-from vidagg_dagster.spark.compat import try_cast
-from vidagg_dagster.spark.parsing import epoch_us, instant_us, number, plain_time, said, trimmed
+from vidagg_dagster.spark.parsing import (
+    clock_duration,
+    epoch_us,
+    instant_us,
+    iso_duration,
+    number,
+    plain_time,
+    said,
+    seconds_text,
+    trimmed,
+)
 from vidagg_dagster.spark.payload import PAYLOAD
 
 _POSITIONS: Final[tuple[EventColumn, ...]] = ("currentTime", "seekFrom")
@@ -37,13 +46,6 @@ _PER_SECOND: Final[Mapping[PositionUnit, float]] = {
     "us": 1e6,
     "ticks": 1e7,
 }
-_DURATION: Final = (
-    r"^P(?:([0-9]+)D)?(?:T(?:([0-9]+)H)?(?:([0-9]+)M)?(?:([0-9]+(?:[.,][0-9]*)?)S)?)?$"
-)
-_DURATION_SECONDS: Final = (86_400, 3_600, 60, 1)
-_CLOCK: Final = r"^(?:(?:([0-9]+):)?([0-9]+):)?([0-9]+(?:[.,][0-9]*)?)$"
-_CLOCK_SECONDS: Final = (3_600, 60, 1)
-_SECONDS_TEXT: Final = r"^([0-9.]+(?:[eE][+-]?[0-9]+)?)s$"
 _RATE: Final = "[xX]$"
 
 
@@ -241,20 +243,8 @@ def _seconds(places: Sequence[Place], values: Mapping[RecordPath, Column]) -> Co
 def _as_seconds(text: Column, unit: PositionUnit) -> Column:
     if unit in _PER_SECOND:
         return number(text) / F.lit(_PER_SECOND[unit])
-    if unit == "seconds_text":
-        return number(F.nullif(F.regexp_extract(text, _SECONDS_TEXT, 1), F.lit("")))
-    pattern, weights = (
-        (_DURATION, _DURATION_SECONDS) if unit == "iso8601" else (_CLOCK, _CLOCK_SECONDS)
-    )
-    return F.when(text.rlike(pattern), _parts(text, pattern, weights))
-
-
-def _parts(text: Column, pattern: str, weights: Sequence[int]) -> Column:
-    total = F.lit(0.0)
-    for at, weight in enumerate(weights, start=1):
-        part = F.replace(F.regexp_extract(text, pattern, at), F.lit(","), F.lit("."))
-        total = total + F.coalesce(try_cast(part, "double"), F.lit(0.0)) * weight
-    return total
+    read = {"iso8601": iso_duration, "clock": clock_duration, "seconds_text": seconds_text}
+    return read[unit](text)
 
 
 def _extracted(

@@ -105,6 +105,15 @@ SPECIFIED = {
         "onAutoplayBlocked",
     ],
     "matomo": ["video", "audio"],
+    "jwplayer": _words(
+        "ready setupError remove play pause complete seek seeked time buffer bufferChange idle "
+        "firstFrame playbackRateChanged playAttemptFailed beforePlay beforeComplete playlist "
+        "playlistItem playlistComplete levels levelsChanged visualQuality audioTracks "
+        "audioTrackChanged captionsList captionsChanged controls displayClick fullscreen meta mute "
+        "volume resize viewable cast error warning adImpression adPlay adPause adTime adComplete "
+        "adSkipped adError adClick adBreakStart adBreakEnd adRequest adStarted"
+    ),
+    "kaltura": _words("1 2 3 4 11 12 13 14 33 34 35 41 45 46 98 99"),
 }
 # fmt: on
 """The names that the specification of a vocabulary has, typed from it."""

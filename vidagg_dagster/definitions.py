@@ -3,6 +3,7 @@
 import dagster as dg
 
 from vidagg_dagster.defs.assets import build_assets
+from vidagg_dagster.defs.export import export_assets, export_resources
 from vidagg_dagster.defs.jobs import daily_engagement
 from vidagg_dagster.defs.landing import landing_assets, landing_resources
 from vidagg_dagster.defs.schedules import daily_schedule
@@ -18,11 +19,15 @@ def defs() -> dg.Definitions:
     """Everything that Dagster shows; reads the settings and starts no engine."""
     settings = load_settings()
     daily = dg.Definitions(
-        assets=[*build_assets(settings), *landing_assets(settings)],
+        assets=[*build_assets(settings), *landing_assets(settings), *export_assets(settings)],
         jobs=[daily_engagement],
         schedules=[daily_schedule(settings)],
         sensors=[late_events(settings), alerts(settings)],
-        resources={"steps": steps(settings), **landing_resources(settings)},
+        resources={
+            "steps": steps(settings),
+            **landing_resources(settings),
+            **export_resources(settings),
+        },
         executor=executor(settings),
     )
     return dg.Definitions.merge(daily, verification(settings))

@@ -108,9 +108,8 @@ def _init(options: argparse.Namespace) -> int:
     with closing(look_at(options.events)) as look:
         vocabulary = None if options.columns or options.event_names else _vocabulary(options)
         found = _find(look, options) if vocabulary is None else _of_vocabulary(look, vocabulary)
-    print("\n".join(_report(options.events, found)))
-    _write(options, found)
-    print("\n".join(_what_next(options, found)))
+    written = _write(options, found)
+    print("\n".join((*_report(options.events, found), written, *_what_next(options, found))))
     return 0
 
 
@@ -204,7 +203,8 @@ def _report(source: str, found: _Found) -> Iterator[str]:
         )
 
 
-def _write(options: argparse.Namespace, found: _Found) -> None:
+def _write(options: argparse.Namespace, found: _Found) -> str:
+    """Write `.env` and the home; says what was written."""
     from vidagg_dagster.settings.project import DEFAULT_HOME, make_home, write_settings
 
     options.folder.mkdir(parents=True, exist_ok=True)
@@ -226,7 +226,7 @@ def _write(options: argparse.Namespace, found: _Found) -> None:
         options.folder, variables, "Written by `vidagg init`. All settings: docs/settings.md"
     )
     make_home(options.folder / DEFAULT_HOME)
-    print(f"Written: {file} and {options.folder / DEFAULT_HOME}")
+    return f"Written: {file} and {options.folder / DEFAULT_HOME}"
 
 
 def _mapped(found: _Found) -> dict[str, str]:

@@ -61,9 +61,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     try:
         code: int = options.run(options)
+        sys.stdout.flush()
     except VidaggError as error:
         print(f"{options.command}: {_message(error)}", file=sys.stderr)
         return next((code for kind, code in _CODES if isinstance(error, kind)), BAD_INPUT)
+    except BrokenPipeError:
+        # The reader has seen enough, such as `head`. Without this Python complains as it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt) or _ended_by_dagster(error):
             _end_interrupted(options.command)

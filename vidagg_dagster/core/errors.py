@@ -82,6 +82,16 @@ class KqlCheckError(VidaggError):
     """KQL cannot be checked here."""
 
 
+class ExportError(VidaggError):
+    """Rows cannot be sent there."""
+
+
+class ExportBusyError(ExportError):
+    """The place that rows are sent to does not take them now."""
+
+    retryable = True
+
+
 class DeliveryError(VidaggError):
     """An alert did not get through. The message contains no address and no secret."""
 

@@ -42,6 +42,7 @@ def materialize(parts: Parts, instance: dg.DagsterInstance) -> Counter[str]:
 
     Raises:
         DayFailedError: A run failed; the message names its days.
+        KeyboardInterrupt: Ctrl-C, which Dagster has caught.
     """
     # Reads the settings, so the environment must be the demo's already.
     from vidagg_dagster.definitions import defs
@@ -65,7 +66,7 @@ def materialize(parts: Parts, instance: dg.DagsterInstance) -> Counter[str]:
                 events |= _events(event)
                 checks.update(_checks(event))
                 if event.is_step_failure:
-                    raise DayFailedError(f"{_span(days)}: {_reason(event)}")
+                    raise _failure(days, event)
             _require_success(instance, run.run_id, days)
             seconds = (time.monotonic() - started) / len(days)
             for day in days:
@@ -103,9 +104,13 @@ def _checks(event: dg.DagsterEvent) -> Iterator[str]:
         yield "passed" if evaluation.passed else evaluation.check_name
 
 
-def _reason(event: dg.DagsterEvent) -> str:
+def _failure(days: Sequence[date], event: dg.DagsterEvent) -> BaseException:
+    """What a failed step means; Dagster makes a failure of Ctrl-C, too."""
     error = event.step_failure_data.error
-    return f"{event.step_key}: {error.message.strip() if error else 'failed'}"
+    if error is not None and error.cls_name == dg.DagsterExecutionInterruptedError.__name__:
+        return KeyboardInterrupt()
+    said = error.message.strip() if error else "failed"
+    return DayFailedError(f"{_span(days)}: {event.step_key}: {said}")
 
 
 def _require_success(instance: dg.DagsterInstance, run_id: str, days: Sequence[date]) -> None:

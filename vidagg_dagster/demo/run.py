@@ -1,5 +1,6 @@
 """The whole demo: events, real Dagster runs, and the result."""
 
+import logging
 import os
 import shutil
 import time
@@ -138,6 +139,8 @@ def _quiet(home: Path) -> Iterator[None]:
         "class": "NoOpComputeLogManager",
     }
     configuration.write_text(yaml.safe_dump(quiet), encoding="utf-8")
+    # It writes a traceback where Ctrl-C comes just as a connection is given back.
+    logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
     try:
         yield
     finally:

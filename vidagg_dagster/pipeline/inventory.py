@@ -27,6 +27,7 @@ from vidagg_dagster.core.schemas import (
     SOURCE_INVENTORY,
 )
 from vidagg_dagster.metrics.ingestion import rows_by_file
+from vidagg_dagster.sources.faults import require_without_rows
 from vidagg_dagster.sources.listing import EMPTY_FILE, list_source
 from vidagg_dagster.sources.read import read_source
 from vidagg_dagster.tables.interface import Tables
@@ -139,6 +140,7 @@ def take_inventory(spark: SparkSession, tables: Tables, request: StepRequest) ->
     if unseen:
         # Perhaps they were away for a moment, and to some engines that means no rows.
         counts |= _count(spark, request, unseen)
+        require_without_rows(spec, _without_rows(unseen, counts, present))
     log.info(
         "source: %d new or changed, of %d; %d rows counted",
         len(changed),

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from vidagg_dagster.azure.export import ExportTarget, parse_export
 from vidagg_dagster.azure.source import LogSource, is_azure, parse_source
 from vidagg_dagster.core.column_mapping import (
     parse_columns,
@@ -177,6 +178,16 @@ class Settings(SettingsGroup):
         "none, and say so in videoDurationSource.",
     )
 
+    export_log_analytics: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Where changed rows of the lifetime table are sent: a custom table of Log "
+        "Analytics, see [Azure](azure.md). Without it nothing is sent.",
+        json_schema_extra=allowed(
+            "`https://ENDPOINT/dcr-ID/Custom-STREAM` of a data collection rule"
+        ),
+    )
+
     operations: OperationsSettings = Field(default_factory=OperationsSettings)
     alerts: Annotated[AlertSettings, VariablePrefix("ALERT_")] = Field(
         default_factory=AlertSettings
@@ -266,15 +277,27 @@ class Settings(SettingsGroup):
             raise ValueError("this is a file, not a folder")
         return value.expanduser().absolute()
 
+    @field_validator("export_log_analytics")
+    @classmethod
+    def _known_export(cls, value: str | None) -> str | None:
+        if value is not None:
+            parse_export(value)
+        return value
+
     @model_validator(mode="after")
     def _possible_in_azure(self) -> Self:
-        if self.azure_source is not None:
-            raise_together(type(self).__name__, self._faults_in_azure())
+        raise_together(type(self).__name__, self._faults_in_azure())
         return self
 
     def _faults_in_azure(self) -> Iterator[PydanticCustomError]:
+        if self.export_log_analytics is not None and self.target != "local":
+            yield contradiction(
+                "rows are sent only from tables on this machine", "export_log_analytics", "target"
+            )
+        if self.azure_source is None:
+            return
         if self.target != "local":
-            yield contradiction("events land from Azure only where steps run", "source", "target")
+            yield contradiction("events land only on this machine", "source", "target")
         if self.mapping is not None:
             yield contradiction("events in Azure are in our vocabulary", "source", "mapping")
 
@@ -321,6 +344,12 @@ class Settings(SettingsGroup):
         if self.source is None or not is_azure(self.source):
             return None
         return parse_source(self.source)
+
+    @property
+    def export_target(self) -> ExportTarget | None:
+        """Where changed rows are sent; None if nowhere."""
+        address = self.export_log_analytics
+        return None if address is None else parse_export(address)
 
     @property
     def landing_folder(self) -> Path:

@@ -1,7 +1,7 @@
 """What an engine could not read, by the name of the file: engines say only what is wrong in it."""
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Final
 
@@ -10,6 +10,8 @@ from vidagg_dagster.core.errors import SourceError, VidaggError
 from vidagg_dagster.sources.error_text import first_line, reason
 from vidagg_dagster.sources.files import InputFile
 from vidagg_dagster.sources.listing import files_of
+from vidagg_dagster.sources.parquet_files import parquet_rows
+from vidagg_dagster.sources.text_files import first_lines
 
 _GZIP: Final = 31
 """The format of gzip, as zlib numbers it."""
@@ -44,6 +46,32 @@ def naming_faults(spec: SourceSpec) -> Iterator[None]:
                 "day again when the files stay in their place."
             ) from error
         raise
+
+
+def require_without_rows(spec: SourceSpec, names: Collection[str]) -> None:
+    """Make sure that files of which an engine counted no row have none: it may have missed them.
+
+    Raises:
+        SourceError: A file holds rows, or is gone.
+    """
+    found = {file.name: file for file in files_of(spec)}
+    if not found and spec.location in names:
+        return  # a table, and no folder of files
+    for name in sorted(names):
+        file = found.get(name)
+        if file is None or _holds_rows(file):
+            raise SourceError(
+                f"Cannot read {name} in {spec.location}: {_GONE[0]} while its rows were counted. "
+                "Run the day again when the files stay in their place."
+            )
+
+
+def _holds_rows(file: InputFile) -> bool:
+    if file.format == "parquet":
+        return bool(parquet_rows(file))
+    first, second, *_ = [*first_lines(file, 2), "", ""]
+    # Of CSV the first line is the header, and a line equal to it is one too.
+    return second not in ("", first) if file.format == "csv" else bool(first)
 
 
 def _line_of(error: Exception) -> str:

@@ -47,6 +47,24 @@ def parquet_file(file: InputFile) -> ParquetFile:
     return ParquetFile(file, schema)
 
 
+def parquet_rows(file: InputFile) -> int:
+    """How many rows a file has, by its footer.
+
+    Raises:
+        SourceError: The file is gone, damaged or not Parquet.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return int(pq.read_metadata(file.path).num_rows)
+    except (OSError, pa.ArrowException) as error:
+        raise SourceError(
+            f"Cannot read {file.path} as Parquet: {reason(error)}. Restore the file or take "
+            "it away."
+        ) from error
+
+
 def plain_schema(parquet: ParquetFile) -> "pa.Schema | None":
     """The schema with types that every engine reads; None if the file has only such types.
 

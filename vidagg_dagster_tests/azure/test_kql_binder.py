@@ -1,26 +1,13 @@
 """The KQL of the pack before Microsoft's own binder, and what a broken query is told."""
 
-from collections.abc import Mapping
-
 import pytest
-from pyspark.sql import types as T
 
 from vidagg_dagster.azure.check import AZURE_TABLES, Checked, check
 from vidagg_dagster.azure.pack import QUERIES, SOURCES
 from vidagg_dagster.core.errors import KqlCheckError
 from vidagg_dagster.core.schemas import AGGREGATED_ENGAGEMENT, SESSIONS, WATCH_INTERVALS, TableSpec
-from vidagg_dagster_tests.support.kql_binder import BROKEN, require_binder
+from vidagg_dagster_tests.support.kql_binder import BROKEN, KQL_TYPES, require_binder
 from vidagg_dagster_tests.support.kql_world import World
-
-KQL_TYPES: Mapping[type[T.DataType], str] = {
-    T.StringType: "string",
-    T.DoubleType: "real",
-    T.LongType: "long",
-    T.BooleanType: "bool",
-    T.TimestampType: "datetime",
-    T.DateType: "datetime",
-    T.ArrayType: "dynamic",
-}
 
 
 @pytest.mark.parametrize("query", [*QUERIES, *SOURCES])

@@ -1,5 +1,8 @@
 """`vidagg query` and `vidagg export`, over Delta tables as the steps leave them."""
 
+import os
+import subprocess
+import sys
 from datetime import date
 from pathlib import Path
 
@@ -54,6 +57,15 @@ def test_rows_come_once_with_their_day_as_csv(
     assert len(said.splitlines()) == 3
     day = "select userId from by_day where event_date = date '2026-01-06'"
     assert ask(capsys, "query", "--folder", project, day) == "userId\nanna\n"
+
+
+def test_a_reader_that_has_gone_is_no_traceback(project: Path) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "vidagg_dagster.cli.main", "query", "--folder", str(project)]
+    result = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+    assert (result.returncode, result.stderr) == (1, "")
 
 
 def test_a_table_without_rows_has_its_columns(

@@ -107,7 +107,11 @@ def test_dagster_and_the_command_line_agree_to_the_last_digit(folder: Path, prin
 
 def rounded(row: tuple[Any, ...]) -> tuple[Any, ...]:
     """Engines add the terms of an average in different orders."""
-    return tuple(round(float(value), 6) if not isinstance(value, str) else value for value in row)
+    return tuple(
+        # The mean of a video that is not in the metadata is null.
+        value if value is None or isinstance(value, str) else round(float(value), 6)
+        for value in row
+    )
 
 
 @pytest.mark.parametrize("query", QUERIES.values(), ids=QUERIES)
@@ -126,4 +130,5 @@ def test_the_published_queries_run_unchanged(
     finally:
         spark.catalog.dropTempView(name)
     assert from_spark
-    assert sorted(map(rounded, from_spark)) == sorted(map(rounded, from_duckdb))
+    found, expected = (sorted(map(rounded, rows), key=repr) for rows in (from_spark, from_duckdb))
+    assert found == expected

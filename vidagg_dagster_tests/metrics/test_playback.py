@@ -3,7 +3,7 @@
 import random
 import sys
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -163,6 +163,26 @@ def test_context_without_anything_of_its_own_gives_no_session() -> None:
     assert nothing.column_names == list(SESSIONS.column_names)
     found = SessionsOf(None, PARAMETERS)(table)["sessionStart"].to_pylist()
     assert [micros(value) for value in found] == [1]
+
+
+def test_days_with_a_gap_between_them_are_settled_and_no_others() -> None:
+    events = parse_events("\n".join(f"01-1{n} 10:00:00  u  s  v  pause  0" for n in range(1, 6)))
+    days = (date(2025, 1, 11), date(2025, 1, 14))
+    rows = session_table(events, DURATIONS, PARAMETERS, days=days)
+    assert sorted(row["event_date"] for row in rows) == list(days)
+
+
+def test_a_clock_that_goes_back_over_midnight_loses_no_event() -> None:
+    # Until 2011 Newfoundland's clocks went from 00:01 back to 23:01 of the day before.
+    before = round(datetime(2010, 11, 7, 2, 30, 30, tzinfo=UTC).timestamp()) * 1_000_000
+    after = before + 300_000_000
+    events = [
+        Event(before, "u", "s", "talk", "video_play", 0),
+        Event(after, "u", "s", "talk", "video_pause", 300_000),
+    ]
+    zone = "America/St_Johns"
+    assert day_of(after, zone) < day_of(before, zone)
+    assert_folds_to_the_reference(events, zone)
 
 
 def test_a_session_tells_its_first_and_last_event_of_each_day_and_where_it_starts() -> None:

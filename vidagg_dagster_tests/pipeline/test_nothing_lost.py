@@ -9,13 +9,14 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from vidagg_dagster.core.contract import StepName, StepRequest
+from vidagg_dagster.core.contract import SourceSpec, StepName, StepRequest
 from vidagg_dagster.core.errors import SourceError
 from vidagg_dagster.core.schemas import RAW_EVENTS
 from vidagg_dagster.metrics.ingestion import rows_by_file
 from vidagg_dagster.pipeline import raw_events
 from vidagg_dagster.pipeline.inventory import Entry, Inventory, require_all_read, take_inventory
 from vidagg_dagster.pipeline.run import run_step
+from vidagg_dagster.sources.faults import require_without_rows
 from vidagg_dagster_tests.support.comings_and_goings import run, unfold
 from vidagg_dagster_tests.support.late_events import LATE, at
 from vidagg_dagster_tests.support.small_site import Site, anna, day, peter, write_site
@@ -109,6 +110,29 @@ def test_a_file_that_is_away_while_it_is_counted_is_counted_again(
         return rows_by_file(source.where(F.col("sourceFile") != without), **more)
 
     monkeypatch.setattr("vidagg_dagster.pipeline.inventory.rows_by_file", counting)
+    assert run(sail, site, [day(0)], at(day(1))).rows == 13
+
+
+def test_a_file_that_is_away_whenever_it_is_counted_is_an_error(
+    sail: SparkSession, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def counting(source: DataFrame, **more: Any) -> DataFrame:
+        return rows_by_file(source.where(F.col("sourceFile") != f"{LATE}.jsonl"), **more)
+
+    monkeypatch.setattr("vidagg_dagster.pipeline.inventory.rows_by_file", counting)
+    with pytest.raises(SourceError, match=rf"Cannot read .*{LATE}.jsonl.* were counted"):
+        run(sail, site, [day(0)], at(day(1)))
+
+
+def test_a_file_that_is_gone_is_not_one_without_rows(site: Site) -> None:
+    spec = SourceSpec(location=str(site.events))
+    with pytest.raises(SourceError, match=r"Cannot read gone\.jsonl"):
+        require_without_rows(spec, ["gone.jsonl"])
+    require_without_rows(SourceSpec(location="a_table", format="table"), ["a_table"])
+
+
+def test_files_without_rows_are_no_error(sail: SparkSession, site: Site) -> None:
+    (site.events / "blank.jsonl").write_text("\n  \n")
     assert run(sail, site, [day(0)], at(day(1))).rows == 13
 
 

@@ -381,6 +381,17 @@ def test_a_source_in_azure_lands_in_the_folder_of_the_tables(
     )
 
 
+def test_rows_are_sent_only_to_what_can_be_and_from_this_machine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("VIDAGG_EXPORT_LOG_ANALYTICS", "https://e.example/rule")
+    assert "endpoint, rule and stream" in refusal()
+    monkeypatch.setenv("VIDAGG_EXPORT_LOG_ANALYTICS", "https://e.example/dcr-1/Custom-T_CL")
+    assert load_settings().export_target is not None
+    monkeypatch.setenv("VIDAGG_TARGET", "databricks")
+    assert "rows are sent only from tables on this machine" in refusal()
+
+
 def test_a_source_in_azure_that_cannot_be_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VIDAGG_SOURCE", "loganalytics://my-workspace")
     assert "is followed by the workspace id" in refusal()

@@ -1,29 +1,24 @@
 """Azure Monitor's API for queries on this machine: over TLS, executing the KQL, misbehaving."""
 
-import ipaddress
 import json
 import re
-import ssl
 import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from datetime import datetime
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import duckdb
 import duckdb_kql
 from azure.core.credentials import AccessToken
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from vidagg_dagster_tests.support.kql_engine import Azure
+from vidagg_dagster_tests.support.loopback_tls import serving
 
 WORKSPACE_ID = "00000000-1111-2222-3333-444444444444"
 RESOURCE_ID = "subscriptions/s/resourceGroups/g/providers/microsoft.insights/components/videos"
@@ -118,21 +113,10 @@ class Credential:
 @contextmanager
 def fake_logs(tables: Azure, folder: Path) -> Iterator[FakeLogs]:
     """The server, on a port of its own."""
-    certificate, key = _certificate(folder)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
-    server.socket = context.wrap_socket(server.socket, server_side=True)
-    logs = FakeLogs(f"https://127.0.0.1:{server.server_port}", certificate, tables)
-    server.RequestHandlerClass = type("Handler", (_Handler,), {"logs": logs})
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
+    with serving(folder) as (server, url, certificate):
+        logs = FakeLogs(url, certificate, tables)
+        server.RequestHandlerClass = type("Handler", (_Handler,), {"logs": logs})
         yield logs
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -160,32 +144,3 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
-
-
-def _certificate(folder: Path) -> tuple[Path, Path]:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "loopback")])
-    now = datetime.now(UTC)
-    here = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([here]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    paths = folder / "loopback.pem", folder / "loopback.key"
-    paths[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    paths[1].write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    return paths

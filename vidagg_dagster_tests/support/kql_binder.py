@@ -1,12 +1,25 @@
 """Microsoft's binder for tests: what it is given, and where it cannot be had."""
 
 import shutil
+from collections.abc import Mapping
 
 import pytest
+from pyspark.sql import types as T
 
 from vidagg_dagster.azure.check import binder_folder
 from vidagg_dagster.azure.pack import QUERIES, SOURCES, render
 from vidagg_dagster.core.errors import KqlCheckError
+
+KQL_TYPES: Mapping[type[T.DataType], str] = {
+    T.StringType: "string",
+    T.DoubleType: "real",
+    T.LongType: "long",
+    T.BooleanType: "bool",
+    T.TimestampType: "datetime",
+    T.DateType: "datetime",
+    T.ArrayType: "dynamic",
+}
+"""Type of a declared column -> the type of KQL that it has in Azure."""
 
 BROKEN = {
     "a comparison of texts": ('customEvents | where name < "b"', "KS106"),

@@ -10,12 +10,19 @@ import dagster as dg
 import pytest
 from pyspark.sql import SparkSession
 
+from vidagg_dagster.azure.export import Exporter
 from vidagg_dagster.azure.logs import LogsClient
 from vidagg_dagster.azure.pack import RawEvent
 from vidagg_dagster.azure.source import WORKSPACE
 from vidagg_dagster.core.lineage import LANDED_EVENTS
 from vidagg_dagster.core.schemas import AGGREGATED_ENGAGEMENT, RAW_EVENTS, TableSpec
 from vidagg_dagster.defs.assets import build_assets
+from vidagg_dagster.defs.export import (
+    ENGAGEMENT_IN_AZURE,
+    EXPORTER,
+    export_assets,
+    export_resources,
+)
 from vidagg_dagster.defs.landing import LOGS, NOTHING_SAMPLED, landing_assets, landing_resources
 from vidagg_dagster.defs.metadata import FOLLOW_UP
 from vidagg_dagster.runners.local import LocalSteps
@@ -23,6 +30,7 @@ from vidagg_dagster.settings import Settings
 from vidagg_dagster.tables.open import open_tables
 from vidagg_dagster_tests.support import peter
 from vidagg_dagster_tests.support.dagster_project import materializations
+from vidagg_dagster_tests.support.fake_azure_ingestion import FakeIngestion, fake_ingestion
 from vidagg_dagster_tests.support.fake_azure_logs import (
     WORKSPACE_ID,
     Credential,
@@ -49,22 +57,29 @@ PETER = [
 
 @dataclass
 class AzureSite:
-    """A project whose events are in a workspace."""
+    """A project whose events are in a workspace, to which its rows go back."""
 
     logs: FakeLogs
+    ingestion: FakeIngestion
     settings: Settings
     instance: dg.DagsterInstance
     spark: SparkSession
 
     def run(self, day: date, assets: Sequence[str] = ()) -> dg.ExecuteInProcessResult:
-        source = self.settings.azure_source
+        source, target = self.settings.azure_source, self.settings.export_target
         assert source is not None
+        assert target is not None
         return dg.materialize(
-            [*build_assets(self.settings), *landing_assets(self.settings)],
+            [
+                *build_assets(self.settings),
+                *landing_assets(self.settings),
+                *export_assets(self.settings),
+            ],
             instance=self.instance,
             resources={
                 "steps": LocalSteps(engine="sail"),
                 LOGS: LogsClient(source, Credential(), **self.logs.options),
+                EXPORTER: Exporter(target, Credential(), **self.ingestion.options),
             },
             partition_key=day.isoformat(),
             selection=list(assets) or None,
@@ -80,21 +95,23 @@ class AzureSite:
 def site(tmp_path: Path, sail: SparkSession) -> Iterator[AzureSite]:
     (tmp_path / "videos.csv").write_text("videoId,duration\nvideo_001,300\n", "utf-8")
     (tmp_path / "home").mkdir()
-    settings = Settings(
-        source=f"{WORKSPACE}{WORKSPACE_ID}",
-        video_metadata=str(tmp_path / "videos.csv"),
-        data_root=tmp_path / "tables",
-        start_date=DAY,
-    )
     with (
         azure([]) as tables,
         fake_logs(tables, tmp_path) as logs,
+        fake_ingestion(tmp_path / "home") as ingestion,
         dg.DagsterInstance.local_temp(str(tmp_path / "home")) as instance,
     ):
-        yield AzureSite(logs, settings, instance, sail)
+        settings = Settings(
+            source=f"{WORKSPACE}{WORKSPACE_ID}",
+            export_log_analytics=ingestion.address,
+            video_metadata=str(tmp_path / "videos.csv"),
+            data_root=tmp_path / "tables",
+            start_date=DAY,
+        )
+        yield AzureSite(logs, ingestion, settings, instance, sail)
 
 
-def test_a_day_of_a_workspace_becomes_peter_s_row(site: AzureSite) -> None:
+def test_a_day_of_a_workspace_becomes_peter_s_row_and_goes_back(site: AzureSite) -> None:
     site.logs.tables.add(PETER)
     site.logs.max_rows = 4
     result = site.run(DAY)
@@ -104,6 +121,11 @@ def test_a_day_of_a_workspace_becomes_peter_s_row(site: AzureSite) -> None:
     assert shown["slices"] > 1
     (row,) = site.rows(AGGREGATED_ENGAGEMENT)
     assert {name: row[name] for name in peter.ROW} == peter.ROW
+    (sent,) = site.ingestion.rows
+    assert {name: sent[name] for name in peter.ROW} == peter.ROW
+    again = site.run(DAY, (ENGAGEMENT_IN_AZURE,))
+    assert again.success
+    assert len(site.ingestion.rows) == 1, "nothing was computed since"
 
 
 def test_late_events_of_an_earlier_day_are_landed_and_told(site: AzureSite) -> None:
@@ -129,6 +151,7 @@ def test_sampled_events_fail_a_check_and_stop_what_follows(site: AzureSite) -> N
     assert (check.check_name, check.passed) == (NOTHING_SAMPLED, False)
     assert check.metadata["violations"].value == 4
     assert not materializations(result, RAW_EVENTS.name)
+    assert site.ingestion.calls == []
 
 
 def test_a_refusal_fails_the_run_and_leaves_no_file(site: AzureSite) -> None:
@@ -137,6 +160,7 @@ def test_a_refusal_fails_the_run_and_leaves_no_file(site: AzureSite) -> None:
     assert list(site.settings.landing_folder.iterdir()) == []
 
 
-def test_without_azure_nothing_lands(tmp_path: Path) -> None:
+def test_without_azure_nothing_lands_and_nothing_is_sent(tmp_path: Path) -> None:
     settings = Settings(source=str(tmp_path))
     assert (landing_assets(settings), landing_resources(settings)) == ([], {})
+    assert (export_assets(settings), export_resources(settings)) == ([], {})

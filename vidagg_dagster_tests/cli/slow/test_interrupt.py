@@ -8,10 +8,31 @@ import sys
 import time
 from pathlib import Path
 
+from vidagg_dagster.core.contract import SAIL
 from vidagg_dagster_tests.conftest import require
 from vidagg_dagster_tests.support import peter
 
 ROWS = 400_000
+
+
+def test_one_interrupt_ends_the_demo_at_once(tmp_path: Path) -> None:
+    require(SAIL)
+    command = [sys.executable, "-m", "vidagg_dagster.cli.main", "demo", "--engine", SAIL]
+    options = ["--days", "4", "--viewers", "100", "--folder", str(tmp_path / "demo")]
+    running = subprocess.Popen(
+        [*command, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    tables = tmp_path / "demo" / "tables"
+    deadline = time.monotonic() + 300
+    while not tables.is_dir():  # a step runs
+        assert running.poll() is None, running.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    started = time.monotonic()
+    running.send_signal(signal.SIGINT)
+    said = running.communicate(timeout=60)[1]
+    assert (running.returncode, said) == (130, "vidagg demo: interrupted\n")
+    assert time.monotonic() - started < 15
 
 
 def test_one_interrupt_ends_the_command_at_once_and_leaves_nothing(

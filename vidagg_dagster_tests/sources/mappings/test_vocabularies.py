@@ -193,7 +193,13 @@ def test_a_golden_file_is_recognised(name: str, tmp_path: Path) -> None:
 
 
 def test_rows_of_sampled_events_are_counted() -> None:
-    records = [{"itemCount": 4}, {"itemCount": "2"}, {"itemCount": 1}, {"itemCount": None}, {}]
+    records: list[dict[str, Any]] = [
+        {"itemCount": 4},
+        {"itemCount": "2"},
+        {"itemCount": 1},
+        {"itemCount": None},
+        {},
+    ]
     assert sampled_rows(find_mapping("application_insights"), records) == 2
     assert sampled_rows(find_mapping("segment"), records) == 0
 

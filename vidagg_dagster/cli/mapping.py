@@ -66,7 +66,7 @@ def add_map(commands: Any) -> None:
 
 
 def _map(options: argparse.Namespace) -> int:
-    from vidagg_dagster.sources.mappings.recognise import OURS, fits, take_sample
+    from vidagg_dagster.sources.mappings.recognise import OURS, fits, sampled_rows, take_sample
     from vidagg_dagster.sources.mappings.vocabularies import find_mapping
 
     if not Path(options.events).exists():
@@ -89,6 +89,12 @@ def _map(options: argparse.Namespace) -> int:
                 f"({best.usable} of {best.usable + best.other} events are understood)"
             )
         used = None if mapping.name == OURS.name else mapping
+        sampled = sampled_rows(mapping, sample.records)
+        if sampled:
+            print(
+                f"{sampled} of the first rows stand for several events ({mapping.sampled}): the "
+                "others were dropped by sampling, so that watch time comes out too low"
+            )
         for line in _preview(options, SourceSpec(location=str(sample.file), mapping=used)):
             print(line)
     for line in _advice(options, used):

@@ -280,8 +280,8 @@ def test_the_summary_tells_what_is_wrong_with_the_catalogue_and_nothing_if_it_is
         Aggregation(unknown, counts, catalogue=faulty)
         .summary()
         .endswith(
-            "; video catalogue of 1 234 rows: 1 rows name no video, 2 durations cannot be read, such "
-            "as '300,0', 1 videos of events have no duration"
+            "; video catalogue of 1 234 rows: 1 rows name no video, 2 durations cannot be read, "
+            "such as '300,0', 1 videos of events have no duration"
         )
     )
     known = unknown.set_column(2, "videoDuration", pa.array([9.0, 9.0, 5.0]))

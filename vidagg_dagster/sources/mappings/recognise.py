@@ -84,6 +84,15 @@ def fits(records: Sequence[Record]) -> list[Fit]:
     return sorted(found, key=lambda fit: -fit.usable * fit.share)
 
 
+def sampled_rows(mapping: EventMapping, records: Sequence[Record]) -> int:
+    """How many records stand for more events than one, since the sender has dropped the others."""
+    if mapping.sampled is None:
+        return 0
+    path = parse_path(mapping.sampled)
+    counts = [str(find_value(record, path) or "") for record in records]
+    return sum(count.isdecimal() and int(count) > 1 for count in counts)
+
+
 def find_value(record: Any, path: RecordPath) -> Any:
     """The value at a path; None if there is none. As `convert` finds it."""
     value = record

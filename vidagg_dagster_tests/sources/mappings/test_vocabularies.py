@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 from tools.vocabularies_page import vocabularies_page
 from vidagg_dagster.core.contract import SourceSpec
 from vidagg_dagster.metrics.ingestion import classify
-from vidagg_dagster.sources.mappings.recognise import OURS, fits, take_sample
+from vidagg_dagster.sources.mappings.recognise import OURS, fits, sampled_rows, take_sample
 from vidagg_dagster.sources.mappings.vocabularies import (
     find_mapping,
     vocabularies,
@@ -190,6 +190,18 @@ def test_a_golden_file_is_recognised(name: str, tmp_path: Path) -> None:
     lines = (GOLDEN / f"{name}.expected").read_text(encoding="utf-8").splitlines()
     accepted = [line for line in lines if not line.startswith(("ignored", "rejected"))]
     assert best.usable >= len(accepted)
+
+
+def test_rows_of_sampled_events_are_counted() -> None:
+    records: list[dict[str, Any]] = [
+        {"itemCount": 4},
+        {"itemCount": "2"},
+        {"itemCount": 1},
+        {"itemCount": None},
+        {},
+    ]
+    assert sampled_rows(find_mapping("application_insights"), records) == 2
+    assert sampled_rows(find_mapping("segment"), records) == 0
 
 
 def test_our_own_events_and_strange_ones_are_recognised_as_such(tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ def table_frame(rows: DataFrame, where: str, request: ColumnRequest) -> DataFram
     names = set(_column_names(rows.schema))
     request.require(names, where)
     rows = rows.withColumn(FILE, _null("string"))
-    return typed_frame(rows, request.wanted(names), request, set(), alone=True)
+    return typed_frame(rows, request.wanted(names), request, set(), alone=True, one_table=True)
 
 
 def typed_frame(
@@ -95,11 +95,13 @@ def typed_frame(
     in_path: Set[str],
     *,
     alone: bool,
+    one_table: bool = False,
 ) -> DataFrame:
     """Typed columns as text. `rows` has its file names in `FILE`.
 
     `alone` tells that no frame of other types is united with this one. The payload is then the row
-    itself (see `spark.payload`), else its JSON.
+    itself (see `spark.payload`), else its JSON. `one_table` tells that all its times are of one
+    type. They then arrive as they are, so that a comparison with them reaches the files.
     """
     schema = T.StructType([field for field in rows.schema if field.name != FILE])
     texts: list[Column] = []
@@ -115,9 +117,10 @@ def typed_frame(
             text = as_text(*found)
         texts.append(text.alias(ours))
     instant = typed.get(request.instant or "")
+    when = instant if one_table and instant is not None else _timestamp(instant)
     return rows.select(
         *texts,
-        _timestamp(instant).alias(TYPED_TIMESTAMP),
+        when.alias(TYPED_TIMESTAMP),
         *[typed.get(ours, _null("double")).alias(typed_name(ours)) for ours in request.numbers],
         _payload(schema, alone=alone).alias(PAYLOAD),
         F.col(FILE).alias(SOURCE_FILE),

@@ -57,11 +57,14 @@ def test_every_row_of_the_day_is_kept_in_any_zone_and_so_is_one_without_a_usable
     assert {f"u{last - 1}", f"u{last - 2}", f"u{last - 3}"} <= set(users(near))
 
 
-def test_the_engine_is_asked_for_that_part_of_the_files(
+def test_of_a_table_the_engine_reads_only_the_parts_that_may_hold_the_days(
     jvm: SparkSession, source: SourceSpec, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    near = near_days(read_source(jvm, source), [DAY])
-    judge(near, spec=source, start_date=DAY, timezone="UTC", run_time=None).explain()
+    jvm.read.parquet(source.location).createOrReplaceTempView("near_days")
+    table = SourceSpec(location="near_days", format="table")
+    near = near_days(read_source(jvm, table), [DAY])
+    judge(near, spec=table, start_date=DAY, timezone="UTC", run_time=None).explain("formatted")
     (pushed,) = set(re.findall(r"PushedFilters: \[(.*?)\]", capsys.readouterr().out))
     assert "GreaterThanOrEqual(timestamp,2026-01-04" in pushed
     assert "LessThan(timestamp,2026-01-07" in pushed
+    jvm.catalog.dropTempView("near_days")

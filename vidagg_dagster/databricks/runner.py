@@ -146,7 +146,8 @@ class DatabricksSteps(dg.ConfigurableResource):  # type: ignore[type-arg]
             raise dg.Failure(str(error), allow_retries=error.retryable) from error
 
     def _require_wheels(self, workspace: StepWorkspace) -> None:
-        for path in wheel_paths(self.volume):
+        # Ours first: where nothing was deployed, that is the one to name.
+        for path in reversed(wheel_paths(self.volume)):
             self._require_wheel(workspace, path)
 
     def _require_wheel(self, workspace: StepWorkspace, path: str) -> None:

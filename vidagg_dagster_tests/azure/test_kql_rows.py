@@ -1,7 +1,7 @@
 """The KQL of the pack, executed: its rows beside the reference and the engine."""
 
 from collections import Counter, defaultdict
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,7 +12,6 @@ from pyspark.sql import SparkSession
 
 from vidagg_dagster.azure.pack import RawEvent, Window, render
 from vidagg_dagster.metrics.lifetime import merge_days
-from vidagg_dagster_tests.metrics.test_scenarios_reference import parameters_of
 from vidagg_dagster_tests.support import peter, use_cases
 from vidagg_dagster_tests.support.arrow import rows_of
 from vidagg_dagster_tests.support.engine_frames import RUN_TIME, Computed
@@ -20,12 +19,10 @@ from vidagg_dagster_tests.support.event_tables import parse_events
 from vidagg_dagster_tests.support.kql_engine import azure, raw_events, window_of
 from vidagg_dagster_tests.support.kql_rows import (
     assert_exact_or_said,
-    expected_rows,
-    found_rows,
     keyed,
     text_of,
 )
-from vidagg_dagster_tests.support.kql_world import GROUPS, Changes, World, events_and_durations
+from vidagg_dagster_tests.support.kql_world import World
 from vidagg_dagster_tests.support.reference import (
     EPOCH,
     daily_rows,
@@ -57,14 +54,6 @@ def test_scenarios_and_random_players_have_the_rows_of_the_engine(
 
 
 _TEXTS = ("videoTitle", "videoDurationSource", "engagementTier")
-
-
-@pytest.mark.parametrize("changes", [key for key in GROUPS if key], ids=lambda key: key[0][0])
-def test_scenarios_with_other_thresholds_have_the_rows_of_the_reference(changes: Changes) -> None:
-    events, durations = events_and_durations(GROUPS[changes])
-    parameters = parameters_of(GROUPS[changes][0])
-    found = found_rows(events, durations, asdict(parameters))
-    assert assert_exact_or_said(found, expected_rows(events, durations, parameters)) == 0
 
 
 def test_the_example_needs_no_table_and_gives_peter_s_row() -> None:

@@ -7,5 +7,9 @@ def test_every_error_is_a_vidagg_error() -> None:
     assert defined == set(ERRORS)
 
 
-def test_only_a_conflict_of_writers_may_pass_by_itself() -> None:
-    assert [kind for kind in ERRORS if kind.retryable] == [errors.TableConflictError]
+def test_only_a_conflict_of_writers_and_who_is_busy_may_pass_by_itself() -> None:
+    assert {kind for kind in ERRORS if kind.retryable} == {
+        errors.TableConflictError,
+        errors.SourceBusyError,
+        errors.ExportBusyError,
+    }

@@ -347,8 +347,8 @@ def without_a_rule(events: list[Event]) -> dict[str, tuple[list[Event], dict[str
     }
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_random_events_exercise_every_rule(seed: int) -> None:
+def test_random_events_exercise_every_rule() -> None:
+    seed = 1
     parameters, zone = ReferenceParameters(), "Europe/Berlin"
     events = random_events(seed, n_users=300, days=4)
     assert events == random_events(seed, n_users=300, days=4)

@@ -26,7 +26,7 @@ from vidagg_dagster.databricks.compute import DEFAULT_CLUSTER, Compute
 from vidagg_dagster.databricks.failures import JOB_PAGE
 from vidagg_dagster.databricks.runner import DatabricksSteps
 from vidagg_dagster.databricks.submission import run_name
-from vidagg_dagster.databricks.wheel import wheel_name
+from vidagg_dagster.databricks.wheel import PIPES, installed_wheel_name, wheel_name
 from vidagg_dagster.defs.assets import build_assets
 from vidagg_dagster.quality.rules import RULES
 from vidagg_dagster.settings import Settings
@@ -276,7 +276,8 @@ def test_a_job_that_took_too_long_is_not_tried_again(project: Project) -> None:
 def test_the_job_that_a_killed_run_left_is_cancelled_before_its_twin_starts(
     project: Project,
 ) -> None:
-    project.deploy(SLEEPING)
+    started = project.folder / "started"
+    project.deploy(f"open({str(started)!r}, 'a').write('x')\n{SLEEPING}")
     compute = Compute(kind="serverless", environment_version="4")
     client = WorkspaceClient()
     for run_id in ("other", "dead", "another"):
@@ -285,6 +286,11 @@ def test_the_job_that_a_killed_run_left_is_cancelled_before_its_twin_starts(
             tasks=[compute.task(run_id, project.place.volume)],
             environments=compute.environments(project.place.volume),
         )
+    deadline = time.monotonic() + 60
+    while not started.exists() or len(started.read_text()) < 3:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    # They have read their wheel, so it can be replaced.
     project.deploy(REPORTING, HONEST)
     result = project.run(after="dead")
     assert materialized(result)
@@ -495,7 +501,8 @@ def test_a_task_survives_the_way_through_the_sdks_types() -> None:
     task = compute(job_cluster={"node_type_id": "m"}).task("sessions", "/Volumes/a/b/c")
     assert SubmitTask.from_dict(task.as_dict()).as_dict() == task.as_dict()
     assert task.libraries is not None
-    assert task.libraries[0].whl == f"/Volumes/a/b/c/wheels/{wheel_name()}"
+    names = (installed_wheel_name(PIPES), wheel_name())
+    assert [one.whl for one in task.libraries] == [f"/Volumes/a/b/c/wheels/{n}" for n in names]
 
 
 def test_the_lifetime_step_has_no_days_in_its_name(tmp_path: Path) -> None:

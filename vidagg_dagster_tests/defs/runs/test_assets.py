@@ -12,7 +12,7 @@ import pytest
 from dagster._core.definitions.freshness import CronFreshnessPolicy
 from pyspark.sql import SparkSession
 
-from vidagg_dagster.core.contract import SAIL, SPARK, DayResult, StepName, StepResult
+from vidagg_dagster.core.contract import DayResult, StepName, StepResult
 from vidagg_dagster.core.lineage import PLAYER_EVENTS, VIDEO_METADATA
 from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.core.schemas import (
@@ -29,7 +29,6 @@ from vidagg_dagster.defs.assets import GROUP, OWNERS, build_assets
 from vidagg_dagster.quality.rules import RULES
 from vidagg_dagster.runners.progress import day_line, summary_line
 from vidagg_dagster.settings.variables import PREFIX
-from vidagg_dagster.spark.session import engine_session
 from vidagg_dagster.tables.open import open_tables
 from vidagg_dagster_tests.support.dagster_project import (
     Project,
@@ -78,20 +77,6 @@ def test_one_day_gives_peter_the_documented_row(project: Project) -> None:
         assert (row["completionCount"], row["engagementScore"]) == (0, 31.33)
         assert (row["engagementTier"], row["dataQualityFlag"]) == ("Low", "ok")
         assert row["videoTitle"] == "Welcome"
-
-
-def test_the_same_day_on_jvm_spark_gives_the_same_rows(
-    project: Project, tmp_path: Path, jvm: SparkSession
-) -> None:
-    project.engine = SPARK
-    project.spark = jvm
-    assert project.run(day(0)).success
-    on_jvm = {table: project.rows(TABLES[table]) for table in StepName}
-    project.engine = SAIL
-    project.changed["data_root"] = tmp_path / "other"
-    assert project.run(day(0)).success
-    project.spark = engine_session(SAIL)
-    assert {table: project.rows(TABLES[table]) for table in StepName} == on_jvm
 
 
 def test_a_range_in_one_run_equals_single_days_in_any_order(

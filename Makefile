@@ -23,7 +23,7 @@ endif
 RUN := $(VENV)/.installed-run
 DEV := $(VENV)/.installed-dev
 
-.PHONY: help demo dev ui test test-slow chaos bench lint format types validate docs clean test-jvm test-other \
+.PHONY: help demo dev ui test test-slow chaos bench lint format types validate docs clean test-jvm test-sail test-other \
 	test-runs test-waits postgresql
 
 help: ## This list
@@ -39,18 +39,21 @@ ui: $(RUN) ## Dagster's UI on your own events (after `vidagg init`)
 	@$(BIN)/vidagg ui --port $(PORT)
 
 test: lint types validate ## Everything CI runs
-	$(MAKE) --no-print-directory --jobs=4 $(SYNC) test-jvm test-other test-runs test-waits
+	$(MAKE) --no-print-directory --jobs=5 $(SYNC) test-jvm test-sail test-other test-runs test-waits
 
 # Side by side: the last two wait much of their time, and use what the others leave. Their output
 # comes when they end, where make can hold it back (GNU make 4).
 SYNC := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
-test-jvm test-other test-runs test-waits: $(DEV)
+test-jvm test-sail test-other test-runs test-waits: $(DEV)
 test-waits test-slow: postgresql
 # What is in which lane: vidagg_dagster_tests/support/lanes.py
 test-jvm: ## The tests that compute on JVM Spark
 	$(BIN)/python -m pytest -q --lane=jvm --durations=10
 
-test-other: ## The tests that need no JVM
+test-sail: ## The tests of the arithmetic, the steps and the tables that need no JVM
+	$(BIN)/python -m pytest -q --lane=sail --durations=10
+
+test-other: ## All other tests that need no JVM
 	$(BIN)/python -m pytest -q --lane=other --durations=10
 
 test-runs: ## The tests of whole runs through Dagster, and of what watches them

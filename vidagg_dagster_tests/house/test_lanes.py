@@ -11,9 +11,10 @@ from vidagg_dagster_tests.support.repository import REPO
 @pytest.mark.parametrize(
     ("folders", "needs", "lane"),
     [
-        (["metrics"], [], "other"),
+        (["metrics"], [], "sail"),
+        (["cli"], [], "other"),
         (["metrics"], ["on_jvm"], "jvm"),
-        (["metrics"], ["many_queries"], "other"),
+        (["metrics"], ["many_queries"], "sail"),
         (["metrics"], ["on_jvm", "many_queries"], "slow"),
         (["defs", "runs"], [], "runs"),
         (["defs", "runs"], ["on_jvm"], "runs"),
@@ -31,7 +32,7 @@ def test_a_folder_decides_the_lane_and_else_the_engine(
 
 def test_a_lane_reads_only_folders_that_may_hold_its_tests() -> None:
     assert lanes_below(["tables", "slow"]) == {"slow"}
-    assert lanes_below(["metrics"]) == {"jvm", "other", "waits", "slow"}
+    assert lanes_below(["metrics"]) == {"jvm", "sail", "waits", "slow"}
     assert "runs" not in lanes_below(["databricks", "waits"])
 
 

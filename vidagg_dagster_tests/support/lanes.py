@@ -1,19 +1,26 @@
 """The lane of a test: which part of `make test` runs it, or whether `make test-slow` does.
 
 A folder of a lane's name decides, wherever it is below the tests: `runs`, `waits` or `slow`. All
-other tests are in `jvm` or `other`, by what they compute on. Nobody marks a test.
+other tests are in `jvm`, `sail` or `other`, by what they compute on and by their wing. Nobody marks
+a test.
 """
 
 from collections.abc import Collection, Mapping
 from itertools import product
+from typing import Final
 
 LANES: Mapping[str, str] = {
     "jvm": "computes on JVM Spark",
-    "other": "needs no JVM",
+    "sail": "the arithmetic, the steps and the tables, without a JVM",
+    "other": "everything else that needs no JVM",
     "runs": "starts whole runs through Dagster",
     "waits": "waits for jobs of a workspace, or needs PostgreSQL",
     "slow": "takes minutes: faults, backfills, large inputs, pages run as written",
 }
+
+
+_COMPUTING: Final = frozenset({"metrics", "pipeline", "tables"})
+"""Wings whose tests compute most of the time: a lane of their own, so that two cores are used."""
 
 
 def lane_of(
@@ -30,7 +37,9 @@ def lane_of(
         return "waits"
     if "runs" in folders:
         return "runs"
-    return "jvm" if on_jvm else "other"
+    if on_jvm:
+        return "jvm"
+    return "other" if _COMPUTING.isdisjoint(folders) else "sail"
 
 
 def lanes_below(folders: Collection[str]) -> set[str]:

@@ -16,7 +16,13 @@ from vidagg_dagster.core.days import days_from_json
 from vidagg_dagster.core.errors import DamagedTableError, TableError
 from vidagg_dagster.core.schemas import EVENT_DATE, TableSpec
 from vidagg_dagster.tables.disk import usable_root
-from vidagg_dagster.tables.interface import DAYS_ENTRY, FROM_ENTRY, NOTE_ENTRY, Replaced
+from vidagg_dagster.tables.interface import (
+    DAYS_ENTRY,
+    ERASED_ENTRY,
+    FROM_ENTRY,
+    NOTE_ENTRY,
+    Replaced,
+)
 
 _MAX_SAID: Final = 300
 
@@ -148,13 +154,13 @@ class WrittenDay:
 
 
 def written_days(folder: Path) -> dict[date, WrittenDay]:
-    """Day -> its last write, as far back as the log goes."""
+    """Day -> its last write, as far back as the log goes. Erasing a user is none."""
     days: dict[date, WrittenDay] = {}
     for number in range(version_of(folder), -1, -1):
         commit = read_commit(folder, number)
         if commit is None:
             break
-        if DAYS_ENTRY in commit.info:
+        if DAYS_ENTRY in commit.info and ERASED_ENTRY not in commit.info:
             written = WrittenDay(number, json.loads(commit.info.get(FROM_ENTRY, "{}")))
             for day in days_from_json(commit.info[DAYS_ENTRY]):
                 days.setdefault(day, written)

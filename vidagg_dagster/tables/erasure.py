@@ -31,7 +31,7 @@ from vidagg_dagster.core.schemas import (
 from vidagg_dagster.spark.mentions import may_mention, parquet_mentions
 from vidagg_dagster.tables.delta_log import StoredFile, latest_note, live_files, open_table
 from vidagg_dagster.tables.disk import usable_root
-from vidagg_dagster.tables.interface import DAYS_ENTRY, NOTE_ENTRY
+from vidagg_dagster.tables.interface import DAYS_ENTRY, ERASED_ENTRY, NOTE_ENTRY
 from vidagg_dagster.tables.maintenance import remove_history
 from vidagg_dagster.tables.retry import retry_conflicts
 from vidagg_dagster.tables.staging import Staged, moved_in, staging_folder
@@ -310,7 +310,7 @@ def _entry(folder: Path, table: TableSpec, days: Sequence[date]) -> dict[str, st
     if table is USER_VIDEO_ENGAGEMENT:
         return {DAYS_ENTRY: days_to_json([])}
     if table.partitioned:
-        return {DAYS_ENTRY: days_to_json(days)}
+        return {DAYS_ENTRY: days_to_json(days), ERASED_ENTRY: "true"}
     return {NOTE_ENTRY: json.dumps(latest_note(folder))}
 
 

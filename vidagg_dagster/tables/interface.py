@@ -21,6 +21,9 @@ DAYS_ENTRY: Final = "vidagg.days"
 NOTE_ENTRY: Final = "vidagg.note"
 """Entry of a commit's metadata: the note of an upsert, as a JSON object of strings."""
 
+ERASED_ENTRY: Final = "vidagg.erased"
+"""Entry of a commit's metadata: a user was erased from every table, so all of them still fit."""
+
 FROM_ENTRY: Final = "vidagg.from"
 """Entry of a commit's metadata: the `Versions` that its rows were computed from, as JSON."""
 

@@ -61,7 +61,7 @@ def stored_site(spark: SparkSession, folder: Path) -> Site:
     for when in DAYS:
         others = [*anna(when), *named(peter(when), OTHER)]
         site.write_day(when, [*named(peter(when), USER), *others, *rejected(str(when))])
-    for step in (*StepName, StepName.RAW_EVENTS):
+    for step in (StepName.RAW_EVENTS, *StepName):
         run_step(spark, site.request(step, DAYS))
     leftover = site.tables / "sessions" / "staging-0123" / "rows"
     shutil.copytree(site.tables / "sessions" / f"event_date={day(0)}", leftover)

@@ -1,14 +1,17 @@
 """What the recorder needs of a browser: tabs with real pointer and key input."""
 
 import json
+import shutil
+import subprocess
 import time
 from abc import ABC, abstractmethod
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from websockets.sync.client import ClientConnection
+from websockets.sync.client import ClientConnection, connect
 
 from recordings.files import Json
 
@@ -131,6 +134,24 @@ class Browser(ABC):
 
     @abstractmethod
     def quit(self) -> None: ...
+
+
+@contextmanager
+def started(command: Sequence[str], profile: Path, address: Callable[[], str]) -> Iterator[Wire]:
+    """Start a browser and connect to it; at the end it is gone, and so is its profile.
+
+    `address` waits until the browser says where it listens.
+    """
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        with connect(address(), proxy=None, compression=None, max_size=None) as socket:
+            yield Wire(socket)
+            process.wait(timeout=30)
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+        shutil.rmtree(profile, ignore_errors=True)
 
 
 def wait_for_file(path: Path, words: int, seconds: float = 60) -> list[str]:

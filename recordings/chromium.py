@@ -1,16 +1,12 @@
 """Chromium, over the Chrome DevTools Protocol."""
 
-import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, cast
 
-from websockets.sync.client import connect
-
-from recordings.browser import Browser, Key, Mouse, Page, Slider, Wire, wait_for_file
+from recordings.browser import Browser, Key, Mouse, Page, Slider, Wire, started, wait_for_file
 from recordings.files import Json
 
 HALF_THUMB: Final = 6
@@ -141,17 +137,12 @@ def chromium(binary: str) -> Iterator[Chromium]:
     command += ["--no-first-run", "--disable-background-networking", "--disable-component-update"]
     command += ["--disable-sync", "--autoplay-policy=no-user-gesture-required"]
     command += ["--window-size=900,700", "--remote-debugging-port=0", f"--user-data-dir={profile}"]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
+
+    def address() -> str:
         port, path = wait_for_file(profile / "DevToolsActivePort", 2)
-        address = f"ws://127.0.0.1:{port}{path}"
-        with connect(address, proxy=None, compression=None, max_size=None) as socket:
-            browser = Chromium(Wire(socket))
-            yield browser
-            browser.quit()
-            process.wait(timeout=30)
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
-        shutil.rmtree(profile, ignore_errors=True)
+        return f"ws://127.0.0.1:{port}{path}"
+
+    with started(command, profile, address) as wire:
+        browser = Chromium(wire)
+        yield browser
+        browser.quit()

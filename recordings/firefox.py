@@ -1,17 +1,13 @@
 """Firefox, over WebDriver BiDi."""
 
 import json
-import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from websockets.sync.client import connect
-
-from recordings.browser import Browser, Key, Mouse, Page, Slider, Wire, wait_for_file
+from recordings.browser import Browser, Key, Mouse, Page, Slider, Wire, started, wait_for_file
 from recordings.files import Json
 
 PREFERENCES: Final = {
@@ -160,18 +156,13 @@ def firefox(binary: str) -> Iterator[Firefox]:
     (profile / "user.js").write_text("".join(lines))
     command = [binary, "--headless", "--no-remote", "--profile", str(profile)]
     command += ["--width", "900", "--height", "700", "--remote-debugging-port", "0"]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
+
+    def address() -> str:
         wait_for_file(profile / "WebDriverBiDiServer.json", 1)
         told = json.loads((profile / "WebDriverBiDiServer.json").read_text())
-        address = f"ws://{told['ws_host']}:{told['ws_port']}/session"
-        with connect(address, proxy=None, compression=None, max_size=None) as socket:
-            browser = Firefox(Wire(socket))
-            yield browser
-            browser.quit()
-            process.wait(timeout=30)
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
-        shutil.rmtree(profile, ignore_errors=True)
+        return f"ws://{told['ws_host']}:{told['ws_port']}/session"
+
+    with started(command, profile, address) as wire:
+        browser = Firefox(wire)
+        yield browser
+        browser.quit()

@@ -7,6 +7,9 @@ from typing import Final
 
 ONE_DAY: Final = timedelta(days=1)
 
+EARLIEST: Final = date(2000, 1, 1)
+"""The first day on which an event is believed to have happened."""
+
 MAX_STRETCHES: Final = 3
 """How many stretches a text names one by one."""
 

@@ -5,7 +5,7 @@ Each try stands alone, so that one job tells everything that is wrong.
 
 import platform
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -15,6 +15,8 @@ from vidagg_dagster.core.contract import SourceSpec
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+
+    Attempt = Callable[[SparkSession, "Trial"], str]
 
 TRIAL: Final = "trial"
 """The name under which a trial reaches its task, and the key of that task."""
@@ -53,7 +55,7 @@ class TrialReport(_Model):
 
 def run_trial(spark: "SparkSession", trial: Trial) -> TrialReport:
     """Try everything, on the session of the task."""
-    tries: dict[str, tuple[Callable[[SparkSession, Trial], str], str]] = {
+    tries: Mapping[str, tuple[Attempt, str]] = {
         "versions": (_versions, ""),
         "table": (
             _table,
@@ -74,7 +76,7 @@ def run_trial(spark: "SparkSession", trial: Trial) -> TrialReport:
 def _findings(
     spark: "SparkSession",
     trial: Trial,
-    tries: dict[str, tuple[Callable[["SparkSession", Trial], str], str]],
+    tries: Mapping[str, tuple["Attempt", str]],
 ) -> Iterator[TrialFinding]:
     from vidagg_dagster.sources.error_text import first_line
 

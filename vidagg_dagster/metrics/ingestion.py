@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from vidagg_dagster.core.contract import SourceSpec
+from vidagg_dagster.core.days import EARLIEST
 from vidagg_dagster.core.event_mapping import REJECT
 from vidagg_dagster.core.schemas import (
     EVENT_DATE,
@@ -57,7 +58,7 @@ MOST_NAMES: Final = 5
 _MAX_NAME_SHOWN: Final = 100
 
 MAX_PLAYBACK_RATE: Final = 16
-EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
+_BEGIN: Final = datetime.combine(EARLIEST, time(), UTC)
 BEFORE: Final = datetime(2100, 1, 1, tzinfo=UTC)
 """Times from here on are out of range: nobody's clock is wrong by that much and tells a day."""
 LATEST_AFTER_RUN: Final = timedelta(days=1)
@@ -157,7 +158,7 @@ def near_days(source: DataFrame, days: Collection[date]) -> DataFrame:
     begin = datetime.combine(min(days) - _MARGIN, time(), UTC)
     end = datetime.combine(max(days) + 2 * _MARGIN, time(), UTC)
     near = (when >= F.lit(begin)) & (when < F.lit(end))
-    unusable = when.isNull() | (when < F.lit(EARLIEST)) | (when >= F.lit(BEFORE))
+    unusable = when.isNull() | (when < F.lit(_BEGIN)) | (when >= F.lit(BEFORE))
     return source.where(near | unusable)
 
 
@@ -288,7 +289,7 @@ def _parsed(source: DataFrame, spec: SourceSpec, run_time: datetime | None) -> D
             "_ignored"
         ),
         F.when(_is_position(F.col("_fromSeconds"), spec), F.col("_fromSeconds")).alias("_seekFrom"),
-        F.col("_us").between(_us(EARLIEST), _latest_us(run_time)).alias("_in_range"),
+        F.col("_us").between(_us(_BEGIN), _latest_us(run_time)).alias("_in_range"),
     )
 
 

@@ -33,6 +33,7 @@ from vidagg_dagster.core.contract import (
     TableStore,
     TimestampUnit,
 )
+from vidagg_dagster.core.days import EARLIEST
 from vidagg_dagster.core.errors import SourceError
 from vidagg_dagster.core.lineage import LANDED_EVENTS
 from vidagg_dagster.core.parameters import EngagementParameters
@@ -50,9 +51,6 @@ from vidagg_dagster.settings.fields import (
 )
 from vidagg_dagster.settings.operations import OperationsSettings
 from vidagg_dagster.sources.mappings.vocabularies import find_mapping
-
-EARLIEST_START: Final = date(2000, 1, 1)
-"""Events before this are rejected as out of range, so no earlier day can hold any."""
 
 _ABSOLUTE: Final = re.compile(r"/|[a-z][a-z0-9+.-]+://|[A-Za-z_]\w*(\.[A-Za-z_]\w*){0,2}$")
 """A whole path or the name of a table: what means the same on every machine."""
@@ -259,7 +257,7 @@ class Settings(SettingsGroup):
     def _possible_start(cls, value: date) -> date:
         # Somewhere on Earth the next day has begun; the zone may not be valid yet at this point.
         latest = datetime.now(ZoneInfo("Pacific/Kiritimati")).date()
-        if not EARLIEST_START <= value <= latest:
+        if not EARLIEST <= value <= latest:
             raise ValueError("before 2000 no event is believed, after today there is none")
         return value
 

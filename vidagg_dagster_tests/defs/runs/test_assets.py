@@ -4,7 +4,6 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
@@ -50,14 +49,6 @@ from vidagg_dagster_tests.support.small_site import (
 DAILY = [
     table.name for table in TABLES.values() if table.partitioned and table.name in set(StepName)
 ]
-
-
-@pytest.fixture
-def project(tmp_path: Path, sail: SparkSession) -> Iterator[Project]:
-    home = tmp_path / "dagster"
-    home.mkdir()
-    with dg.DagsterInstance.local_temp(str(home)) as instance:
-        yield Project(write_site(tmp_path / "site", 3), instance, sail)
 
 
 def messages(result: dg.ExecuteInProcessResult, asset: str) -> str:

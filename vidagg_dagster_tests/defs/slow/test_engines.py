@@ -1,25 +1,14 @@
 """A whole run of a day on JVM Spark leaves the rows of one on Sail."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
-import dagster as dg
-import pytest
 from pyspark.sql import SparkSession
 
 from vidagg_dagster.core.contract import SAIL, SPARK, StepName
 from vidagg_dagster.core.schemas import TABLES
 from vidagg_dagster.spark.session import engine_session
 from vidagg_dagster_tests.support.dagster_project import Project
-from vidagg_dagster_tests.support.small_site import day, write_site
-
-
-@pytest.fixture
-def project(tmp_path: Path, sail: SparkSession) -> Iterator[Project]:
-    home = tmp_path / "dagster"
-    home.mkdir()
-    with dg.DagsterInstance.local_temp(str(home)) as instance:
-        yield Project(write_site(tmp_path / "site", 3), instance, sail)
+from vidagg_dagster_tests.support.small_site import day
 
 
 def test_the_same_day_on_jvm_spark_gives_the_same_rows(

@@ -1,6 +1,5 @@
 """A first look at files of events, by DuckDB and without an engine: columns, names, days."""
 
-import gzip
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,16 +7,15 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from vidagg_dagster.core.days import EARLIEST
 from vidagg_dagster.core.errors import SourceError
 from vidagg_dagster.sources.files import InputFile, find_files, is_delta
 from vidagg_dagster.sources.recognise import timestamp_unit
+from vidagg_dagster.sources.staging import staging_in
 
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
-
-EARLIEST: Final = "2000-01-01"
-"""Nobody believes an earlier time, see VIDAGG_START_DATE."""
 
 MAX_NAMES: Final = 50
 SAMPLE_ROWS: Final = 20_000
@@ -96,8 +94,8 @@ def look_at(location: str) -> Look:
     files = [] if is_delta(path) else find_files(path, None)
     try:
         if files and files[0].format == "jsonl":
-            _require_lines(files)
-            return _look_at_lines(connection, files)
+            staging = staging_in(None)
+            return _look_at_lines(connection, [staging.json_lines(file) for file in files])
         return _look_at_table(connection, _table(path, files))
     except duckdb.Error as error:
         connection.close()
@@ -148,16 +146,6 @@ def _table(path: Path, files: Sequence[InputFile]) -> str:
     if files[0].format == "parquet":
         return f"read_parquet({listed}, union_by_name = true)"
     return f"read_csv({listed}, all_varchar = true, header = true, union_by_name = true)"
-
-
-def _require_lines(files: Sequence[InputFile]) -> None:
-    for file in files:
-        with gzip.open(file.path) if file.compressed else file.path.open("rb") as opened:
-            if opened.read(64).lstrip()[:1] == b"[":
-                raise SourceError(
-                    f"{file.path} is one JSON array, and one object a line is wanted. Rewrite it: "
-                    f"jq -c '.[]' {file.path.name} > events.jsonl"
-                )
 
 
 def _keys(prefix: str, row: Mapping[str, object]) -> Iterator[str]:

@@ -43,7 +43,7 @@ def write(path: Path, rows: list[dict[str, Any]]) -> Path:
     if path.suffix == ".gz":
         path.write_bytes(gzip.compress(lines.encode()))
     elif path.suffix == ".jsonl":
-        path.write_text(lines)
+        path.write_text(json.dumps(rows, indent=1) if path.stem == "array" else lines)
     elif path.suffix == ".csv":
         names = list(rows[0])
         text = [";".join(names), *(";".join(str(row[name]) for name in names) for row in rows)]
@@ -55,7 +55,9 @@ def write(path: Path, rows: list[dict[str, Any]]) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", ["e.jsonl", "e.jsonl.gz", "e.csv", "e.parquet", "delta"])
+@pytest.mark.parametrize(
+    "name", ["e.jsonl", "array.jsonl", "e.jsonl.gz", "e.csv", "e.parquet", "delta"]
+)
 def test_names_of_others_become_settings_that_load(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
@@ -149,7 +151,7 @@ def test_an_unknown_name_is_told_with_its_rows(
     ("content", "flags", "complaint"),
     [
         ('{"event": "play", "position": 3}', [], "no column is recognised as timestamp"),
-        ('[{"event": "play"}]', [], "one object a line"),
+        ('[{"event": "play"}]', [], "no column is recognised as timestamp"),
         ("", [], "no rows"),
         ('{"event": "play"}', ["--columns", "userId=viewer"], "has no viewer"),
         ('{"event": "play"}', ["--videos", "nowhere.csv"], "no such file"),

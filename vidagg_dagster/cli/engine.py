@@ -1,9 +1,11 @@
 """The engine of one command: started, used, stopped; and left alone where Ctrl-C ends it all."""
 
+import logging
 import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ def engine_of_command(engine: str) -> "Iterator[SparkSession]":
     scratch = tempfile.TemporaryDirectory(prefix="vidagg-", ignore_cleanup_errors=True)
     tempfile.tempdir = scratch.name
     # PySpark's own handler cancels the jobs first, of which the JVM then writes a page.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGINT, _interrupt)
     try:
         yield session
     except KeyboardInterrupt:
@@ -37,3 +39,9 @@ def engine_of_command(engine: str) -> "Iterator[SparkSession]":
     finally:
         tempfile.tempdir = None
         scratch.cleanup()
+
+
+def _interrupt(_: int, __: FrameType | None) -> None:
+    """End what is going on; Py4J would log the call that it interrupts, with a traceback."""
+    logging.disable(logging.CRITICAL)
+    raise KeyboardInterrupt

@@ -141,6 +141,8 @@ class StepRequest(_Model):
     store: TableStore
     source: SourceSpec | None = None
     video_metadata: str | None = None
+    audience: str | None = None
+    chapters: str | None = None
     estimate_missing_durations: bool = False
     parameters: EngagementParameters = EngagementParameters()
     max_lateness_days: int = Field(

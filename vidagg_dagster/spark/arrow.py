@@ -55,6 +55,14 @@ class Spread:
         return parted.mapInArrow(_OnPartition(kernel, tuple(schema.names)), schema)
 
 
+def apply_to_parts(frame: DataFrame, kernel: Kernel, schema: T.StructType) -> DataFrame:
+    """Apply `kernel` to parts of `frame` as it is partitioned, up to `ROWS_AT_ONCE` rows each.
+
+    Without a shuffle, so a key may be in several parts: for results that are added up afterwards.
+    """
+    return frame.mapInArrow(_OnParts(kernel, tuple(schema.names)), schema)
+
+
 ANY_SIZE: Final = Spread()
 """For an unknown number of rows."""
 
@@ -103,6 +111,22 @@ class _ToFile:
                 for batch in batches:
                     file.write(batch)
             yield pa.RecordBatch.from_pydict({"file": [name]})
+
+
+@dataclass(frozen=True)
+class _OnParts:
+    kernel: Kernel
+    columns: tuple[str, ...]
+
+    def __call__(self, batches: "Iterator[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":
+        once = _OnPartition(self.kernel, self.columns)
+        held: list[pa.RecordBatch] = []
+        for batch in batches:
+            held.append(batch)
+            if sum(part.num_rows for part in held) >= ROWS_AT_ONCE:
+                yield from once(iter(held))
+                held = []
+        yield from once(iter(held))
 
 
 @cache

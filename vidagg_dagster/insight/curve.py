@@ -50,14 +50,24 @@ def seen_bins(rows: DataFrame, day: Column, videos: DataFrame) -> DataFrame:
 
 
 def watched_bins(
-    sessions: DataFrame, day: Column, videos: DataFrame, parameters: EngagementParameters
+    sessions: DataFrame,
+    day: Column,
+    videos: DataFrame,
+    parameters: EngagementParameters,
+    *,
+    only: DataFrame | None = None,
 ) -> DataFrame:
-    """Rows of `sessions` -> bins with the other counts, to be added up."""
+    """Rows of `sessions` -> bins with the other counts, to be added up.
+
+    `only` has the `videoId` of the videos to count; None: all.
+    """
     visits = sessions.select(day.alias("day"), F.explode("visits").alias("visit"))
     # In a select of its own, as for `watch_intervals`.
     spans = visits.select(
         "day", F.col("visit.videoId").alias("videoId"), F.col("visit.intervals").alias("spans")
     ).where(F.size("spans") > 0)
+    if only is not None:
+        spans = spans.join(only, on="videoId", how="left_semi")
     kernel = WatchedKernel(parameters.forward_skip_ms, parameters.backward_skip_ms)
     return _bins(spans, videos, kernel)
 

@@ -176,6 +176,13 @@ class Settings(SettingsGroup):
         "none, and say so in videoDurationSource.",
     )
 
+    insights: bool = Field(
+        default=True,
+        description="Whether the daily job also computes the tables of the group video_insights: "
+        "curves, figures of a video and cohorts. Nothing else is computed from them.",
+        json_schema_extra=allowed("on or off"),
+    )
+
     export_log_analytics: str | None = Field(
         default=None,
         min_length=1,

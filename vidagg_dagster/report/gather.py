@@ -1,5 +1,6 @@
 """The queries of the page are asked here, and their answers become its contents."""
 
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,20 +31,25 @@ def read_page(tables: Path, scope: Scope, texts: Language, *, with_users: bool =
             f"{tables}: there is no table {AGGREGATED_ENGAGEMENT.name}; run days first"
         )
     asked = queries(scope, there)
-    wanted = [query for query in answerable(asked, there) if with_users or not query.personal]
+    told = list(answerable(asked, there))
     connection = connect(tables)
     try:
-        answers = {query.name: ask(connection, query) for query in wanted if query.shown}
-        intervals = ask_for_table(connection, asked["rewatching"])
+        answers = {
+            query.name: ask(connection, query)
+            for query in told
+            if query.shown and (with_users or not query.personal)
+        }
+        rewatching = asked["rewatching"]
+        intervals = ask_for_table(connection, rewatching) if rewatching in told else None
     finally:
         connection.close()
-    used = {query.name: query for query in wanted} | {"rewatching": asked["rewatching"]}
+    used = {query.name: query for query in told if query.name in answers or not query.shown}
     return Page(texts, answers, used, _videos(answers, intervals), with_users)
 
 
-def _videos(answers: Answers, intervals: "pa.Table") -> list[Video]:
+def _videos(answers: Answers, intervals: "pa.Table | None") -> list[Video]:
     by_video = {name: answer.by_video() for name, answer in answers.items() if _of_video(answer)}
-    parts = _parts(intervals)
+    parts = {} if intervals is None else _parts(intervals)
     found = []
     for number, [row] in enumerate(by_video.get("videos", {}).values(), start=1):
         video = row["videoId"]
@@ -73,9 +79,8 @@ def _of_video(answer: Answer) -> bool:
 def _parts(intervals: "pa.Table") -> dict[str, "pa.Table"]:
     """The intervals of each video; its rows follow each other."""
     ids = intervals["videoId"].to_numpy(zero_copy_only=False)
-    first = np.flatnonzero(np.r_[True, ids[1:] != ids[:-1]][: len(ids)]).tolist()
-    ends = [*first[1:], len(ids)]
-    return {ids[a]: intervals.slice(a, b - a) for a, b in zip(first, ends, strict=True)}
+    edges = [0, *(np.flatnonzero(ids[1:] != ids[:-1]) + 1).tolist(), len(ids)]
+    return {ids[a]: intervals.slice(a, b - a) for a, b in pairwise(edges) if a < b}
 
 
 def _peaks(curve: Row | None, intervals: "pa.Table | None") -> list[Peak]:

@@ -2,7 +2,8 @@
 
 A peak is a part of the video that its viewers repeat more than the parts around it. It stays only
 if it is found again when the users are drawn anew, with replacement, in nine of ten draws: what two
-or three persons did is not a peak.
+or three persons did is not a peak. It must also be higher than whatever comes about when each user
+repeats as much, but elsewhere: places that nobody chose pile up, too.
 """
 
 from collections.abc import Iterator
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 RESAMPLES: Final = 200
 MIN_KEPT: Final = 0.9
+MIN_ABOVE_CHANCE: Final = 0.95
+"""The share of draws of random places whose highest point a peak must exceed."""
 MIN_PROMINENCE: Final = 0.15
 """How many more times a viewer watches the peak again than what lies around it, at least."""
 MIN_SHARE: Final = 0.2
@@ -74,13 +77,31 @@ def peaks(seconds: Seconds) -> list[Peak]:
     users = len(seconds.watched_ms)
     if users < MIN_USERS:
         return []
-    found = list(_peaks_of(_repeats(seconds, np.ones((1, users)))[0]))
+    curve = _repeats(seconds, np.ones((1, users)))[0]
+    found = list(_peaks_of(curve))
     if not found:
         return []
-    draws = np.random.default_rng(_SEED).multinomial(users, [1 / users] * users, size=RESAMPLES)
-    tops = [[top for _, _, top in _peaks_of(curve)] for curve in _repeats(seconds, draws)]
-    judged = (Peak(first, last, top, _kept(top, tops)) for first, last, top in found)
-    return [peak for peak in judged if peak.kept >= MIN_KEPT]
+    rng = np.random.default_rng(_SEED)
+    draws = rng.multinomial(users, [1 / users] * users, size=RESAMPLES)
+    tops = [[top for _, _, top in _peaks_of(drawn)] for drawn in _repeats(seconds, draws)]
+    judged = [Peak(first, last, top, _kept(top, tops)) for first, last, top in found]
+    kept = [peak for peak in judged if peak.kept >= MIN_KEPT]
+    if not kept:
+        return []
+    chance = np.quantile(_highest_elsewhere(seconds, rng), MIN_ABOVE_CHANCE)
+    return [peak for peak in kept if curve[peak.top] > chance]
+
+
+def _highest_elsewhere(seconds: Seconds, rng: np.random.Generator) -> Curve:
+    """The highest point of each draw in which every user's repeats are moved, around the end."""
+    users, bins = seconds.watched_ms.shape
+    again, every = seconds.watched_ms - seconds.unique_ms, np.ones((1, users))
+    highest = np.empty(RESAMPLES)
+    for draw in range(RESAMPLES):
+        places = (np.arange(bins) + rng.integers(bins, size=(users, 1))) % bins
+        moved = np.take_along_axis(again, places, axis=1)
+        highest[draw] = _repeats(Seconds(seconds.unique_ms + moved, seconds.unique_ms), every).max()
+    return highest
 
 
 def _kept(top: int, tops: list[list[int]]) -> float:

@@ -33,6 +33,18 @@ def lifetime_figures(lifetime: DataFrame, videos: DataFrame) -> DataFrame:
     return _in_columns(_compared(figures), LIFETIME_VIDEO_ENGAGEMENT)
 
 
+def most_watched(figures: DataFrame, *by: str) -> DataFrame:
+    """The videos of either table: seconds watched, title, users and completions."""
+    return figures.select(
+        *by,
+        "videoId",
+        (F.col("watchHours") * F.lit(3600.0)).alias("watchSeconds"),
+        F.col("videoTitle").alias("title"),
+        "users",
+        "completions",
+    )
+
+
 def _figures(rows: DataFrame, videos: DataFrame, *by: str, **more: Column) -> DataFrame:
     watched = F.col("totalWatchTime") > 0
     # As integers, so that no order of addition changes a sum.

@@ -1,5 +1,7 @@
 """`lifetime_video_curve`, and the other tables over all days that are computed anew each time."""
 
+from pyspark.sql import DataFrame
+
 from vidagg_dagster.core.contract import StepName
 from vidagg_dagster.core.insight_schemas import (
     LIFETIME_VIDEO_CURVE,
@@ -14,7 +16,7 @@ from vidagg_dagster.core.schemas import (
     USER_VIDEO_ENGAGEMENT,
 )
 from vidagg_dagster.insight.cohorts import viewer_cohorts
-from vidagg_dagster.insight.figures import lifetime_figures
+from vidagg_dagster.insight.figures import lifetime_figures, most_watched
 from vidagg_dagster.insight.lifetime_curve import lifetime_curve
 from vidagg_dagster.pipeline.step import Step, StepContext, StepOutput
 
@@ -39,9 +41,14 @@ def _compute(context: StepContext) -> StepOutput:
     )
 
 
+def _top(context: StepContext) -> DataFrame:
+    return most_watched(context.tables.read(LIFETIME_VIDEO_ENGAGEMENT))
+
+
 STEP = Step(
     name=StepName.LIFETIME_VIDEO_CURVE,
     table=LIFETIME_VIDEO_CURVE,
     compute=_compute,
     unit="bins",
+    top=_top,
 )

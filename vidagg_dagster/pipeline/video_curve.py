@@ -1,10 +1,12 @@
 """`video_curve`: each bin of each video on a day; and `video_engagement`, the video as a whole."""
 
+from pyspark.sql import DataFrame
+
 from vidagg_dagster.core.contract import StepName
 from vidagg_dagster.core.insight_schemas import VIDEO_CURVE, VIDEO_ENGAGEMENT
-from vidagg_dagster.core.schemas import SESSIONS, USER_VIDEO_ENGAGEMENT
+from vidagg_dagster.core.schemas import EVENT_DATE, SESSIONS, USER_VIDEO_ENGAGEMENT
 from vidagg_dagster.insight.curve import daily_curve
-from vidagg_dagster.insight.figures import daily_figures
+from vidagg_dagster.insight.figures import daily_figures, most_watched
 from vidagg_dagster.pipeline.settle import days_computed
 from vidagg_dagster.pipeline.step import Step, StepContext, StepOutput
 
@@ -21,6 +23,10 @@ def _compute(context: StepContext) -> StepOutput:
     return StepOutput(settled=tuple(sorted(settled)))
 
 
+def _top(context: StepContext) -> DataFrame:
+    return most_watched(context.tables.read(VIDEO_ENGAGEMENT, context.days), EVENT_DATE)
+
+
 STEP = Step(
     name=StepName.VIDEO_CURVE,
     table=VIDEO_CURVE,
@@ -28,4 +34,5 @@ STEP = Step(
     reads=(SESSIONS, USER_VIDEO_ENGAGEMENT),
     unit="bins",
     settles=days_computed,
+    top=_top,
 )

@@ -4,6 +4,7 @@ The figures of a video and the cohorts are written with a curve, so their rules 
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
@@ -69,55 +70,60 @@ def _hours_ms(name: str) -> Column:
     return F.sum(F.round(F.col(name) * F.lit(3_600_000.0)).cast("bigint"))
 
 
-def _of_pairs(context: CheckContext) -> Sums:
-    table = USER_VIDEO_ENGAGEMENT if context.days else AGGREGATED_ENGAGEMENT
-    watched = F.col("totalWatchTime") > 0
-    return _sums(
-        context,
-        table,
-        {
-            "uniqueMs": F.sum(countable_ms("totalUniqueSecondsWatched")),
-            "watchMs": F.sum(countable_ms("totalWatchTime")),
-            "lastSeen": F.count_if(F.size("watchedIntervals") > 0),
-            "users": F.count(F.lit(1)),
-            "viewers": F.count_if(watched),
-            "plays": F.sum("sessionCount"),
-            "completions": F.sum("completionCount"),
-        },
-    )
+@dataclass(frozen=True)
+class _Compared:
+    """A curve and the figures written with it, against the rows of viewers that they come from."""
 
+    curve: TableSpec
+    figures: TableSpec
+    pairs: TableSpec
 
-def _bins_add_up(context: CheckContext) -> RuleFindings:
-    """The bins against the rows of viewers, and each beginning against an end."""
-    table = VIDEO_CURVE if context.days else LIFETIME_VIDEO_CURVE
-    names = ("uniqueMs", "watchMs", "starts", "stops")
-    bins = _sums(
-        context,
-        table,
-        {name: F.sum(name) for name in names} | {"lastSeen": F.sum("lastSeenHere")},
-    )
-    expected = {
-        day: {name: pairs[name] for name in _IN_BINS}
-        | {"stops": bins.get(day, {}).get("starts", 0)}
-        for day, pairs in context.once(_of_pairs).items()
-    }
-    return _differing(expected, bins)
+    def expected(self, context: CheckContext) -> Sums:
+        """What the rows of viewers come to."""
+        watched = F.col("totalWatchTime") > 0
+        return _sums(
+            context,
+            self.pairs,
+            {
+                "uniqueMs": F.sum(countable_ms("totalUniqueSecondsWatched")),
+                "watchMs": F.sum(countable_ms("totalWatchTime")),
+                "lastSeen": F.count_if(F.size("watchedIntervals") > 0),
+                "users": F.count(F.lit(1)),
+                "viewers": F.count_if(watched),
+                "plays": F.sum("sessionCount"),
+                "completions": F.sum("completionCount"),
+            },
+        )
 
+    def bins(self, context: CheckContext) -> RuleFindings:
+        """The bins against the rows of viewers, and each beginning against an end."""
+        names = ("uniqueMs", "watchMs", "starts", "stops")
+        found = _sums(
+            context,
+            self.curve,
+            {name: F.sum(name) for name in names} | {"lastSeen": F.sum("lastSeenHere")},
+        )
+        expected = {
+            day: {name: pairs[name] for name in _IN_BINS}
+            | {"stops": found.get(day, {}).get("starts", 0)}
+            for day, pairs in context.once(self.expected).items()
+        }
+        return _differing(expected, found)
 
-def _figures_add_up(context: CheckContext) -> RuleFindings:
-    table = VIDEO_ENGAGEMENT if context.days else LIFETIME_VIDEO_ENGAGEMENT
-    names = ("users", "viewers", "plays", "completions")
-    figures = _sums(
-        context,
-        table,
-        {name: F.sum(name) for name in names}
-        | {"watchMs": _hours_ms("watchHours"), "uniqueMs": _hours_ms("uniqueHours")},
-    )
-    expected = {
-        day: {name: pairs[name] for name in _IN_FIGURES}
-        for day, pairs in context.once(_of_pairs).items()
-    }
-    return _differing(expected, figures)
+    def whole_videos(self, context: CheckContext) -> RuleFindings:
+        """The figures of videos against the rows of viewers."""
+        names = ("users", "viewers", "plays", "completions")
+        found = _sums(
+            context,
+            self.figures,
+            {name: F.sum(name) for name in names}
+            | {"watchMs": _hours_ms("watchHours"), "uniqueMs": _hours_ms("uniqueHours")},
+        )
+        expected = {
+            day: {name: pairs[name] for name in _IN_FIGURES}
+            for day, pairs in context.once(self.expected).items()
+        }
+        return _differing(expected, found)
 
 
 def _differing(expected: Sums, found: Sums) -> RuleFindings:
@@ -147,7 +153,8 @@ def _cohorts_add_up(context: CheckContext) -> RuleFindings:
     }
 
 
-def _rules(curve: TableSpec, figures: TableSpec, pairs: TableSpec) -> Iterator[Rule]:
+def _rules(compared: _Compared) -> Iterator[Rule]:
+    curve, figures, pairs = compared.curve, compared.figures, compared.pairs
     yield keys_present(curve)
     yield one_row_per_key(curve)
     yield numbers_valid(curve)
@@ -161,21 +168,21 @@ def _rules(curve: TableSpec, figures: TableSpec, pairs: TableSpec) -> Iterator[R
         name="bins_add_up",
         description=f"The bins add up to the rows of {pairs.name}, to the millisecond, and "
         f"whatever began has ended. {BROKEN_TABLE}",
-        evaluate=_bins_add_up,
+        evaluate=compared.bins,
     )
     yield DayRule(
         name="figures_add_up",
         description=f"The rows of {figures.name} add up to those of {pairs.name}. {BROKEN_TABLE}",
-        evaluate=_figures_add_up,
+        evaluate=compared.whole_videos,
     )
 
 
 DAILY_RULES: Final[tuple[Rule, ...]] = (
-    *_rules(VIDEO_CURVE, VIDEO_ENGAGEMENT, USER_VIDEO_ENGAGEMENT),
+    *_rules(_Compared(VIDEO_CURVE, VIDEO_ENGAGEMENT, USER_VIDEO_ENGAGEMENT)),
 )
 
 LIFETIME_RULES: Final[tuple[Rule, ...]] = (
-    *_rules(LIFETIME_VIDEO_CURVE, LIFETIME_VIDEO_ENGAGEMENT, AGGREGATED_ENGAGEMENT),
+    *_rules(_Compared(LIFETIME_VIDEO_CURVE, LIFETIME_VIDEO_ENGAGEMENT, AGGREGATED_ENGAGEMENT)),
     DayRule(
         name="cohorts_add_up",
         description="Every user who watched is in one cohort of viewer_cohorts, and active in its "

@@ -2,19 +2,16 @@
 
 import argparse
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from vidagg_dagster.cli.arguments import add_command, add_folder, folder_of
 from vidagg_dagster.core.errors import BadInputError, OutputError
-
-FILE: Final = "engagement.html"
+from vidagg_dagster.report.language import LANGUAGES
+from vidagg_dagster.report.scope import DEFAULT_SCOPE, FILE, Scope
 
 
 def add_report(commands: Any) -> None:
     """Add `report` to the subcommands of `vidagg`."""
-    from vidagg_dagster.report.language import LANGUAGES
-    from vidagg_dagster.report.queries import Scope
-
     parser = add_command(
         commands,
         "report",
@@ -30,7 +27,7 @@ def add_report(commands: Any) -> None:
     )
     add_folder(parser)
     parser.add_argument(
-        "--output", type=Path, help=f"the file ({FILE}; of the demo, in the demo's folder)"
+        "--output", type=Path, help=f"the file ({FILE} beside the tables, as Dagster writes it)"
     )
     parser.add_argument(
         "--language", choices=LANGUAGES, default="en", help="of the page (%(default)s)"
@@ -38,13 +35,13 @@ def add_report(commands: Any) -> None:
     parser.add_argument(
         "--videos",
         type=_count,
-        default=Scope().videos,
+        default=DEFAULT_SCOPE.videos,
         help="how many of the most watched videos (%(default)s)",
     )
     parser.add_argument(
         "--users",
         type=_count,
-        default=Scope().users,
+        default=DEFAULT_SCOPE.users,
         help="how many rows the table of users has (%(default)s)",
     )
     parser.add_argument(
@@ -61,20 +58,19 @@ def _count(text: str) -> int:
 
 def _report(options: argparse.Namespace) -> int:
     from vidagg_dagster.report.page import write_page
-    from vidagg_dagster.report.queries import Scope
     from vidagg_dagster.settings.project import open_project
 
     folder = folder_of(options)
     if not folder.is_dir():
         raise BadInputError(f"there is no folder {folder}")
-    output: Path = options.output or (folder if options.demo else Path()) / FILE
-    if output.is_dir() or not output.absolute().parent.is_dir():
-        raise OutputError(f"{output}: name a file in a folder that exists")
     settings = open_project(folder, isolated=options.demo).settings
     if settings.target != "local":
         raise BadInputError(
             "the tables are in Unity Catalog (VIDAGG_TARGET); this page reads those of a folder"
         )
+    output: Path = options.output or settings.data_root / FILE
+    if output.is_dir() or not output.absolute().parent.is_dir():
+        raise OutputError(f"{output}: name a file in a folder that exists")
     page = write_page(
         settings.data_root,
         output,

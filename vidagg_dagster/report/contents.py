@@ -149,6 +149,18 @@ class Page:
         both = zip_longest(row["seen"], row["status"] or (), fillvalue="")
         return dict(zip(row["places"], both, strict=True))
 
+    def sentence(self, finding: Finding, video: Video) -> str:
+        """What stands out, in words."""
+        form = self.language
+        return form.text(
+            f"finding_{finding.kind}",
+            start=form.position(finding.start_ms),
+            end=form.position(finding.end_ms),
+            count=form.number(finding.count, 1 if finding.kind in ("again", "loop") else 0),
+            percent=form.percent(finding.percent),
+            viewers=form.number(video.row["viewers"]),
+        )
+
     @property
     def data(self) -> dict[str, Any]:
         """What the page holds as JSON: each query with its answer."""

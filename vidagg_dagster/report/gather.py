@@ -11,8 +11,9 @@ from vidagg_dagster.core.schemas import AGGREGATED_ENGAGEMENT
 from vidagg_dagster.report.contents import Answers, Page, Video
 from vidagg_dagster.report.language import Language
 from vidagg_dagster.report.peaks import Peak, peaks, watched_by_users
-from vidagg_dagster.report.queries import Scope, queries
+from vidagg_dagster.report.queries import queries
 from vidagg_dagster.report.read import Answer, Row, answerable, ask, ask_for_table
+from vidagg_dagster.report.scope import Scope
 from vidagg_dagster.tables.views import connect, table_names
 
 if TYPE_CHECKING:

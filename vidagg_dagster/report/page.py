@@ -13,14 +13,14 @@ from vidagg_dagster.report.contents import Page
 from vidagg_dagster.report.gather import read_page
 from vidagg_dagster.report.language import LanguageName, language
 from vidagg_dagster.report.peaks import MIN_KEPT, RESAMPLES
-from vidagg_dagster.report.queries import Scope
+from vidagg_dagster.report.scope import DEFAULT_SCOPE, Scope
 
 
 def write_page(
     tables: Path,
     output: Path,
     *,
-    scope: Scope,
+    scope: Scope = DEFAULT_SCOPE,
     name: LanguageName = "en",
     with_users: bool = True,
 ) -> Page:

@@ -17,6 +17,7 @@ from vidagg_dagster.core.schemas import (
     USER_VIDEO_ENGAGEMENT,
     WATCH_INTERVALS,
 )
+from vidagg_dagster.report.scope import Scope
 
 DAYS_SHOWN: Final = 92
 STRIPS: Final = 16
@@ -41,14 +42,6 @@ class Query:
     sql: str
     personal: bool = False
     shown: bool = True
-
-
-@dataclass(frozen=True)
-class Scope:
-    """How much is on the page: the most watched videos, the users who watched most."""
-
-    videos: int = 50
-    users: int = 100
 
 
 def queries(scope: Scope, there: frozenset[str]) -> Mapping[str, Query]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from vidagg_dagster.report.page import write_page
-from vidagg_dagster.report.queries import Scope
+from vidagg_dagster.report.scope import Scope
 from vidagg_dagster_tests.support.report_browser import Shown, browser
 from vidagg_dagster_tests.support.report_site import write_tables
 

@@ -18,7 +18,7 @@ def curve(**columns: list[float]) -> Row:
     return {"binMs": 1000, "endMs": BINS * 1000 - 500, **level, **columns}
 
 
-def bins(*values: tuple[int, int]) -> list[float]:
+def bins(*values: tuple[int, float]) -> list[float]:
     found = [0.0] * BINS
     for at, value in values:
         found[at] = value

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from vidagg_dagster.report.queries import Scope, queries
+from vidagg_dagster.report.queries import queries
+from vidagg_dagster.report.scope import Scope
 from vidagg_dagster.tables.views import connect, table_names
 from vidagg_dagster_tests.support.receivers import http_receiver
 from vidagg_dagster_tests.support.report_browser import Shown

@@ -19,6 +19,7 @@ from vidagg_dagster.cli import (
     maintain,
     mapping,
     query,
+    report,
     ui,
     verify,
 )
@@ -39,6 +40,7 @@ COMMANDS = (
     kql.add_kql,
     query.add_query,
     query.add_export,
+    report.add_report,
     maintain.add_maintain,
     verify.add_verify,
     forget.add_forget,

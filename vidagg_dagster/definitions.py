@@ -9,7 +9,7 @@ from vidagg_dagster.defs.landing import landing_assets, landing_resources
 from vidagg_dagster.defs.schedules import daily_schedule
 from vidagg_dagster.defs.sensors.alerts import alerts
 from vidagg_dagster.defs.sensors.late_events import late_events
-from vidagg_dagster.defs.targets import executor, steps
+from vidagg_dagster.defs.targets import executor, step_resources
 from vidagg_dagster.defs.verification import verification
 from vidagg_dagster.settings import load_settings
 
@@ -24,7 +24,7 @@ def defs() -> dg.Definitions:
         schedules=[daily_schedule(settings)],
         sensors=[late_events(settings), alerts(settings)],
         resources={
-            "steps": steps(settings),
+            **step_resources(settings),
             **landing_resources(settings),
             **export_resources(settings),
         },

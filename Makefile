@@ -87,6 +87,7 @@ types: $(DEV) ## Types
 
 validate: $(DEV) ## The code location loads
 	$(BIN)/dagster definitions validate -w workspace.yaml
+	$(BIN)/dg check defs
 
 format: $(DEV) ## Rewrite the files in the house style
 	$(BIN)/ruff check --fix .

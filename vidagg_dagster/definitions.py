@@ -3,6 +3,7 @@
 import dagster as dg
 
 from vidagg_dagster.defs.assets import build_assets
+from vidagg_dagster.defs.bare_errors import errors_bare
 from vidagg_dagster.defs.export import export_assets, export_resources
 from vidagg_dagster.defs.jobs import daily_engagement
 from vidagg_dagster.defs.landing import landing_assets, landing_resources
@@ -17,6 +18,7 @@ from vidagg_dagster.settings import load_settings
 @dg.definitions
 def defs() -> dg.Definitions:
     """Everything that Dagster shows; reads the settings and starts no engine."""
+    errors_bare()
     settings = load_settings()
     daily = dg.Definitions(
         assets=[*build_assets(settings), *landing_assets(settings), *export_assets(settings)],

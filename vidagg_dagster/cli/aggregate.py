@@ -10,7 +10,7 @@ from zoneinfo import available_timezones
 
 from pydantic import ValidationError
 
-from vidagg_dagster.cli.arguments import add_command, add_for_spreadsheet, day
+from vidagg_dagster.cli.arguments import add_command, add_for_spreadsheet, day, require_files
 from vidagg_dagster.core.column_mapping import parse_columns, parse_event_names
 from vidagg_dagster.core.contract import (
     DEFAULT_MAX_POSITION_S,
@@ -211,9 +211,9 @@ def _aggregate(options: argparse.Namespace) -> int:
     if first and last and first > last:
         raise BadInputError(f"--from {first} is after --to {last}")
     parameters = _parameters(options.parameters)
-    for location in filter(None, (options.events, options.videos)):
-        if not Path(location).exists():
-            raise BadInputError(f"{location}: there is no such file or folder")
+    require_files(options.events, options.format)
+    if options.videos:
+        require_files(options.videos)
     try:
         told = _write_rows(options, parameters)
     except OSError as error:

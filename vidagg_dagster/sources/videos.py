@@ -155,6 +155,7 @@ def _rows(spark: SparkSession, location: str | DataFrame, scratch: str | None) -
         required=("videoId",),
         instant="updatedAt",
         numbered=True,
+        any_case=True,
     )
     if isinstance(location, str):
         found = read_columns(spark, location, "auto", request, scratch)

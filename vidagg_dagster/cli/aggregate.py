@@ -11,7 +11,11 @@ from zoneinfo import available_timezones
 from pydantic import ValidationError
 
 from vidagg_dagster.cli.arguments import add_command, add_for_spreadsheet, day, require_files
-from vidagg_dagster.core.column_mapping import parse_columns, parse_event_names
+from vidagg_dagster.core.column_mapping import (
+    parse_columns,
+    parse_event_names,
+    parse_video_columns,
+)
 from vidagg_dagster.core.contract import (
     DEFAULT_MAX_POSITION_S,
     ENGINE_NAMES,
@@ -23,6 +27,7 @@ from vidagg_dagster.core.contract import (
 from vidagg_dagster.core.errors import BadInputError, NothingAcceptedError
 from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.core.terminal import Status
+from vidagg_dagster.core.time_format import parse_time_formats
 
 if TYPE_CHECKING:
     from vidagg_dagster.pipeline.batch import Aggregation
@@ -51,6 +56,13 @@ def add_aggregate(commands: Any) -> None:
     )
     parser.add_argument(
         "--videos", help="file of videoId, duration (seconds) and title; may be left out"
+    )
+    parser.add_argument(
+        "--video-columns",
+        type=_video_columns,
+        default={},
+        metavar="OURS=THEIRS,...",
+        help="the columns' names in that file, e.g. videoId=id,durationMs=length,title=name",
     )
     parser.add_argument(
         "--output",
@@ -110,6 +122,13 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
         help="unit of numeric times; without one they are rejected, not guessed",
     )
     parser.add_argument(
+        "--time-format",
+        type=_time_formats,
+        default=(),
+        metavar="PATTERN|PATTERN",
+        help="how times are written, if in no notation that is known, e.g. %%d.%%m.%%Y %%H:%%M:%%S",
+    )
+    parser.add_argument(
         "--mapping",
         metavar="NAME|FILE.yaml",
         help="the vocabulary of EVENTS: one that is known, or a file; `vidagg map EVENTS` names "
@@ -165,6 +184,20 @@ def _zone(text: str) -> str:
 def _columns(text: str) -> dict[str, str]:
     try:
         return parse_columns(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _video_columns(text: str) -> dict[str, str]:
+    try:
+        return parse_video_columns(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _time_formats(text: str) -> tuple[str, ...]:
+    try:
+        return parse_time_formats(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 
@@ -246,6 +279,7 @@ def _write_rows(options: argparse.Namespace, parameters: EngagementParameters) -
             spark,
             source,
             video_metadata=options.videos,
+            video_columns=options.video_columns,
             parameters=parameters,
             timezone=options.timezone,
             run_time=datetime.now(UTC),
@@ -290,6 +324,7 @@ def _source(options: argparse.Namespace) -> SourceSpec:
         columns=options.columns,
         timezone=options.source_timezone,
         timestamp_unit=options.timestamp_unit,
+        time_formats=options.time_format,
         event_names=options.event_names,
         max_position_s=options.max_position,
         mapping=find_mapping(options.mapping) if options.mapping else None,

@@ -133,9 +133,7 @@ def test_two_of_our_columns_may_come_from_one_of_the_source(
 
 @pytest.mark.parametrize("location", ["", "  ", "s3://bucket/events", "https://x.example/e.jsonl"])
 def test_a_location_that_no_file_can_have_is_refused(spark: SparkSession, location: str) -> None:
-    with pytest.raises(
-        SourceError, match=r"is empty|is an address of another|address of a page"
-    ):
+    with pytest.raises(SourceError, match=r"is empty|is an address of another|address of a page"):
         read(spark, location)
 
 

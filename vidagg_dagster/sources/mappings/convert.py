@@ -217,6 +217,8 @@ def _paths(places: Iterable[Place]) -> list[RecordPath]:
 
 
 def _text(place: Place, values: Mapping[RecordPath, Column]) -> Column:
+    if place.literal is not None:
+        return F.lit(place.literal)
     texts = [said(values[path]) for path in place.steps]
     if len(texts) == 1:
         return texts[0]

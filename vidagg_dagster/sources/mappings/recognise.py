@@ -160,7 +160,8 @@ def _name(mapping: EventMapping, event: Record) -> str:
     """The name of an event, in lower case; empty if it has none."""
     for place in mapping.columns["eventName"]:
         parts = [find_value(event, path) for path in place.steps]
-        name = place.separator.join(str(part) for part in parts if part is not None)
+        told = [str(part) for part in parts if part is not None]
+        name = place.literal or place.separator.join(told)
         if name:
             return name.strip().lower()
     return ""
@@ -179,6 +180,8 @@ def _places(mapping: EventMapping, name: str, column: EventColumn) -> Sequence[P
 
 
 def _says(places: Sequence[Place], event: Record) -> bool:
+    if any(place.literal is not None for place in places):
+        return True
     paths = (path for place in places for path in place.steps)
     return any(find_value(event, path) not in (None, "") for path in paths)
 

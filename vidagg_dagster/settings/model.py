@@ -54,6 +54,7 @@ from vidagg_dagster.settings.fields import (
     json_object,
     require_no_credentials,
 )
+from vidagg_dagster.settings.insights import ExperimentSettings
 from vidagg_dagster.settings.operations import OperationsSettings
 from vidagg_dagster.sources.mappings.vocabularies import find_mapping
 
@@ -231,6 +232,9 @@ class Settings(SettingsGroup):
     databricks: Annotated[DatabricksSettings, VariablePrefix("DATABRICKS_")] = Field(
         default_factory=DatabricksSettings
     )
+    experiments: Annotated[ExperimentSettings, VariablePrefix("EXPERIMENTS_")] = Field(
+        default_factory=ExperimentSettings
+    )
     parameters: EngagementParameters = Field(default_factory=EngagementParameters)
 
     @field_validator("source", "video_metadata")
@@ -359,6 +363,16 @@ class Settings(SettingsGroup):
             yield contradiction("events land only on this machine", "source", "target")
         if self.mapping is not None:
             yield contradiction("events in Azure are in our vocabulary", "source", "mapping")
+
+    @model_validator(mode="after")
+    def _experiments_on_this_machine(self) -> Self:
+        if self.experiments.assignments is not None and self.target != "local":
+            raise contradiction(
+                "experiments are evaluated only on tables of this machine",
+                "experiments.assignments",
+                "target",
+            )
+        return self
 
     @model_validator(mode="after")
     def _complete_for_databricks(self) -> Self:

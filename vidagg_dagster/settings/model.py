@@ -215,7 +215,8 @@ class Settings(SettingsGroup):
     insights: bool = Field(
         default=True,
         description="Whether the daily job also computes the tables of the group video_insights: "
-        "curves, figures of a video and cohorts. Nothing else is computed from them.",
+        "curves, figures of a video, cohorts, audience and chapters. No other table is computed "
+        "from them. Those of before stay as they were: remove them.",
         json_schema_extra=allowed("on or off"),
     )
 

@@ -12,7 +12,7 @@ from vidagg_dagster.report import charts
 from vidagg_dagster.report.contents import Page
 from vidagg_dagster.report.gather import read_page
 from vidagg_dagster.report.language import LanguageName, language
-from vidagg_dagster.report.peaks import MIN_KEPT, RESAMPLES
+from vidagg_dagster.report.peaks import MIN_ABOVE_CHANCE, MIN_KEPT, RESAMPLES
 from vidagg_dagster.report.scope import DEFAULT_SCOPE, Scope
 
 
@@ -66,6 +66,7 @@ def render(page: Page) -> str:
         policy=_policy(style, script),
         kept=MIN_KEPT,
         draws=RESAMPLES,
+        chance=MIN_ABOVE_CHANCE,
     )
 
 

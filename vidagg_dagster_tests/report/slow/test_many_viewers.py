@@ -95,13 +95,13 @@ def curves(parts: pa.Table) -> pa.Table:
         rows = parts.filter(pa.array(ids == video))
         starts, ends = (np.sort(rows[name].to_numpy()) for name in ("startMs", "endMs"))
         twice = rows.filter(rows["twice"])
-        again = [np.sort(twice[name].to_numpy()) for name in ("startMs", "endMs")]
+        began, ended = (np.sort(twice[name].to_numpy()) for name in ("startMs", "endMs"))
         length = rows["d"][0].as_py()
         edges = np.arange(BINS + 1) * (length // BINS)
         edges[-1] = length
         width = np.diff(edges)
         viewers = np.minimum(inside(starts, ends, edges), USERS)
-        rewatch = inside(*again, edges) * width
+        rewatch = inside(began, ended, edges) * width
         jumps = np.clip(np.diff(np.searchsorted(ends, edges)) * 3, 0, 4_000)
         found.append(
             pa.table(

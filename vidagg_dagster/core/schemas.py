@@ -174,6 +174,12 @@ SESSIONS = TableSpec(
             additive=True,
         ),
         ColumnSpec(
+            "watchMs",
+            LONG,
+            "Content watched of all its videos, replays included, milliseconds.",
+            additive=True,
+        ),
+        ColumnSpec(
             "visits",
             T.ArrayType(VISIT),
             "What happened to each video of the session on this day, sorted by videoId: counts, "
@@ -273,6 +279,13 @@ _ENGAGEMENT = (
         T.ArrayType(SPAN),
         "The union of the watched intervals in milliseconds: sorted, disjoint, not touching.",
     ),
+    ColumnSpec(
+        "lastPlayedAt",
+        TIMESTAMP,
+        "When the last watched interval ended (UTC); null if nothing was watched.",
+    ),
+    _seconds("resumePosition", "Where it ended: where the user would go on; null likewise"),
+    _seconds("largestUnseenGap", "The longest stretch never watched; null without a duration"),
     ColumnSpec("engagementScore", DOUBLE, "0 to 100, two places; null without a duration."),
     ColumnSpec("engagementTier", STRING, "High, Medium, Low or Minimal; null without a score."),
     ColumnSpec(

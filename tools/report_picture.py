@@ -13,14 +13,13 @@ from recordings.chromium import ChromiumPage, chromium
 
 PAGE: Final = Path("demo_data/tables/engagement.html")
 PICTURE: Final = Path("docs/images/report.png")
-WIDTH: Final = 1000
-SCALE: Final = 1.2
+WIDTH: Final = 1120
 SHOWN: Final = """
 const [overview, video] = ['overview', 'VIDEO'].map(id => document.getElementById(id));
 overview.hidden = video.hidden = false;
-for (const one of document.querySelectorAll('header, footer, .turn')) one.hidden = true;
-for (let one = document.getElementById('h-videos'); one; one = one.nextElementSibling)
-  one.hidden = true;
+const heading = document.getElementById('h-videos');
+while (heading.nextElementSibling) heading.nextElementSibling.remove();
+for (const one of [heading, ...document.querySelectorAll('header, footer, .turn')]) one.remove();
 return document.documentElement.scrollHeight;
 """
 """The overview down to its table, and below it one video."""
@@ -46,7 +45,7 @@ def _size(page: ChromiumPage, height: int) -> None:
         "Emulation.setDeviceMetricsOverride",
         width=WIDTH,
         height=height,
-        deviceScaleFactor=SCALE,
+        deviceScaleFactor=1,
         mobile=False,
     )
 

@@ -33,6 +33,7 @@ from vidagg_dagster.core.schemas import (
     TableSpec,
 )
 from vidagg_dagster.defs.checks import check_results, check_specs, day_results
+from vidagg_dagster.defs.code_references import code_references
 from vidagg_dagster.defs.metadata import (
     day_metadata,
     input_metadata,
@@ -51,7 +52,6 @@ from vidagg_dagster.settings import Settings
 
 GROUP: Final = "video_engagement"
 INSIGHTS_GROUP: Final = "video_insights"
-OWNERS: Final = ["team:data"]
 KINDS: Final = {"pyspark", "deltalake"}
 INPUT_KINDS: Final = {"source"}
 
@@ -213,7 +213,7 @@ def _asset(declared: TableAsset, settings: Settings) -> dg.AssetsDefinition:
         description=cleandoc(declared.description),
         deps=[*declared.deps, *([LANDED_EVENTS] if lands else [])],
         group_name=_group(table),
-        owners=OWNERS,
+        owners=settings.operations.owners,
         kinds=KINDS,
         pool=POOL,
         retry_policy=retry_policy(settings),
@@ -221,7 +221,7 @@ def _asset(declared: TableAsset, settings: Settings) -> dg.AssetsDefinition:
         backfill_policy=backfill_policy(settings),
         freshness_policy=by_deadline(settings),
         check_specs=check_specs(table.name, partitions if table.partitioned else None),
-        metadata=table_metadata(settings, table),
+        metadata={**table_metadata(settings, table), **code_references(StepName(table.name))},
     )
     def materialize(
         context: dg.AssetExecutionContext, steps: dg.ResourceParam[StepRunner]
@@ -238,7 +238,7 @@ def _player_events(settings: Settings) -> dg.AssetSpec:
         description="One row per event as players send it. Kept elsewhere; VIDAGG_SOURCE says "
         "where. Read by raw_events, which notices what is new in it.",
         group_name=GROUP,
-        owners=OWNERS,
+        owners=settings.operations.owners,
         kinds=INPUT_KINDS,
         metadata=input_metadata(
             settings.source,
@@ -258,7 +258,7 @@ def _beside(settings: Settings, table: TableSpec, main: TableSpec, shown: str) -
         f'vidagg query "from {table.name}".',
         deps=(main.name,),
         group_name=_group(main),
-        owners=OWNERS,
+        owners=settings.operations.owners,
         kinds=KINDS,
         metadata=table_metadata(settings, table),
     )
@@ -270,7 +270,7 @@ def _video_metadata(settings: Settings) -> dg.AssetSpec:
         description="One row per video: videoId, duration in seconds, title. Kept elsewhere; "
         "VIDAGG_VIDEO_METADATA says where.",
         group_name=GROUP,
-        owners=OWNERS,
+        owners=settings.operations.owners,
         kinds=INPUT_KINDS,
         metadata=input_metadata(
             settings.video_metadata,
@@ -295,6 +295,7 @@ def _request(
         store=settings.store,
         source=settings.source_spec if table is RAW_EVENTS else None,
         video_metadata=settings.video_metadata,
+        video_columns=settings.video_columns,
         estimate_missing_durations=settings.estimate_missing_durations,
         parameters=settings.parameters,
         max_lateness_days=settings.operations.max_lateness_days,

@@ -25,7 +25,7 @@ from vidagg_dagster.core.schemas import (
     TABLES,
     USER_VIDEO_ENGAGEMENT,
 )
-from vidagg_dagster.defs.assets import BESIDE, GROUP, INSIGHTS_GROUP, OWNERS, build_assets
+from vidagg_dagster.defs.assets import BESIDE, GROUP, INSIGHTS_GROUP, build_assets
 from vidagg_dagster.quality.rules import RULES
 from vidagg_dagster.runners.progress import day_line, summary_line
 from vidagg_dagster.settings.variables import PREFIX
@@ -347,7 +347,7 @@ def test_every_asset_and_column_is_described(project: Project) -> None:
         assert spec.description.startswith("One row per ")
         assert "`" not in spec.description, "the catalog shows it as it is"
         group = INSIGHTS_GROUP if name in INSIGHT_TABLES else GROUP
-        assert (spec.group_name, spec.owners) == (group, OWNERS)
+        assert (spec.group_name, list(spec.owners)) == (group, ["team:data"])
         assert spec.kinds
         columns = spec.metadata["dagster/column_schema"].columns
         assert all(column.description and column.type for column in columns)

@@ -3,7 +3,9 @@
 import base64
 import hashlib
 import html
+import os
 import re
+import stat
 from pathlib import Path
 from string import Formatter
 
@@ -90,6 +92,20 @@ def test_the_policy_allows_what_is_in_the_page_and_nothing_else(page_file: Path)
 
 def test_the_same_tables_give_the_same_page(tables: Path, page_file: Path, tmp_path: Path) -> None:
     assert written(tables, tmp_path / "again.html") == page_file.read_text(encoding="utf-8")
+
+
+def test_only_a_page_without_users_is_for_everybody(tables: Path, tmp_path: Path) -> None:
+    umask = os.umask(0o022)
+    try:
+        modes = [mode_of(tables, tmp_path / "page.html", users) for users in (True, False, True)]
+    finally:
+        os.umask(umask)
+    assert modes == [0o600, 0o644, 0o600]
+
+
+def mode_of(tables: Path, file: Path, users: bool) -> int:
+    written(tables, file, users=users)
+    return stat.S_IMODE(file.stat().st_mode)
 
 
 def test_a_page_without_users_names_none(tables: Path, tmp_path: Path) -> None:

@@ -14,7 +14,11 @@ from deltalake import DeltaTable
 
 from vidagg_dagster.cli.main import main
 from vidagg_dagster.core.errors import OutputError, TableError
-from vidagg_dagster.core.insight_schemas import INSIGHT_TABLES
+from vidagg_dagster.core.insight_schemas import (
+    AUDIENCE_STATUS,
+    CHAPTER_ENGAGEMENT,
+    INSIGHT_TABLES,
+)
 from vidagg_dagster.core.schemas import AGGREGATED_ENGAGEMENT, INGESTION_COUNTS, WATCH_INTERVALS
 from vidagg_dagster.report.language import LANGUAGES, LanguageName, language
 from vidagg_dagster.report.page import write_page
@@ -134,6 +138,19 @@ def test_counts_that_do_not_add_up_are_said(tmp_path: Path) -> None:
     page = written(tables, tmp_path / "page.html")
     assert "The counts do not add up" in page
     assert 'class="good"' not in page
+
+
+def test_an_audience_and_chapters_that_nobody_gave_have_no_place(tmp_path: Path) -> None:
+    tables = write_tables(tmp_path / "tables")
+    for table in (AUDIENCE_STATUS, CHAPTER_ENGAGEMENT):
+        write(tables, table, [])
+    page = written(tables, tmp_path / "page.html")
+    assert [text for text in ('id="audience"', ">Chapters", "overdue come first") if text in page] == []
+    assert "audience_status" not in page
+    full = written(write_tables(tmp_path / "full"), tmp_path / "full.html")
+    assert 'id="audience"' in full
+    assert ">Chapters" in full
+    assert "overdue come first" in full
 
 
 def test_tables_without_rows_give_a_page(tmp_path: Path) -> None:

@@ -147,6 +147,8 @@ class StepRequest(_Model):
     store: TableStore
     source: SourceSpec | None = None
     video_metadata: str | None = None
+    audience: str | None = None
+    chapters: str | None = None
     video_columns: dict[str, str] = Field(
         default_factory=dict,
         description="Our name of a column of the video catalogue -> the catalogue's.",

@@ -195,7 +195,8 @@ def _largest_gap(unique: Column, duration: Column) -> Column:
     """The longest stretch in no watched interval: before or between them, or behind the last."""
     spans = F.col("watchedIntervals")
     seen_to = F.when(F.size(spans) > 0, F.element_at(spans, -1)["endMs"]).otherwise(F.lit(0))
-    return F.when(unique.isNotNull(), F.greatest(F.col("gapMs"), duration - seen_to, F.lit(0)))
+    known = unique.isNotNull() & duration.isNotNull()
+    return F.when(known, F.greatest(F.col("gapMs"), duration - seen_to, F.lit(0)))
 
 
 def _percent(part: Column, duration: Column) -> Column:

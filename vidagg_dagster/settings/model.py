@@ -136,6 +136,20 @@ class Settings(SettingsGroup):
         "percentage, score or tier can be computed.",
         json_schema_extra=allowed("a path, or `[catalog.][schema.]table`"),
     )
+    audience: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Table or file with userId, videoId and, if there is one, dueDate: who should "
+        "watch what by when. Without it `audience_status` has no rows.",
+        json_schema_extra=allowed("a path, or `[catalog.][schema.]table`"),
+    )
+    chapters: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Table or file with videoId, start (seconds, or startMs) and title of "
+        "chapters. Without it `chapter_engagement` has no rows.",
+        json_schema_extra=allowed("a path, or `[catalog.][schema.]table`"),
+    )
     video_columns: dict[str, str] = Field(
         default_factory=dict,
         description="The catalogue's own column names, where they differ from ours. `durationMs` "
@@ -237,7 +251,7 @@ class Settings(SettingsGroup):
     )
     parameters: EngagementParameters = Field(default_factory=EngagementParameters)
 
-    @field_validator("source", "video_metadata")
+    @field_validator("source", "video_metadata", "audience", "chapters")
     @classmethod
     def _without_credentials(cls, value: str | None) -> str | None:
         if value is not None:
@@ -386,7 +400,8 @@ class Settings(SettingsGroup):
             yield contradiction(f"{needs} a table, or a path that the cluster sees", "source")
         for field, lacking in self.databricks.lacking():
             yield contradiction(f"{needs} {lacking}", f"databricks.{field}")
-        for field, location in (("source", self.source), ("video_metadata", self.video_metadata)):
+        for field in ("source", "video_metadata", "audience", "chapters"):
+            location = getattr(self, field)
             if location and not _ABSOLUTE.match(location):
                 yield contradiction(
                     "a relative path means nothing on a cluster; name a table or a whole path",

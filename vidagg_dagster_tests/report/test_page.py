@@ -145,7 +145,9 @@ def test_an_audience_and_chapters_that_nobody_gave_have_no_place(tmp_path: Path)
     for table in (AUDIENCE_STATUS, CHAPTER_ENGAGEMENT):
         write(tables, table, [])
     page = written(tables, tmp_path / "page.html")
-    assert [text for text in ('id="audience"', ">Chapters", "overdue come first") if text in page] == []
+    assert [
+        text for text in ('id="audience"', ">Chapters", "overdue come first") if text in page
+    ] == []
     assert "audience_status" not in page
     full = written(write_tables(tmp_path / "full"), tmp_path / "full.html")
     assert 'id="audience"' in full

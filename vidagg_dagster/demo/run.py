@@ -15,7 +15,14 @@ import dagster as dg
 import yaml
 
 from vidagg_dagster.core.text import spaced
-from vidagg_dagster.demo.files import DAYS, VIEWERS, DemoFiles, generate
+from vidagg_dagster.demo.files import (
+    AUDIENCE_FILE,
+    CHAPTERS_FILE,
+    DAYS,
+    VIEWERS,
+    DemoFiles,
+    generate,
+)
 from vidagg_dagster.demo.launch import materialize, write_page
 from vidagg_dagster.demo.show import show_result
 from vidagg_dagster.report.scope import FILE
@@ -81,6 +88,8 @@ def demo_settings(engine: str, first_day: date) -> dict[str, str]:
         "VIDAGG_SOURCE": "events",
         "VIDAGG_SOURCE_FORMAT": "jsonl",
         "VIDAGG_VIDEO_METADATA": "videos.jsonl",
+        "VIDAGG_CHAPTERS": CHAPTERS_FILE,
+        "VIDAGG_AUDIENCE": AUDIENCE_FILE,
         "VIDAGG_DATA_ROOT": "tables",
         "VIDAGG_START_DATE": first_day.isoformat(),
         "VIDAGG_TIMEZONE": "UTC",

@@ -63,7 +63,10 @@ def test_the_page_is_written_by_dagster(folder: Path, printed: str) -> None:
     assert event.asset_materialization is not None
     file = folder / "tables" / FILE
     assert event.asset_materialization.metadata["page"].value == str(file)
-    assert "The Lighthouse Keeper" in file.read_text(encoding="utf-8")
+    page = file.read_text(encoding="utf-8")
+    assert "The Lighthouse Keeper" in page
+    assert "Behind the paywall" in page
+    assert 'id="audience"' in page
 
 
 def test_what_is_stored_agrees_with_the_history_of_dagster(folder: Path, printed: str) -> None:

@@ -41,6 +41,8 @@ class ColumnRequest:
     """Whether text lines come with their `lineNumber` (else it is null)."""
     one_of: Mapping[str, tuple[str, ...]] = field_of(default_factory=dict)
     """A value that is needed -> our names of the columns that may carry it."""
+    advice: str = "Add them, or map our names to the source's."
+    """What to do where columns are missing."""
 
     def require(self, found: Set[str], where: str) -> None:
         """Check that the source has all required columns.
@@ -57,10 +59,7 @@ class ColumnRequest:
         if missing:
             named = ", ".join(o if o == t else f"{t} (for {o})" for o, t in missing.items())
             have = ", ".join(sorted(found)) or "none"
-            raise SourceError(
-                f"Missing columns: {named}. Found in {where}: {have}. Add them, or map our names "
-                "to the source's."
-            )
+            raise SourceError(f"Missing columns: {named}. Found in {where}: {have}. {self.advice}")
 
     def wanted(self, found: Set[str]) -> dict[str, str]:
         """The columns of the result: all, without the droppable one where it is not found."""

@@ -155,6 +155,8 @@ def _rows(spark: SparkSession, location: str | DataFrame, scratch: str | None) -
         required=("videoId",),
         instant="updatedAt",
         numbered=True,
+        advice="The columns of a video catalogue have fixed names: rename them to videoId, "
+        "duration (seconds) and title.",
     )
     if isinstance(location, str):
         found = read_columns(spark, location, "auto", request, scratch)

@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import pytest
 from pyspark.sql import SparkSession
 
+from vidagg_dagster.core.errors import SourceError
 from vidagg_dagster.sources.videos import CatalogueCount, count_catalogue, read_videos
 from vidagg_dagster_tests.support.source_files import write
 
@@ -47,3 +49,11 @@ def test_a_catalogue_may_be_one_array_of_json(spark: SparkSession, tmp_path: Pat
     rows = sorted(map(tuple, read_videos(spark, str(file)).collect()))
     assert rows == [("7", None, None), ("a", 120_000, None)]
     assert count_catalogue(spark, str(file)) == CatalogueCount(2, 0, 0, None)
+
+
+def test_a_catalogue_without_ids_is_refused_with_the_names_that_it_needs(
+    sail: SparkSession, tmp_path: Path
+) -> None:
+    (tmp_path / "videos.csv").write_text("id,len\nv1,100\n")
+    with pytest.raises(SourceError, match=r"Missing columns: videoId\. .*: id, len\. The columns"):
+        read_videos(sail, str(tmp_path / "videos.csv")).collect()

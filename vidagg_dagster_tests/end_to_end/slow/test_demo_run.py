@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tools.demo_picture import PICTURE, picture
+from tools.demo_picture import FIRST_DAY, PICTURE, picture
 from vidagg_dagster_tests.support.demo_run import demo, table
 from vidagg_dagster_tests.support.repository import REPO
 
@@ -18,5 +18,5 @@ def test_running_it_again_gives_the_same_rows(folder: Path, printed: str) -> Non
 
 
 def test_the_picture_of_the_readme_is_that_of_the_demo(tmp_path: Path) -> None:
-    demo(tmp_path, "--days", "10")
+    demo(tmp_path, "--first-day", FIRST_DAY)
     assert picture(tmp_path / "tables") == (REPO / PICTURE).read_text(encoding="utf-8")

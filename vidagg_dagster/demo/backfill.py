@@ -23,8 +23,8 @@ def backfill(
 ) -> Iterator[Mapping[str, str]]:
     """The tags by which a run of the job belongs to a backfill of these days; none for one day.
 
-    The backfill is complete when the block ends, and canceled where the block raises: otherwise the
-    daemon of the UI would run its days once more.
+    The record is written when the block ends, as complete or as failed. A daemon, of a UI that is
+    open meanwhile, would run a backfill that is under way once more.
     """
     if len(days) == 1:
         yield {}
@@ -42,15 +42,14 @@ def backfill(
         description=None,
         run_config=None,
     )
-    instance.add_backfill(record)
-    status = BulkActionStatus.CANCELED
+    status = BulkActionStatus.COMPLETED_FAILED
     try:
         yield {BACKFILL_ID_TAG: record.backfill_id}
         record = _all_there(record, repository, instance)
         status = BulkActionStatus.COMPLETED_SUCCESS
     finally:
         ended = record._replace(status=status, backfill_end_timestamp=time.time())
-        instance.update_backfill(ended)
+        instance.add_backfill(ended)
 
 
 def _all_there(

@@ -32,6 +32,7 @@ def record_of(
     tags: Mapping[str, str] = {}
     try:
         with backfill(days, job, definitions.get_repository_def(), instance) as tags:
+            assert not instance.get_backfills(), "a daemon would run it, too"
             if error is not None:
                 raise error
     except LookupError:
@@ -55,9 +56,9 @@ def test_a_backfill_that_ends_is_complete_with_all_its_days(instance: dg.Dagster
     }
 
 
-def test_a_backfill_that_fails_is_left_to_nobody(instance: dg.DagsterInstance) -> None:
+def test_a_backfill_that_fails_is_shown_as_failed(instance: dg.DagsterInstance) -> None:
     (record,) = record_of(instance, DAYS, LookupError())
-    assert record.status is BulkActionStatus.CANCELED
+    assert record.status is BulkActionStatus.COMPLETED_FAILED
 
 
 def test_one_day_is_no_backfill(instance: dg.DagsterInstance) -> None:

@@ -31,7 +31,7 @@ from vidagg_dagster.spark.engines import MEMORY_SETTING, resolve_engine
 from vidagg_dagster.spark.session import stop_sessions
 
 DAILY_RUNS: Final = 2
-"""So many of the last days run one by one, as a schedule starts them; those before as a backfill."""
+"""So many of the last days run one by one, as a schedule starts them; those before as backfill."""
 
 
 def first_day_of(days: int) -> date:

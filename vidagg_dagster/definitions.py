@@ -4,9 +4,11 @@ import dagster as dg
 
 from vidagg_dagster.defs.assets import build_assets
 from vidagg_dagster.defs.bare_errors import errors_bare
+from vidagg_dagster.defs.experiments import experiments
 from vidagg_dagster.defs.export import export_assets, export_resources
 from vidagg_dagster.defs.jobs import daily_engagement
 from vidagg_dagster.defs.landing import landing_assets, landing_resources
+from vidagg_dagster.defs.page import page
 from vidagg_dagster.defs.schedules import daily_schedule
 from vidagg_dagster.defs.sensors.alerts import alerts
 from vidagg_dagster.defs.sensors.late_events import late_events
@@ -32,4 +34,6 @@ def defs() -> dg.Definitions:
         },
         executor=executor(settings),
     )
-    return dg.Definitions.merge(daily, verification(settings))
+    return dg.Definitions.merge(
+        daily, verification(settings), page(settings), experiments(settings)
+    )

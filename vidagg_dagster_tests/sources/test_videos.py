@@ -51,9 +51,17 @@ def test_a_catalogue_may_be_one_array_of_json(spark: SparkSession, tmp_path: Pat
     assert count_catalogue(spark, str(file)) == CatalogueCount(2, 0, 0, None)
 
 
-def test_a_catalogue_without_ids_is_refused_with_the_names_that_it_needs(
-    sail: SparkSession, tmp_path: Path
+def test_a_catalogue_may_have_names_and_a_unit_of_its_own(
+    spark: SparkSession, tmp_path: Path
 ) -> None:
-    (tmp_path / "videos.csv").write_text("id,len\nv1,100\n")
-    with pytest.raises(SourceError, match=r"Missing columns: videoId\. .*: id, len\. The columns"):
-        read_videos(sail, str(tmp_path / "videos.csv")).collect()
+    lines = ["id;LENGTH;name", "a;300000;A", "b;0,5;B", "c;1:30;C", "d;PT2S;D", "e;;E"]
+    file = write(tmp_path / "videos.csv", lines)
+    columns = {"videoId": "id", "durationMs": "length", "title": "name"}
+    rows = {tuple(row) for row in read_videos(spark, str(file), columns=columns).collect()}
+    assert rows == {
+        *{("a", 300_000, "A"), ("b", None, "B"), ("c", 90_000, "C")},
+        *{("d", 2_000, "D"), ("e", None, "E")},
+    }
+    assert count_catalogue(spark, str(file), columns) == CatalogueCount(5, 0, 1, "0,5")
+    with pytest.raises(SourceError, match=r"Missing columns: len \(for durationMs\)"):
+        read_videos(spark, str(file), columns={"videoId": "id", "durationMs": "len"})

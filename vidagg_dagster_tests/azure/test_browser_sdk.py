@@ -46,7 +46,8 @@ def test_what_was_sent_lands_and_becomes_what_the_page_played(
     sail: SparkSession, tmp_path: Path, address: str
 ) -> None:
     sent = recorded()
-    events = raw_events(sent.beacons)
+    # A beacon whose answer was lost is sent again.
+    events = 2 * raw_events(sent.beacons)
     with azure(events) as tables, fake_logs(tables, tmp_path) as logs:
         source = parse_log_source(address)
         client = LogsClient(source, Credential(), **logs.options)
@@ -59,8 +60,11 @@ def test_what_was_sent_is_exported_and_becomes_what_the_page_played(
     sail: SparkSession, tmp_path: Path
 ) -> None:
     sent = recorded()
-    (tmp_path / "events").mkdir()
-    (tmp_path / "events" / "PT05M.json").write_text(exported(sent.beacons), "utf-8")
+    # As a rule lays them: month and minute have the same name.
+    folder = tmp_path / "events" / "WorkspaceResourceId=" / "y=2026" / "m=01" / "d=05" / "h=10"
+    for minute in ("m=00", "m=05"):
+        (folder / minute).mkdir(parents=True)
+        (folder / minute / "PT05M.json").write_text(exported(sent.beacons), "utf-8")
     assert_as_played(row_of(sail, tmp_path, mapping="app_events"), sent.truth)
 
 

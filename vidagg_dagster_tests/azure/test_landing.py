@@ -216,6 +216,13 @@ def test_a_day_whose_late_events_have_arrived_is_landed_anew(site: Site) -> None
     assert site.land(NEXT_DAY, since=NEXT_DAY) == {NEXT_DAY: 1}
 
 
+def test_a_clock_of_azure_that_went_back_hides_no_late_events(site: Site) -> None:
+    site.logs.tables.add(events(5), ingested=datetime(2026, 1, 9))
+    site.land(DAY)
+    site.logs.tables.add(events(1), ingested=datetime(2026, 1, 6))
+    assert site.land(NEXT_DAY) == {DAY: 1, NEXT_DAY: 1}
+
+
 def test_what_failed_leaves_the_file_that_was_there(site: Site) -> None:
     site.logs.tables.add(events(5))
     site.land(DAY)

@@ -14,7 +14,7 @@ from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from vidagg_dagster.azure.export import ExportTarget, parse_export
-from vidagg_dagster.azure.source import LogSource, is_azure, parse_source
+from vidagg_dagster.azure.source import AzureSource, is_azure, parse_source
 from vidagg_dagster.core.column_mapping import (
     parse_columns,
     parse_event_names,
@@ -71,8 +71,8 @@ class Settings(SettingsGroup):
         description="The events: a folder or file of JSON lines, CSV or Parquet, the folder of a "
         "Delta table, or a table; or [in Azure](azure.md). Needed as soon as raw_events runs.",
         json_schema_extra=allowed(
-            "a path, `[catalog.][schema.]table`, `loganalytics://WORKSPACE-ID` or "
-            "`appinsights://RESOURCE-ID`"
+            "a path, `[catalog.][schema.]table`, `loganalytics://WORKSPACE-ID`, "
+            "`appinsights://RESOURCE-ID` or `kusto://CLUSTER/DATABASE/TABLE`"
         ),
     )
     source_format: SourceFormat = Field(
@@ -429,7 +429,7 @@ class Settings(SettingsGroup):
         )
 
     @property
-    def azure_source(self) -> LogSource | None:
+    def azure_source(self) -> AzureSource | None:
         """The source, if it is in Azure."""
         if self.source is None or not is_azure(self.source):
             return None

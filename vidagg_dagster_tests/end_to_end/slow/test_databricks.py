@@ -21,7 +21,6 @@ from vidagg_dagster.defs.targets import steps
 from vidagg_dagster_tests.conftest import delta_conf
 from vidagg_dagster_tests.support.arrow import rows_of
 from vidagg_dagster_tests.support.dagster_ui import Ui, free_port, serving
-from vidagg_dagster_tests.support.databricks_day import deploy_and_materialize
 from vidagg_dagster_tests.support.databricks_rows import (
     local_rows,
     settings_for,
@@ -177,13 +176,6 @@ def _a_terminated_run(ui: Ui, site: Site, place: Databricks) -> None:
     assert job.state()["result_state"] == "CANCELED"
     assert len(place.workspace.runs.all) == before + 1  # sessions was not submitted
     assert ui.materialized_days("raw_events") == 2
-
-
-def test_the_live_test_s_story_holds_on_the_loopback_workspace(
-    place: Databricks, schema: str, wheel: Path, tmp_path: Path
-) -> None:
-    deploy_and_materialize(tmp_path, wheel, schema, place.volume)
-    assert place.leftovers() == []
 
 
 def test_the_commands_of_the_page_lead_to_a_first_day(

@@ -22,6 +22,9 @@ EVENT_COLUMNS: Final = (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS)
 """The columns of an event, by our names; a source may call them otherwise."""
 
 
+VIDEO_COLUMNS: Final = ("videoId", "duration", "durationMs", "title", "updatedAt")
+"""The columns of a video catalogue, by our names: `duration` in seconds, or `durationMs`."""
+
 SourceFormat = Literal["auto", "jsonl", "csv", "parquet", "delta", "table"]
 """What a source is; `auto` goes by what lies there."""
 
@@ -59,6 +62,12 @@ class StepName(StrEnum):
     USER_VIDEO_ENGAGEMENT = "user_video_engagement"
     AGGREGATED_ENGAGEMENT = "aggregated_user_video_engagement"
     QUALITY_REPORT = "quality_report"
+    VIDEO_CURVE = "video_curve"
+    LIFETIME_VIDEO_CURVE = "lifetime_video_curve"
+
+
+INSIGHT_STEPS: Final = (StepName.VIDEO_CURVE, StepName.LIFETIME_VIDEO_CURVE)
+"""Steps whose tables nothing else is computed from; settings may leave them out."""
 
 
 class Severity(StrEnum):
@@ -87,6 +96,9 @@ class SourceSpec(_Model):
     timezone: str = Field(default="UTC", description="Zone of times that carry none.")
     timestamp_unit: TimestampUnit | None = Field(
         default=None, description="Unit of numeric timestamps; without one they are not read."
+    )
+    time_formats: tuple[str, ...] = Field(
+        default=(), description="Patterns of times that are text, beside the known notations."
     )
     event_names: dict[str, str] = Field(
         default_factory=dict,
@@ -135,6 +147,10 @@ class StepRequest(_Model):
     store: TableStore
     source: SourceSpec | None = None
     video_metadata: str | None = None
+    video_columns: dict[str, str] = Field(
+        default_factory=dict,
+        description="Our name of a column of the video catalogue -> the catalogue's.",
+    )
     estimate_missing_durations: bool = False
     parameters: EngagementParameters = EngagementParameters()
     max_lateness_days: int = Field(

@@ -18,8 +18,10 @@ from vidagg_dagster.azure.source import LogSource, is_azure, parse_source
 from vidagg_dagster.core.column_mapping import (
     parse_columns,
     parse_event_names,
+    parse_video_columns,
     require_event_columns,
     require_event_names,
+    require_video_columns,
 )
 from vidagg_dagster.core.contract import (
     CONNECT_PREFIX,
@@ -28,6 +30,7 @@ from vidagg_dagster.core.contract import (
     ENGINE_NAMES,
     EVENT_COLUMNS,
     MAX_MAX_POSITION_S,
+    VIDEO_COLUMNS,
     SourceFormat,
     SourceSpec,
     TableStore,
@@ -37,8 +40,10 @@ from vidagg_dagster.core.days import EARLIEST
 from vidagg_dagster.core.errors import SourceError
 from vidagg_dagster.core.lineage import LANDED_EVENTS
 from vidagg_dagster.core.parameters import EngagementParameters
+from vidagg_dagster.core.time_format import parse_time_formats, require_time_formats
 from vidagg_dagster.core.validation import contradiction, raise_together
 from vidagg_dagster.core.vocabulary import EVENT_NAMES
+from vidagg_dagster.report.language import LanguageName
 from vidagg_dagster.settings.alerts import AlertSettings
 from vidagg_dagster.settings.databricks import DatabricksSettings
 from vidagg_dagster.settings.faults import did_you_mean
@@ -49,6 +54,7 @@ from vidagg_dagster.settings.fields import (
     json_object,
     require_no_credentials,
 )
+from vidagg_dagster.settings.insights import ExperimentSettings
 from vidagg_dagster.settings.operations import OperationsSettings
 from vidagg_dagster.sources.mappings.vocabularies import find_mapping
 
@@ -89,6 +95,14 @@ class Settings(SettingsGroup):
         description="Unit of numeric source times. Without one, numbers are rejected as "
         "unparsable rather than guessed.",
     )
+    time_format: tuple[str, ...] = Field(
+        default=(),
+        description="Patterns of source times, beside the [notations that are known]"
+        "(inputs.md#times). The first one that fits counts, and goes before those.",
+        json_schema_extra=allowed(
+            "patterns with `|` between them, such as `%d.%m.%Y %H:%M:%S|%m/%d/%y %I:%M %p`"
+        ),
+    )
     event_names: dict[str, str] = Field(
         default_factory=dict,
         description="The source's own names of events, where we do not know them. Rows of a name "
@@ -121,6 +135,14 @@ class Settings(SettingsGroup):
         description="Table or file with videoId, duration (seconds) and title. Without it no "
         "percentage, score or tier can be computed.",
         json_schema_extra=allowed("a path, or `[catalog.][schema.]table`"),
+    )
+    video_columns: dict[str, str] = Field(
+        default_factory=dict,
+        description="The catalogue's own column names, where they differ from ours. `durationMs` "
+        "instead of `duration` says that durations are milliseconds.",
+        json_schema_extra=allowed(
+            "`ours=theirs,...` or a JSON object, ours being one of " + ", ".join(VIDEO_COLUMNS)
+        ),
     )
     data_root: Path = Field(
         default=Path("data"),
@@ -176,6 +198,23 @@ class Settings(SettingsGroup):
         "none, and say so in videoDurationSource.",
     )
 
+    insights: bool = Field(
+        default=True,
+        description="Whether the daily job also computes the tables of the group video_insights: "
+        "curves, figures of a video and cohorts. Nothing else is computed from them.",
+        json_schema_extra=allowed("on or off"),
+    )
+
+    page_language: LanguageName = Field(
+        default="en", description="Language of [the page](report.md) that Dagster writes."
+    )
+    page_users: bool = Field(
+        default=True,
+        description="Whether the page that Dagster writes names users: the table of users and "
+        "videos, and what single viewers have seen.",
+        json_schema_extra=allowed("on or off"),
+    )
+
     export_log_analytics: str | None = Field(
         default=None,
         min_length=1,
@@ -192,6 +231,9 @@ class Settings(SettingsGroup):
     )
     databricks: Annotated[DatabricksSettings, VariablePrefix("DATABRICKS_")] = Field(
         default_factory=DatabricksSettings
+    )
+    experiments: Annotated[ExperimentSettings, VariablePrefix("EXPERIMENTS_")] = Field(
+        default_factory=ExperimentSettings
     )
     parameters: EngagementParameters = Field(default_factory=EngagementParameters)
 
@@ -215,6 +257,23 @@ class Settings(SettingsGroup):
         if not isinstance(value, str):
             return value
         return json_object(value) if value.lstrip().startswith("{") else parse_columns(value)
+
+    @field_validator("video_columns", mode="before")
+    @classmethod
+    def _parse_video_columns(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return json_object(value) if value.lstrip().startswith("{") else parse_video_columns(value)
+
+    @field_validator("time_format", mode="before")
+    @classmethod
+    def _parse_time_format(cls, value: object) -> object:
+        return parse_time_formats(value) if isinstance(value, str) else value
+
+    @field_validator("time_format")
+    @classmethod
+    def _known_patterns(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return require_time_formats(value)
 
     @field_validator("event_names", mode="before")
     @classmethod
@@ -242,6 +301,12 @@ class Settings(SettingsGroup):
     @classmethod
     def _known_columns(cls, value: dict[str, str]) -> dict[str, str]:
         require_event_columns(value)
+        return value
+
+    @field_validator("video_columns")
+    @classmethod
+    def _known_video_columns(cls, value: dict[str, str]) -> dict[str, str]:
+        require_video_columns(value)
         return value
 
     @field_validator("timezone", "source_timezone")
@@ -300,6 +365,16 @@ class Settings(SettingsGroup):
             yield contradiction("events in Azure are in our vocabulary", "source", "mapping")
 
     @model_validator(mode="after")
+    def _experiments_on_this_machine(self) -> Self:
+        if self.experiments.assignments is not None and self.target != "local":
+            raise contradiction(
+                "experiments are evaluated only on tables of this machine",
+                "experiments.assignments",
+                "target",
+            )
+        return self
+
+    @model_validator(mode="after")
     def _complete_for_databricks(self) -> Self:
         if self.target == "databricks":
             raise_together(type(self).__name__, self._faults_on_databricks())
@@ -331,6 +406,7 @@ class Settings(SettingsGroup):
             columns={} if lands else self.columns,
             timezone=self.source_timezone,
             timestamp_unit=self.timestamp_unit,
+            time_formats=self.time_format,
             event_names=self.event_names,
             max_position_s=self.max_position,
             mapping=find_mapping(self.mapping) if self.mapping is not None else None,

@@ -4,7 +4,16 @@ from datetime import date
 
 import dagster as dg
 
-from vidagg_dagster.core.contract import DayResult, LateDay, LateReport, StepName, StepResult
+from vidagg_dagster.core.contract import (
+    ROWS_COUNTED,
+    ROWS_OF_DAYS,
+    DayResult,
+    LateDay,
+    LateReport,
+    Metrics,
+    StepName,
+    StepResult,
+)
 from vidagg_dagster.defs.metadata import (
     LATE_DAYS,
     LATE_ROWS,
@@ -59,3 +68,12 @@ def test_a_day_without_measures_shows_no_table_of_them() -> None:
     day = DayResult(day=date(2026, 1, 1), rows=3)
     assert MEASURES not in day_metadata(day)
     assert MEASURES in day_metadata(day.model_copy(update={"metrics": {"input": 3}}))
+
+
+def test_what_was_read_of_the_source_is_shown_beside_what_the_days_have() -> None:
+    metrics: Metrics = {ROWS_COUNTED: 0, ROWS_OF_DAYS: 13, "write_seconds": 1.5}
+    result = StepResult(step=StepName.RAW_EVENTS, rows=11, metrics=metrics)
+    shown = run_metadata(result)
+    assert (shown[ROWS_COUNTED], shown[ROWS_OF_DAYS]) == (0, 13)
+    assert "write_seconds" not in shown
+    assert ROWS_COUNTED not in run_metadata(StepResult(step=StepName.SESSIONS, rows=3))

@@ -50,17 +50,18 @@ def serving(conf: Mapping[str, str], workers: Path | None = None) -> Iterator[st
 
 
 def main(port: str, *settings: str) -> None:
-    from vidagg_dagster.spark.jvm import start_jvm
+    from vidagg_dagster.spark.jvm import build_session, jvm_conf
 
     os.environ.pop("SPARK_CONNECT_MODE_ENABLED", None)
     os.environ.setdefault(WORKERS, sys.executable)
-    start_jvm(
+    build_session(
         {
+            **jvm_conf(),
             "spark.plugins": "org.apache.spark.sql.connect.SparkConnectPlugin",
             "spark.connect.grpc.binding.port": port,
             "spark.connect.grpc.binding.address": "127.0.0.1",
             **dict(setting.split("=", 1) for setting in settings),
-        },
+        }
     )
     print("ready", flush=True)
     sys.stdin.read()

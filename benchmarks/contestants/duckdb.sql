@@ -437,7 +437,7 @@ SELECT userId, videoId, title AS videoTitle, d / 1000.0 AS videoDuration,
        completions AS completionCount, completions > 0 AS isCompletedAtLeastOnce,
        (t - u) / 1000.0 AS rewatchedSeconds, observed / 1000.0 AS observedSeconds,
        heartbeat / 1000.0 AS heartbeatSeconds, bridged / 1000.0 AS bridgedSeconds,
-       clipped / 1000.0 AS clippedSeconds, tail_ms / 1000.0 AS estimatedTailSeconds,
+       clipped / 1000.0 AS clippedSeconds, 0.0::DOUBLE AS reportedSeconds, tail_ms / 1000.0 AS estimatedTailSeconds,
        intervals AS watchedIntervals, hundredths / 100.0 AS engagementScore,
        CASE WHEN hundredths >= $high_tier_hundredths THEN 'High'
             WHEN hundredths >= $medium_tier_hundredths THEN 'Medium'

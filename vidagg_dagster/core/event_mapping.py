@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from vidagg_dagster.core.record_path import RecordPath, parse_path
-from vidagg_dagster.core.vocabulary import EVENT_NAMES, IGNORE
+from vidagg_dagster.core.vocabulary import IGNORE, RANK_OF
 
 EACH: Final = "each"
 """How paths name an element of the array that holds the events."""
@@ -57,12 +57,22 @@ class Place(_Model):
     separator: str = " "
     unit: PositionUnit = "s"
     literal: str | None = Field(default=None, min_length=1)
+    plus: str | None = Field(
+        default=None, description="Path of a length that is added to a position, in its unit."
+    )
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:
         if bool(self.paths) == (self.literal is not None):
             raise ValueError("a place is a path, several paths, or a literal")
         return self
+
+    @field_validator("plus")
+    @classmethod
+    def _is_path(cls, path: str | None) -> str | None:
+        if path is not None:
+            parse_path(path)
+        return path
 
     @field_validator("paths")
     @classmethod
@@ -73,8 +83,9 @@ class Place(_Model):
 
     @property
     def steps(self) -> tuple[RecordPath, ...]:
-        """The paths, parsed."""
-        return tuple(parse_path(path) for path in self.paths)
+        """The paths, parsed; the first of them lead to what is joined."""
+        more = () if self.plus is None else (self.plus,)
+        return tuple(parse_path(path) for path in (*self.paths, *more))
 
 
 def _places(given: Any) -> Any:
@@ -107,10 +118,9 @@ class EventRule(_Model):
     @field_validator("to")
     @classmethod
     def _is_ours(cls, to: str) -> str:
-        if to not in (*EVENT_NAMES, IGNORE, REJECT):
+        if to not in (*RANK_OF, IGNORE, REJECT):
             raise ValueError(
-                f"{to!r} is no event of ours; they are {', '.join(EVENT_NAMES)}, {IGNORE} and "
-                f"{REJECT}"
+                f"{to!r} is no event of ours; they are {', '.join(RANK_OF)}, {IGNORE} and {REJECT}"
             )
         return to
 

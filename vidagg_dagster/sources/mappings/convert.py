@@ -219,7 +219,7 @@ def _paths(places: Iterable[Place]) -> list[RecordPath]:
 def _text(place: Place, values: Mapping[RecordPath, Column]) -> Column:
     if place.literal is not None:
         return F.lit(place.literal)
-    texts = [said(values[path]) for path in place.steps]
+    texts = [said(values[path]) for path in place.steps[: len(place.paths)]]
     if len(texts) == 1:
         return texts[0]
     joined = F.concat_ws(place.separator, *texts)
@@ -227,7 +227,8 @@ def _text(place: Place, values: Mapping[RecordPath, Column]) -> Column:
 
 
 def _first(places: Sequence[Place], values: Mapping[RecordPath, Column]) -> Column:
-    texts = [_text(place, values) for place in places]
+    # Of a sum there is no text.
+    texts = [_text(place, values) for place in places if place.plus is None]
     if not texts:
         return F.lit(None).cast("string")
     return F.coalesce(*texts) if len(texts) > 1 else texts[0]
@@ -238,8 +239,11 @@ def _seconds(places: Sequence[Place], values: Mapping[RecordPath, Column]) -> Co
     result = F.lit(None).cast("double")
     for place in reversed(places):
         text = _text(place, values)
+        seconds = _as_seconds(text, place.unit)
+        if place.plus is not None:
+            seconds = seconds + _as_seconds(said(values[place.steps[-1]]), place.unit)
         # Of the first place that says something, even if that is no number.
-        result = F.when(text.isNotNull(), _as_seconds(text, place.unit)).otherwise(result)
+        result = F.when(text.isNotNull(), seconds).otherwise(result)
     return result
 
 

@@ -11,7 +11,7 @@ from vidagg_dagster.core.contract import REQUIRED_COLUMNS, SourceFormat
 from vidagg_dagster.core.errors import SourceError
 from vidagg_dagster.core.event_mapping import EACH, REJECT, EventColumn, EventMapping, Place
 from vidagg_dagster.core.record_path import Element, Entry, RecordPath, Step, parse_path
-from vidagg_dagster.core.vocabulary import ALIASES, EVENT_NAMES, IGNORE
+from vidagg_dagster.core.vocabulary import ALIASES, IGNORE, RANK_OF
 from vidagg_dagster.sources.files import InputFile, file_format_of, find_files, local_path, not_here
 from vidagg_dagster.sources.mappings.vocabularies import vocabularies
 from vidagg_dagster.sources.parquet_files import parquet_file
@@ -141,7 +141,7 @@ def _fit(mapping: EventMapping, records: Sequence[Record]) -> Fit:
             continue
         needed = _ALWAYS if mapping.fill_down else (*_ALWAYS, *_IDS)
         whole = all(_says(_places(mapping, name, column), event) for column in needed)
-        if target in EVENT_NAMES and whole:
+        if target in RANK_OF and whole:
             usable += 1
         else:
             other += 1

@@ -73,6 +73,10 @@ timestamp_unit: ms
 - **Seeks** with two positions give `currentTime` the destination, and `seekFrom` the origin.
 - `fill_down: [userId, videoId]` takes over what an earlier event of the session told.
 - `each: batch.events` makes every element of an array an event; paths into it begin with `each`.
+- `inner: each.parts` does so once more, with an array inside each; paths into it begin with
+  `inner`.
+- `each_form: segments` reads text such as `0[.]12[,]30[.]40`; `each[0]` and `each[1]` are its
+  numbers.
 - `stale_play: true` moves a start right after a seek to where the seek went, if it still names
   the place before it.
 """

@@ -12,6 +12,9 @@ from vidagg_dagster.core.vocabulary import IGNORE, RANK_OF
 EACH: Final = "each"
 """How paths name an element of the array that holds the events."""
 
+INNER: Final = "inner"
+"""How paths name an element of an array inside such an element."""
+
 REJECT: Final = "reject"
 """What a mapping says of a name that it knows and does not understand."""
 
@@ -155,6 +158,16 @@ class EventMapping(_Model):
         description="Path of an array whose elements are the events. Paths that begin with `each` "
         "lead into an element. A record without such an array is an event itself.",
     )
+    inner: str | None = Field(
+        default=None,
+        description="Path, which begins with `each`, of an array whose elements are the events. "
+        "Paths that begin with `inner` lead into an element.",
+    )
+    each_form: Literal["array", "segments"] = Field(
+        default="array",
+        description="How the array is written: as JSON, or as text such as 0[.]12[,]30[.]40, "
+        "whose elements are arrays of two.",
+    )
     timestamp_unit: TimeUnit | None = Field(
         default=None, description="Unit of times that are numbers."
     )
@@ -204,6 +217,12 @@ class EventMapping(_Model):
                     )
         return self
 
+    @model_validator(mode="after")
+    def _leads_inside(self) -> Self:
+        if self.inner is not None and (self.each is None or parse_path(self.inner)[0] != EACH):
+            raise ValueError("inner is a path that begins with each, which is needed too")
+        return self
+
     @property
     def in_sequence(self) -> bool:
         """Whether an event may take something from those before it in its session."""
@@ -216,7 +235,7 @@ class EventMapping(_Model):
         every = [place for places in (*self.columns.values(), *own) for place in places]
         return tuple(dict.fromkeys(path for place in every for path in place.steps))
 
-    @field_validator("each", "sampled")
+    @field_validator("each", "inner", "sampled")
     @classmethod
     def _is_path(cls, path: str | None) -> str | None:
         if path is not None:

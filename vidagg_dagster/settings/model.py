@@ -42,7 +42,7 @@ from vidagg_dagster.core.lineage import LANDED_EVENTS
 from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.core.time_format import parse_time_formats, require_time_formats
 from vidagg_dagster.core.validation import contradiction, raise_together
-from vidagg_dagster.core.vocabulary import EVENT_NAMES
+from vidagg_dagster.core.vocabulary import RANK_OF
 from vidagg_dagster.report.language import LanguageName
 from vidagg_dagster.settings.alerts import AlertSettings
 from vidagg_dagster.settings.databricks import DatabricksSettings
@@ -109,7 +109,7 @@ class Settings(SettingsGroup):
         "mapped to `ignore` are counted and dropped.",
         json_schema_extra=allowed(
             "`ours=theirs|theirs,...` or a JSON object from theirs to ours, ours being `ignore` or "
-            "one of " + ", ".join(EVENT_NAMES)
+            "one of " + ", ".join(RANK_OF)
         ),
     )
     mapping: str | None = Field(

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from pyspark.sql import types as T
 
-from vidagg_dagster.core.insight_schemas import INSIGHT_TABLES
 from vidagg_dagster.core.schemas import TABLES, TableSpec
 
 PAGE = Path("docs", "metrics.md")
@@ -32,7 +31,7 @@ def with_generated_parts(page: str) -> str:
 
 
 def _tables() -> Iterator[str]:
-    for number, table in enumerate((TABLES | INSIGHT_TABLES).values()):
+    for number, table in enumerate(TABLES.values()):
         if number:
             yield ""
         yield from _table(table)

@@ -26,6 +26,9 @@ ROWS_AT_ONCE: Final = 50_000
 
 MIN_SLICE: Final = timedelta(milliseconds=10)
 
+NUMBERS: Final = ("currentTime", "playbackRate", "seekFrom")
+"""Columns that hold numbers."""
+
 _STATE: Final = b"vidagg.state"
 
 
@@ -131,9 +134,12 @@ class Landing:
         dimensions = dict(self.dimensions or {})
         own = {"timestamp": columns.time, "eventName": columns.name}
         shown = [
-            f"{name} = {own[name]}"
-            if name in own and name not in dimensions
-            else f"{name} = tostring({columns.dims}[{_quoted(dimensions.get(name, name))}])"
+            f"{name} = "
+            + (
+                own[name]
+                if name in own and name not in dimensions
+                else self._said(name, _quoted(dimensions.get(name, name)))
+            )
             for name in EVENT_COLUMNS
         ]
         return (
@@ -141,6 +147,13 @@ class Landing:
             f"| where {columns.time} >= {literal(begin)} and {columns.time} < {literal(end)}\n"
             f"{self._player_events()}| project {', '.join(shown)}"
         )
+
+    def _said(self, name: str, key: str) -> str:
+        """The text of a dimension. The SDK of browsers puts what is a number among the measures."""
+        said = f"tostring({self.columns.dims}[{key}])"
+        if name not in NUMBERS:
+            return said
+        return f"coalesce({said}, tostring({self.columns.measures}[{key}]))"
 
     def _player_events(self) -> str:
         """A table has the events of a whole site: those of a player have its name, or a video."""

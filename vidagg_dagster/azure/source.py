@@ -20,6 +20,7 @@ class LogColumns(NamedTuple):
     time: str
     name: str
     dims: str
+    measures: str
     item_count: str
 
 
@@ -31,9 +32,11 @@ class LogSource(NamedTuple):
     is_workspace: bool
 
 
-_OF_WORKSPACES: Final = LogColumns("AppEvents", "TimeGenerated", "Name", "Properties", "ItemCount")
+_OF_WORKSPACES: Final = LogColumns(
+    "AppEvents", "TimeGenerated", "Name", "Properties", "Measurements", "ItemCount"
+)
 _OF_RESOURCES: Final = LogColumns(
-    "customEvents", "timestamp", "name", "customDimensions", "itemCount"
+    "customEvents", "timestamp", "name", "customDimensions", "customMeasurements", "itemCount"
 )
 
 

@@ -20,6 +20,7 @@ from vidagg_dagster.cli import (
     maintain,
     mapping,
     query,
+    report,
     ui,
     verify,
 )
@@ -42,6 +43,7 @@ COMMANDS = (
     query.add_export,
     experiments.add_assign,
     experiments.add_experiments,
+    report.add_report,
     maintain.add_maintain,
     verify.add_verify,
     forget.add_forget,

@@ -59,6 +59,12 @@ class StepName(StrEnum):
     USER_VIDEO_ENGAGEMENT = "user_video_engagement"
     AGGREGATED_ENGAGEMENT = "aggregated_user_video_engagement"
     QUALITY_REPORT = "quality_report"
+    VIDEO_CURVE = "video_curve"
+    LIFETIME_VIDEO_CURVE = "lifetime_video_curve"
+
+
+INSIGHT_STEPS: Final = (StepName.VIDEO_CURVE, StepName.LIFETIME_VIDEO_CURVE)
+"""Steps whose tables nothing else is computed from; settings may leave them out."""
 
 
 class Severity(StrEnum):

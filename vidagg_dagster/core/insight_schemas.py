@@ -6,7 +6,7 @@ again from them. `VIDAGG_INSIGHTS=off` leaves them out.
 
 from typing import Final
 
-from vidagg_dagster.core.schemas import (
+from vidagg_dagster.core.table_spec import (
     BOOLEAN,
     DATE,
     DAY,
@@ -24,7 +24,8 @@ TITLE: Final = ColumnSpec("videoTitle", STRING, "Title from the metadata; null i
 DURATION: Final = ColumnSpec(
     "videoDuration",
     DOUBLE,
-    "Length of the video from the metadata (seconds); null if unknown or not above 0.",
+    "Length of the video (seconds): by the metadata, else as its users' rows have it; null if "
+    "unknown.",
 )
 
 _SEEN: Final = (
@@ -77,6 +78,13 @@ _BIN: Final = (
         "lastSeenHere", LONG, "Viewers of the video for whom it holds the last part they watched."
     ),
 )
+
+BIN_COUNTS: Final = tuple(
+    column.name
+    for column in _BIN
+    if column.name not in (VIDEO.name, "binStartMs", "binEndMs", "rewatchMs")
+)
+"""What is counted in a bin; rewatchMs follows from it."""
 
 VIDEO_CURVE: Final = TableSpec(
     name="video_curve",
@@ -133,6 +141,12 @@ VIDEO_ENGAGEMENT: Final = TableSpec(
     key=("event_date", "videoId"),
 )
 
+SIMILAR_LENGTHS_S: Final = (60, 180, 360, 600, 1200, 2400, 3600)
+"""Videos between two of these durations in seconds are of similar length."""
+
+MIN_SIMILAR_VIDEOS: Final = 20
+"""Among fewer videos the place of one of them says nothing."""
+
 LIFETIME_VIDEO_ENGAGEMENT: Final = TableSpec(
     name="lifetime_video_engagement",
     doc="One row per video, all days together.",
@@ -142,10 +156,14 @@ LIFETIME_VIDEO_ENGAGEMENT: Final = TableSpec(
             "relativeRetention",
             DOUBLE,
             "Place of meanWatchedPercentage among the own videos of similar length: 0 the lowest, "
-            "1 the highest; null where they are fewer than 20.",
+            f"1 the highest; null where they are fewer than {MIN_SIMILAR_VIDEOS}. Lengths are "
+            f"similar between {', '.join(f'{bound // 60}' for bound in SIMILAR_LENGTHS_S)} "
+            "minutes.",
         ),
         ColumnSpec(
-            "similarVideos", LONG, "How many own videos are of similar length, this one included."
+            "similarVideos",
+            LONG,
+            "Own watched videos of similar length, this one included; null without a mean.",
         ),
         ColumnSpec("firstDay", DATE, "The first day with an event of the video."),
         ColumnSpec("lastDay", DATE, "The last one."),

@@ -17,7 +17,7 @@ from vidagg_dagster.azure.source import LogSource
 from vidagg_dagster.core.errors import VidaggError
 from vidagg_dagster.core.lineage import LANDED_EVENTS, PLAYER_EVENTS
 from vidagg_dagster.core.vocabulary import IGNORE
-from vidagg_dagster.defs.assets import GROUP, OWNERS
+from vidagg_dagster.defs.assets import GROUP
 from vidagg_dagster.defs.metadata import PARTITION_ROW_COUNT
 from vidagg_dagster.defs.partitions import backfill_policy, daily_partitions, days_of
 from vidagg_dagster.defs.targets import POOL, retry_policy
@@ -55,7 +55,7 @@ def _landed_events(settings: Settings, source: LogSource) -> dg.AssetsDefinition
         "as VIDAGG_MAX_LATENESS_DAYS; raw_events then finds them late.",
         deps=[PLAYER_EVENTS],
         group_name=GROUP,
-        owners=OWNERS,
+        owners=settings.operations.owners,
         kinds={"azure", "parquet"},
         pool=POOL,
         retry_policy=retry_policy(settings),

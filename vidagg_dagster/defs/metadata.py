@@ -1,5 +1,6 @@
 """What people see of an asset, a run and a day: every key of Dagster's metadata in one place."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -49,6 +50,9 @@ _MEASURE_SCHEMA: Final = dg.TableSchema(
     ]
 )
 
+
+_DATABRICKS_HOST: Final = "DATABRICKS_HOST"
+"""Read by the SDK of Databricks as well: one of the ways to name the workspace."""
 
 _UNITS: Final = {measure.name: measure.unit for measure in REPORTED}
 _WATCH_SECONDS: Final = "watchSeconds"
@@ -201,7 +205,17 @@ def _column_of(settings: Settings, table: str, column: str) -> str:
     return settings.columns.get(column, column) if table == PLAYER_EVENTS else column
 
 
+def _page_in_databricks(store: TableStore, table: TableSpec) -> dict[str, Any]:
+    """The page of the table in Catalog Explorer, where the address of the workspace is known."""
+    host = os.environ.get(_DATABRICKS_HOST, "").strip().rstrip("/")
+    if not host:
+        return {}
+    workspace = host if "://" in host else f"https://{host}"
+    path = "/".join([*store.location.split("."), table.name])
+    return {URI: dg.MetadataValue.url(f"{workspace}/explore/data/{path}")}
+
+
 def _place(store: TableStore, table: TableSpec) -> dict[str, Any]:
     if store.kind == "catalog":
-        return {TABLE_NAME: f"{store.location}.{table.name}"}
+        return {TABLE_NAME: f"{store.location}.{table.name}", **_page_in_databricks(store, table)}
     return {TABLE_NAME: table.name, URI: f"{store.location}/{table.name}"}

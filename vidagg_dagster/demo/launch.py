@@ -75,6 +75,25 @@ def materialize(parts: Parts, instance: dg.DagsterInstance) -> Counter[str]:
     return checks
 
 
+def write_page(instance: dg.DagsterInstance) -> None:
+    """The run that writes the page of what the days came to.
+
+    Raises:
+        DayFailedError: It failed.
+    """
+    # Reads the settings, so the environment must be the demo's already.
+    from vidagg_dagster.definitions import defs
+    from vidagg_dagster.defs.page import page_job
+
+    definitions = defs()
+    job = definitions.resolve_job_def(page_job.name)
+    origin = _origin(definitions.get_repository_def().name, job.name)
+    run = instance.create_run_for_job(job, run_config=_SILENT, remote_job_origin=origin)
+    for event in execute_run_iterator(InMemoryJob(job), run, instance):
+        if event.is_step_failure and event.step_failure_data.error is not None:
+            raise DayFailedError(f"the page: {event.step_failure_data.error.message.strip()}")
+
+
 def _origin(repository: str, job: str) -> RemoteJobOrigin:
     target = LoadableTargetOrigin(module_name=LOCATION, executable_path=sys.executable)
     location = ManagedGrpcPythonEnvCodeLocationOrigin(target, location_name=LOCATION)

@@ -16,8 +16,9 @@ import yaml
 
 from vidagg_dagster.core.text import spaced
 from vidagg_dagster.demo.files import DAYS, VIEWERS, DemoFiles, generate
-from vidagg_dagster.demo.launch import materialize
+from vidagg_dagster.demo.launch import materialize, write_page
 from vidagg_dagster.demo.show import show_result
+from vidagg_dagster.report.scope import FILE
 from vidagg_dagster.settings.project import (
     CONFIGURATION,
     DEFAULT_HOME,
@@ -111,6 +112,7 @@ def _run(folder: Path, files: DemoFiles, engine: str) -> Counter[str]:
     try:
         with chdir(folder), _quiet(project.home), dg.DagsterInstance.get() as instance:
             checks = materialize(parts, instance)
+            write_page(instance)
     except Exception:
         stop_sessions()
         raise
@@ -149,6 +151,8 @@ def _quiet(home: Path) -> Iterator[None]:
 
 def _what_next(folder: Path) -> Iterator[str]:
     usual = folder == Path("demo_data")
+    yield f"  {folder / 'tables' / FILE}"
+    yield "      is a page with curves of each video, who comes back, and data quality: open it"
     at = "--demo   (or: make dev)" if usual else f"--folder {folder}"
     yield f"  vidagg ui {at}"
     yield "      opens Dagster's UI on these runs, their checks and their numbers"

@@ -123,7 +123,8 @@ def _classified(
     source = read_source(context.spark, spec, context.request.scratch, only=names)
     near = ingestion.near_days(source, _days_to_read(context.days, spec))
     wanted = F.col(EVENT_DATE).isin([F.lit(day) for day in context.days])
-    judged = context.chain().judged(near, spec, context.request.start_date).where(wanted)
+    rows = context.chain().judged(near, spec, context.request.start_date)
+    judged = ingestion.of_days(rows, wanted)
     slicing = context.slicing(inventory.rows_of(context.days))
     if slicing.slices > 1:
         # Read once, and not once for each slice.

@@ -39,6 +39,7 @@ from vidagg_dagster.core.lineage import LANDED_EVENTS
 from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.core.validation import contradiction, raise_together
 from vidagg_dagster.core.vocabulary import EVENT_NAMES
+from vidagg_dagster.report.language import LanguageName
 from vidagg_dagster.settings.alerts import AlertSettings
 from vidagg_dagster.settings.databricks import DatabricksSettings
 from vidagg_dagster.settings.faults import did_you_mean
@@ -175,6 +176,23 @@ class Settings(SettingsGroup):
         default=False,
         description="Take the largest position ever seen for the duration of a video that has "
         "none, and say so in videoDurationSource.",
+    )
+
+    insights: bool = Field(
+        default=True,
+        description="Whether the daily job also computes the tables of the group video_insights: "
+        "curves, figures of a video and cohorts. Nothing else is computed from them.",
+        json_schema_extra=allowed("on or off"),
+    )
+
+    page_language: LanguageName = Field(
+        default="en", description="Language of [the page](report.md) that Dagster writes."
+    )
+    page_users: bool = Field(
+        default=True,
+        description="Whether the page that Dagster writes names users: the table of users and "
+        "videos, and what single viewers have seen.",
+        json_schema_extra=allowed("on or off"),
     )
 
     export_log_analytics: str | None = Field(

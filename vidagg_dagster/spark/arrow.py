@@ -4,8 +4,10 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from threading import BoundedSemaphore
 from typing import TYPE_CHECKING, Final
+from uuid import uuid4
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import types as T
@@ -53,6 +55,14 @@ class Spread:
         return parted.mapInArrow(_OnPartition(kernel, tuple(schema.names)), schema)
 
 
+def apply_to_parts(frame: DataFrame, kernel: Kernel, schema: T.StructType) -> DataFrame:
+    """Apply `kernel` to parts of `frame` as it is partitioned, up to `ROWS_AT_ONCE` rows each.
+
+    Without a shuffle, so a key may be in several parts: for results that are added up afterwards.
+    """
+    return frame.mapInArrow(_OnParts(kernel, tuple(schema.names)), schema)
+
+
 ANY_SIZE: Final = Spread()
 """For an unknown number of rows."""
 
@@ -71,6 +81,52 @@ class _OnPartition:
                 result = self.kernel(pa.Table.from_batches(held))
             # Engines match columns by position.
             yield from result.select(self.columns).to_batches(max_chunksize=_BATCH_ROWS)
+
+
+def write_files(frame: DataFrame, folder: Path) -> list[Path]:
+    """Write `frame` as Arrow files into a folder that the engine shares; returns the files.
+
+    A partition that an engine computes twice leaves two files, of which one is returned.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    files = frame.mapInArrow(_ToFile(str(folder)), _WRITTEN).collect()
+    return [folder / row["file"] for row in files]
+
+
+_WRITTEN: Final = "file string"
+
+
+@dataclass(frozen=True)
+class _ToFile:
+    folder: str
+
+    def __call__(self, batches: "Iterator[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":
+        import pyarrow as pa
+
+        first = next(batches, None)
+        if first is not None:
+            name = f"{uuid4().hex}.arrow"
+            with pa.ipc.new_file(f"{self.folder}/{name}", first.schema) as file:
+                file.write(first)
+                for batch in batches:
+                    file.write(batch)
+            yield pa.RecordBatch.from_pydict({"file": [name]})
+
+
+@dataclass(frozen=True)
+class _OnParts:
+    kernel: Kernel
+    columns: tuple[str, ...]
+
+    def __call__(self, batches: "Iterator[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":
+        once = _OnPartition(self.kernel, self.columns)
+        held: list[pa.RecordBatch] = []
+        for batch in batches:
+            held.append(batch)
+            if sum(part.num_rows for part in held) >= ROWS_AT_ONCE:
+                yield from once(iter(held))
+                held = []
+        yield from once(iter(held))
 
 
 @cache

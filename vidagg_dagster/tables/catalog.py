@@ -169,6 +169,18 @@ class CatalogTables:
         log.info("%s: %d rows upserted, %d deleted", table.name, changed, removed)
         return changed, removed
 
+    def replace_all(self, table: TableSpec, rows: DataFrame) -> None:
+        """See `Tables.replace_all`."""
+        rows = conform(table, rows)
+        self._require_table(table)
+        try:
+            rows.writeTo(self._name(table)).overwrite(F.lit(True))
+        except Exception as error:
+            if _is_conflict(error):
+                raise changed_since_error(table, None, self.version(table)) from error
+            raise
+        log.info("%s: all rows written", table.name)
+
     @contextmanager
     def computed(self, table: TableSpec, frames: Frames) -> Iterator[DataFrame]:
         """See `Tables.computed`. A table keeps the rows, because serverless compute caches none."""

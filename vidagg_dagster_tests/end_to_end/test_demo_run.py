@@ -11,9 +11,11 @@ import pytest
 from pyspark.sql import SparkSession
 
 from vidagg_dagster.core.contract import SAIL, SourceSpec
+from vidagg_dagster.defs.page import ENGAGEMENT_PAGE
 from vidagg_dagster.defs.verification import rows_told
 from vidagg_dagster.pipeline.batch import aggregate_files
 from vidagg_dagster.pipeline.verify import verify
+from vidagg_dagster.report.scope import FILE
 from vidagg_dagster.spark.session import engine_session, using
 from vidagg_dagster_tests.support.demo_run import table
 from vidagg_dagster_tests.support.use_cases import QUERIES
@@ -49,7 +51,19 @@ def test_the_rest_of_the_story_is_told_on_one_screen(folder: Path, printed: str)
     bar = r"^  video_002  [ ▁-█]{40}  \d\.\d times by each: watched in a loop$"
     assert re.search(bar, printed, re.M)
     assert f"vidagg ui --folder {folder}" in printed
-    assert printed.count("\n") <= 45
+    assert f"  {folder / 'tables' / FILE}\n" in printed
+    assert printed.count("\n") <= 47
+
+
+def test_the_page_is_written_by_dagster(folder: Path, printed: str) -> None:
+    assert printed
+    with dg.DagsterInstance.from_config(str(folder / "dagster_home")) as instance:
+        event = instance.get_latest_materialization_event(dg.AssetKey(ENGAGEMENT_PAGE))
+    assert event is not None
+    assert event.asset_materialization is not None
+    file = folder / "tables" / FILE
+    assert event.asset_materialization.metadata["page"].value == str(file)
+    assert "The Lighthouse Keeper" in file.read_text(encoding="utf-8")
 
 
 def test_what_is_stored_agrees_with_the_history_of_dagster(folder: Path, printed: str) -> None:

@@ -17,7 +17,7 @@ from pyspark.sql import SparkSession
 from vidagg_dagster.core.contract import StepName, TableStore
 from vidagg_dagster.core.schemas import TABLES
 from vidagg_dagster.defs.assets import build_assets
-from vidagg_dagster.defs.targets import steps
+from vidagg_dagster.defs.targets import step_resources
 from vidagg_dagster_tests.conftest import delta_conf
 from vidagg_dagster_tests.support.arrow import rows_of
 from vidagg_dagster_tests.support.dagster_ui import Ui, free_port, serving
@@ -60,7 +60,7 @@ def test_a_range_on_a_job_cluster_gives_the_rows_of_a_local_run(
         )
         result = dg.materialize(
             build_assets(settings),
-            resources={"steps": steps(settings)},
+            resources=step_resources(settings),
             tags={
                 "dagster/asset_partition_range_start": day(0).isoformat(),
                 "dagster/asset_partition_range_end": day(1).isoformat(),

@@ -125,7 +125,8 @@ def site(seed: int, videos: int, viewers: int, days: float, keen: bool = False) 
             # Stopping within a step: half of it was seen.
             end = min(stop * 50 + 25, DURATION_S) if stop < STEPS else DURATION_S
             for name, value in zip(
-                rows, (user[number], video[number], f"{number}-{visit}", place * 50, end, day),
+                rows,
+                (user[number], video[number], f"{number}-{visit}", place * 50, end, day),
                 strict=True,
             ):
                 rows[name].append(value)

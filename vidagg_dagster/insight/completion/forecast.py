@@ -155,9 +155,7 @@ def _compared(
     )
 
 
-def _learned(
-    known: History, duration_ms: Ints, threshold: int, weeks: _Weeks
-) -> Floats | None:
+def _learned(known: History, duration_ms: Ints, threshold: int, weeks: _Weeks) -> Floats | None:
     """The model's probability of each landmark; None where there is too little to learn from."""
     earliest = survival(known, duration_ms, threshold, _pairs_of(known, weeks.earliest))
     x = learned.features(known, by_table(earliest, known), duration_ms)
@@ -185,5 +183,5 @@ def _weeks(known: History, until_us: int, held_back_days: int) -> _Weeks:
 def _pairs_of(known: History, landmarks: Bools) -> Bools:
     """The pairs of the weeks that some landmarks are of, those without a landmark included."""
     began = known.pairs.first_us
-    last = began[known.landmarks.pair[landmarks]].max(initial=0)
-    return began <= last
+    last = int(began[known.landmarks.pair[landmarks]].max(initial=0))
+    return np.asarray(began <= last, bool)

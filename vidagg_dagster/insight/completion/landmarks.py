@@ -1,9 +1,9 @@
 """Moments at which a viewer rests, what was known then, and what became of it.
 
-A pair of a user and a video has `WINDOW_DAYS` from its first watched interval. It completes if its
-coverage reaches the threshold in that time. Each visit that ends below the threshold is a landmark;
-while nothing follows, the same rest is a landmark again after some days, as long as the window lasts.
-Whatever describes a landmark is of intervals that were closed by then.
+A pair of a user and a video has `WINDOW_DAYS` from its first watched interval. It completes if
+its coverage reaches the threshold in that time. Each visit that ends below the threshold is a
+landmark; while nothing follows, the same rest is a landmark again after some days, as long as the
+window lasts. Whatever describes a landmark is of intervals that were closed by then.
 """
 
 from typing import Final, NamedTuple

@@ -49,9 +49,7 @@ def score(name: str, probability: Floats, happened: Bools) -> Score:
         name=name,
         brier=float(((probability - happened) ** 2).mean()),
         log_loss=float(-np.log(np.where(happened, safe, 1 - safe)).mean()),
-        calibration_error=sum(
-            one.landmarks * abs(one.probability - one.completed) for one in found
-        )
+        calibration_error=sum(one.landmarks * abs(one.probability - one.completed) for one in found)
         / len(happened),
     )
 

@@ -67,6 +67,7 @@ timestamp_unit: ms
 - **Events** map to one of ours, to `ignore` (counted and dropped) or to `reject` (known, but not
   understood). `*` stands for anything; such names count after those without, from top to bottom.
   Without `events` the names are ours.
+- `{literal: text}` stands for a value that a record says by saying nothing.
 - **Seeks** with two positions give `currentTime` the destination, and `seekFrom` the origin.
 - `fill_down: [userId, videoId]` takes over what an earlier event of the session told.
 - `each: batch.events` makes every element of an array an event; paths into it begin with `each`.
@@ -118,7 +119,8 @@ def _places(places: Places) -> str:
     for place in places:
         joined = f" joined by {_code(place.separator)}" if len(place.paths) > 1 else ""
         unit = "" if place.unit == "s" else f" ({place.unit})"
-        texts.append(", ".join(map(_code, place.paths)) + joined + unit)
+        told = [f"the text {_code(place.literal)}"] if place.literal else map(_code, place.paths)
+        texts.append(", ".join(told) + joined + unit)
     return " else ".join(texts)
 
 

@@ -10,7 +10,7 @@ import os
 import tempfile
 import uuid
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import reduce
@@ -23,7 +23,7 @@ from zoneinfo import ZoneInfo
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from vidagg_dagster.core.column_mapping import require_event_names
+from vidagg_dagster.core.column_mapping import require_event_names, require_video_columns
 from vidagg_dagster.core.contract import AUTO, DEFAULT_MAX_POSITION_S, SourceSpec, TimestampUnit
 from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.core.schemas import (
@@ -31,6 +31,7 @@ from vidagg_dagster.core.schemas import (
     EVENT_DATE,
     USER_VIDEO_ENGAGEMENT,
 )
+from vidagg_dagster.core.time_format import require_time_formats
 from vidagg_dagster.metrics.composition import EngagementChain
 from vidagg_dagster.metrics.ingestion import accepted
 from vidagg_dagster.pipeline.lifetime import update_lifetime
@@ -102,7 +103,10 @@ class VideoEngagementAggregator:
         timezone: the zone whose calendar days are the days.
         source_timezone: the zone of times that are text and carry none.
         timestamp_unit: the unit of numeric times (`s`, `ms`, `us`, `ns`).
+        time_formats: patterns of times that are text, such as `%d.%m.%Y %H:%M:%S`, beside the
+            notations that are known.
         columns: our column name -> the input's, where they differ.
+        video_columns: likewise of `video_metadata_table`; `durationMs` there means milliseconds.
         event_names: the input's name of an event -> ours, or `ignore`, where we do not know it.
         max_position: positions above this many seconds are invalid.
         mapping: the vocabulary of the input: a known one by its name, or a file of YAML. Names in
@@ -113,7 +117,8 @@ class VideoEngagementAggregator:
             default a result is computed at each use.
 
     Raises:
-        ValueError: `event_names` maps to a name that is neither ours nor `ignore`.
+        ValueError: `event_names` maps to a name that is neither ours nor `ignore`, `video_columns`
+            from a name that is no column of a catalogue, or a time format is no pattern.
         SourceError: `mapping` is neither a known vocabulary nor a file of one.
 
     Saving replaces whole tables. With Delta each one is replaced in one commit; with Parquet a
@@ -131,7 +136,9 @@ class VideoEngagementAggregator:
         timezone: str = "UTC",
         source_timezone: str = "UTC",
         timestamp_unit: TimestampUnit | None = None,
+        time_formats: Sequence[str] = (),
         columns: Mapping[str, str] | None = None,
+        video_columns: Mapping[str, str] | None = None,
         event_names: Mapping[str, str] | None = None,
         max_position: float = DEFAULT_MAX_POSITION_S,
         mapping: str | Path | None = None,
@@ -147,7 +154,10 @@ class VideoEngagementAggregator:
         self.timezone = timezone
         self.source_timezone = source_timezone
         self.timestamp_unit = timestamp_unit
+        self.time_formats = require_time_formats(tuple(time_formats))
         self.columns = dict(columns or {})
+        self.video_columns = dict(video_columns or {})
+        require_video_columns(self.video_columns)
         self.event_names = require_event_names(event_names or {})
         self.max_position = max_position
         self.mapping = None if mapping is None else find_mapping(str(mapping))
@@ -357,6 +367,7 @@ class VideoEngagementAggregator:
             columns=self.columns,
             timezone=self.source_timezone,
             timestamp_unit=self.timestamp_unit,
+            time_formats=self.time_formats,
             event_names=self.event_names,
             max_position_s=self.max_position,
             mapping=self.mapping,
@@ -375,7 +386,8 @@ class VideoEngagementAggregator:
 
     def _videos(self) -> DataFrame:
         given = self.video_metadata_table
-        return read_videos(self.spark, str(given) if isinstance(given, Path) else given)
+        location = str(given) if isinstance(given, Path) else given
+        return read_videos(self.spark, location, columns=self.video_columns)
 
     def _place(self, given: str | Path | DataFrame) -> dict[str, Any]:
         """Where to read from, in the words of `SourceSpec`."""

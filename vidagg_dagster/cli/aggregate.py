@@ -10,8 +10,12 @@ from zoneinfo import available_timezones
 
 from pydantic import ValidationError
 
-from vidagg_dagster.cli.arguments import add_command, add_for_spreadsheet, day
-from vidagg_dagster.core.column_mapping import parse_columns, parse_event_names
+from vidagg_dagster.cli.arguments import add_command, add_for_spreadsheet, day, require_files
+from vidagg_dagster.core.column_mapping import (
+    parse_columns,
+    parse_event_names,
+    parse_video_columns,
+)
 from vidagg_dagster.core.contract import (
     DEFAULT_MAX_POSITION_S,
     ENGINE_NAMES,
@@ -23,6 +27,7 @@ from vidagg_dagster.core.contract import (
 from vidagg_dagster.core.errors import BadInputError, NothingAcceptedError
 from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.core.terminal import Status
+from vidagg_dagster.core.time_format import parse_time_formats
 
 if TYPE_CHECKING:
     from vidagg_dagster.pipeline.batch import Aggregation
@@ -51,6 +56,13 @@ def add_aggregate(commands: Any) -> None:
     )
     parser.add_argument(
         "--videos", help="file of videoId, duration (seconds) and title; may be left out"
+    )
+    parser.add_argument(
+        "--video-columns",
+        type=_video_columns,
+        default={},
+        metavar="OURS=THEIRS,...",
+        help="the columns' names in that file, e.g. videoId=id,durationMs=length,title=name",
     )
     parser.add_argument(
         "--output",
@@ -108,6 +120,13 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
         "--timestamp-unit",
         choices=get_args(TimestampUnit),
         help="unit of numeric times; without one they are rejected, not guessed",
+    )
+    parser.add_argument(
+        "--time-format",
+        type=_time_formats,
+        default=(),
+        metavar="PATTERN|PATTERN",
+        help="how times are written, if in no notation that is known, e.g. %%d.%%m.%%Y %%H:%%M:%%S",
     )
     parser.add_argument(
         "--mapping",
@@ -169,6 +188,20 @@ def _columns(text: str) -> dict[str, str]:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
+def _video_columns(text: str) -> dict[str, str]:
+    try:
+        return parse_video_columns(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _time_formats(text: str) -> tuple[str, ...]:
+    try:
+        return parse_time_formats(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def _event_names(text: str) -> dict[str, str]:
     try:
         return parse_event_names(text)
@@ -211,9 +244,9 @@ def _aggregate(options: argparse.Namespace) -> int:
     if first and last and first > last:
         raise BadInputError(f"--from {first} is after --to {last}")
     parameters = _parameters(options.parameters)
-    for location in filter(None, (options.events, options.videos)):
-        if not Path(location).exists():
-            raise BadInputError(f"{location}: there is no such file or folder")
+    require_files(options.events, options.format)
+    if options.videos:
+        require_files(options.videos)
     try:
         told = _write_rows(options, parameters)
     except OSError as error:
@@ -246,6 +279,7 @@ def _write_rows(options: argparse.Namespace, parameters: EngagementParameters) -
             spark,
             source,
             video_metadata=options.videos,
+            video_columns=options.video_columns,
             parameters=parameters,
             timezone=options.timezone,
             run_time=datetime.now(UTC),
@@ -290,6 +324,7 @@ def _source(options: argparse.Namespace) -> SourceSpec:
         columns=options.columns,
         timezone=options.source_timezone,
         timestamp_unit=options.timestamp_unit,
+        time_formats=options.time_format,
         event_names=options.event_names,
         max_position_s=options.max_position,
         mapping=find_mapping(options.mapping) if options.mapping else None,

@@ -6,6 +6,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
+from vidagg_dagster.core.errors import BadInputError
+
 DEMO_FOLDER: Final = Path("demo_data")
 
 
@@ -69,3 +71,18 @@ def day(text: str) -> date:
         return date.fromisoformat(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not a day; write YYYY-MM-DD") from None
+
+
+def require_files(location: str, source_format: str = "auto") -> None:
+    """Make sure that files lie at a location, or that a pattern of files is meant.
+
+    Raises:
+        VidaggError: Nothing is there, or it is an address from which this format is not read.
+    """
+    from vidagg_dagster.sources.files import lies_here, local_path, not_here
+
+    path = local_path(location)
+    if path is None and source_format != "delta":
+        raise not_here(location)
+    if path is not None and not lies_here(path):
+        raise BadInputError(f"{location}: there is no such file or folder")

@@ -101,6 +101,7 @@ def _try_out(settings: "Settings", steps: "DatabricksSteps") -> bool:
         table_schema=settings.databricks.schema_name or "",
         source=settings.source_spec,
         video_metadata=settings.video_metadata,
+        video_columns=settings.video_columns,
     )
     passed = True
     for finding in try_out(steps, trial):

@@ -12,7 +12,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, get_args
 
-from vidagg_dagster.cli.arguments import add_command
+from vidagg_dagster.cli.arguments import add_command, require_files
 from vidagg_dagster.cli.mapping import SURE
 from vidagg_dagster.core.column_mapping import parse_columns, parse_event_names
 from vidagg_dagster.core.contract import EVENT_COLUMNS, REQUIRED_COLUMNS, TimestampUnit
@@ -103,8 +103,8 @@ def _init(options: argparse.Namespace) -> int:
             f"{options.folder / '.env'} is there already; --force replaces it, --folder writes "
             "elsewhere"
         )
-    if options.videos and not Path(options.videos).exists():
-        raise BadInputError(f"{options.videos}: there is no such file or folder")
+    if options.videos:
+        require_files(options.videos)
     with closing(look_at(options.events)) as look:
         vocabulary = None if options.columns or options.event_names else _vocabulary(options)
         found = _find(look, options) if vocabulary is None else _of_vocabulary(look, vocabulary)

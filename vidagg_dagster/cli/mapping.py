@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from vidagg_dagster.cli.aggregate import FORMATS
-from vidagg_dagster.cli.arguments import add_command
+from vidagg_dagster.cli.arguments import add_command, require_files
 from vidagg_dagster.core.contract import ENGINE_NAMES, OPTIONAL_COLUMNS, SourceSpec
-from vidagg_dagster.core.errors import BadInputError
 from vidagg_dagster.core.event_mapping import EventMapping
 
 SURE: Final = 0.5
@@ -69,8 +68,7 @@ def _map(options: argparse.Namespace) -> int:
     from vidagg_dagster.sources.mappings.recognise import OURS, fits, sampled_rows, take_sample
     from vidagg_dagster.sources.mappings.vocabularies import find_mapping
 
-    if not Path(options.events).exists():
-        raise BadInputError(f"{options.events}: there is no such file or folder")
+    require_files(options.events)
     with tempfile.TemporaryDirectory(prefix="vidagg-") as folder:
         sample = take_sample(options.events, options.format, Path(folder))
         best = fits(sample.records)[0]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from vidagg_dagster.core.contract import EVENT_COLUMNS
+from vidagg_dagster.core.contract import EVENT_COLUMNS, VIDEO_COLUMNS
 from vidagg_dagster.core.vocabulary import ALIASES, EVENT_NAMES, IGNORE
 
 
@@ -12,12 +12,44 @@ def parse_columns(text: str) -> dict[str, str]:
     Raises:
         ValueError: A pair lacks a name, or ours is no column of an event.
     """
+    columns = _pairs(text)
+    require_event_columns(columns)
+    return columns
+
+
+def _pairs(text: str) -> dict[str, str]:
     pairs = [pair.partition("=") for pair in text.split(",") if pair.strip()]
     if not all(ours.strip() and theirs.strip() for ours, _, theirs in pairs):
         raise ValueError(f"{text!r}: every pair needs a name on both sides of `=`")
-    columns = {ours.strip(): theirs.strip() for ours, _, theirs in pairs}
-    require_event_columns(columns)
+    return {ours.strip(): theirs.strip() for ours, _, theirs in pairs}
+
+
+def parse_video_columns(text: str) -> dict[str, str]:
+    """`ours=theirs,...` -> our name of a column of the video catalogue -> the catalogue's.
+
+    Raises:
+        ValueError: A pair lacks a name, or ours is no column of a catalogue.
+    """
+    columns = _pairs(text)
+    require_video_columns(columns)
     return columns
+
+
+def require_video_columns(names: Iterable[str]) -> None:
+    """Check our names of a catalogue's columns.
+
+    Raises:
+        ValueError: A name is no column of a catalogue, or the duration is named twice.
+    """
+    given = set(names)
+    unknown = sorted(given - set(VIDEO_COLUMNS))
+    if unknown:
+        raise ValueError(
+            f"no column of a video catalogue: {', '.join(unknown)}; ours are "
+            f"{', '.join(VIDEO_COLUMNS)}"
+        )
+    if given >= {"duration", "durationMs"}:
+        raise ValueError("duration (seconds) and durationMs are one; name one of them")
 
 
 def require_event_columns(names: Iterable[str]) -> None:

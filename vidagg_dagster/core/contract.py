@@ -22,6 +22,9 @@ EVENT_COLUMNS: Final = (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS)
 """The columns of an event, by our names; a source may call them otherwise."""
 
 
+VIDEO_COLUMNS: Final = ("videoId", "duration", "durationMs", "title", "updatedAt")
+"""The columns of a video catalogue, by our names: `duration` in seconds, or `durationMs`."""
+
 SourceFormat = Literal["auto", "jsonl", "csv", "parquet", "delta", "table"]
 """What a source is; `auto` goes by what lies there."""
 
@@ -94,6 +97,9 @@ class SourceSpec(_Model):
     timestamp_unit: TimestampUnit | None = Field(
         default=None, description="Unit of numeric timestamps; without one they are not read."
     )
+    time_formats: tuple[str, ...] = Field(
+        default=(), description="Patterns of times that are text, beside the known notations."
+    )
     event_names: dict[str, str] = Field(
         default_factory=dict,
         description="The source's name of an event, in lower case -> ours, or `ignore`.",
@@ -141,6 +147,10 @@ class StepRequest(_Model):
     store: TableStore
     source: SourceSpec | None = None
     video_metadata: str | None = None
+    video_columns: dict[str, str] = Field(
+        default_factory=dict,
+        description="Our name of a column of the video catalogue -> the catalogue's.",
+    )
     estimate_missing_durations: bool = False
     parameters: EngagementParameters = EngagementParameters()
     max_lateness_days: int = Field(

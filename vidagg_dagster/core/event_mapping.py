@@ -48,11 +48,21 @@ class _Model(BaseModel):
 
 
 class Place(_Model):
-    """Where a value is in a record; several paths are joined, those without a value left out."""
+    """Where a value is in a record; several paths are joined, those without a value left out.
 
-    paths: tuple[str, ...] = Field(min_length=1)
+    Instead of paths a `literal` may be given, for records that say something by saying nothing.
+    """
+
+    paths: tuple[str, ...] = ()
     separator: str = " "
     unit: PositionUnit = "s"
+    literal: str | None = Field(default=None, min_length=1)
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if bool(self.paths) == (self.literal is not None):
+            raise ValueError("a place is a path, several paths, or a literal")
+        return self
 
     @field_validator("paths")
     @classmethod

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from vidagg_dagster.core.contract import SourceSpec
 
@@ -36,6 +36,7 @@ class Trial(_Model):
     table_schema: str
     source: SourceSpec | None = None
     video_metadata: str | None = None
+    video_columns: dict[str, str] = Field(default_factory=dict)
 
 
 class TrialFinding(_Model):
@@ -128,7 +129,7 @@ def _videos(spark: "SparkSession", trial: Trial) -> str:
 
     if not trial.video_metadata:
         return "none are set"
-    rows = read_videos(spark, trial.video_metadata).limit(1).collect()
+    rows = read_videos(spark, trial.video_metadata, columns=trial.video_columns).limit(1).collect()
     return f"{trial.video_metadata} can be read" + ("" if rows else ", and has no rows")
 
 

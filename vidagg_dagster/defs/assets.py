@@ -295,6 +295,7 @@ def _request(
         store=settings.store,
         source=settings.source_spec if table is RAW_EVENTS else None,
         video_metadata=settings.video_metadata,
+        video_columns=settings.video_columns,
         estimate_missing_durations=settings.estimate_missing_durations,
         parameters=settings.parameters,
         max_lateness_days=settings.operations.max_lateness_days,

@@ -7,7 +7,6 @@ import dagster as dg
 
 from vidagg_dagster.core.errors import VidaggError
 from vidagg_dagster.core.schemas import AGGREGATED_ENGAGEMENT
-from vidagg_dagster.defs.assets import OWNERS
 from vidagg_dagster.report.scope import FILE
 from vidagg_dagster.settings.model import Settings
 
@@ -43,7 +42,7 @@ def _asset(settings: Settings) -> dg.AssetsDefinition:
         f"Where: {page_file(settings)}",
         deps=[AGGREGATED_ENGAGEMENT.name],
         group_name=GROUP,
-        owners=OWNERS,
+        owners=settings.operations.owners,
         kinds={"html", "duckdb"},
     )
     def materialize(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:

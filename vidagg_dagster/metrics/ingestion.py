@@ -40,8 +40,8 @@ from vidagg_dagster.spark.parsing import (
     finite_number,
     instant_us,
     number,
-    plain_time,
     said,
+    time_text,
     trimmed,
 )
 from vidagg_dagster.spark.payload import payload_hash, payload_text
@@ -270,7 +270,9 @@ def _parsed(source: DataFrame, spec: SourceSpec, run_time: datetime | None) -> D
         payload_hash(source.schema).alias("_hash"),
         "sourceFile",
         F.coalesce(F.col("malformed"), F.lit(False)).alias("_malformed"),
-        _where_told(F.col("timestamp"), lambda text: plain_time(filled(text))).alias("_time"),
+        _where_told(
+            F.col("timestamp"), lambda text: time_text(filled(text), spec.time_formats)
+        ).alias("_time"),
         said(F.col("userId")).alias("userId"),
         said(F.col("sessionId")).alias("sessionId"),
         said(F.col("videoId")).alias("videoId"),

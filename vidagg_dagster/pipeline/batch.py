@@ -100,6 +100,7 @@ def aggregate_files(
     source: SourceSpec,
     *,
     video_metadata: str | None = None,
+    video_columns: Mapping[str, str] | None = None,
     parameters: EngagementParameters | None = None,
     timezone: str = "UTC",
     run_time: datetime,
@@ -115,6 +116,7 @@ def aggregate_files(
         spark: any engine that shares this machine's files.
         source: where the events are, and how they are to be read.
         video_metadata: a file or table of `videoId`, `duration`, `title`.
+        video_columns: our names of its columns -> its own, where they differ.
         parameters: the thresholds; the published ones if None.
         timezone: the zone whose calendar days are the days.
         run_time: becomes `processedAt`; an event may not be later by more than a day.
@@ -139,9 +141,12 @@ def aggregate_files(
     with tempfile.TemporaryDirectory(prefix="vidagg-") as folder:
         compute = batch.compute if days == _ALL_DAYS else batch.compute_days
         with naming_faults(source):
-            files, counts = compute(read_videos(spark, video_metadata), Path(folder))
+            videos = read_videos(spark, video_metadata, columns=video_columns)
+            files, counts = compute(videos, Path(folder))
             unknown = batch.unknown_names() if counts[f"{REJECTED_PREFIX}unknown_event"] else {}
-        catalogue = count_catalogue(spark, video_metadata) if video_metadata else None
+        catalogue = (
+            count_catalogue(spark, video_metadata, video_columns) if video_metadata else None
+        )
         report("sorting the rows")
         # Where there are no rows, some engines write no file.
         empty = spark.createDataFrame([], AGGREGATED_ENGAGEMENT.struct)

@@ -39,7 +39,9 @@ class VideoMetadata:
     def frame(self) -> DataFrame:
         """One row per video: `videoId`, `durationMs`, `videoTitle`."""
         request = self._request
-        return videos_of_steps(self._spark, request.video_metadata, request.scratch)
+        return videos_of_steps(
+            self._spark, request.video_metadata, request.scratch, request.video_columns
+        )
 
 
 @dataclass(frozen=True)

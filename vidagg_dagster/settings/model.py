@@ -18,8 +18,10 @@ from vidagg_dagster.azure.source import LogSource, is_azure, parse_source
 from vidagg_dagster.core.column_mapping import (
     parse_columns,
     parse_event_names,
+    parse_video_columns,
     require_event_columns,
     require_event_names,
+    require_video_columns,
 )
 from vidagg_dagster.core.contract import (
     CONNECT_PREFIX,
@@ -28,6 +30,7 @@ from vidagg_dagster.core.contract import (
     ENGINE_NAMES,
     EVENT_COLUMNS,
     MAX_MAX_POSITION_S,
+    VIDEO_COLUMNS,
     SourceFormat,
     SourceSpec,
     TableStore,
@@ -37,6 +40,7 @@ from vidagg_dagster.core.days import EARLIEST
 from vidagg_dagster.core.errors import SourceError
 from vidagg_dagster.core.lineage import LANDED_EVENTS
 from vidagg_dagster.core.parameters import EngagementParameters
+from vidagg_dagster.core.time_format import parse_time_formats, require_time_formats
 from vidagg_dagster.core.validation import contradiction, raise_together
 from vidagg_dagster.core.vocabulary import EVENT_NAMES
 from vidagg_dagster.report.language import LanguageName
@@ -91,6 +95,14 @@ class Settings(SettingsGroup):
         description="Unit of numeric source times. Without one, numbers are rejected as "
         "unparsable rather than guessed.",
     )
+    time_format: tuple[str, ...] = Field(
+        default=(),
+        description="Patterns of source times, beside the [notations that are known]"
+        "(inputs.md#times). The first one that fits counts, and goes before those.",
+        json_schema_extra=allowed(
+            "patterns with `|` between them, such as `%d.%m.%Y %H:%M:%S|%m/%d/%y %I:%M %p`"
+        ),
+    )
     event_names: dict[str, str] = Field(
         default_factory=dict,
         description="The source's own names of events, where we do not know them. Rows of a name "
@@ -123,6 +135,14 @@ class Settings(SettingsGroup):
         description="Table or file with videoId, duration (seconds) and title. Without it no "
         "percentage, score or tier can be computed.",
         json_schema_extra=allowed("a path, or `[catalog.][schema.]table`"),
+    )
+    video_columns: dict[str, str] = Field(
+        default_factory=dict,
+        description="The catalogue's own column names, where they differ from ours. `durationMs` "
+        "instead of `duration` says that durations are milliseconds.",
+        json_schema_extra=allowed(
+            "`ours=theirs,...` or a JSON object, ours being one of " + ", ".join(VIDEO_COLUMNS)
+        ),
     )
     data_root: Path = Field(
         default=Path("data"),
@@ -243,6 +263,23 @@ class Settings(SettingsGroup):
             return value
         return json_object(value) if value.lstrip().startswith("{") else parse_columns(value)
 
+    @field_validator("video_columns", mode="before")
+    @classmethod
+    def _parse_video_columns(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return json_object(value) if value.lstrip().startswith("{") else parse_video_columns(value)
+
+    @field_validator("time_format", mode="before")
+    @classmethod
+    def _parse_time_format(cls, value: object) -> object:
+        return parse_time_formats(value) if isinstance(value, str) else value
+
+    @field_validator("time_format")
+    @classmethod
+    def _known_patterns(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return require_time_formats(value)
+
     @field_validator("event_names", mode="before")
     @classmethod
     def _parse_event_names(cls, value: object) -> object:
@@ -269,6 +306,12 @@ class Settings(SettingsGroup):
     @classmethod
     def _known_columns(cls, value: dict[str, str]) -> dict[str, str]:
         require_event_columns(value)
+        return value
+
+    @field_validator("video_columns")
+    @classmethod
+    def _known_video_columns(cls, value: dict[str, str]) -> dict[str, str]:
+        require_video_columns(value)
         return value
 
     @field_validator("timezone", "source_timezone")
@@ -379,6 +422,7 @@ class Settings(SettingsGroup):
             columns={} if lands else self.columns,
             timezone=self.source_timezone,
             timestamp_unit=self.timestamp_unit,
+            time_formats=self.time_format,
             event_names=self.event_names,
             max_position_s=self.max_position,
             mapping=find_mapping(self.mapping) if self.mapping is not None else None,

@@ -1,7 +1,7 @@
 """What every reader of sources returns: text columns by our names, whatever their types were."""
 
 from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from dataclasses import field as field_of
 from typing import Final
 
@@ -41,6 +41,26 @@ class ColumnRequest:
     """Whether text lines come with their `lineNumber` (else it is null)."""
     one_of: Mapping[str, tuple[str, ...]] = field_of(default_factory=dict)
     """A value that is needed -> our names of the columns that may carry it."""
+    any_case: bool = False
+    """Whether a column may be written in another case than asked for."""
+
+    def resolved(self, found: Set[str]) -> "ColumnRequest":
+        """The request by the names that a source has, where only their case differs.
+
+        A name that is there as asked for is taken so; one that is there in several cases is not.
+        """
+        if not self.any_case:
+            return self
+        by_folded: dict[str, list[str]] = {}
+        for name in found:
+            by_folded.setdefault(name.lower(), []).append(name)
+        used = found & set(self.columns.values())
+        columns = dict(self.columns)
+        for ours, theirs in self.columns.items():
+            alike = [name for name in by_folded.get(theirs.lower(), []) if name not in used]
+            if theirs not in found and len(alike) == 1:
+                columns[ours] = alike[0]
+        return replace(self, columns=columns)
 
     def require(self, found: Set[str], where: str) -> None:
         """Check that the source has all required columns.
@@ -83,6 +103,7 @@ def table_frame(rows: DataFrame, where: str, request: ColumnRequest) -> DataFram
         SourceError: A required column is missing; `where` names the table in the message.
     """
     names = set(_column_names(rows.schema))
+    request = request.resolved(names)
     request.require(names, where)
     rows = rows.withColumn(FILE, _null("string"))
     return typed_frame(rows, request.wanted(names), request, set(), alone=True, one_table=True)

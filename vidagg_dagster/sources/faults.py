@@ -10,7 +10,10 @@ from vidagg_dagster.core.errors import SourceError, VidaggError
 from vidagg_dagster.sources.error_text import first_line, reason
 from vidagg_dagster.sources.files import InputFile
 from vidagg_dagster.sources.listing import files_of
+from vidagg_dagster.sources.other_formats import CONVERTED
+from vidagg_dagster.sources.packed import PACKING_ERRORS, opened
 from vidagg_dagster.sources.parquet_files import parquet_rows
+from vidagg_dagster.sources.staging import staging_in
 from vidagg_dagster.sources.text_files import first_lines
 
 _GZIP: Final = 31
@@ -67,6 +70,7 @@ def require_without_rows(spec: SourceSpec, names: Collection[str]) -> None:
 
 
 def _holds_rows(file: InputFile) -> bool:
+    file = staging_in(None).readable(file)
     if file.format == "parquet":
         return bool(parquet_rows(file))
     first, second, *_ = [*first_lines(file, 2), "", ""]
@@ -92,16 +96,21 @@ def _damage(file: InputFile) -> str | None:
     import pyarrow.parquet as pq
 
     try:
-        if file.format == "parquet":
+        if file.member is not None or file.format in CONVERTED:
+            staging_in(None).readable(file)
+        elif file.format == "parquet":
             with pq.ParquetFile(file.path) as whole:
                 for _ in whole.iter_batches():
                     pass
         elif file.compressed:
             return _gzip_damage(file)
         else:
-            with file.path.open("rb"):
-                pass
-    except (OSError, EOFError, zlib.error, pa.ArrowException) as error:
+            with opened(file.path, None) as stream:
+                while stream.read(_CHUNK_BYTES):
+                    pass
+    except SourceError as error:
+        return str(error)
+    except (*PACKING_ERRORS, pa.ArrowException) as error:
         return reason(error)
     return None
 

@@ -1,16 +1,20 @@
 """The files of a source: where they are, what they are called and in which format."""
 
 import os
+import re
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final, Literal
 from urllib.parse import unquote, urlsplit
 
 from vidagg_dagster.core.errors import SourceError
+from vidagg_dagster.sources.packed import ARCHIVE_SUFFIX, PACKED_SUFFIXES, members
+from vidagg_dagster.sources.strays import format_by_content, is_stray
 
-FileFormat = Literal["jsonl", "csv", "parquet"]
+FileFormat = Literal["jsonl", "csv", "parquet", "avro", "orc", "excel"]
+"""Engines read the first three; of the others copies are read."""
 
 EXTENSIONS: Final[Mapping[str, FileFormat]] = {
     ".jsonl": "jsonl",
@@ -19,9 +23,18 @@ EXTENSIONS: Final[Mapping[str, FileFormat]] = {
     ".csv": "csv",
     ".tsv": "csv",
     ".parquet": "parquet",
+    ".avro": "avro",
+    ".orc": "orc",
+    ".xlsx": "excel",
+    ".xlsb": "excel",
+    ".xls": "excel",
+    ".ods": "excel",
 }
 
 _FILE_FORMATS: Final[Mapping[str, FileFormat]] = {name: name for name in EXTENSIONS.values()}
+TEXT_FORMATS: Final[frozenset[FileFormat]] = frozenset({"jsonl", "csv"})
+_PACKED_NAMES: Final = {".gz": "gzip", ".bz2": "bzip2", ".zst": "Zstandard"}
+_PATTERN: Final = re.compile(r"[*?\[]")
 
 
 @dataclass(frozen=True)
@@ -35,6 +48,8 @@ class InputFile:
     format: FileFormat
     staged: bool = False
     """Whether `path` is our copy or link."""
+    member: str | None = None
+    """Its name inside `path`, where that is an archive."""
 
     @property
     def compressed(self) -> bool:
@@ -44,7 +59,8 @@ class InputFile:
     @property
     def default_delimiter(self) -> str | None:
         """The delimiter of CSV fields, where the extension tells it."""
-        return "\t" if ".tsv" in (s.lower() for s in self.path.suffixes[-2:]) else None
+        suffixes = PurePosixPath(self.name).suffixes[-2:]
+        return "\t" if ".tsv" in (s.lower() for s in suffixes) else None
 
 
 def file_format_of(source_format: str) -> FileFormat | None:
@@ -62,6 +78,33 @@ def local_path(location: str) -> Path | None:
     return Path(location).expanduser().absolute()
 
 
+def not_here(location: str) -> SourceError:
+    """Why files at an address are not read, and what to do."""
+    if urlsplit(location).scheme in ("http", "https"):
+        return SourceError(f"{location} is the address of a page. Download the file and name that.")
+    return SourceError(
+        f"{location} is an address of another file system, from which only Delta tables are "
+        "read (format delta). Mount it, copy the files, or register them as a table."
+    )
+
+
+def is_pattern(path: Path) -> bool:
+    """Whether a path means all files that it matches, such as `events/2024-*/*.jsonl`."""
+    return not path.exists() and _PATTERN.search(str(path)) is not None
+
+
+def lies_here(path: Path) -> bool:
+    """Whether a path means files: it exists, or is a pattern."""
+    return path.exists() or is_pattern(path)
+
+
+def root_of(path: Path) -> Path:
+    """The folder that the names of a source's files are relative to."""
+    if is_pattern(path):
+        return next(folder for folder in path.parents if not _PATTERN.search(str(folder)))
+    return path if path.is_dir() else path.parent
+
+
 def is_delta(path: Path) -> bool:
     """Whether `path` is the folder of a Delta table."""
     return (path / "_delta_log").is_dir()
@@ -70,28 +113,40 @@ def is_delta(path: Path) -> bool:
 def find_files(path: Path, file_format: FileFormat | None) -> list[InputFile]:
     """All files of a source, sorted by name. Names that begin with `.` or `_` are ignored.
 
+    So are files that lie beside data and are none, in a folder: see `strays`. Of an archive its
+    members are the files.
+
     Args:
-        path: A file, or a folder that is searched recursively.
+        path: A file, a folder that is searched recursively, or a pattern of files.
         file_format: The format of all files. None: that of their extensions, which must agree.
 
     Raises:
         SourceError: Nothing is there, an extension is unknown, formats are mixed, something is no
             regular file, or a link leads out of the folder.
     """
+    root = root_of(path)
     if path.is_dir():
-        found = [
-            _input_file(file, file.relative_to(path).as_posix(), file_format)
-            for file in _walk(path)
-        ]
-        found.sort(key=lambda file: file.name)
+        paths = [file for file in _walk(path) if not is_stray(file.name)]
     elif path.is_file():
-        found = [_input_file(path, path.name, file_format)]
+        paths = [path]
     else:
-        raise SourceError(
-            f"Source not found: there is no file or folder {path}. Correct the location."
-        )
-    for file in found:
-        _require_regular(file.path)
+        paths = [file for file in _matching(root, path) if not is_stray(file.name)]
+    if not paths and not path.is_dir():
+        what = "file that matches" if is_pattern(path) else "file or folder"
+        raise SourceError(f"Source not found: there is no {what} {path}. Correct the location.")
+    for file in paths:
+        _require_regular(file)
+    found = [
+        each
+        for file in paths
+        for each in _input_files(file, file.relative_to(root).as_posix(), file_format)
+    ]
+    found.sort(key=lambda file: file.name)
+    _require_one_format(path, found)
+    return found
+
+
+def _require_one_format(path: Path, found: list[InputFile]) -> None:
     formats = {file.format: file.name for file in reversed(found)}
     if len(formats) > 1:
         examples = ", ".join(
@@ -101,7 +156,21 @@ def find_files(path: Path, file_format: FileFormat | None) -> list[InputFile]:
             f"Mixed formats in {path}: {examples}. Name one of them as the source's format, or "
             "give each its own folder."
         )
-    return found
+
+
+def _matching(root: Path, path: Path) -> Iterator[Path]:
+    """The files that a pattern matches, and those inside the folders that it matches."""
+    if not is_pattern(path):
+        return
+    seen: set[Path] = set()
+    for match in root.glob(path.relative_to(root).as_posix()):
+        inside = _walk(match) if match.is_dir() else [match]
+        for file in inside:
+            if any(map(_hidden, file.relative_to(root).parts)) or file in seen:
+                continue
+            _require_inside(os.path.realpath(root), file, os.path.realpath(file))
+            seen.add(file)
+            yield file
 
 
 def status_of(path: Path) -> os.stat_result:
@@ -167,17 +236,36 @@ def _unreadable(error: OSError) -> None:
     raise SourceError(f"Cannot list {error.filename}: {error.strerror}. Allow it to be read.")
 
 
-def _input_file(path: Path, name: str, file_format: FileFormat | None) -> InputFile:
-    if file_format is not None:
-        return InputFile(path, name, file_format)
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    if suffixes[-1:] == [".gz"]:
+def _input_files(path: Path, name: str, file_format: FileFormat | None) -> Iterator[InputFile]:
+    if path.suffix.lower() != ARCHIVE_SUFFIX:
+        yield InputFile(path, name, file_format or _format_of(path, PurePosixPath(name)))
+        return
+    for member in members(path):
+        inside = PurePosixPath(member)
+        if any(map(_hidden, inside.parts)) or is_stray(inside.name):
+            continue
+        kind = file_format or _format_of(None, inside)
+        if inside.suffix.lower() in PACKED_SUFFIXES:
+            raise SourceError(f"{path}: {member} is packed twice. Unpack the archive.")
+        yield InputFile(path, f"{name}/{member}", kind, member=member)
+
+
+def _format_of(path: Path | None, name: PurePosixPath) -> FileFormat:
+    """The format of a file by its name, or else by what is in it."""
+    suffixes = [suffix.lower() for suffix in name.suffixes]
+    packed = suffixes[-1:] and suffixes[-1] in PACKED_SUFFIXES
+    if packed:
         suffixes.pop()
-    if not suffixes or suffixes[-1] not in EXTENSIONS:
+    kind = EXTENSIONS.get(suffixes[-1]) if suffixes else None
+    if kind is None and path is not None and not suffixes:
+        kind = _FILE_FORMATS.get(format_by_content(path) or "")
+    if kind is None:
         raise SourceError(
-            f"Unknown kind of file: {path}. Known are {', '.join(EXTENSIONS)}, each also with .gz. "
-            "Rename it, take it out of the folder, or name the source's format."
+            f"Unknown kind of file: {path or name}. Known are {', '.join(EXTENSIONS)}, each also "
+            f"with {', '.join(PACKED_SUFFIXES)} or inside {ARCHIVE_SUFFIX}. Rename it, take it out "
+            "of the folder, or name the source's format."
         )
-    if suffixes[-1] == ".parquet" and path.suffix.lower() == ".gz":
-        raise SourceError(f"{path}: Parquet inside gzip cannot be read. Unpack it.")
-    return InputFile(path, name, EXTENSIONS[suffixes[-1]])
+    if packed and kind not in TEXT_FORMATS:
+        what, inside = kind.capitalize(), _PACKED_NAMES[name.suffix.lower()]
+        raise SourceError(f"{path or name}: {what} inside {inside} cannot be read. Unpack it.")
+    return kind

@@ -9,13 +9,16 @@ from vidagg_dagster.core.contract import SourceSpec
 from vidagg_dagster.sources.catalog import table_state
 from vidagg_dagster.sources.delta import latest_commit
 from vidagg_dagster.sources.files import (
+    TEXT_FORMATS,
     InputFile,
     file_format_of,
     find_files,
     is_delta,
+    lies_here,
     local_path,
     status_of,
 )
+from vidagg_dagster.sources.packed import PACKED_SUFFIXES, member_bytes
 
 EMPTY_FILE: Final = "0 bytes,"
 """How the state of a file without content begins."""
@@ -23,7 +26,6 @@ _PACKED_EVENT_BYTES: Final = 15
 """About what an event takes as Parquet, or as compressed text."""
 _TEXT_EVENT_BYTES: Final = 150
 """About what an event takes as a line of text."""
-_PACKED_SUFFIXES: Final = (".gz", ".bz2", ".zst")
 
 
 def list_source(spec: SourceSpec, spark: SparkSession | None = None) -> dict[str, str] | None:
@@ -38,7 +40,7 @@ def list_source(spec: SourceSpec, spark: SparkSession | None = None) -> dict[str
     """
     location = spec.location.strip()
     path = None if spec.format == "table" else local_path(location)
-    if path is None or (spec.format == "auto" and not path.exists()):
+    if path is None or (spec.format == "auto" and not lies_here(path)):
         state = table_state(spark, location) if spark is not None else None
         return None if state is None else {spec.location: state}
     if spec.format == "delta" or (spec.format == "auto" and is_delta(path)):
@@ -54,7 +56,7 @@ def files_of(spec: SourceSpec) -> list[InputFile]:
         SourceError: The files cannot be listed.
     """
     path = None if spec.format == "table" else local_path(spec.location.strip())
-    if path is None or not path.exists() or spec.format == "delta" or is_delta(path):
+    if path is None or not lies_here(path) or spec.format == "delta" or is_delta(path):
         return []
     return find_files(path, file_format_of(spec.format))
 
@@ -70,8 +72,13 @@ def estimated_rows(spec: SourceSpec) -> int | None:
 
 
 def _estimated_rows(file: InputFile) -> int:
-    size = file.path.stat().st_size if file.path.exists() else 0
-    packed = file.format == "parquet" or file.path.suffix in _PACKED_SUFFIXES
+    if file.member is not None:
+        size = member_bytes(file.path, file.member)
+    else:
+        size = file.path.stat().st_size if file.path.exists() else 0
+    packed = file.format not in TEXT_FORMATS or (
+        file.member is None and file.path.suffix.lower() in PACKED_SUFFIXES
+    )
     return size // (_PACKED_EVENT_BYTES if packed else _TEXT_EVENT_BYTES)
 
 

@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Final
 from vidagg_dagster.core.days import EARLIEST
 from vidagg_dagster.core.errors import SourceError
 from vidagg_dagster.sources.files import InputFile, find_files, is_delta
-from vidagg_dagster.sources.recognise import timestamp_unit
+from vidagg_dagster.sources.recognise import COLUMN_WORDS, timestamp_unit
 from vidagg_dagster.sources.staging import staging_in
 
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
+
+COLUMN_NAMES: Final = tuple(COLUMN_WORDS)
+"""Tell the delimiter of CSV where it has our names."""
 
 MAX_NAMES: Final = 50
 SAMPLE_ROWS: Final = 20_000
@@ -93,9 +96,12 @@ def look_at(location: str) -> Look:
     connection.execute("SET TimeZone = 'UTC'")
     files = [] if is_delta(path) else find_files(path, None)
     try:
+        staging = staging_in(None)
+        files = [staging.readable(file) for file in files]
         if files and files[0].format == "jsonl":
-            staging = staging_in(None)
             return _look_at_lines(connection, [staging.json_lines(file) for file in files])
+        if files and files[0].format == "csv":
+            files = [staging.plain_csv(file, COLUMN_NAMES) for file in files]
         return _look_at_table(connection, _table(path, files))
     except duckdb.Error as error:
         connection.close()

@@ -1,9 +1,7 @@
 """The files of a source that mention a user. They are named, and never changed."""
 
-import gzip
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from vidagg_dagster.core.contract import SourceSpec
 from vidagg_dagster.core.errors import SourceError
@@ -13,8 +11,11 @@ from vidagg_dagster.sources.files import (
     file_format_of,
     find_files,
     is_delta,
+    lies_here,
     local_path,
 )
+from vidagg_dagster.sources.packed import opened
+from vidagg_dagster.sources.staging import staging_in
 from vidagg_dagster.spark.mentions import parquet_mentions
 
 
@@ -35,7 +36,7 @@ def files_of_source(spec: SourceSpec) -> list[InputFile] | None:
         SourceError: The files cannot be listed.
     """
     path = None if spec.format == "table" else local_path(spec.location.strip())
-    if path is None or (spec.format == "auto" and not path.exists()):
+    if path is None or (spec.format == "auto" and not lies_here(path)):
         return None
     if spec.format == "delta" or is_delta(path):
         return [
@@ -63,15 +64,12 @@ def files_that_mention(files: list[InputFile], mentions: Mentions) -> Iterator[M
 
 
 def _count(file: InputFile, mentions: Mentions) -> int:
-    if file.format == "parquet":
-        return parquet_mentions(file.path, mentions)
-    return sum(
-        mentions.found_in(line.decode("utf-8", "replace"))
-        for line in _lines(file.path, file.compressed)
-        if mentions.may_be_in(line)
-    )
-
-
-def _lines(path: Path, compressed: bool) -> Iterator[bytes]:
-    with gzip.open(path) if compressed else path.open("rb") as lines:
-        yield from lines
+    readable = staging_in(None).readable(file)
+    if readable.format == "parquet":
+        return parquet_mentions(readable.path, mentions)
+    with opened(readable.path, None) as lines:
+        return sum(
+            mentions.found_in(line.decode("utf-8", "replace"))
+            for line in lines
+            if mentions.may_be_in(line)
+        )

@@ -89,7 +89,7 @@ def plain_schema(parquet: ParquetFile) -> "pa.Schema | None":
         field.with_type(
             pa.timestamp("us", tz="UTC")
             if field.name in int96 and pa.types.is_timestamp(field.type)
-            else _plain_type(field.type)
+            else plain_type(field.type)
         )
         for field in parquet.schema
     ]
@@ -97,12 +97,13 @@ def plain_schema(parquet: ParquetFile) -> "pa.Schema | None":
     return None if plain.equals(parquet.schema) and not int96 else plain
 
 
-def _plain_type(data_type: "pa.DataType") -> "pa.DataType":
+def plain_type(data_type: "pa.DataType") -> "pa.DataType":
+    """The type that every engine reads, for a type that some do not."""
     import pyarrow as pa
 
     t = pa.types
     if t.is_dictionary(data_type):
-        return _plain_type(data_type.value_type)
+        return plain_type(data_type.value_type)
     if t.is_timestamp(data_type):
         return data_type if data_type.unit in ("us", "ms") else pa.timestamp("us", tz=data_type.tz)
     if t.is_uint8(data_type) or t.is_uint16(data_type):
@@ -118,11 +119,11 @@ def _plain_type(data_type: "pa.DataType") -> "pa.DataType":
     if t.is_nested(data_type) and not _casts(data_type):
         return pa.string()
     if t.is_struct(data_type):
-        return pa.struct([field.with_type(_plain_type(field.type)) for field in data_type])
+        return pa.struct([field.with_type(plain_type(field.type)) for field in data_type])
     if t.is_list(data_type) or t.is_large_list(data_type):
-        return pa.list_(data_type.value_field.with_type(_plain_type(data_type.value_type)))
+        return pa.list_(data_type.value_field.with_type(plain_type(data_type.value_type)))
     if t.is_map(data_type):
-        return pa.map_(_plain_type(data_type.key_type), _plain_type(data_type.item_type))
+        return pa.map_(plain_type(data_type.key_type), plain_type(data_type.item_type))
     return data_type if _is_plain(data_type) else pa.string()
 
 
@@ -147,14 +148,15 @@ def plain_rows(batch: "pa.RecordBatch", schema: "pa.Schema") -> "pa.Table":
 
     return pa.table(
         [
-            _plain_column(column, field.type)
+            plain_column(column, field.type)
             for column, field in zip(batch.columns, schema, strict=True)
         ],
         schema=schema,
     )
 
 
-def _plain_column(column: "pa.Array", data_type: "pa.DataType") -> "pa.Array":
+def plain_column(column: "pa.Array", data_type: "pa.DataType") -> "pa.Array":
+    """A column with its `plain_type`."""
     import pyarrow as pa
 
     if _casts(column.type):

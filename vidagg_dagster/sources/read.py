@@ -23,7 +23,15 @@ from vidagg_dagster.core.event_mapping import EventMapping
 from vidagg_dagster.sources.catalog import names_table, read_table
 from vidagg_dagster.sources.columns import LINE_NUMBER, ColumnRequest, table_frame
 from vidagg_dagster.sources.delta import read_delta, read_local_delta
-from vidagg_dagster.sources.files import file_format_of, find_files, is_delta, local_path
+from vidagg_dagster.sources.files import (
+    file_format_of,
+    find_files,
+    is_delta,
+    lies_here,
+    local_path,
+    not_here,
+    root_of,
+)
 from vidagg_dagster.sources.mappings.convert import Conversion
 from vidagg_dagster.sources.readers import read_files
 
@@ -97,6 +105,7 @@ def _request(spec: SourceSpec) -> ColumnRequest:
         instant="timestamp",
         numbers=("currentTime", "playbackRate", "seekFrom"),
         droppable="eventId" if "eventId" in free else None,
+        any_case=True,
     )
 
 
@@ -126,11 +135,8 @@ def read_columns(
     if path is None:
         if source_format == "delta":
             return read_delta(spark, location, request)
-        raise SourceError(
-            f"{location} is an address of another file system, from which only Delta tables are "
-            "read (format delta). Mount it, or register it as a table."
-        )
-    if source_format == "auto" and not path.exists() and names_table(spark, location):
+        raise not_here(location)
+    if source_format == "auto" and not lies_here(path) and names_table(spark, location):
         return _table(spark, location, request, only)
     if source_format == "delta" and not is_delta(path):
         raise SourceError(
@@ -143,10 +149,10 @@ def read_columns(
     gone = sorted(set(only or ()) - {file.name for file in files})
     if gone:
         raise SourceError(
-            f"Cannot read {path / gone[0] if path.is_dir() else path}: No such file or directory. "
+            f"Cannot read {root_of(path) / gone[0]}: No such file or directory. "
             "Restore the file or take it away."
         )
-    return read_files(spark, path if path.is_dir() else path.parent, files, request, scratch)
+    return read_files(spark, root_of(path), files, request, scratch)
 
 
 def _table(

@@ -64,9 +64,13 @@ def read_files(
     if not files:
         return empty_frame(spark, request)
     staging = staging_in(scratch)
-    if files[0].format == "jsonl":
-        with ThreadPoolExecutor() as pool:
+    wanted = list(request.columns.values())
+    with ThreadPoolExecutor() as pool:
+        files = list(pool.map(staging.readable, files))
+        if files[0].format == "jsonl":
             files = list(pool.map(staging.json_lines, files))
+        if files[0].format == "csv":
+            files = list(pool.map(lambda file: staging.plain_csv(file, wanted), files))
     engine = EngineFiles(spark, root, files[0], staging)
     reader = _Reader(spark, root, tuple(files), request, staging, engine)
     read = {"jsonl": reader.json_lines, "csv": reader.csv, "parquet": reader.parquet}
@@ -85,15 +89,16 @@ class _Reader:
     def json_lines(self) -> DataFrame:
         sample = _Sample.of(self.files)
         in_path = self._columns_in_path - sample.names
+        request = self.request.resolved(sample.names | in_path)
         if sample.files:
-            self.request.require(
+            request.require(
                 sample.names | in_path, f"the first lines of {self.root / sample.files[0].name}"
             )
-        checked, maybe_dropped = self._checked(self.files)
-        found = set(self.request.columns.values())
+        checked, maybe_dropped = self._checked(self.files, request)
+        found = set(request.columns.values())
         if maybe_dropped:
-            found.discard(self.request.columns[maybe_dropped])
-        columns = self.request.wanted(found | in_path)
+            found.discard(request.columns[maybe_dropped])
+        columns = request.wanted(found | in_path)
         paths = {
             ours: sample.paths.get(theirs) or tuple(theirs.split("."))
             for ours, theirs in columns.items()
@@ -112,36 +117,55 @@ class _Reader:
                 groups.setdefault(header, []).append(file)
         if not groups:
             return empty_frame(self.spark, self.request)
-        names = {name for header in groups for name in header.names}
-        columns = self.request.wanted(names | self._columns_in_path)
-        return union([self._csv_group(h, group, columns) for h, group in groups.items()])
+        requests = {h: self.request.resolved(set(h.names) | self._columns_in_path) for h in groups}
+        kept = {
+            ours
+            for header, request in requests.items()
+            for ours in request.wanted(set(header.names) | self._columns_in_path)
+        }
+        return union(
+            [
+                self._csv_group(
+                    header, group, {o: t for o, t in requests[header].columns.items() if o in kept}
+                )
+                for header, group in groups.items()
+            ]
+        )
 
     def parquet(self) -> DataFrame:
         opened = [self.staging.plain_parquet(parquet_file(file)) for file in self.files]
         groups: dict[str, list[ParquetFile]] = {}
-        names = set(self._columns_in_path)
+        kept: set[str] = set()
         for parquet in opened:
-            own = set(_arrow_names(parquet.schema))
-            self.request.require(own | self._columns_in_path, str(self.root / parquet.file.name))
-            names |= own
+            request, own = self._request_of(parquet)
+            request.require(own, str(self.root / parquet.file.name))
+            kept.update(request.wanted(own))
             # Types may change from file to file, so files of equal types are read together.
             types = parquet.schema.remove_metadata().to_string(show_field_metadata=False)
             groups.setdefault(types, []).append(parquet)
-        columns = self.request.wanted(names)
         return union(
             [
                 typed_frame(
-                    rows, columns, self.request, self._columns_in_path, alone=len(groups) == 1
+                    rows,
+                    {o: t for o, t in self._request_of(group[0])[0].columns.items() if o in kept},
+                    self.request,
+                    self._columns_in_path,
+                    alone=len(groups) == 1,
                 )
                 for group in groups.values()
                 for rows in self.engine.parquet([parquet.file for parquet in group])
             ]
         )
 
+    def _request_of(self, parquet: ParquetFile) -> tuple[ColumnRequest, set[str]]:
+        """The request by the names of a file, and these names."""
+        names = set(_arrow_names(parquet.schema)) | self._columns_in_path
+        return self.request.resolved(names), names
+
     def _csv_group(
         self, header: CsvHeader, files: Sequence[InputFile], columns: Mapping[str, str]
     ) -> DataFrame:
-        checked, _ = self._checked(files)
+        checked, _ = self._checked(files, self.request)
         # A line equal to the header is a header anywhere in the file: CSV files are often joined.
         rows = (
             self._lines(checked)
@@ -155,6 +179,9 @@ class _Reader:
             for ours, theirs in columns.items()
             if theirs in header.names
         }
+        for ours in self.request.numbers:
+            if ours in values:
+                values[ours] = text.without_decimal_comma(values[ours], header.delimiter)
         return text_frame(rows, values, malformed, columns, self.request, self._columns_in_path)
 
     def _lines(self, files: Sequence[InputFile]) -> DataFrame:
@@ -184,19 +211,28 @@ class _Reader:
             if all(f"/{theirs}=" in f"/{file.name}".rpartition("/")[0] for file in self.files)
         }
 
-    def _checked(self, files: Sequence[InputFile]) -> tuple[list[InputFile], str | None]:
+    def _checked(
+        self, files: Sequence[InputFile], request: ColumnRequest
+    ) -> tuple[list[InputFile], str | None]:
         """The files as the engine can read them; our name of the droppable column if none has it.
 
         Raises:
-            SourceError: A file is cut off or cannot be read.
+            SourceError: A file is cut off, cannot be read, or is in another encoding.
         """
-        droppable = self.request.droppable
-        marker = f'"{self.request.columns[droppable].split(".")[-1]}"' if droppable else ""
+        droppable = request.droppable
+        marker = f'"{request.columns[droppable].split(".")[-1]}"' if droppable else ""
         size = sum(status_of(f.path).st_size * (_GZIP_RATIO if f.compressed else 1) for f in files)
         if self.engine.tells_files and size > _MAX_CHECKED_BYTES:
             return list(files), None
         with ThreadPoolExecutor() as pool:
             checks = list(pool.map(lambda file: check_text(file, marker.encode()), files))
+        for file, check in zip(files, checks, strict=True):
+            if check.latin is not None:
+                raise SourceError(
+                    f"{self.root / file.name} is not UTF-8, but Latin-1 or Windows-1252: it has "
+                    f"the word {check.latin}. Convert it, for instance by iconv -f WINDOWS-1252 "
+                    "-t UTF-8."
+                )
         readable = [
             file if check.valid_utf8 or self.engine.tells_files else self.staging.valid_utf8(file)
             for file, check in zip(files, checks, strict=True)
@@ -205,8 +241,10 @@ class _Reader:
 
     def _check_header(self, file: InputFile, header: CsvHeader) -> None:
         where = str(self.root / file.name)
-        self.request.require(set(header.names) | self._columns_in_path, f"the header of {where}")
-        for theirs in self.request.columns.values():
+        found = set(header.names) | self._columns_in_path
+        request = self.request.resolved(found)
+        request.require(found, f"the header of {where}")
+        for theirs in request.columns.values():
             if header.names.count(theirs) > 1:
                 raise SourceError(
                     f"The header of {where} has the column {theirs} "

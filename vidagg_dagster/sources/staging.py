@@ -5,21 +5,25 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache, cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from vidagg_dagster.core.errors import SourceError
 from vidagg_dagster.sources.columns import FILE
+from vidagg_dagster.sources.csv_dialects import dialect_of, plain_lines
 from vidagg_dagster.sources.error_text import reason
-from vidagg_dagster.sources.files import InputFile, status_of
+from vidagg_dagster.sources.files import TEXT_FORMATS, InputFile, status_of
 from vidagg_dagster.sources.json_documents import document_lines, is_document
+from vidagg_dagster.sources.other_formats import CONVERTED, convert
+from vidagg_dagster.sources.packed import packing_of
 from vidagg_dagster.sources.parquet_files import ParquetFile, plain_rows, plain_schema
-from vidagg_dagster.sources.text_files import read_chunks
+from vidagg_dagster.sources.text_files import decoded_chunks, encoding_of, read_chunks, read_head
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 _FILES_A_BATCH: Final = 500
+_HEAD_BYTES: Final = 4096
 
 
 class Staging:
@@ -46,6 +50,70 @@ class Staging:
             target.symlink_to(file.path)
         return replace(file, path=target, staged=True)
 
+    def readable(self, file: InputFile) -> InputFile:
+        """A copy that is JSON lines, CSV or Parquet, in UTF-8; or the file itself if it is that.
+
+        Gzip stays as it is, since engines read it.
+
+        Raises:
+            SourceError: The file is damaged, or its reader is not installed.
+        """
+        if file.member is not None and file.format not in TEXT_FORMATS:
+            file = self._unpacked(file)
+        if file.format in CONVERTED:
+            return self._converted(file)
+        if file.format not in TEXT_FORMATS:
+            return file
+        encoding = encoding_of(read_head(file, _HEAD_BYTES))
+        packing = packing_of(file.path)
+        as_it_is = packing is None or (packing == "gz" and file.compressed)
+        if as_it_is and file.member is None and encoding is None:
+            return file
+        return self._text(file, encoding)
+
+    def _text(self, file: InputFile, encoding: str | None) -> InputFile:
+        def write(target: Path) -> None:
+            with target.open("wb") as out:
+                out.writelines(decoded_chunks(file, encoding))
+
+        return self._written(file, "text", ".txt", write)
+
+    def _unpacked(self, file: InputFile) -> InputFile:
+        def write(target: Path) -> None:
+            with target.open("wb") as out:
+                out.writelines(decoded_chunks(file, None))
+
+        suffix = PurePosixPath(file.name).suffix
+        return replace(self._written(file, "unpacked", suffix, write), member=None)
+
+    def _converted(self, file: InputFile) -> InputFile:
+        kind = CONVERTED[file.format]
+        copy = self._written(file, kind, f".{kind}", lambda target: convert(file, target))
+        return replace(copy, format=kind)
+
+    def _written(
+        self, file: InputFile, purpose: str, suffix: str, write: Callable[[Path], None]
+    ) -> InputFile:
+        """A copy that `write` makes, once. What it leaves half written is no copy."""
+        target = self._target(file, purpose, suffix)
+        if not target.exists():
+            beside = target.with_suffix(".begun")
+            write(beside)
+            beside.rename(target)
+        return replace(file, path=target, staged=True, member=None)
+
+    def plain_csv(self, file: InputFile, wanted: Sequence[str]) -> InputFile:
+        """A copy of CSV in the dialect that is read here, or the file itself if it is in that."""
+        dialect = dialect_of(file, wanted)
+        if dialect is None or dialect.plain:
+            return file
+
+        def write(target: Path) -> None:
+            with target.open("w", encoding="utf-8", newline="") as out:
+                out.writelines(f"{line}\n" for line in plain_lines(file, dialect))
+
+        return self._written(file, f"csv {dialect}", ".csv", write)
+
     def valid_utf8(self, file: InputFile) -> InputFile:
         """A copy of a text file with U+FFFD for every byte sequence that is not UTF-8."""
         target = self._target(file, "utf8", ".txt")
@@ -61,13 +129,12 @@ class Staging:
         """A copy with one object a line, or the file itself if it has that form."""
         if not is_document(file):
             return file
-        target = self._target(file, "lines", ".jsonl")
-        if not target.exists():
-            beside = target.with_suffix(".begun")
-            with beside.open("w", encoding="utf-8", newline="") as out:
+
+        def write(target: Path) -> None:
+            with target.open("w", encoding="utf-8", newline="") as out:
                 out.writelines(f"{line}\n" for line in document_lines(file))
-            beside.rename(target)
-        return replace(file, path=target, staged=True)
+
+        return self._written(file, "lines", ".jsonl", write)
 
     def merged_lines(self, files: Sequence[InputFile]) -> Path:
         """A Parquet file of the lines of text files: `value`, and the file's name in `FILE`."""
@@ -144,7 +211,8 @@ class Staging:
         return ParquetFile(replace(file, path=target, staged=True), schema)
 
     def _target(self, file: InputFile, purpose: str, suffix: str) -> Path:
-        return self._path((str(file.path), *self._state(file), purpose), suffix)
+        path = str(file.path) if file.member is None else f"{file.path}/{file.member}"
+        return self._path((path, *self._state(file), purpose), suffix)
 
     def _state(self, file: InputFile) -> tuple[int, int]:
         state = status_of(file.path)

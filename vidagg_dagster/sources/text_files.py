@@ -2,9 +2,7 @@
 
 import codecs
 import csv
-import gzip
-import io
-import zlib
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -12,12 +10,29 @@ from typing import Final
 from vidagg_dagster.core.errors import SourceError
 from vidagg_dagster.sources.error_text import reason
 from vidagg_dagster.sources.files import InputFile
+from vidagg_dagster.sources.packed import PACKING_ERRORS, opened
 
 _CHUNK_BYTES: Final = 1 << 20
 MAX_LINE_BYTES: Final = 16 << 20
 """No event is longer. A file of one such line is an array, or no text."""
-_UTF16_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
-_DELIMITERS: Final = (",", ";", "\t", "|")
+_MARKED_ENCODINGS: Final = (
+    (b"\xff\xfe\0\0", "utf-32"),
+    (b"\0\0\xfe\xff", "utf-32"),
+    (b"\xff\xfe", "utf-16"),
+    (b"\xfe\xff", "utf-16"),
+)
+DELIMITERS: Final = (",", ";", "\t", "|")
+_READING_ERRORS: Final = (*PACKING_ERRORS, ValueError)
+"""What is raised by unpacking; Arrow's errors, of Zstandard, are value errors."""
+_MULTIBYTE: Final = re.compile(
+    rb"[\xc3-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}"
+)
+"""About the characters of UTF-8 beyond ASCII."""
+_ACCENTED: Final = rb"(?<![\x80-\xff])[\xc0-\xfe](?![\x80-\xff])"
+_LATIN_WORD: Final = re.compile(
+    rb"[A-Za-z]{1,20}%b[a-z]{1,20}|%b[a-z]{2,20}|[A-Za-z]{2,20}%b" % ((_ACCENTED,) * 3)
+)
+"""A word with one letter of Latin-1."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +40,8 @@ class TextCheck:
     """The result of one pass over the bytes of a text file."""
 
     valid_utf8: bool
+    latin: str | None
+    """A word that shows that the file is in Latin-1 or Windows-1252."""
     has_marker: bool
     """Whether the marker occurs, or might occur written as an escape."""
 
@@ -33,26 +50,41 @@ def check_text(file: InputFile, marker: bytes) -> TextCheck:
     """Read a text file once: check that it is whole, and whether it is UTF-8 and has `marker`.
 
     Raises:
-        SourceError: The file cannot be read, is cut off or is UTF-16.
+        SourceError: The file cannot be read or is cut off.
     """
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    valid, has_marker, tail = True, False, b""
+    text, has_marker, tail = _Utf8(), False, b""
     for chunk in read_chunks(file):
-        if valid:
-            try:
-                decoder.decode(chunk)
-            except UnicodeDecodeError:
-                valid = False
+        text.take(chunk)
         if not has_marker:
             joined = tail + chunk
             has_marker = marker in joined or b"\\u00" in joined
             tail = joined[-max(len(marker), 4) :]
-    if valid:
-        try:
-            decoder.decode(b"", final=True)
-        except UnicodeDecodeError:
-            valid = False
-    return TextCheck(valid, has_marker)
+    text.take(b"", final=True)
+    return TextCheck(text.valid, None if text.multibyte else text.latin, has_marker)
+
+
+class _Utf8:
+    """Whether bytes are UTF-8, and if they are not, what they are rather."""
+
+    def __init__(self) -> None:
+        self.valid, self.multibyte = True, False
+        self.latin: str | None = None
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
+
+    def take(self, chunk: bytes, *, final: bool = False) -> None:
+        """Look at the next bytes."""
+        if self.valid:
+            try:
+                self._decoder.decode(chunk, final)
+            except UnicodeDecodeError:
+                self.valid = False
+            else:
+                self.multibyte = self.multibyte or not chunk.isascii()
+        if not self.valid and not self.multibyte:
+            self.multibyte = _MULTIBYTE.search(chunk) is not None
+            found = _LATIN_WORD.search(chunk)
+            if found is not None and self.latin is None:
+                self.latin = found[0].decode("latin-1")
 
 
 def first_lines(file: InputFile, limit: int) -> list[str]:
@@ -90,19 +122,21 @@ class CsvHeader:
 
 
 def csv_header(file: InputFile, wanted: Sequence[str]) -> CsvHeader | None:
-    """The header of a CSV file; None if the file has no line.
+    """The header of a file of plain CSV; None if the file has no line.
 
-    Of comma, semicolon, tab and bar the delimiter is the one that finds most `wanted` columns.
+    Of comma, semicolon, tab and bar the delimiter is the one that finds most `wanted` columns, in
+    any case.
     """
     lines = first_lines(file, 1)
     if not lines:
         return None
     header = None
     best = (-1, -1)
-    delimiters = (file.default_delimiter,) if file.default_delimiter else _DELIMITERS
+    folded = {name.lower() for name in wanted}
+    delimiters = (file.default_delimiter,) if file.default_delimiter else DELIMITERS
     for delimiter in delimiters:
         names = _header_names(file, lines[0], delimiter)
-        merit = (len(set(names) & set(wanted)), len(names))
+        merit = (len({name.lower() for name in names} & folded), len(names))
         if merit > best:
             best, header = merit, CsvHeader(lines[0], delimiter, names)
     return header
@@ -122,11 +156,10 @@ def read_chunks(file: InputFile) -> Iterator[bytes]:
     """The bytes of a text file, unpacked.
 
     Raises:
-        SourceError: The file cannot be read, is cut off, is UTF-16 or has a very long line.
+        SourceError: The file cannot be read, is cut off or has a very long line.
     """
     try:
-        with _open(file) as stream:
-            first = True
+        with opened(file.path, file.member) as stream:
             line_bytes = 0
             while chunk := stream.read(_CHUNK_BYTES):
                 newline = chunk.rfind(b"\n")
@@ -136,11 +169,41 @@ def read_chunks(file: InputFile) -> Iterator[bytes]:
                         f"{file.path} has a line of more than {MAX_LINE_BYTES >> 20} MiB. Is it "
                         "one large array? Convert it to JSON lines, one object a line."
                     )
-                if first and chunk.startswith(_UTF16_MARKS):
-                    raise SourceError(f"{file.path} is UTF-16 text. Convert it to UTF-8.")
-                first = False
                 yield chunk
-    except (OSError, EOFError, zlib.error) as error:
+    except _READING_ERRORS as error:
+        raise SourceError(
+            f"Cannot read {file.path}: {reason(error)}. Restore the file or take it away."
+        ) from error
+
+
+def encoding_of(head: bytes) -> str | None:
+    """The encoding of text that begins so; None for UTF-8 and all that is like it."""
+    for mark, encoding in _MARKED_ENCODINGS:
+        if head.startswith(mark):
+            return encoding
+    # Text without a mark: of each pair of bytes one is zero.
+    even, odd = head[0:200:2], head[1:200:2]
+    if len(odd) > 1 and not any(odd) and all(even):
+        return "utf-16-le"
+    if len(odd) > 1 and not any(even) and all(odd):
+        return "utf-16-be"
+    return None
+
+
+def decoded_chunks(file: InputFile, encoding: str | None) -> Iterator[bytes]:
+    """The bytes of a file, unpacked; those of text in another encoding as UTF-8.
+
+    Raises:
+        SourceError: The file cannot be read or is cut off.
+    """
+    decoder = codecs.getincrementaldecoder(encoding)("replace") if encoding else None
+    try:
+        with opened(file.path, file.member) as stream:
+            while chunk := stream.read(_CHUNK_BYTES):
+                yield decoder.decode(chunk).encode("utf-8", "replace") if decoder else chunk
+        if decoder is not None:
+            yield decoder.decode(b"", final=True).encode("utf-8", "replace")
+    except _READING_ERRORS as error:
         raise SourceError(
             f"Cannot read {file.path}: {reason(error)}. Restore the file or take it away."
         ) from error
@@ -149,9 +212,9 @@ def read_chunks(file: InputFile) -> Iterator[bytes]:
 def read_head(file: InputFile, size: int) -> bytes:
     """The first bytes of a text file, unpacked; none of a file that cannot be read."""
     try:
-        with _open(file) as stream:
+        with opened(file.path, file.member) as stream:
             return stream.read(size)
-    except (OSError, EOFError, zlib.error):
+    except _READING_ERRORS:
         # Whoever reads the file says what is wrong with it.
         return b""
 
@@ -163,19 +226,13 @@ def read_whole(file: InputFile, limit: int) -> bytes | None:
         SourceError: The file cannot be read or is cut off.
     """
     try:
-        with _open(file) as stream:
+        with opened(file.path, file.member) as stream:
             content = stream.read(limit + 1)
-    except (OSError, EOFError, zlib.error) as error:
+    except _READING_ERRORS as error:
         raise SourceError(
             f"Cannot read {file.path}: {reason(error)}. Restore the file or take it away."
         ) from error
     return content if len(content) <= limit else None
-
-
-def _open(file: InputFile) -> io.BufferedIOBase:
-    if file.compressed:
-        return gzip.open(file.path, "rb")
-    return file.path.open("rb")
 
 
 def _line(raw: bytes) -> str:

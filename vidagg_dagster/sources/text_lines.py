@@ -19,6 +19,9 @@ _BACKSLASHES, _QUOTE, _MARK = "\x01", "\x02", "\x03"
 """Stand-ins while a line is rewritten. JSON forbids raw control characters, so a line with them is
 malformed anyway."""
 
+_DECIMAL_COMMA: Final = "^[ ]*[+-]?[0-9]+,[0-9]+[ ]*$"
+_SURE_DECIMAL_COMMA: Final = "^[ ]*[+-]?(?:[0-9]+,(?:[0-9]{1,2}|[0-9]{4,})|0+,[0-9]+)[ ]*$"
+
 _FIELD_START, _FIELD_END = "\x01", "\x02"
 """Marks around the delimiters of a CSV line."""
 
@@ -185,6 +188,16 @@ def csv_field(fields: Column, index: int) -> Column:
         F.startswith(field, F.lit('"')),
         F.replace(_inside_quotes(field), F.lit('""'), F.lit('"')),
     ).otherwise(field)
+
+
+def without_decimal_comma(text: Column, delimiter: str) -> Column:
+    """Numbers with a decimal comma with a point instead.
+
+    Where no semicolon delimits the fields, `1,234` may be a thousand or little more than one: such
+    a number stays as it is.
+    """
+    sure = _DECIMAL_COMMA if delimiter == ";" else _SURE_DECIMAL_COMMA
+    return F.when(text.rlike(sure), F.replace(text, F.lit(","), F.lit("."))).otherwise(text)
 
 
 def csv_malformed(line: Column, fields: Column, count: int) -> Column:

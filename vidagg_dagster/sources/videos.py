@@ -1,5 +1,6 @@
 """The optional metadata of videos -> one row per video, with its duration and title."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -7,7 +8,7 @@ from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from vidagg_dagster.core.contract import SourceSpec
+from vidagg_dagster.core.contract import VIDEO_COLUMNS, SourceSpec
 from vidagg_dagster.sources.columns import (
     LINE_NUMBER,
     MALFORMED,
@@ -29,8 +30,6 @@ from vidagg_dagster.spark.parsing import (
     seconds_text,
 )
 
-COLUMNS: Final = ("videoId", "duration", "title", "updatedAt")
-
 SCHEMA: Final = T.StructType(
     [
         T.StructField("videoId", T.StringType()),
@@ -48,14 +47,18 @@ MAX_DURATION_S: Final = 1e10
 MAX_HELD: Final = 50_000
 """So many videos are kept in memory from one step to the next."""
 
-_Held = dict[tuple[str, tuple[tuple[str, str], ...]], list[tuple[str, int | None, str | None]]]
+_State = tuple[tuple[str, str], ...]
+_Held = dict[tuple[str, _State, _State], list[tuple[str, int | None, str | None]]]
 
 _held: _Held = {}
 """The videos that were read last, by their location and the state of its files."""
 
 
 def videos_of_steps(
-    spark: SparkSession, location: str | None, scratch: str | None = None
+    spark: SparkSession,
+    location: str | None,
+    scratch: str | None = None,
+    columns: Mapping[str, str] | None = None,
 ) -> DataFrame:
     """What `read_videos` gives. Files that have not changed since are not read again.
 
@@ -66,10 +69,10 @@ def videos_of_steps(
     """
     state = None if not location else list_source(SourceSpec(location=location))
     if not location or state is None:
-        return read_videos(spark, location, scratch)
-    key = (location, tuple(sorted(state.items())))
+        return read_videos(spark, location, scratch, columns)
+    key = (location, tuple(sorted(state.items())), tuple(sorted((columns or {}).items())))
     if key not in _held:
-        frame = read_videos(spark, location, scratch)
+        frame = read_videos(spark, location, scratch, columns)
         rows = frame.limit(MAX_HELD + 1).collect()
         if len(rows) > MAX_HELD:
             return frame
@@ -79,7 +82,10 @@ def videos_of_steps(
 
 
 def read_videos(
-    spark: SparkSession, location: str | DataFrame | None, scratch: str | None = None
+    spark: SparkSession,
+    location: str | DataFrame | None,
+    scratch: str | None = None,
+    columns: Mapping[str, str] | None = None,
 ) -> DataFrame:
     """One row per video: videoId, durationMs (null if unknown or not above 0), videoTitle.
 
@@ -91,13 +97,14 @@ def read_videos(
             a video the one with the latest updatedAt counts; among equals the last line of the
             last file, in tables the longest duration.
         scratch: See `read.read_source`.
+        columns: Our name of a column (see `VIDEO_COLUMNS`) -> the catalogue's, where they differ.
 
     Raises:
         SourceError: Nothing readable is there, or it has no column videoId.
     """
     if location is None or (isinstance(location, str) and not location.strip()):
         return spark.createDataFrame([], SCHEMA)
-    rows = _rows(spark, location, scratch)
+    rows = _rows(spark, location, scratch, columns or {})
     latest = Window.partitionBy("videoId").orderBy(
         F.col("_updated").desc_nulls_last(),
         F.when(F.col(LINE_NUMBER).isNotNull(), F.col(SOURCE_FILE)).desc_nulls_last(),
@@ -127,7 +134,7 @@ class CatalogueCount:
 
 
 def count_catalogue(
-    spark: SparkSession, location: str, scratch: str | None = None
+    spark: SparkSession, location: str, columns: Mapping[str, str] | None = None
 ) -> CatalogueCount:
     """Count the rows of a catalogue that `read_videos` reads.
 
@@ -137,7 +144,7 @@ def count_catalogue(
     usable = F.col("videoId").isNotNull() & ~F.col(MALFORMED)
     unreadable = usable & F.col(_TOLD).isNotNull() & F.col("durationMs").isNull()
     (row,) = (
-        _rows(spark, location, scratch)
+        _rows(spark, location, None, columns or {})
         .agg(
             F.count(F.lit(1)).alias("rows"),
             F.count_if(~usable).alias("unusable"),
@@ -149,20 +156,32 @@ def count_catalogue(
     return CatalogueCount(row["rows"], row["unusable"], row["unreadable"], row["example"])
 
 
-def _rows(spark: SparkSession, location: str | DataFrame, scratch: str | None) -> DataFrame:
+def _rows(
+    spark: SparkSession,
+    location: str | DataFrame,
+    scratch: str | None,
+    columns: Mapping[str, str],
+) -> DataFrame:
+    in_ms = "durationMs" in columns
+    names = [name for name in VIDEO_COLUMNS if name != ("duration" if in_ms else "durationMs")]
     request = ColumnRequest(
-        columns={name: name for name in COLUMNS},
-        required=("videoId",),
+        columns={name: columns.get(name, name) for name in names},
+        # A column that is named and not there is a mistake in its name.
+        required=("videoId", *(name for name in columns if name != "videoId")),
         instant="updatedAt",
         numbered=True,
+        any_case=True,
     )
     if isinstance(location, str):
         found = read_columns(spark, location, "auto", request, scratch)
     else:
         found = table_frame(location, "the frame", request)
-    told = filled(F.col("duration"))
-    typed = finite_number(told)
-    other = F.coalesce(typed, iso_duration(told), clock_duration(told), seconds_text(told))
+    told = filled(F.col("durationMs" if in_ms else "duration"))
+    number = finite_number(told)
+    clock = clock_duration(told)
+    if in_ms:
+        number, clock = number / F.lit(1000.0), F.when(F.contains(told, F.lit(":")), clock)
+    other = F.coalesce(number, iso_duration(told), clock, seconds_text(told))
     return found.select(
         filled(F.col("videoId")).alias("videoId"),
         _milliseconds(other).alias("durationMs"),

@@ -7,6 +7,7 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from vidagg_dagster.core.contract import TimestampUnit
+from vidagg_dagster.core.time_format import TimeFormat, parse_time_format
 from vidagg_dagster.spark.compat import trim, try_cast
 
 WHITESPACE: Final = "".join(
@@ -54,6 +55,12 @@ _BASIC: Final = "^([0-9]{4})([0-9]{2})([0-9]{2})T([0-9]{2})([0-9]{2})([0-9]{2})"
 _COMMA: Final = "^(.{19}),([0-9])"
 _UTC: Final = r" ?(UTC|GMT|Z\[UTC\]|Z)$"
 _APART: Final = " ([+-][0-9:]+)$"
+_MAIL: Final = ("%a, %d %b %Y %H:%M:%S %z", "%d %b %Y %H:%M:%S %z")
+_MAIL_LIKE: Final = "^([A-Za-z]{3}, *)?[0-9]{1,2} +[A-Za-z]{3} "
+_MONTHS: Final = (
+    *("JANUARY", "FEBRUARY", "MARCH", "APRIL", "MAY", "JUNE", "JULY", "AUGUST", "SEPTEMBER"),
+    *("OCTOBER", "NOVEMBER", "DECEMBER"),
+)
 _DURATION: Final = (
     r"^P(?:([0-9]+)D)?(?:T(?:([0-9]+)H)?(?:([0-9]+)M)?(?:([0-9]+(?:[.,][0-9]*)?)S)?)?$"
 )
@@ -142,13 +149,65 @@ def plain_time(text: Column) -> Column:
 
     These have one meaning only: `20240115T100000Z`, a comma before the fraction, small `t` and `z`,
     a blank before the zone, and `UTC`, `GMT` or `Z[UTC]` for `Z`, as BigQuery, Snowflake, Python's
-    logging and Java write them.
+    logging and Java write them, and `Tue, 05 Mar 2024 10:00:00 +0000` of RFC 2822.
     """
     plain = F.regexp_replace(F.upper(text), _BASIC, "$1-$2-$3 $4:$5:$6")
     plain = F.regexp_replace(plain, _COMMA, "$1.$2")
     plain = F.regexp_replace(plain, _UTC, "Z")
     plain = F.regexp_replace(plain, _APART, "$1")
-    return F.when(text.rlike(_OTHER_NOTATION), plain).otherwise(text)
+    mail = [_by_format(text, parse_time_format(pattern)) for pattern in _MAIL]
+    return (
+        F.when(text.rlike(_MAIL_LIKE), F.coalesce(*mail, text))
+        .when(text.rlike(_OTHER_NOTATION), plain)
+        .otherwise(text)
+    )
+
+
+def time_text(text: Column, formats: Sequence[str]) -> Column:
+    """A time in the notation of `instant_us`: by the first of `formats` that fits, else as told."""
+    told = [_by_format(text, parse_time_format(pattern)) for pattern in formats]
+    return F.coalesce(*told, plain_time(text))
+
+
+def _by_format(text: Column, pattern: TimeFormat) -> Column:
+    """A text of the pattern in the notation of `instant_us`; null for any other text."""
+
+    def part(directive: str) -> Column:
+        return F.regexp_extract(text, pattern.expression, pattern.directives.index(directive) + 1)
+
+    has = set(pattern.directives)
+    year = part("Y") if "Y" in has else F.concat(F.lit("20"), part("y"))
+    month = _two(part("m")) if "m" in has else _month(part("b"))
+    hour = _two(part("H")) if "H" in has else _hour_of_day(part("I"), part("p"))
+    second = _two(part("S")) if "S" in has else F.lit("00")
+    clock = [hour, F.lit(":"), _two(part("M")), F.lit(":"), second]
+    if "f" in has:
+        clock += [F.lit("."), part("f")]
+    if "z" in has:
+        clock.append(F.regexp_replace(F.upper(part("z")), "^(UTC|GMT|UT)$", "Z"))
+    day = [year, F.lit("-"), month, F.lit("-"), _two(part("d")), F.lit(" ")]
+    return F.when(text.rlike(pattern.expression), F.concat(*day, *clock))
+
+
+def _two(digits: Column) -> Column:
+    return F.lpad(digits, 2, "0")
+
+
+def _month(name: Column) -> Column:
+    """The number of a month by its English name, short or long; 00 for any other word."""
+    number = F.lit("00")
+    for at, month in enumerate(_MONTHS, start=1):
+        short = F.upper(name) == month[:3]
+        number = F.when(short | (F.upper(name) == month), F.lit(f"{at:02}")).otherwise(number)
+    return number
+
+
+def _hour_of_day(hour: Column, half: Column) -> Column:
+    """An hour from 1 to 12 and am or pm -> that of the day; 99 for any other hour."""
+    number = try_cast(hour, "int")
+    later = F.when(F.upper(half) == "PM", F.lit(12)).otherwise(F.lit(0))
+    of_day = F.when((number >= 1) & (number <= 12), number % 12 + later).otherwise(F.lit(99))
+    return _two(of_day.cast("string"))
 
 
 def date_us(text: Column, timezone: str) -> Column:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from vidagg_dagster.core.event_mapping import EventMapping
+from vidagg_dagster.core.event_mapping import EventMapping, Place
 from vidagg_dagster.core.record_path import Element, Entry, parse_path
 
 COLUMNS = {
@@ -90,3 +90,10 @@ def test_a_mapping_travels_as_json() -> None:
 def test_a_wrong_mapping_is_refused_with_its_fault(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         mapping(**changes)
+
+
+@pytest.mark.parametrize("place", [{}, {"paths": ["a"], "literal": "b"}, {"literal": ""}])
+def test_a_place_is_a_path_or_a_literal(place: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        Place.model_validate(place)
+    assert Place.model_validate({"literal": "b"}).steps == ()

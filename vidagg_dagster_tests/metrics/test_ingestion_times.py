@@ -41,6 +41,9 @@ GOOD_TIMES: dict[str | None, datetime] = {
     "2024-03-05T10:00:00Z[UTC]": utc(2024, 3, 5, 10),
     "2024-03-05 10:00:00.000 +0100": utc(2024, 3, 5, 9),
     "2024-03-05 10:00:00 -01:30": utc(2024, 3, 5, 11, 30),
+    "Tue, 05 Mar 2024 10:00:00 GMT": utc(2024, 3, 5, 10),
+    "Tue, 5 Mar 2024 10:00:00 +0100": utc(2024, 3, 5, 9),
+    "05 mar 2024 10:00:00 -0130": utc(2024, 3, 5, 11, 30),
     "2000-01-01T00:00:00Z": utc(2000, 1, 1),
     "2000-01-01T01:00:00+01:00": utc(2000, 1, 1),
     "2024-06-02T12:00:00Z": utc(2024, 6, 2, 12),
@@ -64,7 +67,17 @@ UNPARSABLE_TIMES = [
     *("2024-03-05T10:00:00ZUTC", "2024-03-05,10:00:00Z", "20240305T256161Z", "20241305T100000Z"),
     *("2024-03-05T10:00:00+1:00", "2024-03-05T10:00:00+24:00", "2024-03-05T10:00:00+01:60"),
     *("2024-03-05T10:00:00[Europe/Berlin]", "2024-03-05  10:00:00", "03/05/2024 10:00"),
-    *("Tue, 05 Mar 2024 10:00:00 GMT", "now", "today", "null", "NaN", "true", "epoch"),
+    *(
+        "Tue, 05 Mar 2024 10:00:00 CET",
+        "Tue, 05 Mai 2024 10:00:00 GMT",
+        "5 Mar 2024",
+        "now",
+        "today",
+        "null",
+        "NaN",
+        "true",
+        "epoch",
+    ),
     *("1709632800", "1709632800000", "1709632800.5", "1.7e9", "-1", "99999-01-01T00:00:00Z"),
     *("+2024-03-05T10:00:00Z", "-2024-03-05T10:00:00Z", "2024-03-05T10:00:00Z2024-03-05"),
     *("\u0662\u0660\u0662\u0664-03-05T10:00:00Z", "2024-03-05T10:00:00\u00b1", "2024-03-05T10.00"),
@@ -205,6 +218,32 @@ def test_a_bare_number_is_a_time_in_the_declared_unit_to_the_microsecond(
     spark: SparkSession, unit: str, times: dict[str, Any]
 ) -> None:
     rows = by_user(spark, "timestamp", list(times), unit=unit, zone="Europe/Berlin")
+    assert {value: row.reasons or row.timestamp for value, row in rows.items()} == times
+
+
+def test_times_of_other_notations_are_read_by_patterns(spark: SparkSession) -> None:
+    formats = (
+        *("%d.%m.%Y %H:%M:%S", "%m/%d/%y %I:%M %p", "%d/%b/%Y:%H:%M:%S %z", "%Y%m%d%H%M%S%f"),
+        "%a %d %b %Y %H:%M:%S",
+    )
+    times: dict[str, Any] = {
+        "5.3.2024 11:00:07": utc(2024, 3, 5, 10, 0, 7),
+        "05.03.2024 11:00:00": MOMENT,
+        "03/05/24  12:30 AM": utc(2024, 3, 4, 23, 30),
+        "3/5/24 12:30 pm": utc(2024, 3, 5, 11, 30),
+        "05/Mar/2024:10:00:00 +0000": MOMENT,
+        "05/March/2024:10:00:00 UTC": MOMENT,
+        "20240305110000123": utc(2024, 3, 5, 10, 0, 0, 123_000),
+        "Tue 05 Mar 2024 11:00:00": MOMENT,
+        "2024-03-05T10:00:00Z": MOMENT,
+        "1709632800": ["unparsable_timestamp"],
+        "31.2.2024 11:00:00": ["unparsable_timestamp"],
+        "13/13/24 10:30 PM": ["unparsable_timestamp"],
+        "3/5/24 13:30 PM": ["unparsable_timestamp"],
+        "05/Mai/2024:10:00:00 +0000": ["unparsable_timestamp"],
+        "05.03.2024": ["unparsable_timestamp"],
+    }
+    rows = by_user(spark, "timestamp", list(times), time_formats=formats, zone="Europe/Berlin")
     assert {value: row.reasons or row.timestamp for value, row in rows.items()} == times
 
 

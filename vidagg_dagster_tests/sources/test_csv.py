@@ -34,7 +34,7 @@ def test_csv_fields_keep_their_text_and_wrong_rows_are_malformed(
     }
     bad = [
         *("t,u,s,v,e,1,2,3", "t,u,s,v,e,1,2,,i,extra", "x", "t,u,s,v,e,1,2,,i,"),
-        *('t,"u,s,v,e,1,2,,i', 't,u",s,v,e,1,2,,i', 't,a"b,s,v,e,1,2,,i', 't,"a"b,s,v,e,1,2,,i'),
+        *('t,u",s,v,e,1,2,,i', 't,"u,s,v,e,1,2,,i', 't,a"b,s,v,e,1,2,,i', 't,"a"b,s,v,e,1,2,,i'),
         *('t, "u",s,v,e,1,2,,i', 't,"a"b"c",s,v,e,1,2,,i', 't,"""u,s,v,e,1,2,,i', '"', '"x'),
         't,"u" ,s,v,e,1,2,,i',
     ]
@@ -53,14 +53,15 @@ def test_csv_fields_keep_their_text_and_wrong_rows_are_malformed(
     assert all(found[payload].userId is None for payload in bad)
 
 
-def test_a_line_break_in_a_quoted_csv_field_makes_malformed_rows_and_none_is_lost(
+def test_a_line_break_in_a_quoted_csv_field_is_a_blank_and_no_row_is_lost(
     spark: SparkSession, tmp_path: Path
 ) -> None:
-    write(tmp_path / "a.csv", f'{HEADER}\nt,"u\nv",s,v,e,1,,,\nt,u,s,v,e,1,,,\n')
-    assert values(spark, tmp_path, "malformed", "userId") == [
-        (False, "u"),
-        (True, None),
-        (True, None),
+    write(tmp_path / "a.csv", f'{HEADER}\nt,"u\nv",s,v,e,1,,,\nt,u,s,v,e,1,,,\nt,"w\n,x,y\n')
+    assert values(spark, tmp_path, "malformed", "userId", "payload") == [
+        (False, "u v", "t,u v,s,v,e,1,,,"),
+        (False, "u", "t,u,s,v,e,1,,,"),
+        (True, None, ",x,y"),
+        (True, None, 't,"w'),
     ]
 
 
@@ -79,7 +80,7 @@ def test_the_csv_delimiter_is_found_by_the_header(
     found = values(
         spark, tmp_path, "userId", "currentTime", "malformed", columns={"userId": "the user"}
     )
-    assert found == [(f"x{delimiter}y", "1,5", False)]
+    assert found == [(f"x{delimiter}y", "1.5", False)]
 
 
 def test_csv_files_of_one_folder_may_order_their_columns_differently(

@@ -56,14 +56,10 @@ REFUSED: dict[str, tuple[Callable[[Path], Any], str]] = {
     ),
     "empty parquet": (lambda d: write(d / "a.parquet", b""), r"Cannot read .*a\.parquet as"),
     "zipped parquet": (lambda d: write(d / "a.parquet.gz", b"x"), "Parquet inside gzip"),
-    "utf-16": (
-        lambda d: write(d / "a.jsonl", event().encode("utf-16")),
-        r"a\.jsonl is UTF-16 text",
-    ),
     "csv without a column": (
-        lambda d: write(d / "a.csv", ["timestamp,userid,sessionId,videoId,eventName", "t,u,s,v,e"]),
+        lambda d: write(d / "a.csv", ["timestamp,user,sessionId,videoId,eventName", "t,u,s,v,e"]),
         r"Missing columns: userId, currentTime\. Found in the header of .*a\.csv: eventName, "
-        "sessionId, timestamp, userid, videoId",
+        "sessionId, timestamp, user, videoId",
     ),
     "one csv of two without a column": (
         lambda d: [write(d / "a.csv", [HEADER]), write(d / "b.csv", ["a,b"])],
@@ -81,10 +77,6 @@ REFUSED: dict[str, tuple[Callable[[Path], Any], str]] = {
     "a header without end": (
         lambda d: write(d / "a.csv", "x" * 200_000),
         r"The first line of .*a\.csv is no header of CSV: field larger than field limit",
-    ),
-    "carriage returns for line feeds": (
-        lambda d: write(d / "a.csv", f"{HEADER}\rx,u,s,v,e,1\r"),
-        r"The first line of .*a\.csv is no header of CSV: new-line character",
     ),
     "no json": (lambda d: write(d / "a.jsonl", ["[", "x"]), "Found in the first lines .*: none"),
     "delta without a column": (
@@ -141,7 +133,7 @@ def test_two_of_our_columns_may_come_from_one_of_the_source(
 
 @pytest.mark.parametrize("location", ["", "  ", "s3://bucket/events", "https://x.example/e.jsonl"])
 def test_a_location_that_no_file_can_have_is_refused(spark: SparkSession, location: str) -> None:
-    with pytest.raises(SourceError, match=r"is empty|address of another file system"):
+    with pytest.raises(SourceError, match=r"is empty|is an address of another|address of a page"):
         read(spark, location)
 
 

@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import pytest
 from pyspark.sql import SparkSession
 
+from vidagg_dagster.core.errors import SourceError
 from vidagg_dagster.sources.videos import CatalogueCount, count_catalogue, read_videos
 from vidagg_dagster_tests.support.source_files import write
 
@@ -47,3 +49,19 @@ def test_a_catalogue_may_be_one_array_of_json(spark: SparkSession, tmp_path: Pat
     rows = sorted(map(tuple, read_videos(spark, str(file)).collect()))
     assert rows == [("7", None, None), ("a", 120_000, None)]
     assert count_catalogue(spark, str(file)) == CatalogueCount(2, 0, 0, None)
+
+
+def test_a_catalogue_may_have_names_and_a_unit_of_its_own(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    lines = ["id;LENGTH;name", "a;300000;A", "b;0,5;B", "c;1:30;C", "d;PT2S;D", "e;;E"]
+    file = write(tmp_path / "videos.csv", lines)
+    columns = {"videoId": "id", "durationMs": "length", "title": "name"}
+    rows = {tuple(row) for row in read_videos(spark, str(file), columns=columns).collect()}
+    assert rows == {
+        *{("a", 300_000, "A"), ("b", None, "B"), ("c", 90_000, "C")},
+        *{("d", 2_000, "D"), ("e", None, "E")},
+    }
+    assert count_catalogue(spark, str(file), columns) == CatalogueCount(5, 0, 1, "0,5")
+    with pytest.raises(SourceError, match=r"Missing columns: len \(for durationMs\)"):
+        read_videos(spark, str(file), columns={"videoId": "id", "durationMs": "len"})

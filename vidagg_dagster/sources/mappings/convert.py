@@ -29,9 +29,9 @@ from vidagg_dagster.spark.parsing import (
     instant_us,
     iso_duration,
     number,
-    plain_time,
     said,
     seconds_text,
+    time_text,
     trimmed,
 )
 from vidagg_dagster.spark.payload import PAYLOAD
@@ -55,6 +55,7 @@ class Conversion:
 
     mapping: EventMapping
     columns: Mapping[str, tuple[Place, ...]]
+    time_formats: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, mapping: EventMapping, spec: SourceSpec) -> "Conversion":
@@ -65,7 +66,7 @@ class Conversion:
         """
         usual: dict[str, tuple[Place, ...]] = {str(n): p for n, p in mapping.columns.items()}
         own = {ours: (Place(paths=(theirs,)),) for ours, theirs in spec.columns.items()}
-        return cls(mapping, {**usual, **own})
+        return cls(mapping, {**usual, **own}, spec.time_formats)
 
     def request(self) -> ColumnRequest:
         """The columns of the source that the mapping begins at."""
@@ -160,7 +161,7 @@ class Conversion:
 
     def _in_sequence(self, events: DataFrame, timezone: str) -> DataFrame:
         """What an event takes from those before it in its session."""
-        us = instant_us(plain_time(F.col("timestamp")), timezone)
+        us = instant_us(time_text(F.col("timestamp"), self.time_formats), timezone)
         if self.mapping.timestamp_unit is not None:
             us = F.coalesce(us, epoch_us(F.col("timestamp"), self.mapping.timestamp_unit))
         names = events.columns
@@ -216,6 +217,8 @@ def _paths(places: Iterable[Place]) -> list[RecordPath]:
 
 
 def _text(place: Place, values: Mapping[RecordPath, Column]) -> Column:
+    if place.literal is not None:
+        return F.lit(place.literal)
     texts = [said(values[path]) for path in place.steps]
     if len(texts) == 1:
         return texts[0]

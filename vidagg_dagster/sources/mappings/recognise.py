@@ -12,7 +12,7 @@ from vidagg_dagster.core.errors import SourceError
 from vidagg_dagster.core.event_mapping import EACH, REJECT, EventColumn, EventMapping, Place
 from vidagg_dagster.core.record_path import Element, Entry, RecordPath, Step, parse_path
 from vidagg_dagster.core.vocabulary import ALIASES, EVENT_NAMES, IGNORE
-from vidagg_dagster.sources.files import InputFile, file_format_of, find_files, local_path
+from vidagg_dagster.sources.files import InputFile, file_format_of, find_files, local_path, not_here
 from vidagg_dagster.sources.mappings.vocabularies import vocabularies
 from vidagg_dagster.sources.parquet_files import parquet_file
 from vidagg_dagster.sources.staging import staging_in
@@ -64,11 +64,11 @@ def take_sample(location: str, source_format: SourceFormat, folder: Path) -> Sam
     """
     path = local_path(location)
     if path is None:
-        raise SourceError(f"{location} is an address of another file system. Copy a file from it.")
+        raise not_here(location)
     files = find_files(path, file_format_of(source_format))
     if not files:
         raise SourceError(f"There is no file in {path}.")
-    file = staging_in(None).json_lines(files[0]) if files[0].format == "jsonl" else files[0]
+    file = _prepared(files[0])
     target = folder / f"sample.{file.format}"
     if file.format == "parquet":
         return Sample(target, _parquet_sample(file, target))
@@ -76,6 +76,15 @@ def take_sample(location: str, source_format: SourceFormat, folder: Path) -> Sam
     target.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     records = _json_records(lines) if file.format == "jsonl" else _csv_records(file, lines)
     return Sample(target, tuple(records))
+
+
+def _prepared(file: InputFile) -> InputFile:
+    """The file as engines read it."""
+    staging = staging_in(None)
+    file = staging.readable(file)
+    if file.format == "jsonl":
+        return staging.json_lines(file)
+    return staging.plain_csv(file, _names_of_columns()) if file.format == "csv" else file
 
 
 def fits(records: Sequence[Record]) -> list[Fit]:
@@ -151,7 +160,8 @@ def _name(mapping: EventMapping, event: Record) -> str:
     """The name of an event, in lower case; empty if it has none."""
     for place in mapping.columns["eventName"]:
         parts = [find_value(event, path) for path in place.steps]
-        name = place.separator.join(str(part) for part in parts if part is not None)
+        told = [str(part) for part in parts if part is not None]
+        name = place.literal or place.separator.join(told)
         if name:
             return name.strip().lower()
     return ""
@@ -170,6 +180,8 @@ def _places(mapping: EventMapping, name: str, column: EventColumn) -> Sequence[P
 
 
 def _says(places: Sequence[Place], event: Record) -> bool:
+    if any(place.literal is not None for place in places):
+        return True
     paths = (path for place in places for path in place.steps)
     return any(find_value(event, path) not in (None, "") for path in paths)
 
@@ -185,11 +197,14 @@ def _json_records(lines: Sequence[str]) -> Iterator[Record]:
 
 
 def _csv_records(file: InputFile, lines: Sequence[str]) -> list[Record]:
-    names = [name for fit in (OURS, *vocabularies()) for name in _first_names(fit)]
-    header = csv_header(file, names)
+    header = csv_header(file, _names_of_columns())
     if header is None:
         return []
     return list(csv.DictReader(lines, delimiter=header.delimiter))
+
+
+def _names_of_columns() -> list[str]:
+    return [name for mapping in (OURS, *vocabularies()) for name in _first_names(mapping)]
 
 
 def _first_names(mapping: EventMapping) -> list[str]:

@@ -51,7 +51,7 @@ def hook(monkeypatch: pytest.MonkeyPatch) -> list[BaseException]:
     """What Python's own hook still gets where a command of Dagster has loaded the definitions."""
     rest: list[BaseException] = []
     monkeypatch.setattr(sys, "argv", ["/usr/bin/dagster", "asset", "materialize"])
-    monkeypatch.setattr(sys, "excepthook", lambda kind, error, frames: rest.append(error))
+    monkeypatch.setattr(sys, "excepthook", lambda _kind, error, _frames: rest.append(error))
     monkeypatch.setenv("VIDAGG_START_DATE", "2026-01-05")
     errors_bare()
     errors_bare()

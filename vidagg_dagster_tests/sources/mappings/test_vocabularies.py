@@ -113,6 +113,27 @@ SPECIFIED = {
         "volume resize viewable cast error warning adImpression adPlay adPause adTime adComplete "
         "adSkipped adError adClick adBreakStart adBreakEnd adRequest adStarted"
     ),
+    "jellyfin": [
+        "PlaybackStart", "PlaybackStart false", "PlaybackProgress false", "PlaybackProgress true",
+        *(f"PlaybackStop {paused} {whole}" for paused in ("true", "false")
+          for whole in ("true", "false")),
+        "ItemAdded", "ItemDeleted", "SessionStart", "UserDataSaved", "AuthenticationSuccess",
+    ],
+    "plex": _words(
+        "media.play media.pause media.resume media.stop media.scrobble media.rate library.on.deck "
+        "library.new admin.database.backup admin.database.corrupted device.new playback.started"
+    ),
+    "tautulli": _words(
+        "play stop pause resume error change intro commercial credits watched buffer concurrent "
+        "newdevice created intdown intup extdown extup pmsupdate plexpyupdate plexpydbcorrupt "
+        "tokenexpired"
+    ),
+    "peertube": _words("watching seek"),
+    "cmcd": [
+        *(f"{event} {state}" for event in ("ps", "t") for state in _words("s p k r a w e f q d")),
+        *(f"{event} p" for event in _words("pr br e c b m um pe pc rr as ae abs abe sk")),
+    ],
+    "ga4": _words("video_start video_progress video_complete video_play video_pause page_view"),
     "kaltura": _words("1 2 3 4 11 12 13 14 33 34 35 41 45 46 98 99"),
 }
 # fmt: on

@@ -2,7 +2,7 @@
 VIDAGG_COMPLETION_FORECAST switches it on."""
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
 
@@ -10,10 +10,12 @@ from vidagg_dagster.core.errors import VidaggError
 from vidagg_dagster.core.schemas import AGGREGATED_ENGAGEMENT, WATCH_INTERVALS
 from vidagg_dagster.defs.metadata import ROW_COUNT
 from vidagg_dagster.defs.targets import POOL
-from vidagg_dagster.insight.completion.forecast import BASE, Evaluation
-from vidagg_dagster.insight.completion.run import FOLDER, PAGE, Found, keep, run
-from vidagg_dagster.insight.completion.stored import NAME
+from vidagg_dagster.insight.completion.names import FOLDER, PAGE, TABLE_NAME
 from vidagg_dagster.settings.model import Settings
+
+if TYPE_CHECKING:
+    from vidagg_dagster.insight.completion.forecast import Evaluation
+    from vidagg_dagster.insight.completion.run import Found
 
 GROUP: Final = "completion"
 
@@ -38,12 +40,14 @@ def completion(settings: Settings) -> dg.Definitions:
     )
 
 
-def forecast_of(settings: Settings) -> Found:
+def forecast_of(settings: Settings) -> "Found":
     """The forecast on the stored tables, by the settings.
 
     Raises:
         StepError: A table is not there yet, or scikit-learn is not installed.
     """
+    from vidagg_dagster.insight.completion.run import run
+
     return run(
         settings.data_root,
         settings.timezone,
@@ -54,7 +58,7 @@ def forecast_of(settings: Settings) -> Found:
 
 def _survival(settings: Settings) -> dg.AssetsDefinition:
     @dg.asset(
-        name=NAME,
+        name=TABLE_NAME,
         description="How likely each video is completed within 28 days, by how far the viewer has "
         "come, and whether a model is better than this table. It holds no id of a person.",
         deps=[WATCH_INTERVALS.name, AGGREGATED_ENGAGEMENT.name],
@@ -63,10 +67,14 @@ def _survival(settings: Settings) -> dg.AssetsDefinition:
         kinds={"deltalake"},
         pool=POOL,
         check_specs=[
-            dg.AssetCheckSpec(name, asset=NAME, description=said) for name, said in _CHECKS.items()
+            dg.AssetCheckSpec(name, asset=TABLE_NAME, description=said)
+            for name, said in _CHECKS.items()
         ],
     )
     def materialize() -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
+        # Not imported where nobody asks for a forecast, and where the tables' packages are not.
+        from vidagg_dagster.insight.completion.run import keep
+
         try:
             found = forecast_of(settings)
             keep(settings.data_root, found)
@@ -87,8 +95,10 @@ def _survival(settings: Settings) -> dg.AssetsDefinition:
     return materialize
 
 
-def _outcomes(found: Evaluation) -> Iterator[dg.AssetCheckResult]:
+def _outcomes(found: "Evaluation") -> Iterator[dg.AssetCheckResult]:
     """What is not tested yet passes, and says so."""
+    from vidagg_dagster.insight.completion.forecast import BASE
+
     by_name = {one.name: one for one in found.scores}
     used = by_name.get(found.in_force)
     better = used is None or used.brier < by_name[BASE].brier
@@ -103,7 +113,7 @@ def _outcomes(found: Evaluation) -> Iterator[dg.AssetCheckResult]:
         )
 
 
-def scores_table(found: Evaluation) -> str:
+def scores_table(found: "Evaluation") -> str:
     """The scores as Markdown."""
     return "\n".join(
         [
@@ -120,7 +130,7 @@ def scores_table(found: Evaluation) -> str:
 
 completion_job = dg.define_asset_job(
     "completion",
-    selection=dg.AssetSelection.assets(NAME),
+    selection=dg.AssetSelection.assets(TABLE_NAME),
     description="Computes how likely videos are completed, without an engine.",
 )
 

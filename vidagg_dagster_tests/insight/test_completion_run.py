@@ -14,16 +14,9 @@ from deltalake import write_deltalake
 from vidagg_dagster.cli.main import main
 from vidagg_dagster.core.errors import StepError
 from vidagg_dagster.defs.completion import BETTER, CALIBRATED, completion
-from vidagg_dagster.insight.completion.run import (
-    EVALUATION,
-    FOLDER,
-    PAGE,
-    Found,
-    keep,
-    run,
-    viewers_now,
-)
-from vidagg_dagster.insight.completion.stored import NAME, RESTING
+from vidagg_dagster.insight.completion.names import EVALUATION, FOLDER, PAGE, TABLE_NAME
+from vidagg_dagster.insight.completion.run import Found, keep, run, viewers_now
+from vidagg_dagster.insight.completion.stored import RESTING
 from vidagg_dagster.settings import Settings
 from vidagg_dagster.tables.views import connect
 from vidagg_dagster_tests.support.completions import FIRST, THRESHOLD, at, site
@@ -82,11 +75,11 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 def test_the_table_can_be_asked_and_holds_no_person(project: Project) -> None:
     with connect(project.tables) as connection:
-        moments = connection.sql(f"SELECT moment, count(*) FROM {NAME} GROUP BY 1 ORDER BY 1")
+        moments = connection.sql(f"SELECT moment, count(*) FROM {TABLE_NAME} GROUP BY 1 ORDER BY 1")
         assert moments.fetchall() == [("reached", 4 * 15), ("resting", 4 * 15 * 5)]
-        wrong = f"FROM {NAME} WHERE NOT (lower <= probability AND probability <= upper)"
+        wrong = f"FROM {TABLE_NAME} WHERE NOT (lower <= probability AND probability <= upper)"
         assert connection.sql(wrong).fetchall() == []
-        assert "userId" not in connection.sql(f"FROM {NAME}").columns
+        assert "userId" not in connection.sql(f"FROM {TABLE_NAME}").columns
 
 
 def test_the_page_s_join_gives_every_viewer_the_probability_of_the_command(

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -12,17 +11,12 @@ from vidagg_dagster.core.errors import StepError
 from vidagg_dagster.insight.completion import learned
 from vidagg_dagster.insight.completion.forecast import Evaluation, Forecast, forecast
 from vidagg_dagster.insight.completion.landmarks import COLUMNS, History, history
+from vidagg_dagster.insight.completion.names import EVALUATION, FOLDER, PAGE
 from vidagg_dagster.insight.completion.page import page
 from vidagg_dagster.insight.completion.stored import survival_rows, write_survival
 from vidagg_dagster.insight.duck import all_intervals, durations, end_of, open_views, read_days
 from vidagg_dagster.metrics.arrays import integers
 from vidagg_dagster.tables.disk import make_private
-
-FOLDER: Final = "completion"
-"""Where the page and the evaluation are, below the folder of the tables."""
-
-EVALUATION: Final = "evaluation.json"
-PAGE: Final = "completion.html"
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,9 @@ import numpy as np
 import pyarrow as pa
 
 from vidagg_dagster.insight.completion.landmarks import IDLE_DAYS, WINDOW_DAYS
+from vidagg_dagster.insight.completion.names import TABLE_NAME
 from vidagg_dagster.insight.completion.survival import Cells, Shrunk, Survival, bounds
 from vidagg_dagster.tables.disk import make_private
-
-NAME: Final = "completion_survival"
 
 REACHED, RESTING = "reached", "resting"
 
@@ -98,5 +97,5 @@ def write_survival(root: Path, rows: pa.Table) -> None:
     """Replace the table in one commit."""
     from deltalake import write_deltalake
 
-    make_private(root / NAME)
-    write_deltalake(str(root / NAME), rows, mode="overwrite", name=NAME)
+    make_private(root / TABLE_NAME)
+    write_deltalake(str(root / TABLE_NAME), rows, mode="overwrite", name=TABLE_NAME)

@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+import time
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
@@ -11,6 +12,7 @@ import dagster as dg
 import pytest
 from pyspark.sql import SparkSession
 
+from vidagg_dagster.alerts.outbox import Outbox
 from vidagg_dagster.cli.main import main
 from vidagg_dagster.core.contract import StepName
 from vidagg_dagster.defs.experiments import (
@@ -21,6 +23,7 @@ from vidagg_dagster.defs.experiments import (
     USABLE,
     experiments,
 )
+from vidagg_dagster.defs.sensors.alerts import collect_alerts
 from vidagg_dagster.insight.experiments.result import Result
 from vidagg_dagster.pipeline.run import run_step
 from vidagg_dagster.settings import Settings
@@ -122,6 +125,17 @@ def test_a_broken_sample_ratio_fails_its_check_and_no_effect_is_told(site: Site)
     assign(site, [(f"more{n}", "treatment", f"{day(1)}T00:00:00Z") for n in range(40)])
     assert checks(site)[SAMPLE_RATIO] is False
     assert result_of(site).effects == ()
+
+
+def test_a_failed_check_is_told(site: Site) -> None:
+    assign(site, [(f"more{n}", "treatment", f"{day(1)}T00:00:00Z") for n in range(40)])
+    now = time.time()
+    with dg.DagsterInstance.ephemeral() as instance:
+        job = experiments(settings(site)).resolve_job_def(EXPERIMENTS)
+        job.execute_in_process(instance=instance, raise_on_error=False)
+        _, found = collect_alerts(instance, settings(site), Outbox(seen_until=now), now)
+    told = [alert for alert in found if alert.asset == EXPERIMENTS]
+    assert [alert.check for alert in told] == [SAMPLE_RATIO]
 
 
 def test_a_day_that_is_stale_fails_its_check_and_no_effect_is_told(site: Site) -> None:

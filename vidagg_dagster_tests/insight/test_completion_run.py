@@ -14,7 +14,15 @@ from deltalake import write_deltalake
 from vidagg_dagster.cli.main import main
 from vidagg_dagster.core.errors import StepError
 from vidagg_dagster.defs.completion import BETTER, CALIBRATED, completion
-from vidagg_dagster.insight.completion.names import EVALUATION, FOLDER, PAGE, TABLE_NAME
+from vidagg_dagster.insight.completion.cohorts import completion_cohorts
+from vidagg_dagster.insight.completion.landmarks import BY_DAYS
+from vidagg_dagster.insight.completion.names import (
+    COHORTS_NAME,
+    EVALUATION,
+    FOLDER,
+    PAGE,
+    TABLE_NAME,
+)
 from vidagg_dagster.insight.completion.run import Found, keep, run, viewers_now
 from vidagg_dagster.insight.completion.stored import RESTING
 from vidagg_dagster.settings import Settings
@@ -104,6 +112,56 @@ def test_the_rests_of_the_table_are_those_of_the_pairs(project: Project) -> None
     known = project.found.known
     marks = known.pairs.known[known.landmarks.pair]
     assert sum(resting["observed"].to_pylist()) == int(marks.sum())
+
+
+TWIN = """
+SELECT CAST(date_trunc('week', begun) AS DATE) AS cohortWeek, count(*) AS started,
+  count_if(day1 >= 750000), count_if(day7 >= 750000), count_if(day28 >= 750000)
+FROM (
+  SELECT any_value(begun) AS begun,
+    max(endMs) FILTER (closedAt < begun + INTERVAL 1 DAY) AS day1,
+    max(endMs) FILTER (closedAt < begun + INTERVAL 7 DAY) AS day7,
+    max(endMs) FILTER (closedAt < begun + INTERVAL 28 DAY) AS day28
+  FROM (SELECT *, min(closedAt) OVER (PARTITION BY userId, videoId) AS begun FROM watch_intervals)
+  GROUP BY userId, videoId
+)
+GROUP BY ALL ORDER BY 1
+"""
+"""The cohorts by their definition: everybody watches from the beginning, to 750 s of 1000."""
+
+
+def test_the_cohorts_are_those_of_their_definition_or_not_known(project: Project) -> None:
+    with connect(project.tables) as connection:
+        expected = connection.sql(TWIN).fetchall()
+        found = connection.sql(f"FROM {COHORTS_NAME} ORDER BY 1").fetchall()
+    end = at(DAYS).date()
+    assert found == [
+        (
+            week,
+            started,
+            *[
+                count if week + timedelta(days=7 + days) <= end else None
+                for days, count in zip(BY_DAYS, counts, strict=True)
+            ],
+        )
+        for week, started, *counts in expected
+    ]
+    assert found[0][-1] is not None
+    assert found[-1][-1] is None
+    assert sum(row[1] for row in found) == len(project.found.known.pairs.user)
+    for _, started, *counts in found:
+        told = [count for count in counts if count is not None]
+        assert told == sorted(told)
+        assert all(count <= started for count in told)
+
+
+def test_weeks_begin_on_mondays_of_the_zone(project: Project) -> None:
+    known, until = project.found.known, project.found.evaluation.complete_until
+    elsewhere = completion_cohorts(known, until, "Pacific/Auckland")
+    weeks = elsewhere["cohortWeek"].to_pylist()
+    assert {week.weekday() for week in weeks} == {0}
+    assert sum(elsewhere["started"].to_pylist()) == len(known.pairs.user)
+    assert elsewhere["started"] != project.found.cohorts["started"]
 
 
 def test_later_weeks_are_told_with_the_page(project: Project) -> None:

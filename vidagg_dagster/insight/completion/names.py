@@ -4,6 +4,8 @@ from typing import Final
 
 TABLE_NAME: Final = "completion_survival"
 
+COHORTS_NAME: Final = "completion_cohorts"
+
 FOLDER: Final = "completion"
 """Where the page and the evaluation are, below the folder of the tables."""
 

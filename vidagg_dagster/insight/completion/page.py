@@ -4,8 +4,11 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from typing import Final
 
+import pyarrow as pa
+
 from vidagg_dagster.core.text import spaced
 from vidagg_dagster.insight.completion.forecast import BASE, LEARNED, TABLE, Evaluation
+from vidagg_dagster.insight.completion.landmarks import BY_DAYS
 from vidagg_dagster.insight.completion.scoring import Bin
 
 _SIDE, _MARGIN = 320, 44
@@ -24,7 +27,7 @@ td.n, th.n { text-align: right; font-variant-numeric: tabular-nums }
 """
 
 
-def page(found: Evaluation) -> str:
+def page(found: Evaluation, cohorts: pa.Table) -> str:
     """The whole page."""
     return "\n".join(
         [
@@ -33,6 +36,7 @@ def page(found: Evaluation) -> str:
             f"<style>{_STYLE}</style><h1>How likely is it that a video is completed?</h1>",
             *_head(found),
             *_scores(found),
+            *_cohorts(cohorts),
             "</html>",
             "",
         ]
@@ -63,6 +67,20 @@ def _scores(found: Evaluation) -> Iterator[str]:
     yield "</table><p class=note>The lower the better. Everything was learnt before.</p>"
     yield "<h2>Of those told so much, so many completed</h2>"
     yield reliability_picture(found.bins)
+
+
+def _cohorts(rows: pa.Table) -> Iterator[str]:
+    yield "<h2>Completed within so many days, by the week begun</h2><table><tr><th>week"
+    yield '<th class="n">begun' + "".join(f'<th class="n">{days} d' for days in BY_DAYS)
+    for row in reversed(rows.to_pylist()):
+        week, started, *completed = row.values()
+        yield f'<tr><td>{week}<td class="n">{spaced(started)}'
+        yield "".join(f'<td class="n">{_share(count, started)}' for count in completed)
+    yield "</table><p class=note>A dash: the days of that week are not over.</p>"
+
+
+def _share(count: int | None, of: int) -> str:
+    return "-" if count is None else f"{spaced(count)} ({100 * count / of:.1f} %)"
 
 
 def reliability_picture(found: Sequence[Bin]) -> str:

@@ -9,11 +9,18 @@ import pyarrow as pa
 
 from vidagg_dagster.core.errors import StepError
 from vidagg_dagster.insight.completion import learned
+from vidagg_dagster.insight.completion.cohorts import completion_cohorts
 from vidagg_dagster.insight.completion.forecast import Evaluation, Forecast, forecast
 from vidagg_dagster.insight.completion.landmarks import COLUMNS, History, history
-from vidagg_dagster.insight.completion.names import EVALUATION, FOLDER, PAGE
+from vidagg_dagster.insight.completion.names import (
+    COHORTS_NAME,
+    EVALUATION,
+    FOLDER,
+    PAGE,
+    TABLE_NAME,
+)
 from vidagg_dagster.insight.completion.page import page
-from vidagg_dagster.insight.completion.stored import survival_rows, write_survival
+from vidagg_dagster.insight.completion.stored import survival_rows, write_whole
 from vidagg_dagster.insight.duck import all_intervals, durations, end_of, open_views, read_days
 from vidagg_dagster.metrics.arrays import integers
 from vidagg_dagster.tables.disk import make_private
@@ -26,6 +33,8 @@ class Found:
     known: History
     videos: pa.Array
     forecast: Forecast
+    cohorts: pa.Table
+    """The rows of `completion_cohorts`."""
 
     @property
     def evaluation(self) -> Evaluation:
@@ -70,16 +79,18 @@ def run(data_root: Path, timezone: str, threshold_percent: int, *, try_learning:
     found = forecast(
         known, integers(lengths["durationMs"]), threshold_percent, until, try_learning=try_learning
     )
-    return Found(known, lengths["videoId"].combine_chunks(), found)
+    cohorts = completion_cohorts(known, until, timezone)
+    return Found(known, lengths["videoId"].combine_chunks(), found, cohorts)
 
 
 def keep(data_root: Path, found: Found) -> None:
-    """Replace `completion_survival`, the evaluation (JSON) and the page."""
-    write_survival(data_root, found.rows)
+    """Replace both tables, the evaluation (JSON) and the page."""
+    write_whole(data_root, TABLE_NAME, found.rows)
+    write_whole(data_root, COHORTS_NAME, found.cohorts)
     folder = data_root / FOLDER
     make_private(folder)
     (folder / EVALUATION).write_text(found.evaluation.model_dump_json(indent=1), encoding="utf-8")
-    (folder / PAGE).write_text(page(found.evaluation), encoding="utf-8")
+    (folder / PAGE).write_text(page(found.evaluation, found.cohorts), encoding="utf-8")
 
 
 def viewers_now(found: Found) -> pa.Table:

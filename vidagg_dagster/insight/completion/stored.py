@@ -1,6 +1,6 @@
-"""The table `completion_survival`: how likely each video is completed, and no id of a person.
+"""The tables of completion, which hold no id of a person.
 
-It is computed again as a whole, so it has no history worth keeping and no step of its own.
+They are computed again as a whole, so they have no history worth keeping and no step of their own.
 """
 
 from datetime import datetime
@@ -11,7 +11,6 @@ import numpy as np
 import pyarrow as pa
 
 from vidagg_dagster.insight.completion.landmarks import IDLE_DAYS, WINDOW_DAYS
-from vidagg_dagster.insight.completion.names import TABLE_NAME
 from vidagg_dagster.insight.completion.survival import Cells, Shrunk, Survival, bounds
 from vidagg_dagster.tables.disk import make_private
 
@@ -93,9 +92,11 @@ def _moment(
     )
 
 
-def write_survival(root: Path, rows: pa.Table) -> None:
-    """Replace the table in one commit."""
-    from deltalake import write_deltalake
+def write_whole(root: Path, name: str, rows: pa.Table) -> None:
+    """Replace a table in one commit, and remove files that no reader has needed for a week."""
+    from deltalake import DeltaTable, write_deltalake
 
-    make_private(root / TABLE_NAME)
-    write_deltalake(str(root / TABLE_NAME), rows, mode="overwrite", name=TABLE_NAME)
+    folder = root / name
+    make_private(folder)
+    write_deltalake(str(folder), rows, mode="overwrite", name=name)
+    DeltaTable(str(folder)).vacuum(dry_run=False)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 EXPERIMENTS: Final = "experiments"
 GROUP: Final = "experiments"
+JOB: Final = "evaluate_experiments"
 
 SAMPLE_RATIO: Final = "sample_ratio"
 ONE_ARM: Final = "units_are_in_one_arm"
@@ -186,7 +187,8 @@ def effects_table(results: Sequence["Result"]) -> str:
 
 
 experiments_job = dg.define_asset_job(
-    EXPERIMENTS,
+    # An asset and a job must not have the same name.
+    JOB,
     selection=dg.AssetSelection.assets(EXPERIMENTS),
     description="Evaluates every experiment on what is stored, without an engine.",
 )

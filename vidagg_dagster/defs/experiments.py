@@ -16,7 +16,6 @@ from vidagg_dagster.core.schemas import (
     USER_VIDEO_ENGAGEMENT,
     WATCH_INTERVALS,
 )
-from vidagg_dagster.defs.assets import OWNERS
 from vidagg_dagster.defs.targets import POOL
 from vidagg_dagster.insight.experiments.result import Result
 from vidagg_dagster.insight.experiments.run import FOLDER, Evaluated, Fault, run
@@ -106,7 +105,7 @@ def _experiments(settings: Settings) -> dg.AssetsDefinition:
         "watching.",
         deps=[WATCH_INTERVALS.name, AGGREGATED_ENGAGEMENT.name],
         group_name=GROUP,
-        owners=OWNERS,
+        owners=settings.operations.owners,
         kinds={"python"},
         pool=POOL,
         check_specs=[

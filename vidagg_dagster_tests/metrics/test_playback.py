@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.core.schemas import SESSIONS
+from vidagg_dagster.core.vocabulary import EVIDENCE
 from vidagg_dagster.metrics import compiled
 from vidagg_dagster.metrics import events as events_of_the_fold
 from vidagg_dagster.metrics.arrays import combined, dense, order
@@ -41,6 +42,7 @@ from vidagg_dagster_tests.support.strategies import (
     ZONES,
     event_lists,
     random_events,
+    with_reports,
 )
 
 PARAMETERS = EngagementParameters()
@@ -69,6 +71,24 @@ def test_any_events_in_any_order_give_the_reference_s_rows(
 ) -> None:
     dice.shuffle(events)
     assert_folds_to_the_reference(events, timezone)
+
+
+@given(event_lists(), st.sampled_from(ZONES), st.randoms(use_true_random=False))
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+def test_reports_among_any_events_give_the_reference_s_rows(
+    events: list[Event], timezone: str, dice: random.Random
+) -> None:
+    assert_folds_to_the_reference(with_reports(events, dice), timezone)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_reports_of_many_users_give_the_reference_s_rows(seed: int) -> None:
+    events = with_reports(random_events(37 + seed, n_users=80), random.Random(seed))
+    assert_folds_to_the_reference(events, "Europe/Berlin")
 
 
 @pytest.mark.parametrize("timezone", ZONES)
@@ -301,9 +321,8 @@ def test_rows_of_a_key_are_merged_and_their_spans_added_up_by_evidence() -> None
         evidence=True,
         unite=True,
     )
-    nothing = dict.fromkeys(
-        ("watchMs", "clockMs", "observedMs", "heartbeatMs", "bridgedMs", "clippedMs", "uniqueMs"), 0
-    )
+    by_evidence = (f"{evidence}Ms" for evidence in EVIDENCE)
+    nothing = dict.fromkeys(("watchMs", "clockMs", *by_evidence, "uniqueMs"), 0)
     merged = sorted(merge(rows).to_pylist(), key=lambda row: str(row["userId"]))
     assert merged == [
         {"userId": "u", "videoId": "v", "count": 3, "first": 3, "last": 5}

@@ -208,7 +208,8 @@ WATCH_INTERVALS = TableSpec(
             "evidence",
             STRING,
             "observed (to a stop, or to where a seek says it began), heartbeat (to a neutral "
-            "event), bridged (a stop was lost) or clipped (by the clock, before a seek).",
+            "event), bridged (a stop was lost), clipped (by the clock, before a seek) or reported "
+            "(somebody says so).",
         ),
         ColumnSpec("openedAt", TIMESTAMP, "Time of the event that opens it."),
         ColumnSpec("closedAt", TIMESTAMP, "Time of the event that closes, and so settles, it."),
@@ -269,6 +270,7 @@ _ENGAGEMENT = (
     _seconds("heartbeatSeconds", "Watched up to a neutral event", additive=True),
     _seconds("bridgedSeconds", "Watched up to a start, the stop between was lost", additive=True),
     _seconds("clippedSeconds", "Watched before a seek while playing", additive=True),
+    _seconds("reportedSeconds", "Watched as somebody reports, with no clock", additive=True),
     _seconds(
         "estimatedTailSeconds",
         "Upper bound of what was watched after events left open; in no total",

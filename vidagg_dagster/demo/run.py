@@ -39,7 +39,7 @@ from vidagg_dagster.spark.engines import MEMORY_SETTING, resolve_engine
 from vidagg_dagster.spark.session import stop_sessions
 
 DAILY_RUNS: Final = 2
-"""So many of the last days run day by day, as a schedule starts them; those before as one range."""
+"""So many of the last days run one by one, as a schedule starts them; those before as backfill."""
 
 
 def first_day_of(days: int) -> date:
@@ -132,6 +132,8 @@ def _run(folder: Path, files: DemoFiles, engine: str) -> Counter[str]:
 
 def _plan(parts: Sequence[Sequence[date]]) -> str:
     backfill, *daily = parts
+    if len(backfill) == 1:
+        return f"{len(parts)} daily runs"
     after = f", then {len(daily)} daily runs" if daily else ""
     return f"{len(backfill)} days as one backfill{after}"
 

@@ -78,6 +78,12 @@ def intervals_of(
     return found
 
 
+def all_intervals(connection: "duckdb.DuckDBPyConnection", columns: tuple[str, ...]) -> "pa.Table":
+    """Some columns of all watched intervals."""
+    chosen = ", ".join(f'"{name}"' for name in columns)
+    return connection.sql(f"SELECT {chosen} FROM {WATCH_INTERVALS.name}").to_arrow_table()
+
+
 def durations(connection: "duckdb.DuckDBPyConnection") -> "pa.Table":
     """`videoId` and `durationMs` of each video whose duration is known, the newest where it
     changed."""

@@ -14,7 +14,7 @@ from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from vidagg_dagster.azure.export import ExportTarget, parse_export
-from vidagg_dagster.azure.source import LogSource, is_azure, parse_source
+from vidagg_dagster.azure.source import AzureSource, is_azure, parse_source
 from vidagg_dagster.core.column_mapping import (
     parse_columns,
     parse_event_names,
@@ -42,7 +42,7 @@ from vidagg_dagster.core.lineage import LANDED_EVENTS
 from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.core.time_format import parse_time_formats, require_time_formats
 from vidagg_dagster.core.validation import contradiction, raise_together
-from vidagg_dagster.core.vocabulary import EVENT_NAMES
+from vidagg_dagster.core.vocabulary import RANK_OF
 from vidagg_dagster.report.language import LanguageName
 from vidagg_dagster.settings.alerts import AlertSettings
 from vidagg_dagster.settings.databricks import DatabricksSettings
@@ -71,8 +71,8 @@ class Settings(SettingsGroup):
         description="The events: a folder or file of JSON lines, CSV or Parquet, the folder of a "
         "Delta table, or a table; or [in Azure](azure.md). Needed as soon as raw_events runs.",
         json_schema_extra=allowed(
-            "a path, `[catalog.][schema.]table`, `loganalytics://WORKSPACE-ID` or "
-            "`appinsights://RESOURCE-ID`"
+            "a path, `[catalog.][schema.]table`, `loganalytics://WORKSPACE-ID`, "
+            "`appinsights://RESOURCE-ID` or `kusto://CLUSTER/DATABASE/TABLE`"
         ),
     )
     source_format: SourceFormat = Field(
@@ -109,7 +109,7 @@ class Settings(SettingsGroup):
         "mapped to `ignore` are counted and dropped.",
         json_schema_extra=allowed(
             "`ours=theirs|theirs,...` or a JSON object from theirs to ours, ours being `ignore` or "
-            "one of " + ", ".join(EVENT_NAMES)
+            "one of " + ", ".join(RANK_OF)
         ),
     )
     mapping: str | None = Field(
@@ -215,7 +215,8 @@ class Settings(SettingsGroup):
     insights: bool = Field(
         default=True,
         description="Whether the daily job also computes the tables of the group video_insights: "
-        "curves, figures of a video and cohorts. Nothing else is computed from them.",
+        "curves, figures of a video, cohorts, audience and chapters. No other table is computed "
+        "from them. Those of before stay as they were: remove them.",
         json_schema_extra=allowed("on or off"),
     )
 
@@ -245,6 +246,11 @@ class Settings(SettingsGroup):
     )
     databricks: Annotated[DatabricksSettings, VariablePrefix("DATABRICKS_")] = Field(
         default_factory=DatabricksSettings
+    )
+    completion_forecast: Literal["off", "table", "learned"] = Field(
+        default="off",
+        description="How likely a viewer [completes](completion.md) a video: off, by a table, or "
+        "by a model where it is shown to be better than the table.",
     )
     experiments: Annotated[ExperimentSettings, VariablePrefix("EXPERIMENTS_")] = Field(
         default_factory=ExperimentSettings
@@ -379,14 +385,25 @@ class Settings(SettingsGroup):
             yield contradiction("events in Azure are in our vocabulary", "source", "mapping")
 
     @model_validator(mode="after")
-    def _experiments_on_this_machine(self) -> Self:
-        if self.experiments.assignments is not None and self.target != "local":
-            raise contradiction(
+    def _insights_on_this_machine(self) -> Self:
+        raise_together(type(self).__name__, self._faults_of_insights())
+        return self
+
+    def _faults_of_insights(self) -> Iterator[PydanticCustomError]:
+        if self.target == "local":
+            return
+        if self.experiments.assignments is not None:
+            yield contradiction(
                 "experiments are evaluated only on tables of this machine",
                 "experiments.assignments",
                 "target",
             )
-        return self
+        if self.completion_forecast != "off":
+            yield contradiction(
+                "completion is forecast only on tables of this machine",
+                "completion_forecast",
+                "target",
+            )
 
     @model_validator(mode="after")
     def _complete_for_databricks(self) -> Self:
@@ -428,7 +445,7 @@ class Settings(SettingsGroup):
         )
 
     @property
-    def azure_source(self) -> LogSource | None:
+    def azure_source(self) -> AzureSource | None:
         """The source, if it is in Azure."""
         if self.source is None or not is_azure(self.source):
             return None

@@ -10,7 +10,7 @@ from vidagg_dagster_tests.support.kql_binder import BROKEN, KQL_TYPES, require_b
 from vidagg_dagster_tests.support.kql_world import World
 
 
-@pytest.mark.parametrize("query", [*QUERIES, *SOURCES])
+@pytest.mark.parametrize("query", [*QUERIES, *SOURCES, "bill"])
 def test_microsoft_s_binder_and_the_lint_find_nothing(
     checked: dict[str, Checked], query: str
 ) -> None:

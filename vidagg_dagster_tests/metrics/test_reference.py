@@ -42,6 +42,7 @@ from vidagg_dagster_tests.support.strategies import (
     event_lists,
     microseconds,
     random_events,
+    with_reports,
     zones,
 )
 
@@ -352,6 +353,8 @@ def test_random_events_exercise_every_rule() -> None:
     parameters, zone = ReferenceParameters(), "Europe/Berlin"
     events = random_events(seed, n_users=300, days=4)
     assert events == random_events(seed, n_users=300, days=4)
+    reports = with_reports(random_events(seed + 1, n_users=20), Random(seed))
+    events += [replace(event, user=f"reported {event.user}") for event in reports]
     kept, duplicates = deduplicate(events, zone)
     settled = settle(events, DURATIONS, parameters, zone)
     lifetime = lifetime_rows(settled.daily)

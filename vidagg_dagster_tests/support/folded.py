@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from vidagg_dagster.core.parameters import EngagementParameters
-from vidagg_dagster.core.vocabulary import RANKS
+from vidagg_dagster.core.vocabulary import RANK_OF
 from vidagg_dagster.metrics.from_events import REASON_BITS, FromEvents
 from vidagg_dagster.metrics.sessions import SessionsOf
 from vidagg_dagster_tests.support.reference import (
@@ -60,6 +60,7 @@ FACTS = {
     "heartbeatMs": "heartbeat_ms",
     "bridgedMs": "bridged_ms",
     "clippedMs": "clipped_ms",
+    "reportedMs": "reported_ms",
     "tailMs": "tail_ms",
     "openEndedCount": "open_ended_count",
     "exceedingCount": "exceeding_count",
@@ -86,7 +87,7 @@ def prepared(
             "sessionId": event.session,
             "videoId": event.video,
             "us": event.us,
-            "nameRank": RANKS[event.name],
+            "nameRank": RANK_OF[event.name],
             "sentPositionMs": event.position_ms,
             "seekFromMs": event.told_origin,
             "durationMs": durations.get(event.video) or None,

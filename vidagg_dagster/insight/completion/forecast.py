@@ -183,5 +183,5 @@ def _weeks(known: History, until_us: int, held_back_days: int) -> _Weeks:
 def _pairs_of(known: History, landmarks: Bools) -> Bools:
     """The pairs of the weeks that some landmarks are of, those without a landmark included."""
     began = known.pairs.first_us
-    last = began[known.landmarks.pair[landmarks]].max(initial=0)
-    return began <= last
+    last = int(began[known.landmarks.pair[landmarks]].max(initial=0))
+    return np.asarray(began <= last, bool)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import pyarrow.compute as pc
@@ -28,16 +28,13 @@ from vidagg_dagster.insight.experiments.assignment import (
 )
 from vidagg_dagster.insight.experiments.estimates import require_library
 from vidagg_dagster.insight.experiments.page import page
-from vidagg_dagster.insight.experiments.plan import Plan
+from vidagg_dagster.insight.experiments.plan import FOLDER, Plan
 from vidagg_dagster.insight.experiments.result import Result, evaluate
 from vidagg_dagster.insight.experiments.units import INTERVAL_COLUMNS
 from vidagg_dagster.tables.disk import make_private
 
 if TYPE_CHECKING:
     import duckdb
-
-FOLDER: Final = "experiments"
-"""Where the pages and results are, below the folder of the tables."""
 
 
 @dataclass(frozen=True)

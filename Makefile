@@ -87,6 +87,7 @@ types: $(DEV) ## Types
 
 validate: $(DEV) ## The code location loads
 	$(BIN)/dagster definitions validate -w workspace.yaml
+	$(BIN)/dg check defs
 
 format: $(DEV) ## Rewrite the files in the house style
 	$(BIN)/ruff check --fix .
@@ -97,6 +98,7 @@ docs: $(DEV) ## Write the generated pages anew
 	$(BIN)/python -m tools.metrics_page
 	$(BIN)/python -m tools.kql_pages
 	$(BIN)/python -m tools.vocabularies_page
+	$(BIN)/python -m tools.insight_pictures
 
 clean: ## Remove everything that the targets above made
 	rm -rf $(VENV) demo_data benchmark_data build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
@@ -111,11 +113,11 @@ $(VENV)/bin/python:
 $(RUN): pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "Installing into $(VENV): Dagster, Sail, Spark's Python (2 minutes, 1.4 GB) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-		--constraint constraints.txt --editable '.[local,orchestration]'
+		--constraint constraints.txt --editable '.[local,orchestration,spark]'
 	@touch $@
 
 $(DEV): pyproject.toml constraints.txt | $(RUN)
 	@echo "Installing into $(VENV): the tools of a developer (1 minute, 0.5 GB) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-		--constraint constraints.txt --editable '.[local,orchestration,databricks,alerts,azure,formats,postgres,dev,bench]'
+		--constraint constraints.txt --editable '.[local,orchestration,spark,databricks,alerts,azure,experiments,formats,postgres,dev,bench]'
 	@touch $@

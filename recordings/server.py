@@ -4,7 +4,7 @@ import json
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -37,7 +37,9 @@ class Log:
             return len(self.events)
 
 
-def make_handler(media: Path, log: Log) -> type[BaseHTTPRequestHandler]:
+def make_handler(
+    media: Path, log: Log, page: bytes, scripts: Mapping[str, bytes]
+) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
@@ -45,14 +47,20 @@ def make_handler(media: Path, log: Log) -> type[BaseHTTPRequestHandler]:
             """Log nothing."""
 
         def do_POST(self) -> None:
-            log.add(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(204)
-            self.end_headers()
+            told = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            rows = told if isinstance(told, list) else [told]
+            for row in rows:
+                log.add(row)
+            # What Application Insights answers, for its SDK; our own page does not listen.
+            taken = {"itemsReceived": len(rows), "itemsAccepted": len(rows), "errors": []}
+            self.send_bytes(json.dumps(taken).encode(), "application/json")
 
         def do_GET(self) -> None:
             url = urlsplit(self.path)
             if url.path == "/player.html":
-                self.send_bytes(PAGE.read_bytes(), "text/html")
+                self.send_bytes(page, "text/html")
+            elif url.path in scripts:
+                self.send_bytes(scripts[url.path], "text/javascript")
             elif (file := media / Path(url.path).name).suffix == ".webm" and file.exists():
                 # The player drops connections it no longer needs; that is no error here.
                 with suppress(BrokenPipeError, ConnectionResetError):
@@ -94,9 +102,15 @@ def make_handler(media: Path, log: Log) -> type[BaseHTTPRequestHandler]:
 
 
 @contextmanager
-def serve(media: Path, log: Log) -> Iterator[str]:
-    """The address of the server while it runs."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), make_handler(media, log))
+def serve(
+    media: Path, log: Log, page: bytes | None = None, scripts: Mapping[str, bytes] | None = None
+) -> Iterator[str]:
+    """The address of the server while it runs.
+
+    `page` is another player than ours, `scripts` are by their paths.
+    """
+    handler = make_handler(media, log, page or PAGE.read_bytes(), scripts or {})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:

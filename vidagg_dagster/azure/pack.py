@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from importlib.resources import files
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from vidagg_dagster.core.contract import DEFAULT_MAX_POSITION_S
@@ -58,12 +59,16 @@ class Video(NamedTuple):
 
 
 class RawEvent(NamedTuple):
-    """A row as Application Insights keeps it: the event's columns are texts in `dims`."""
+    """A row as Application Insights keeps it: the event's columns are texts in `dims`.
+
+    What Microsoft's SDK for browsers is given as a number is in `measures` instead.
+    """
 
     timestamp: datetime
     name: str
     dims: Mapping[str, str]
     item_count: int = 1
+    measures: Mapping[str, float] = MappingProxyType({})
 
 
 EXAMPLE_WINDOW: Final = Window(date(2026, 1, 5), date(2026, 1, 5))
@@ -139,10 +144,11 @@ def inline_source(events: Sequence[RawEvent]) -> str:
     """A source that is part of the text, so that a query runs where there is no table of events."""
     rows = "".join(
         f"    datetime({event.timestamp:%Y-%m-%dT%H:%M:%S.%f}), {_text(event.name)}, "
-        f"dynamic({json.dumps(dict(event.dims), ensure_ascii=False)}), {event.item_count},\n"
+        f"dynamic({json.dumps(dict(event.dims), ensure_ascii=False)}), "
+        f"dynamic({json.dumps(dict(event.measures))}), {event.item_count},\n"
         for event in events
     )
-    columns = "timestamp: datetime, name: string, dims: dynamic, itemCount: long"
+    columns = "timestamp: datetime, name: string, dims: dynamic, measures: dynamic, itemCount: long"
     return f"let RawEvents = datatable({columns}) [\n{rows}];\n"
 
 

@@ -11,6 +11,7 @@ from vidagg_dagster.cli.arguments import add_command
 from vidagg_dagster.cli.exit_codes import FAILED
 from vidagg_dagster.core.errors import BadInputError
 from vidagg_dagster.core.mentions import Mentions
+from vidagg_dagster.report.scope import FILE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,6 +51,8 @@ class Receipt(_Part):
     """Data files of earlier versions and of killed steps that were removed."""
     history_bytes: int
     dagster: tuple[PlaceReceipt, ...]
+    page_removed: bool
+    """Whether there was a page of the tables; it is removed, whomever it names."""
     source: tuple[PlaceReceipt, ...]
     """Files of the source that still hold the user: a run of their days brings the user back."""
     remaining: tuple[str, ...]
@@ -111,6 +114,7 @@ def _receipt(settings: "Settings", mentions: Mentions, *, dry_run: bool) -> Rece
     if not dry_run:
         _tell_dagster(tables)
     files, size = erasure.erase_history(root, mentions, dry_run=dry_run)
+    page_removed = _remove_page(root, dry_run=dry_run)
     source, unknown = _in_source(settings, mentions)
     remaining = () if dry_run else erasure.files_that_mention(root, mentions)
     return Receipt(
@@ -129,10 +133,20 @@ def _receipt(settings: "Settings", mentions: Mentions, *, dry_run: bool) -> Rece
         history_files=files,
         history_bytes=size,
         dagster=dagster,
+        page_removed=page_removed,
         source=source,
         remaining=tuple(str(path.relative_to(root)) for path in remaining),
         not_searched=(*not_searched, *unknown),
     )
+
+
+def _remove_page(root: Path, *, dry_run: bool) -> bool:
+    """Whether there was a page. It escapes what it names, so nobody can search it for a user."""
+    page = root / FILE
+    there = page.is_file()
+    if there and not dry_run:
+        page.unlink()
+    return there
 
 
 def _tell_dagster(tables: "Sequence[ErasedTable]") -> None:
@@ -196,6 +210,8 @@ def _text(receipt: Receipt) -> str:
     megabytes = receipt.history_bytes / 1e6
     lines.append(f"history: {receipt.history_files} files {would}removed ({megabytes:.1f} MB)")
     lines += [f"Dagster: {place.name}: {place.count} {would}erased" for place in receipt.dagster]
+    if receipt.page_removed:
+        lines.append(f"{FILE}: {would}removed; vidagg report writes it anew")
     lines += [
         f"STILL IN THE SOURCE: {place.name}: {place.count} (a run of its days brings the user back)"
         for place in receipt.source

@@ -6,6 +6,7 @@ Only the columns that enter a value are named, not those that rows are grouped o
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
+from vidagg_dagster.core.insight_schemas import LIFETIME_VIDEO_CURVE, VIDEO_CURVE
 from vidagg_dagster.core.schemas import (
     AGGREGATED_ENGAGEMENT,
     EVENT_DATE,
@@ -59,6 +60,7 @@ _SESSIONS: Origins = {
     },
     # Watched time is not idle time, so the credited time decides where a session is cut.
     **dict.fromkeys(("sessionStart", "continuesFromPreviousDay", "durationMs"), _PLAYED),
+    "watchMs": (*_PLAYED, *_DURATION),
     "videoCount": (*_of(RAW_EVENTS.name, "videoId", "positionMs"), *_DURATION),
     "visits": (*_of(RAW_EVENTS.name, "videoId"), *_PLAYED, *_DURATION),
 }
@@ -72,6 +74,7 @@ _NEEDS_DURATION: Final = (
     "watchPercentage",
     "uniqueWatchPercentage",
     "completionPercentage",
+    "largestUnseenGap",
     "engagementScore",
     "engagementTier",
     "qualityFlags",
@@ -93,6 +96,8 @@ _DERIVED: Final[Mapping[str, tuple[str, ...]]] = {
     "watchPercentage": ("totalWatchTime",),
     "uniqueWatchPercentage": ("watchedIntervals",),
     "completionPercentage": ("maxPositionReached",),
+    "resumePosition": ("resumePosition", "lastPlayedAt"),
+    "largestUnseenGap": ("watchedIntervals",),
     "isReplay": ("sessionCount",),
     "avgWatchTimePerSession": ("totalWatchTime", "sessionCount"),
     "avgSessionDuration": ("totalSessionDuration", "sessionCount"),
@@ -162,6 +167,34 @@ _QUALITY_REPORT: Origins = {
     ),
 }
 
+_SEEN: Final = ("viewers", "uniqueMs", "lastSeenHere")
+"""What of a curve comes from the union of each viewer, the rest from single visits."""
+
+
+def _curve(pairs: str, visits: str, *columns: str) -> Origins:
+    """A curve whose bins are filled from `pairs` and from `columns` of `visits`, else the same."""
+
+    def again(column: str) -> tuple[Origin, ...]:
+        return _of(visits, *(columns or (column,)))
+
+    seen = _of(pairs, "watchedIntervals")
+    return {
+        "videoId": _of(pairs, "videoId"),
+        **dict.fromkeys(("binStartMs", "binEndMs"), (*_DURATION, *seen)),
+        **dict.fromkeys(_SEEN, seen),
+        **{
+            column: again(column)
+            for column in ("watchMs", "starts", "stops", "skippedOver", "jumpedTo")
+        },
+        "rewatchMs": (*seen, *again("watchMs")),
+    }
+
+
+_VIDEO_CURVE: Origins = {
+    EVENT_DATE: _of(SESSIONS.name, EVENT_DATE),
+    **_curve(USER_VIDEO_ENGAGEMENT.name, SESSIONS.name, "visits"),
+}
+
 LINEAGE: Final[Mapping[str, Origins]] = {
     RAW_EVENTS.name: _RAW_EVENTS,
     SESSIONS.name: _SESSIONS,
@@ -169,5 +202,7 @@ LINEAGE: Final[Mapping[str, Origins]] = {
     USER_VIDEO_ENGAGEMENT.name: _USER_VIDEO_ENGAGEMENT,
     AGGREGATED_ENGAGEMENT.name: _AGGREGATED,
     QUALITY_REPORT.name: _QUALITY_REPORT,
+    VIDEO_CURVE.name: _VIDEO_CURVE,
+    LIFETIME_VIDEO_CURVE.name: _curve(AGGREGATED_ENGAGEMENT.name, VIDEO_CURVE.name),
 }
 """Table -> column -> origins. A column without origins comes from the file or the run itself."""

@@ -4,63 +4,30 @@ Steps cast rows to these declarations, and both kinds of tables are created from
 them as `dagster/column_schema`, and `docs/metrics.md` is generated from them.
 """
 
-from dataclasses import dataclass
-
 from pyspark.sql import types as T
 
-EVENT_DATE = "event_date"
-"""The partition column: the calendar day, in the configured zone, of the event that settles a
-number."""
-
-LONG, DOUBLE, STRING, BOOLEAN = T.LongType(), T.DoubleType(), T.StringType(), T.BooleanType()
-TIMESTAMP, DATE = T.TimestampType(), T.DateType()
-
-
-@dataclass(frozen=True)
-class ColumnSpec:
-    """One column of a table: what a value means, and in which unit."""
-
-    name: str
-    type: T.DataType
-    doc: str
-    additive: bool = False
-    """Whether the values of several days may be summed."""
-
-
-@dataclass(frozen=True)
-class TableSpec:
-    """One table. `key` names the columns that identify a row; a table without a key has none."""
-
-    name: str
-    doc: str
-    columns: tuple[ColumnSpec, ...]
-    key: tuple[str, ...] = ()
-    partitioned: bool = True
-
-    @property
-    def column_names(self) -> list[str]:
-        """Names of all columns, in order."""
-        return [column.name for column in self.columns]
-
-    @property
-    def additive_columns(self) -> list[str]:
-        """Names of the columns whose daily values may be summed."""
-        return [column.name for column in self.columns if column.additive]
-
-    @property
-    def struct(self) -> T.StructType:
-        """The columns as a Spark schema. Every column may be null."""
-        return T.StructType([T.StructField(c.name, c.type, nullable=True) for c in self.columns])
+from vidagg_dagster.core.insight_schemas import INSIGHT_TABLES
+from vidagg_dagster.core.table_spec import (
+    BOOLEAN,
+    DATE,
+    DAY,
+    DOUBLE,
+    LONG,
+    STRING,
+    TIMESTAMP,
+    USER,
+    VIDEO,
+    ColumnSpec,
+)
+from vidagg_dagster.core.table_spec import EVENT_DATE as EVENT_DATE
+from vidagg_dagster.core.table_spec import TableSpec as TableSpec
 
 
 def _struct(**fields: T.DataType) -> T.StructType:
     return T.StructType([T.StructField(name, kind) for name, kind in fields.items()])
 
 
-DAY = ColumnSpec(EVENT_DATE, DATE, "Calendar day in the configured time zone (partition).")
-USER = ColumnSpec("userId", STRING, "The user, trimmed.")
 SESSION = ColumnSpec("sessionId", STRING, "The player session as the sender names it, trimmed.")
-VIDEO = ColumnSpec("videoId", STRING, "The video, trimmed.")
 
 RAW_EVENTS = TableSpec(
     name="raw_events",
@@ -207,6 +174,12 @@ SESSIONS = TableSpec(
             additive=True,
         ),
         ColumnSpec(
+            "watchMs",
+            LONG,
+            "Content watched of all its videos, replays included, milliseconds.",
+            additive=True,
+        ),
+        ColumnSpec(
             "visits",
             T.ArrayType(VISIT),
             "What happened to each video of the session on this day, sorted by videoId: counts, "
@@ -308,6 +281,13 @@ _ENGAGEMENT = (
         T.ArrayType(SPAN),
         "The union of the watched intervals in milliseconds: sorted, disjoint, not touching.",
     ),
+    ColumnSpec(
+        "lastPlayedAt",
+        TIMESTAMP,
+        "When the last watched interval ended (UTC); null if nothing was watched.",
+    ),
+    _seconds("resumePosition", "Where it ended: where the user would go on; null likewise"),
+    _seconds("largestUnseenGap", "The longest stretch never watched; null without a duration"),
     ColumnSpec("engagementScore", DOUBLE, "0 to 100, two places; null without a duration."),
     ColumnSpec("engagementTier", STRING, "High, Medium, Low or Minimal; null without a score."),
     ColumnSpec(
@@ -394,4 +374,4 @@ TABLES: dict[str, TableSpec] = {
         AGGREGATED_ENGAGEMENT,
         QUALITY_REPORT,
     )
-}
+} | INSIGHT_TABLES

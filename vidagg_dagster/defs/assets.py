@@ -13,7 +13,16 @@ from typing import Any, Final
 
 import dagster as dg
 
-from vidagg_dagster.core.contract import StepName, StepRequest, StepResult
+from vidagg_dagster.core.contract import INSIGHT_STEPS, StepName, StepRequest, StepResult
+from vidagg_dagster.core.insight_schemas import (
+    AUDIENCE_STATUS,
+    CHAPTER_ENGAGEMENT,
+    LIFETIME_VIDEO_CURVE,
+    LIFETIME_VIDEO_ENGAGEMENT,
+    VIDEO_CURVE,
+    VIDEO_ENGAGEMENT,
+    VIEWER_COHORTS,
+)
 from vidagg_dagster.core.lineage import LANDED_EVENTS, PLAYER_EVENTS, VIDEO_METADATA
 from vidagg_dagster.core.schemas import (
     AGGREGATED_ENGAGEMENT,
@@ -26,6 +35,7 @@ from vidagg_dagster.core.schemas import (
     TableSpec,
 )
 from vidagg_dagster.defs.checks import check_results, check_specs, day_results
+from vidagg_dagster.defs.code_references import code_references
 from vidagg_dagster.defs.metadata import (
     day_metadata,
     input_metadata,
@@ -43,7 +53,7 @@ from vidagg_dagster.runners.runner import StepRunner
 from vidagg_dagster.settings import Settings
 
 GROUP: Final = "video_engagement"
-OWNERS: Final = ["team:data"]
+INSIGHTS_GROUP: Final = "video_insights"
 KINDS: Final = {"pyspark", "deltalake"}
 INPUT_KINDS: Final = {"source"}
 
@@ -135,7 +145,38 @@ ASSETS: Final = (
         One row per day and measure: what came in, what was rejected and why, flags, evidence.
         """,
     ),
+    TableAsset(
+        VIDEO_CURVE,
+        deps=(USER_VIDEO_ENGAGEMENT.name, SESSIONS.name, VIDEO_METADATA),
+        description="""
+        One row per day, video and bin of the video: who saw it, how often, where they left.
+
+        A bin is a two-hundredth of the video, at least a second. The bins add up to
+        user_video_engagement to the millisecond. Written with it: video_engagement.
+        """,
+    ),
+    TableAsset(
+        LIFETIME_VIDEO_CURVE,
+        deps=(VIDEO_CURVE.name, AGGREGATED_ENGAGEMENT.name, SESSIONS.name, VIDEO_METADATA),
+        description="""
+        One row per video and bin, all days together: what a retention curve is drawn from.
+
+        A user who watched a part on two days is one viewer of it. Each run computes the table
+        anew. Written with it: lifetime_video_engagement, viewer_cohorts, audience_status and
+        chapter_engagement.
+        """,
+    ),
 )
+
+BESIDE: Final = (
+    (REJECTED_EVENTS, RAW_EVENTS, "Its days show a sample of it."),
+    (VIDEO_ENGAGEMENT, VIDEO_CURVE, "Its checks are there, too."),
+    (LIFETIME_VIDEO_ENGAGEMENT, LIFETIME_VIDEO_CURVE, "Its checks are there, too."),
+    (VIEWER_COHORTS, LIFETIME_VIDEO_CURVE, "Its checks are there, too."),
+    (AUDIENCE_STATUS, LIFETIME_VIDEO_CURVE, "Needs VIDAGG_AUDIENCE."),
+    (CHAPTER_ENGAGEMENT, LIFETIME_VIDEO_CURVE, "Needs VIDAGG_CHAPTERS."),
+)
+"""Tables that the step of another one writes beside its own, and what that asset has of them."""
 
 
 def build_assets(settings: Settings) -> list[dg.AssetsDefinition | dg.AssetSpec]:
@@ -146,9 +187,25 @@ def build_assets(settings: Settings) -> list[dg.AssetsDefinition | dg.AssetSpec]
         return [
             _player_events(settings),
             _video_metadata(settings),
-            _rejected_events(settings),
-            *(_asset(declared, settings) for declared in ASSETS),
+            *(
+                _beside(settings, table, main, shown)
+                for table, main, shown in BESIDE
+                if _is_wanted(settings, main)
+            ),
+            *(
+                _asset(declared, settings)
+                for declared in ASSETS
+                if _is_wanted(settings, declared.table)
+            ),
         ]
+
+
+def _is_wanted(settings: Settings, table: TableSpec) -> bool:
+    return settings.insights or table.name not in INSIGHT_STEPS
+
+
+def _group(table: TableSpec) -> str:
+    return INSIGHTS_GROUP if table.name in INSIGHT_STEPS else GROUP
 
 
 def _asset(declared: TableAsset, settings: Settings) -> dg.AssetsDefinition:
@@ -160,8 +217,8 @@ def _asset(declared: TableAsset, settings: Settings) -> dg.AssetsDefinition:
         name=table.name,
         description=cleandoc(declared.description),
         deps=[*declared.deps, *([LANDED_EVENTS] if lands else [])],
-        group_name=GROUP,
-        owners=OWNERS,
+        group_name=_group(table),
+        owners=settings.operations.owners,
         kinds=KINDS,
         pool=POOL,
         retry_policy=retry_policy(settings),
@@ -169,7 +226,7 @@ def _asset(declared: TableAsset, settings: Settings) -> dg.AssetsDefinition:
         backfill_policy=backfill_policy(settings),
         freshness_policy=by_deadline(settings),
         check_specs=check_specs(table.name, partitions if table.partitioned else None),
-        metadata=table_metadata(settings, table),
+        metadata={**table_metadata(settings, table), **code_references(StepName(table.name))},
     )
     def materialize(
         context: dg.AssetExecutionContext, steps: dg.ResourceParam[StepRunner]
@@ -186,7 +243,7 @@ def _player_events(settings: Settings) -> dg.AssetSpec:
         description="One row per event as players send it. Kept elsewhere; VIDAGG_SOURCE says "
         "where. Read by raw_events, which notices what is new in it.",
         group_name=GROUP,
-        owners=OWNERS,
+        owners=settings.operations.owners,
         kinds=INPUT_KINDS,
         metadata=input_metadata(
             settings.source,
@@ -198,16 +255,15 @@ def _player_events(settings: Settings) -> dg.AssetSpec:
     )
 
 
-def _rejected_events(settings: Settings) -> dg.AssetSpec:
-    """The table that the step of raw_events writes beside its own."""
-    table = REJECTED_EVENTS
+def _beside(settings: Settings, table: TableSpec, main: TableSpec, shown: str) -> dg.AssetSpec:
+    """A table that the step of `main` writes beside its own."""
     return dg.AssetSpec(
         table.name,
-        description=f"{table.doc} Written with raw_events, whose days show a sample of it. All "
-        f'rows: vidagg query "from {table.name}".',
-        deps=(RAW_EVENTS.name,),
-        group_name=GROUP,
-        owners=OWNERS,
+        description=f"{table.doc.replace('`', '')} Written with {main.name}. {shown} All rows: "
+        f'vidagg query "from {table.name}".',
+        deps=(main.name,),
+        group_name=_group(main),
+        owners=settings.operations.owners,
         kinds=KINDS,
         metadata=table_metadata(settings, table),
     )
@@ -219,7 +275,7 @@ def _video_metadata(settings: Settings) -> dg.AssetSpec:
         description="One row per video: videoId, duration in seconds, title. Kept elsewhere; "
         "VIDAGG_VIDEO_METADATA says where.",
         group_name=GROUP,
-        owners=OWNERS,
+        owners=settings.operations.owners,
         kinds=INPUT_KINDS,
         metadata=input_metadata(
             settings.video_metadata,
@@ -244,6 +300,8 @@ def _request(
         store=settings.store,
         source=settings.source_spec if table is RAW_EVENTS else None,
         video_metadata=settings.video_metadata,
+        audience=settings.audience,
+        chapters=settings.chapters,
         video_columns=settings.video_columns,
         estimate_missing_durations=settings.estimate_missing_durations,
         parameters=settings.parameters,

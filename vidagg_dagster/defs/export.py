@@ -9,7 +9,7 @@ import dagster as dg
 from vidagg_dagster.azure.export import Exporter, ExportTarget, changed_rows
 from vidagg_dagster.core.errors import VidaggError
 from vidagg_dagster.core.schemas import AGGREGATED_ENGAGEMENT
-from vidagg_dagster.defs.assets import GROUP, OWNERS
+from vidagg_dagster.defs.assets import GROUP
 from vidagg_dagster.defs.metadata import ROW_COUNT
 from vidagg_dagster.defs.partitions import backfill_policy, daily_partitions
 from vidagg_dagster.defs.targets import POOL, retry_policy
@@ -46,7 +46,7 @@ def _engagement_in_azure(settings: Settings) -> dg.AssetsDefinition:
         "failed check.",
         deps=[AGGREGATED_ENGAGEMENT.name],
         group_name=GROUP,
-        owners=OWNERS,
+        owners=settings.operations.owners,
         kinds={"azure"},
         pool=POOL,
         retry_policy=retry_policy(settings),

@@ -1,5 +1,6 @@
 """What people see of an asset, a run and a day: every key of Dagster's metadata in one place."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -7,7 +8,15 @@ from typing import Any, Final
 
 import dagster as dg
 
-from vidagg_dagster.core.contract import DayResult, LateReport, Metrics, StepResult, TableStore
+from vidagg_dagster.core.contract import (
+    ROWS_COUNTED,
+    ROWS_OF_DAYS,
+    DayResult,
+    LateReport,
+    Metrics,
+    StepResult,
+    TableStore,
+)
 from vidagg_dagster.core.days import span_text
 from vidagg_dagster.core.lineage import LINEAGE, PLAYER_EVENTS
 from vidagg_dagster.core.schemas import TABLES, TableSpec
@@ -49,6 +58,9 @@ _MEASURE_SCHEMA: Final = dg.TableSchema(
     ]
 )
 
+
+_DATABRICKS_HOST: Final = "DATABRICKS_HOST"
+"""Read by the SDK of Databricks as well: one of the ways to name the workspace."""
 
 _UNITS: Final = {measure.name: measure.unit for measure in REPORTED}
 _WATCH_SECONDS: Final = "watchSeconds"
@@ -114,8 +126,8 @@ def run_metadata(result: StepResult) -> dict[str, Any]:
     shown |= _top(result.top)
     if len(result.days) > 1:
         shown[DAYS] = f"{span_text(result.days[0].day, result.days[-1].day)} ({len(result.days)})"
-    if UNKNOWN_NAMES in result.metrics:
-        shown[UNKNOWN_NAMES] = result.metrics[UNKNOWN_NAMES]
+    told = (UNKNOWN_NAMES, ROWS_COUNTED, ROWS_OF_DAYS)
+    shown |= {name: result.metrics[name] for name in told if name in result.metrics}
     if result.late is not None and result.late.days:
         shown |= _late_metadata(result.late)
     links = {name: dg.MetadataValue.url(page) for name, page in result.links.items()}
@@ -201,7 +213,17 @@ def _column_of(settings: Settings, table: str, column: str) -> str:
     return settings.columns.get(column, column) if table == PLAYER_EVENTS else column
 
 
+def _page_in_databricks(store: TableStore, table: TableSpec) -> dict[str, Any]:
+    """The page of the table in Catalog Explorer, where the address of the workspace is known."""
+    host = os.environ.get(_DATABRICKS_HOST, "").strip().rstrip("/")
+    if not host:
+        return {}
+    workspace = host if "://" in host else f"https://{host}"
+    path = "/".join([*store.location.split("."), table.name])
+    return {URI: dg.MetadataValue.url(f"{workspace}/explore/data/{path}")}
+
+
 def _place(store: TableStore, table: TableSpec) -> dict[str, Any]:
     if store.kind == "catalog":
-        return {TABLE_NAME: f"{store.location}.{table.name}"}
+        return {TABLE_NAME: f"{store.location}.{table.name}", **_page_in_databricks(store, table)}
     return {TABLE_NAME: table.name, URI: f"{store.location}/{table.name}"}

@@ -1,13 +1,14 @@
 """What differs between the targets: who runs a step, in which process, how often it is tried.
 
-The parts for Databricks are imported only where they are used: the import takes seconds, and they
-are not installed everywhere.
+The parts for Databricks and for JVM Spark are imported only where they are used: the import takes
+seconds, and they are not installed everywhere.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from vidagg_dagster.core.contract import SPARK
 from vidagg_dagster.core.errors import SettingsError
 from vidagg_dagster.runners.local import LocalSteps
 from vidagg_dagster.settings.model import Settings
@@ -20,16 +21,21 @@ POOL = "vidagg_tables"
 interleave."""
 
 
-def steps(settings: Settings) -> dg.ConfigurableResource:  # type: ignore[type-arg]
-    """The runner of the steps. It looks for credentials only when it runs one.
+def step_resources(settings: Settings) -> dict[str, Any]:
+    """The runner of the steps, and what it needs. It looks for credentials only when it runs one.
 
     Raises:
-        SettingsError: Databricks is the target, and its extra is not installed or a field of the
-            new cluster is unknown.
+        SettingsError: The extra for Databricks or for JVM Spark is not installed, or a field of
+            the new cluster is unknown.
     """
-    if settings.target == "local":
-        return LocalSteps(engine=settings.engine, driver_memory=settings.driver_memory)
-    return databricks_steps(settings)
+    if settings.target == "databricks":
+        return {"steps": databricks_steps(settings)}
+    if settings.engine != SPARK:
+        return {"steps": LocalSteps(engine=settings.engine)}
+    _require("dagster_pyspark", needed_by="VIDAGG_ENGINE=spark", extras="local,orchestration,spark")
+    from vidagg_dagster.runners.jvm import jvm_resources
+
+    return jvm_resources(settings.driver_memory)
 
 
 def databricks_steps(settings: Settings) -> "DatabricksSteps":
@@ -39,7 +45,11 @@ def databricks_steps(settings: Settings) -> "DatabricksSteps":
         SettingsError: The extra for Databricks is not installed, or a field of the new cluster is
             unknown.
     """
-    _require_databricks()
+    _require(
+        "dagster_databricks",
+        needed_by="VIDAGG_TARGET=databricks",
+        extras="orchestration,databricks",
+    )
     from vidagg_dagster.databricks.compute import unknown_cluster_fields
     from vidagg_dagster.databricks.runner import DatabricksSteps
 
@@ -83,11 +93,11 @@ def retry_policy(settings: Settings) -> dg.RetryPolicy | None:
     )
 
 
-def _require_databricks() -> None:
+def _require(package: str, *, needed_by: str, extras: str) -> None:
     from importlib.util import find_spec
 
-    if find_spec("dagster_databricks") is None:
+    if find_spec(package) is None:
         raise SettingsError(
-            "VIDAGG_TARGET=databricks needs the Python package dagster-databricks: "
-            "pip install 'vidagg_dagster[orchestration,databricks]'"
+            f"{needed_by} needs the Python package {package.replace('_', '-')}: "
+            f"pip install 'vidagg_dagster[{extras}]'"
         )

@@ -1,6 +1,6 @@
 """Input rows -> events: every row ends accepted, duplicate, ignored or rejected with reasons."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from functools import reduce
 from typing import Final
@@ -148,6 +148,15 @@ def judge(
     return _judged(_parsed(source, spec, run_time), payload, start_date, timezone)
 
 
+def of_days(judged: DataFrame, days: Column) -> DataFrame:
+    """The judged rows for which `days`, a condition on their day, holds.
+
+    Behind an explode no engine moves the condition down to the source, where the day would be
+    spelled out as all of the parsing, several times over: Sail planned that for minutes.
+    """
+    return judged.withColumn(EVENT_DATE, F.explode(F.array(EVENT_DATE))).where(days)
+
+
 def near_days(source: DataFrame, days: Collection[date]) -> DataFrame:
     """Without rows whose typed time lies more than a day off `days`, whatever the zone.
 
@@ -209,6 +218,11 @@ def ingestion_counts(classified: DataFrame) -> DataFrame:
     return _as_table(per_day.select(EVENT_DATE, F.inline(measures)), INGESTION_COUNTS)
 
 
+def names_judged(source: DataFrame, spec: SourceSpec) -> DataFrame:
+    """One row per input row, of which only `unknownName` is known. Reads nothing but the names."""
+    return _parsed(source, spec, None).select(_unknown_name().alias(UNKNOWN_NAME))
+
+
 def unknown_names(judged: DataFrame) -> dict[str, int]:
     """The commonest unknown names of events in judged or classified rows, with their rows."""
     # Rows without an unknown name are left out here and not by the engine: Sail loses a column
@@ -256,7 +270,9 @@ def _parsed(source: DataFrame, spec: SourceSpec, run_time: datetime | None) -> D
         payload_hash(source.schema).alias("_hash"),
         "sourceFile",
         F.coalesce(F.col("malformed"), F.lit(False)).alias("_malformed"),
-        time_text(filled(F.col("timestamp")), spec.time_formats).alias("_time"),
+        _where_told(
+            F.col("timestamp"), lambda text: time_text(filled(text), spec.time_formats)
+        ).alias("_time"),
         said(F.col("userId")).alias("userId"),
         said(F.col("sessionId")).alias("sessionId"),
         said(F.col("videoId")).alias("videoId"),
@@ -266,23 +282,27 @@ def _parsed(source: DataFrame, spec: SourceSpec, run_time: datetime | None) -> D
         said(F.col("seekFrom")).alias("_from"),
         said(event_id).alias("eventId"),
     )
-    time = F.col("_time")
-    us = instant_us(time, spec.timezone)
-    if spec.number_unit is not None:
-        us = F.coalesce(us, epoch_us(time, spec.number_unit))
-    rate = F.coalesce("typedPlaybackRate", finite_number(F.col("_rate")))
+
+    def instant(time: Column) -> Column:
+        us = instant_us(time, spec.timezone)
+        unit = spec.number_unit
+        return us if unit is None else F.coalesce(us, epoch_us(time, unit))
+
+    rate = F.coalesce("typedPlaybackRate", _where_told(F.col("_rate"), finite_number))
+    position = F.coalesce("typedCurrentTime", _where_told(F.col("_position"), number))
+    seek_from = F.coalesce("typedSeekFrom", _where_told(F.col("_from"), finite_number))
     return texts.select(
         "*",
-        F.coalesce(F.unix_micros("typedTimestamp"), us).alias("_us"),
-        F.coalesce("typedCurrentTime", number(F.col("_position"))).alias("_seconds"),
+        F.coalesce(F.unix_micros("typedTimestamp"), _where_told(F.col("_time"), instant)).alias(
+            "_us"
+        ),
+        position.alias("_seconds"),
         (F.col("_hasNumber") | F.col("_position").isNotNull()).alias("_hasPosition"),
         (F.col("typedSeekFrom").isNotNull() | F.col("_from").isNotNull()).alias("_hasFrom"),
         F.when((rate > 0) & (rate <= MAX_PLAYBACK_RATE), rate).alias("playbackRate"),
-        F.coalesce("typedSeekFrom", finite_number(F.col("_from"))).alias("_fromSeconds"),
+        seek_from.alias("_fromSeconds"),
         _rank(F.col("_name"), spec).alias("_named"),
-        _is_position(F.coalesce("typedCurrentTime", number(F.col("_position"))), spec).alias(
-            "_positionOk"
-        ),
+        _is_position(position, spec).alias("_positionOk"),
     ).select(
         "*",
         F.nullif(F.col("_named"), F.lit(_IGNORED)).alias("_rank"),
@@ -292,6 +312,11 @@ def _parsed(source: DataFrame, spec: SourceSpec, run_time: datetime | None) -> D
         F.when(_is_position(F.col("_fromSeconds"), spec), F.col("_fromSeconds")).alias("_seekFrom"),
         F.col("_us").between(_us(_BEGIN), _latest_us(run_time)).alias("_in_range"),
     )
+
+
+def _where_told(text: Column, parse: Callable[[Column], Column]) -> Column:
+    """`parse(text)`, which is null of null. Sail then spares a column without any text the work."""
+    return F.when(text.isNotNull(), parse(text))
 
 
 def _is_position(seconds: Column, spec: SourceSpec) -> Column:
@@ -345,9 +370,7 @@ def _judged(rows: DataFrame, payload: Column, start_date: date | None, timezone:
         "sourceFile",
         reasons.alias("reasons"),
         F.when(rejected_, payload).alias("payload"),
-        F.when(
-            rules["unknown_event"] & ~malformed & ~ignored, F.substring("_name", 1, _MAX_NAME_SHOWN)
-        ).alias(UNKNOWN_NAME),
+        _unknown_name().alias(UNKNOWN_NAME),
         (ignored | rejected_).alias("_broken"),
         "_ignored",
         F.when(ignored, F.lit(1 << IGNORED_BIT))
@@ -356,6 +379,11 @@ def _judged(rows: DataFrame, payload: Column, start_date: date | None, timezone:
         "_hash",
         "_rank",
     )
+
+
+def _unknown_name() -> Column:
+    unknown = F.col("_rank").isNull() & ~F.col("_malformed") & ~F.col("_ignored")
+    return F.when(unknown, F.substring("_name", 1, _MAX_NAME_SHOWN))
 
 
 def _reason_bits(malformed: Column, rules: Mapping[str, Column]) -> Column:
@@ -375,14 +403,10 @@ def _instant() -> Column:
 
 
 def _event_date(start_date: date | None, timezone: str) -> Column:
-    """The day of a parsed row. Nothing else may be exploded in the same select.
-
-    Behind an explode no engine moves a filter of days down to the source, where the day would be
-    spelled out as all of the parsing, several times over: Sail planned that for minutes.
-    """
+    """The day of a parsed row."""
     by_time = day_of(_instant(), timezone)
     otherwise = _day_without_time(F.col("sourceFile"), start_date)
-    return F.explode(F.array(F.when(_usable_time(), by_time).otherwise(otherwise)))
+    return F.when(_usable_time(), by_time).otherwise(otherwise)
 
 
 _IGNORED: Final = -1

@@ -780,6 +780,10 @@ def session_rows(settled: Settled) -> pa.Table:
     videos = np.bincount(visits["session"][visits["event_count"] > 0], minlength=sessions)
     kept = np.flatnonzero((sums.events > 0) | (open_ended > 0))
     listed = np.bincount(visits["session"], minlength=sessions)[kept]
+    length = settled.intervals["end"] - settled.intervals["start"]
+    of_session = np.repeat(visits["session"], visits["interval_count"])
+    # Sums of floats; exact, because they stay below 2^53.
+    watched = np.bincount(of_session, length, sessions).astype(np.int64)
     told = settled.told[kept]
     start_us = events.columns.us[sums.first_row[kept]]
     has_own = sums.events[kept] > 0
@@ -797,6 +801,7 @@ def session_rows(settled: Settled) -> pa.Table:
             "durationMs": pa.array(
                 day_share(start_us, sums.last_us[kept], sums.last_context_us[kept])
             ),
+            "watchMs": pa.array(watched[kept]),
             "visits": pa.ListArray.from_arrays(offsets(listed), _visit_structs(settled)),
         }
     )

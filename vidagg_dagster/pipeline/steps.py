@@ -6,10 +6,12 @@ from typing import Final
 from vidagg_dagster.core.contract import StepName
 from vidagg_dagster.pipeline import (
     lifetime,
+    lifetime_video_curve,
     quality_report,
     raw_events,
     sessions,
     user_video_engagement,
+    video_curve,
     watch_intervals,
 )
 from vidagg_dagster.pipeline.step import Step
@@ -23,6 +25,8 @@ STEPS: Final[Mapping[StepName, Step]] = {
         user_video_engagement.STEP,
         lifetime.STEP,
         quality_report.STEP,
+        video_curve.STEP,
+        lifetime_video_curve.STEP,
     )
 }
 """Step name -> the step."""

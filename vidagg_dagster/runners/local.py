@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import dagster as dg
 
@@ -15,12 +15,17 @@ from vidagg_dagster.spark.engines import resolve_engine
 from vidagg_dagster.spark.session import engine_session
 from vidagg_dagster.tables.disk import require_writable, storage_fault
 
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
 
 class LocalSteps(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """Runs steps in this process. `engine` is `auto`, `spark`, `sail` or `sc://host:port`."""
+    """Runs steps in this process. `engine` is `auto`, `sail` or `sc://host:port`.
+
+    JVM Spark has a runner of its own, `runners.jvm.JvmSteps`.
+    """
 
     engine: str = "auto"
-    driver_memory: str | None = None
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Self]:
@@ -29,6 +34,10 @@ class LocalSteps(dg.ConfigurableResource):  # type: ignore[type-arg]
             if context.instance is not None and context.run is not None:
                 run.enter_context(history_open(context.instance, context.run.run_id))
             yield self
+
+    def session(self) -> "SparkSession":
+        """The session that computes; the first step of the process starts it."""
+        return engine_session(self.engine)
 
     def run(self, context: dg.AssetExecutionContext, request: StepRequest) -> StepResult:
         """Run the step.
@@ -55,8 +64,7 @@ class LocalSteps(dg.ConfigurableResource):  # type: ignore[type-arg]
             require_writable(request.store.location)
         choice = resolve_engine(self.engine)
         context.log.info(f"engine: {choice.shown}")
-        spark = engine_session(self.engine, driver_memory=self.driver_memory)
-        result = run_step(spark, request, report)
+        result = run_step(self.session(), request, report)
         context.log.info(summary_line(result))
         context.log.info(machine_line(result))
         return result

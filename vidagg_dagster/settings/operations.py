@@ -1,6 +1,7 @@
 """The settings of daily operation: when days are due, and how late events may be."""
 
-from typing import Self
+import re
+from typing import Final, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -11,11 +12,14 @@ from vidagg_dagster.settings.fields import (
     allowed,
     require_no_credentials,
     require_web_address,
+    words,
 )
+
+_OWNER: Final = re.compile(r"team:[^\s,]+|[^@\s,<>]+@[^@\s,<>]+")
 
 
 class OperationsSettings(SettingsGroup):
-    """Schedule, deadline, late events, and where the UI is."""
+    """Schedule, deadline, late events, who is responsible, and where the UI is."""
 
     schedule_hour: int = Field(
         default=2,
@@ -44,6 +48,25 @@ class OperationsSettings(SettingsGroup):
         description="Address of Dagster's UI, for the links in alerts.",
         json_schema_extra=allowed("an http or https address"),
     )
+
+    owners: tuple[str, ...] = Field(
+        default=("team:data",),
+        description="Who is responsible for the tables, as Dagster shows it on each asset.",
+        json_schema_extra=allowed("e-mail addresses or team:NAME, separated by commas"),
+    )
+
+    @field_validator("owners", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return words(value) if isinstance(value, str) else value
+
+    @field_validator("owners")
+    @classmethod
+    def _known_to_dagster(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for owner in value:
+            if not _OWNER.fullmatch(owner):
+                raise ValueError(f"{owner!r} is neither an e-mail address nor team:NAME")
+        return value
 
     @field_validator("ui_url")
     @classmethod

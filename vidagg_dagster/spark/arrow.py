@@ -4,8 +4,10 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from threading import BoundedSemaphore
 from typing import TYPE_CHECKING, Final
+from uuid import uuid4
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import types as T
@@ -20,6 +22,9 @@ Kernel = Callable[["pa.Table"], "pa.Table"]
 
 ROWS_AT_ONCE: Final = 500_000
 """About how many rows one call of a kernel gets, where the number of rows is known."""
+
+NUMBERED_FROM: Final = 2 * ROWS_AT_ONCE
+"""In calls with more rows texts are held as numbers."""
 
 _WORTH_TWO: Final = 50_000
 
@@ -53,6 +58,14 @@ class Spread:
         return parted.mapInArrow(_OnPartition(kernel, tuple(schema.names)), schema)
 
 
+def apply_to_parts(frame: DataFrame, kernel: Kernel, schema: T.StructType) -> DataFrame:
+    """Apply `kernel` to parts of `frame` as it is partitioned, up to `ROWS_AT_ONCE` rows each.
+
+    Without a shuffle, so a key may be in several parts: for results that are added up afterwards.
+    """
+    return frame.mapInArrow(_OnParts(kernel, tuple(schema.names)), schema)
+
+
 ANY_SIZE: Final = Spread()
 """For an unknown number of rows."""
 
@@ -65,12 +78,109 @@ class _OnPartition:
     def __call__(self, batches: "Iterator[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":
         import pyarrow as pa
 
-        held = [batch for batch in batches if batch.num_rows]
-        if held:
+        held = _held(batches)
+        if held is not None:
             with _slots():
-                result = self.kernel(pa.Table.from_batches(held))
+                result = self.kernel(held)
             # Engines match columns by position.
-            yield from result.select(self.columns).to_batches(max_chunksize=_BATCH_ROWS)
+            texts = _map_columns(result.select(self.columns), pa.types.is_dictionary, _as_texts)
+            yield from texts.to_batches(max_chunksize=_BATCH_ROWS)
+
+
+def write_files(frame: DataFrame, folder: Path) -> list[Path]:
+    """Write `frame` as Arrow files into a folder that the engine shares; returns the files.
+
+    A partition that an engine computes twice leaves two files, of which one is returned.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    files = frame.mapInArrow(_ToFile(str(folder)), _WRITTEN).collect()
+    return [folder / row["file"] for row in files]
+
+
+_WRITTEN: Final = "file string"
+
+
+@dataclass(frozen=True)
+class _ToFile:
+    folder: str
+
+    def __call__(self, batches: "Iterator[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":
+        import pyarrow as pa
+
+        first = next(batches, None)
+        if first is not None:
+            name = f"{uuid4().hex}.arrow"
+            with pa.ipc.new_file(f"{self.folder}/{name}", first.schema) as file:
+                file.write(first)
+                for batch in batches:
+                    file.write(batch)
+            yield pa.RecordBatch.from_pydict({"file": [name]})
+
+
+def _held(batches: "Iterator[pa.RecordBatch]") -> "pa.Table | None":
+    """All rows; None where there are none.
+
+    Of very many rows, such as a bot sends, texts become numbers as soon as they arrive: they
+    repeat, and they take more than half of the memory.
+    """
+    import pyarrow as pa
+
+    numbered: list[pa.Table] = []
+    held: list[pa.RecordBatch] = []
+    rows = 0
+    for batch in batches:
+        if batch.num_rows:
+            held.append(batch)
+            rows += batch.num_rows
+        if rows >= NUMBERED_FROM:
+            numbered.append(_numbered(pa.Table.from_batches(held)))
+            held, rows = [], 0
+    if not numbered:
+        return pa.Table.from_batches(held) if held else None
+    if held:
+        numbered.append(_numbered(pa.Table.from_batches(held)))
+    return pa.concat_tables(numbered).unify_dictionaries()
+
+
+def _numbered(table: "pa.Table") -> "pa.Table":
+    import pyarrow as pa
+
+    def is_text(kind: pa.DataType) -> bool:
+        return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+    return _map_columns(table, is_text, lambda column: column.dictionary_encode())
+
+
+def _as_texts(column: "pa.ChunkedArray") -> "pa.ChunkedArray":
+    return column.cast(column.type.value_type)
+
+
+def _map_columns(
+    table: "pa.Table",
+    chosen: "Callable[[pa.DataType], bool]",
+    change: "Callable[[pa.ChunkedArray], pa.ChunkedArray]",
+) -> "pa.Table":
+    """`table` with its columns of the chosen types changed."""
+    for at, field in enumerate(table.schema):
+        if chosen(field.type):
+            table = table.set_column(at, field.name, change(table[at]))
+    return table
+
+
+@dataclass(frozen=True)
+class _OnParts:
+    kernel: Kernel
+    columns: tuple[str, ...]
+
+    def __call__(self, batches: "Iterator[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":
+        once = _OnPartition(self.kernel, self.columns)
+        held: list[pa.RecordBatch] = []
+        for batch in batches:
+            held.append(batch)
+            if sum(part.num_rows for part in held) >= ROWS_AT_ONCE:
+                yield from once(iter(held))
+                held = []
+        yield from once(iter(held))
 
 
 @cache

@@ -1,7 +1,7 @@
 """JVM Spark in this process: its configuration and its start."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -33,38 +33,48 @@ _LOCAL_CONF: Final[Mapping[str, str]] = {
 }
 
 
-def start_jvm(conf: Mapping[str, str], driver_memory: str | None = None) -> "SparkSession":
-    """Start Spark's JVM, with `conf` on top of what one machine needs.
+def jvm_conf(driver_memory: str | None = None) -> dict[str, str]:
+    """What a JVM on one machine is started with.
 
     `driver_memory` is the heap, such as `4g`. None: what VIDAGG_DRIVER_MEMORY says, else
     `default_driver_memory`.
+    """
+    heap = driver_memory or os.environ.get(MEMORY_SETTING) or default_driver_memory()
+    return {**_LOCAL_CONF, **_machine_conf(), "spark.driver.memory": heap}
+
+
+def start_jvm(build: "Callable[[], SparkSession]") -> "SparkSession":
+    """Start Spark's JVM by `build`.
 
     Raises:
         EngineError: The JVM did not start.
     """
     from pyspark.errors import PySparkException
-    from pyspark.sql import SparkSession
 
-    heap = driver_memory or os.environ.get(MEMORY_SETTING) or default_driver_memory()
-    whole = {**_LOCAL_CONF, **_machine_conf(), "spark.driver.memory": heap, **conf}
-    builder = SparkSession.builder
-    for key, value in whole.items():
-        builder = builder.config(key, value)
     try:
         try:
-            return builder.getOrCreate()
+            return build()
         except PySparkException as error:
             if "JAVA_GATEWAY_EXITED" not in str(error):
                 raise
             # The child process that becomes the JVM sometimes dies where gRPC's threads run in
             # this process, as Sail's do.
-            return builder.getOrCreate()
+            return build()
     except Exception as error:
         raise EngineError(
             f"Spark's JVM did not start ({type(error).__name__}: {error}). Check the Java of "
-            f"{SETTING}=spark and {MEMORY_SETTING} (now {whole['spark.driver.memory']}), or set "
-            f"{SETTING}=sail."
+            f"{SETTING}=spark and its memory ({MEMORY_SETTING}), or set {SETTING}=sail."
         ) from error
+
+
+def build_session(conf: Mapping[str, str]) -> "SparkSession":
+    """The session of this process's JVM, which `conf` configures where none runs yet."""
+    from pyspark.sql import SparkSession
+
+    builder = SparkSession.builder
+    for key, value in conf.items():
+        builder = builder.config(key, value)
+    return builder.getOrCreate()
 
 
 def default_driver_memory() -> str:

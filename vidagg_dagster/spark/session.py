@@ -6,16 +6,17 @@ Loading this module starts and imports no engine.
 import logging
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final, cast
 
 from vidagg_dagster.core.contract import AUTO, SAIL, SPARK
 from vidagg_dagster.core.errors import EngineError
 from vidagg_dagster.spark.connect import connect, require_listener, start_sail
 from vidagg_dagster.spark.engines import EngineChoice, resolve_engine
-from vidagg_dagster.spark.jvm import start_jvm
+from vidagg_dagster.spark.jvm import build_session, jvm_conf, start_jvm
 from vidagg_dagster.spark.shipping import ship
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def engine_session(
     *,
     conf: Mapping[str, str] | None = None,
     jars: tuple[str, ...] = (),
-    driver_memory: str | None = None,
+    build: "Callable[[], SparkSession] | None" = None,
 ) -> "SparkSession":
     """The session of an engine. The first call starts it; every later call returns the same one.
 
@@ -70,8 +71,8 @@ def engine_session(
         conf: Further Spark configuration. JVM Spark takes it with the first call only, because a
             running JVM cannot be reconfigured.
         jars: Paths of jars for JVM Spark, likewise with the first call only.
-        driver_memory: Heap of JVM Spark, such as `4g`. None: see `jvm.start_jvm`. A running JVM
-            keeps its heap.
+        build: Makes the session of JVM Spark, with `local_conf` and `conf`, where none runs yet.
+            Without it this function does.
 
     Raises:
         EngineError: The engine is unknown, cannot run here, or already runs with another `conf`.
@@ -85,12 +86,17 @@ def engine_session(
         _discard(choice.engine)
         running = None
     if running is None:
-        running = _start(choice, wanted, driver_memory)
+        running = _start(choice, wanted, build)
         _running[choice.engine] = running
     else:
         _require_conf(choice, running, wanted)
         use(choice.engine)
     return running.session
+
+
+def local_conf(driver_memory: str | None = None) -> dict[str, str]:
+    """All with which JVM Spark starts on this machine; for `driver_memory` see `jvm.jvm_conf`."""
+    return {**jvm_conf(driver_memory), **_SESSION_CONF}
 
 
 def cluster_session() -> "SparkSession":
@@ -164,15 +170,20 @@ def stop_sessions() -> None:
     os.environ.pop(_CONNECT_SWITCH, None)
 
 
-def _start(choice: EngineChoice, conf: Mapping[str, str], driver_memory: str | None) -> _Running:
+def _start(
+    choice: EngineChoice,
+    conf: Mapping[str, str],
+    build: "Callable[[], SparkSession] | None",
+) -> _Running:
     log.info("Engine: %s", choice.shown)
     # Workers otherwise take the first `python3` in PATH, which may lack our packages.
     os.environ["PYSPARK_PYTHON"] = sys.executable
     os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
     use(choice.engine)
-    whole = {**_SESSION_CONF, **conf}
     if choice.engine == SPARK:
-        return _Running(start_jvm(whole, driver_memory), conf)
+        build = build or partial(build_session, {**local_conf(), **conf})
+        return _Running(start_jvm(build), conf)
+    whole = {**_SESSION_CONF, **conf}
     if choice.engine == SAIL:
         server, address = start_sail()
         return _Running(connect(address, {**_SAIL_CONF, **whole}), conf, server, address)

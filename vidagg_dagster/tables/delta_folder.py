@@ -171,6 +171,16 @@ class LocalTables:
         log.info("%s: %d rows upserted, %d deleted", table.name, changed.rows, removed)
         return changed.rows, removed
 
+    def replace_all(self, table: TableSpec, rows: DataFrame) -> None:
+        """See `Tables.replace_all`."""
+        rows, folder = conform(table, rows), self._folder(table)
+        snapshot = self._open_or_create(table)
+        with staging_folder(folder) as staging:
+            staged = stage(table, [rows], staging / "rows")
+            with moved_in(folder, staged) as adds:
+                _commit_upsert(folder, table, snapshot, adds, {})
+        log.info("%s: %d rows written", table.name, staged.rows)
+
     @contextmanager
     def computed(self, table: TableSpec, frames: Frames) -> Iterator[DataFrame]:
         """See `Tables.computed`."""

@@ -121,6 +121,16 @@ class Tables(Protocol):
         """
         ...
 
+    def replace_all(self, table: TableSpec, rows: DataFrame) -> None:
+        """Make the rows of a table without days those of `rows`, in one commit.
+
+        For a table that is computed anew from others each time.
+
+        Raises:
+            TableConflictError: Another writer changed the table meanwhile. Nothing was written.
+        """
+        ...
+
     def computed(self, table: TableSpec, frames: Frames) -> AbstractContextManager[DataFrame]:
         """The rows of `frames`, computed once and kept beside `table` until the block ends.
 

@@ -113,6 +113,10 @@ class SessionTables:
             self.overwrite(table, kept.select(*table.column_names).unionByName(new))
             return new.count(), removed
 
+    def replace_all(self, table: TableSpec, rows: DataFrame) -> None:
+        """See `Tables.replace_all`."""
+        self.overwrite(table, conform(table, rows))
+
     @contextmanager
     def computed(self, table: TableSpec, frames: Frames) -> Iterator[DataFrame]:
         """See `Tables.computed`."""

@@ -68,6 +68,23 @@ def test_a_workspace_gives_the_same_rows_as_application_insights(world: World) -
     assert keyed(world.tables, text) == world.found
 
 
+def test_numbers_among_the_measurements_are_read_like_dimensions() -> None:
+    events = [
+        RawEvent(
+            datetime.fromisoformat(event["timestamp"]).replace(tzinfo=None),
+            event["eventName"],
+            {name: event[name] for name in ("userId", "sessionId", "videoId")},
+            measures={"currentTime": event["currentTime"], "playbackRate": 1},
+        )
+        for event in peter.EVENTS
+    ]
+    day = events[0].timestamp.date()
+    text = text_of("user_video", Window(day, day), {"video_001": 1000 * peter.DURATION})
+    with azure(events) as tables:
+        (row,) = tables.rows(text)
+    assert {name: row[name] for name in peter.ROW} == peter.ROW
+
+
 def test_days_without_events_have_no_rows() -> None:
     with azure([]) as tables:
         assert tables.rows(render("user_video", "customevents")) == []
@@ -137,6 +154,7 @@ def test_sessions_are_those_of_the_reference(world: World) -> None:
             row["eventCount"],
             row["durationMs"],
             row["videoCount"],
+            row["watchMs"],
         )
         for row in world.rows("sessions")
         if row["userId"] in users

@@ -1,20 +1,44 @@
 """What materializations show, and what the sensor of late events reads back from it."""
 
 from datetime import date
+from pathlib import Path
+from typing import Any
 
 import dagster as dg
+import pytest
 
-from vidagg_dagster.core.contract import DayResult, LateDay, LateReport, StepName, StepResult
+from vidagg_dagster.core.contract import (
+    ROWS_COUNTED,
+    ROWS_OF_DAYS,
+    DayResult,
+    LateDay,
+    LateReport,
+    Metrics,
+    StepName,
+    StepResult,
+)
+from vidagg_dagster.core.schemas import SESSIONS
+from vidagg_dagster.defs.code_references import CODE_REFERENCES, code_references
 from vidagg_dagster.defs.metadata import (
     LATE_DAYS,
     LATE_ROWS,
     MAX_LATE_DAYS,
     MEASURES,
+    TABLE_NAME,
+    URI,
     FollowUp,
     day_metadata,
     follow_up_of,
     run_metadata,
+    table_metadata,
 )
+from vidagg_dagster.settings import Settings
+
+ON_DATABRICKS: dict[str, Any] = {
+    "target": "databricks",
+    "source": "main.video.player_events",
+    "databricks": {"schema": "main.video", "volume": "/Volumes/main/video/vidagg"},
+}
 
 
 def late_day(number: int, inventory: int, *, within_limit: bool) -> LateDay:
@@ -59,3 +83,47 @@ def test_a_day_without_measures_shows_no_table_of_them() -> None:
     day = DayResult(day=date(2026, 1, 1), rows=3)
     assert MEASURES not in day_metadata(day)
     assert MEASURES in day_metadata(day.model_copy(update={"metrics": {"input": 3}}))
+
+
+@pytest.mark.parametrize(
+    "host", ["https://adb-1.2.azuredatabricks.net/", "adb-1.2.azuredatabricks.net"]
+)
+def test_a_table_in_unity_catalog_links_to_its_page(
+    host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABRICKS_HOST", host)
+    shown = table_metadata(Settings(**ON_DATABRICKS), SESSIONS)
+    assert shown[TABLE_NAME] == "main.video.sessions"
+    page = "https://adb-1.2.azuredatabricks.net/explore/data/main/video/sessions"
+    assert shown[URI] == dg.MetadataValue.url(page)
+    monkeypatch.delenv("DATABRICKS_HOST")
+    assert URI not in table_metadata(Settings(**ON_DATABRICKS), SESSIONS)
+
+
+def test_a_table_on_this_machine_shows_its_folder(tmp_path: Path) -> None:
+    shown = table_metadata(Settings(data_root=tmp_path), SESSIONS)
+    assert (shown[TABLE_NAME], shown[URI]) == ("sessions", str(tmp_path / "sessions"))
+
+
+@pytest.mark.parametrize("step", StepName)
+def test_in_development_an_asset_leads_to_the_code_that_computes_it(
+    step: StepName, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAGSTER_IS_DEV_CLI", "1")
+    (found,) = code_references(step)[CODE_REFERENCES].code_references
+    line = Path(found.file_path).read_text(encoding="utf-8").splitlines()[found.line_number - 1]
+    assert line.startswith("def _compute(")
+
+
+def test_a_server_shows_no_paths_of_its_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DAGSTER_IS_DEV_CLI", raising=False)
+    assert code_references(StepName.SESSIONS) == {}
+
+
+def test_what_was_read_of_the_source_is_shown_beside_what_the_days_have() -> None:
+    metrics: Metrics = {ROWS_COUNTED: 0, ROWS_OF_DAYS: 13, "write_seconds": 1.5}
+    result = StepResult(step=StepName.RAW_EVENTS, rows=11, metrics=metrics)
+    shown = run_metadata(result)
+    assert (shown[ROWS_COUNTED], shown[ROWS_OF_DAYS]) == (0, 13)
+    assert "write_seconds" not in shown
+    assert ROWS_COUNTED not in run_metadata(StepResult(step=StepName.SESSIONS, rows=3))

@@ -10,7 +10,7 @@ from pyspark.sql import SparkSession
 from vidagg_dagster.cli.main import main
 from vidagg_dagster.core.schemas import TABLES
 from vidagg_dagster.defs.assets import build_assets
-from vidagg_dagster.defs.targets import steps
+from vidagg_dagster.defs.targets import step_resources
 from vidagg_dagster.tables.open import open_tables
 from vidagg_dagster_tests.support.databricks_rows import settings_for
 from vidagg_dagster_tests.support.fake_databricks.site import Databricks
@@ -27,7 +27,7 @@ def test_a_step_of_the_wheel_on_spark_connect_stores_the_rows_of_the_day(
         result = dg.materialize(
             build_assets(settings),
             instance=instance,
-            resources={"steps": steps(settings)},
+            resources=step_resources(settings),
             partition_key=day(0).isoformat(),
             selection=["raw_events"],
         )

@@ -10,7 +10,7 @@ import pytest
 import vidagg_dagster
 
 PACKAGE = Path(vidagg_dagster.__file__).parent
-WINGS = ("core", "spark", "sources", "tables", "metrics", "quality", "pipeline")
+WINGS = ("core", "spark", "sources", "tables", "metrics", "quality", "insight", "pipeline")
 """The folders that a step consists of. They run on every engine, and without Dagster."""
 IN_STEPS = sorted(path for wing in WINGS for path in (PACKAGE / wing).rglob("*.py"))
 # The one module that must name the JVM, because it starts it.

@@ -149,8 +149,8 @@ def test_a_session_has_a_row_per_day_and_its_shares_add_up() -> None:
     )
     start = events[0].us
     assert session_rows(events, V300) == [
-        SessionRow("u", "s", start, date(2025, 1, 12), False, 2, 599_999, 1),
-        SessionRow("u", "s", start, date(2025, 1, 13), True, 2, 899_999 - 599_999, 1),
+        SessionRow("u", "s", start, date(2025, 1, 12), False, 2, 599_999, 1, 300_000),
+        SessionRow("u", "s", start, date(2025, 1, 13), True, 2, 899_999 - 599_999, 1, 300_000),
     ]
 
 

@@ -11,6 +11,13 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from vidagg_dagster.core.contract import SAIL, RuleOutcome, StepName
+from vidagg_dagster.core.insight_schemas import (
+    LIFETIME_VIDEO_CURVE,
+    LIFETIME_VIDEO_ENGAGEMENT,
+    VIDEO_CURVE,
+    VIDEO_ENGAGEMENT,
+    VIEWER_COHORTS,
+)
 from vidagg_dagster.core.schemas import (
     AGGREGATED_ENGAGEMENT,
     QUALITY_REPORT,
@@ -90,6 +97,22 @@ def bad_visits(lab: Lab) -> None:
 
 
 ENGAGEMENT = (USER_VIDEO_ENGAGEMENT, AGGREGATED_ENGAGEMENT)
+
+CURVES = (VIDEO_CURVE, LIFETIME_VIDEO_CURVE)
+
+
+def first_bin(table: TableSpec, **columns: Callable[[], Column]) -> Callable[[Lab], None]:
+    """Other values in the first bin of a video that both watch."""
+    return lambda lab: lab.change(
+        table,
+        {name: value() for name, value in columns.items()},
+        where=(F.col("videoId") == "video_001") & (F.col("binStartMs") == 0),
+    )
+
+
+def of_videos(table: TableSpec, **columns: Callable[[], Column]) -> Callable[[Lab], None]:
+    return lambda lab: lab.change(table, {name: value() for name, value in columns.items()})
+
 
 BREAKS: list[tuple[TableSpec, str, Callable[[Lab], None]]] = [
     (RAW_EVENTS, "input_reconciles", counted(input=14)),
@@ -209,6 +232,34 @@ BREAKS: list[tuple[TableSpec, str, Callable[[Lab], None]]] = [
         lambda lab: lab.keep(QUALITY_REPORT, F.col("measure") != "rows"),
     ),
     (QUALITY_REPORT, "input_reconciles", counted(rejected=1)),
+    *[
+        (curve, rule, first_bin(curve, **columns))
+        for curve in CURVES
+        for rule, columns in (
+            ("numbers_valid", {"skippedOver": lambda: F.lit(-1)}),
+            ("bin_consistent", {"binEndMs": lambda: F.col("binStartMs")}),
+            ("bin_consistent", {"rewatchMs": lambda: F.col("rewatchMs") + 1}),
+            ("bin_consistent", {"viewers": lambda: F.lit(0)}),
+            ("bins_add_up", {"watchMs": lambda: F.col("watchMs") + 1}),
+            ("bins_add_up", {"uniqueMs": lambda: F.col("uniqueMs") - 1}),
+            ("bins_add_up", {"lastSeenHere": lambda: F.lit(1)}),
+            ("bins_add_up", {"stops": lambda: F.lit(1)}),
+        )
+    ],
+    (VIDEO_CURVE, "keys_present", first_bin(VIDEO_CURVE, videoId=lambda: F.lit(""))),
+    (VIDEO_CURVE, "one_row_per_key", lambda lab: lab.repeat(VIDEO_CURVE)),
+    *[
+        (curve, "figures_add_up", of_videos(figures, **{column: lambda: F.lit(77)}))
+        for curve, figures in zip(
+            CURVES, (VIDEO_ENGAGEMENT, LIFETIME_VIDEO_ENGAGEMENT), strict=True
+        )
+        for column in ("viewers", "watchHours")
+    ],
+    (
+        LIFETIME_VIDEO_CURVE,
+        "cohorts_add_up",
+        lambda lab: lab.change(VIEWER_COHORTS, {"users": F.lit(3)}),
+    ),
 ]
 
 
@@ -224,25 +275,30 @@ def test_a_rule_fires_on_a_table_that_breaks_it(
     assert rule in lab.failed(table, touched=(BROKEN,))
 
 
+@pytest.mark.parametrize("table", [AGGREGATED_ENGAGEMENT, LIFETIME_VIDEO_CURVE])
 @pytest.mark.parametrize(
     ("rule", "spoil"),
     [
-        ("keys_present", lambda rows: rows.withColumn("userId", F.lit(""))),
+        ("keys_present", lambda rows: rows.withColumn("videoId", F.lit(""))),
         ("one_row_per_key", lambda rows: rows.unionByName(rows)),
     ],
 )
 def test_a_lifetime_rule_fires_on_rows_that_upsert_refuses_to_write(
-    lab: Lab, rule: str, spoil: Callable[[DataFrame], DataFrame]
+    lab: Lab, table: TableSpec, rule: str, spoil: Callable[[DataFrame], DataFrame]
 ) -> None:
-    rows = spoil(lab.tables.read(AGGREGATED_ENGAGEMENT))
-    assert rule in lab.failed(AGGREGATED_ENGAGEMENT, frame=rows)
+    rows = spoil(lab.tables.read(table))
+    assert rule in lab.failed(table, frame=rows)
 
 
 def test_every_rule_has_a_test_in_which_it_fires() -> None:
     # About the source and no table; they fire in test_inventory.py and test_nothing_lost.py.
     of_source = {("raw_events", "late_within_limit"), ("raw_events", "none_ahead")}
     fired = {(table.name, rule) for table, rule, _ in BREAKS} | of_source
-    refused = {(AGGREGATED_ENGAGEMENT.name, rule) for rule in ("keys_present", "one_row_per_key")}
+    refused = {
+        (table.name, rule)
+        for table in (AGGREGATED_ENGAGEMENT, LIFETIME_VIDEO_CURVE)
+        for rule in ("keys_present", "one_row_per_key")
+    }
     assert fired | refused == {(table.name, rule) for table, rule in ALL_RULES}
 
 

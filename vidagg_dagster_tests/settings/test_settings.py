@@ -62,9 +62,11 @@ def test_every_setting_can_come_from_the_environment(
         "SESSION_TIMEOUT_MS": "600000",
         "COVERAGE_WEIGHT": "70.25",
         "REPAIR_SEEKS": "false",
+        "OWNERS": "team:video, anna@example.com",
     }.items():
         monkeypatch.setenv(f"VIDAGG_{name}", value)
     settings = load_settings()
+    assert settings.operations.owners == ("team:video", "anna@example.com")
     assert settings.source_spec == SourceSpec(
         location="events",
         format="csv",
@@ -222,6 +224,11 @@ def test_everything_that_an_email_lacks_is_named(monkeypatch: pytest.MonkeyPatch
         "  VIDAGG_ALERT_SMTP_PASSWORD=(not shown), VIDAGG_ALERT_SMTP_SECURITY='none': "
         "the password would go over the network in clear text"
     )
+
+
+def test_an_owner_that_dagster_would_refuse_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIDAGG_OWNERS", "team:video, Anna")
+    assert "'Anna' is neither an e-mail address nor team:NAME" in refusal()
 
 
 def test_one_fault_hides_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -397,6 +404,8 @@ def test_a_source_in_azure_that_cannot_be_is_refused(monkeypatch: pytest.MonkeyP
     assert "is followed by the workspace id" in refusal()
     monkeypatch.setenv("VIDAGG_SOURCE", "appinsights://my-resource")
     assert "is followed by the resource id" in refusal()
+    monkeypatch.setenv("VIDAGG_SOURCE", "kusto://my-cluster")
+    assert "is followed by CLUSTER/DATABASE/TABLE" in refusal()
     monkeypatch.setenv("VIDAGG_SOURCE", "loganalytics://00000000-1111-2222-3333-444444444444")
     monkeypatch.setenv("VIDAGG_MAPPING", "matomo")
     assert "events in Azure are in our vocabulary" in refusal()

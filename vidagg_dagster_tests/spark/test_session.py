@@ -212,7 +212,7 @@ def test_a_heap_that_is_asked_for_comes_before_the_environment() -> None:
     require("spark")
     code = (
         "from vidagg_dagster.spark.session import engine_session;"
-        "spark = engine_session('spark', driver_memory='700m');"
+        "spark = engine_session('spark', conf={'spark.driver.memory': '700m'});"
         "print(spark.conf.get('spark.driver.memory'))"
     )
     assert run_python(code, VIDAGG_DRIVER_MEMORY="600m").stdout.strip() == "700m"

@@ -10,7 +10,7 @@ from pyspark.sql import SparkSession
 from vidagg_dagster.core.contract import SAIL
 from vidagg_dagster.core.schemas import TableSpec
 from vidagg_dagster.defs.assets import build_assets
-from vidagg_dagster.runners.local import LocalSteps
+from vidagg_dagster.defs.targets import step_resources
 from vidagg_dagster.settings import Settings
 from vidagg_dagster.tables.interface import Tables
 from vidagg_dagster.tables.open import open_tables
@@ -60,7 +60,7 @@ class Project:
         return dg.materialize(
             build_assets(self.settings),
             instance=self.instance,
-            resources={"steps": LocalSteps(engine=self.settings.engine)},
+            resources=step_resources(self.settings),
             partition_key=first.isoformat() if last is None else None,
             tags=tags,
             selection=list(assets) or None,

@@ -125,6 +125,7 @@ def session_rows(rows: Iterable[Mapping[str, Any]]) -> list[SessionRow]:
             event_count=row["eventCount"],
             duration_ms=row["durationMs"],
             video_count=row["videoCount"],
+            watch_ms=row["watchMs"],
         )
         for row in rows
     )
@@ -170,6 +171,7 @@ def lifetime_of(
             intervals=[(span["startMs"], span["endMs"]) for span in row["watchedIntervals"]],
             first_us=row["firstWatchDate"] and micros(row["firstWatchDate"]),
             last_us=row["lastWatchDate"] and micros(row["lastWatchDate"]),
+            played=row["lastPlayedAt"] and (micros(row["lastPlayedAt"]), row["resumeMs"]),
         )
     return found
 

@@ -19,6 +19,7 @@ Row = dict[str, Any]
 KQL_TYPES = {
     "VARCHAR": "string",
     "DOUBLE": "real",
+    "INTEGER": "int",
     "BIGINT": "long",
     "HUGEINT": "long",
     "BOOLEAN": "bool",
@@ -29,9 +30,11 @@ KQL_TYPES = {
 
 TABLES = (
     "CREATE TABLE customEvents (timestamp TIMESTAMP, name VARCHAR, customDimensions JSON, "
-    "itemCount INTEGER, _ingested TIMESTAMP)",
+    "customMeasurements JSON, itemCount INTEGER, _ingested TIMESTAMP)",
     "CREATE TABLE AppEvents (TimeGenerated TIMESTAMP, Name VARCHAR, Properties JSON, "
-    "ItemCount INTEGER, _ingested TIMESTAMP)",
+    "Measurements JSON, ItemCount INTEGER, _ingested TIMESTAMP)",
+    "CREATE TABLE PlayerEvents (timestamp TIMESTAMP, eventName VARCHAR, viewer VARCHAR, "
+    "sessionId VARCHAR, videoId VARCHAR, currentTime DOUBLE, _ingested TIMESTAMP)",
 )
 
 
@@ -88,15 +91,34 @@ class Azure:
                 "timestamp": pa.array([event.timestamp for event in events], pa.timestamp("us")),
                 "name": pa.array([event.name for event in events], pa.string()),
                 "dims": pa.array([json.dumps(dict(event.dims)) for event in events], pa.string()),
+                "measures": pa.array(
+                    [json.dumps(dict(event.measures)) for event in events], pa.string()
+                ),
                 "items": pa.array([event.item_count for event in events], pa.int32()),
                 "ingested": pa.array(arrivals, pa.timestamp("us")),
             }
         )
         self._connection.register("given", given)
         for table in ("customEvents", "AppEvents"):
-            columns = "timestamp, name, dims::JSON, items, ingested"
+            columns = "timestamp, name, dims::JSON, measures::JSON, items, ingested"
             self._connection.execute(f"INSERT INTO {table} SELECT {columns} FROM given")
+        self._connection.execute(
+            "INSERT INTO PlayerEvents SELECT timestamp, name, dims->>'userId', dims->>'sessionId', "
+            "dims->>'videoId', TRY_CAST(dims->>'currentTime' AS DOUBLE), ingested FROM given"
+        )
         self._connection.unregister("given")
+
+    def add_progress(self, count: int, begin: datetime) -> None:
+        """So many events of one player, spread over the day that begins then."""
+        dims = '{"userId": "user-1234", "sessionId": "session-1234", "videoId": "video-1234"}'
+        for table in ("customEvents", "AppEvents"):
+            self._connection.execute(
+                f"""INSERT INTO {table}
+                SELECT $begin + to_microseconds(n * 86400000000 // $count),
+                    'video_progress', '{dims}', json_object('currentTime', n / 1000), 1, $begin
+                FROM range($count) numbers(n)""",
+                {"begin": begin, "count": count},
+            )
 
     def columns_and_rows(self, text: str) -> tuple[list[tuple[str, str]], list[Row]]:
         """The result of a query: its columns as (name, KQL type), and its rows."""

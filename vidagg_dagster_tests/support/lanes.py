@@ -19,7 +19,7 @@ LANES: Mapping[str, str] = {
 }
 
 
-_COMPUTING: Final = frozenset({"metrics", "pipeline", "tables"})
+_COMPUTING: Final = frozenset({"insight", "metrics", "pipeline", "tables"})
 """Wings whose tests compute most of the time: a lane of their own, so that two cores are used."""
 
 

@@ -138,6 +138,8 @@ class Row:
     intervals: list[tuple[int, int]] = field(default_factory=list)
     first_us: int | None = None
     last_us: int | None = None
+    played: tuple[int, int] | None = None
+    """When the last interval was closed, and where it ended."""
 
 
 ADDITIVE = (
@@ -172,6 +174,7 @@ class SessionRow(NamedTuple):
     event_count: int
     duration_ms: int
     video_count: int
+    watch_ms: int
 
 
 class IntervalRow(NamedTuple):
@@ -838,6 +841,9 @@ def _row_of_intervals(intervals: Iterable[IntervalRow]) -> Row:
         name = f"{interval.evidence}_ms"
         setattr(row, name, getattr(row, name) + length)
         row.intervals.append((interval.start_ms, interval.end_ms))
+        row.played = max(
+            row.played or (interval.closed_us, 0), (interval.closed_us, interval.end_ms)
+        )
     return row
 
 
@@ -891,6 +897,7 @@ def _settle_session(
     sessions = _sessions(events, timelines.values(), parameters)
 
     with_tail: set[int] = set()
+    watched: dict[int, int] = defaultdict(int)
     for name, steps in timelines.items():
         throughout = _plays_throughout(step.moment.event for step in steps)
         reports = _reports(by_video[name], videos[name])
@@ -912,13 +919,16 @@ def _settle_session(
             key = (events[0].user, name, day)
             settled.daily[key] = merge([settled.daily.get(key, Row()), row])
             settled.intervals += intervals
+            watched[start] += row.watch_ms
         settled.voided += _voided(steps, sessions)
     seen = {
         name: {step.moment.us for step in steps}
         | {report.us for report in _reports(by_video[name], videos[name])}
         for name, steps in timelines.items()
     }
-    settled.sessions += _session_rows(events, seen, sessions, with_tail, day, timezone)
+    for session in _session_rows(events, seen, sessions, with_tail, day, timezone):
+        watch_ms = watched[session.session_start_us]
+        settled.sessions.append(session._replace(watch_ms=watch_ms))
 
 
 def _voided(steps: Sequence[_Step], sessions: _Sessions) -> int:
@@ -958,6 +968,7 @@ def _session_rows(
             event_count=sum(event.us in here for event in events),
             duration_ms=duration,
             video_count=sum(not here.isdisjoint(instants) for instants in seen.values()),
+            watch_ms=0,
         )
 
 
@@ -1026,6 +1037,8 @@ def merge(rows: Iterable[Row]) -> Row:
         for name in ADDITIVE:
             setattr(merged, name, getattr(merged, name) + getattr(row, name))
         merged.intervals = union(merged.intervals + row.intervals)
+        if row.played is not None:
+            merged.played = max(merged.played or row.played, row.played)
         if row.max_position_ms is not None:
             merged.max_position_ms = max(merged.max_position_ms or 0, row.max_position_ms)
         if row.first_us is not None and row.last_us is not None:
@@ -1062,6 +1075,12 @@ def _tier(score: float, parameters: ReferenceParameters) -> str:
     if hundredths >= parameters.low_tier_score * 100:
         return "Low"
     return "Minimal"
+
+
+def _gap(seen: Sequence[tuple[int, int]], duration: int) -> int:
+    """The longest stretch of the video that lies in none of the sorted, disjoint spans."""
+    edges = [(0, 0), *seen, (duration, duration)]
+    return max(0, *(after[0] - before[1] for before, after in pairwise(edges)))
 
 
 def published(
@@ -1137,6 +1156,9 @@ def published(
         "reportedSeconds": seconds(row.reported_ms),
         "estimatedTailSeconds": seconds(row.tail_ms),
         "watchedIntervals": list(row.intervals),
+        "lastPlayedAt": instant(row.played[0] if row.played else None),
+        "resumePosition": seconds(row.played[1]) if row.played else None,
+        "largestUnseenGap": None if duration is None else seconds(_gap(row.intervals, duration)),
         "engagementScore": score,
         "engagementTier": None if score is None else _tier(score, parameters),
         "qualityFlags": [flag for flag in FLAGS if flags[flag]],

@@ -12,7 +12,7 @@ from vidagg_dagster.alerts.channels import channels as configured_channels
 from vidagg_dagster.alerts.kept import Keeper, newest
 from vidagg_dagster.alerts.message import Alert
 from vidagg_dagster.alerts.outbox import Delivery, Outbox, accept, deliver
-from vidagg_dagster.core.contract import StepName
+from vidagg_dagster.core.contract import INSIGHT_STEPS, StepName
 from vidagg_dagster.core.schemas import TABLES
 from vidagg_dagster.defs.verification import STORED_TABLES
 from vidagg_dagster.settings.model import Settings
@@ -67,7 +67,7 @@ def collect_alerts(
     instance: dg.DagsterInstance, settings: Settings, outbox: Outbox, now: float
 ) -> tuple[Outbox, list[Alert]]:
     """The alerts since `outbox` was written, and the outbox that remembers what was looked at."""
-    assets = [step.value for step in StepName]
+    assets = [step.value for step in StepName if settings.insights or step not in INSIGHT_STEPS]
     outbox, of_runs = _alerts_of_runs(instance, settings, outbox, [*assets, STORED_TABLES])
     days = due_days(
         datetime.fromtimestamp(now, UTC),

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
+from vidagg_dagster.core.insight_schemas import LIFETIME_VIDEO_CURVE, VIDEO_CURVE
 from vidagg_dagster.core.schemas import (
     AGGREGATED_ENGAGEMENT,
     QUALITY_REPORT,
@@ -13,6 +14,7 @@ from vidagg_dagster.core.schemas import (
 )
 from vidagg_dagster.quality.evaluate import Rule
 from vidagg_dagster.quality.rules import (
+    curve,
     lifetime,
     raw_events,
     report,
@@ -28,5 +30,7 @@ RULES: Final[Mapping[str, tuple[Rule, ...]]] = {
     USER_VIDEO_ENGAGEMENT.name: user_video_engagement.RULES,
     AGGREGATED_ENGAGEMENT.name: lifetime.RULES,
     QUALITY_REPORT.name: report.RULES,
+    VIDEO_CURVE.name: curve.DAILY_RULES,
+    LIFETIME_VIDEO_CURVE.name: curve.LIFETIME_RULES,
 }
 """Table name -> its rules, in the order in which people should read them."""

@@ -23,6 +23,8 @@ _NULL_WITHOUT_DURATION_OR_SESSION: Final = frozenset(
         "watchPercentage",
         "uniqueWatchPercentage",
         "completionPercentage",
+        "resumePosition",
+        "largestUnseenGap",
         "engagementScore",
         "avgWatchTimePerSession",
         "avgSessionDuration",

@@ -1,44 +1,23 @@
 """Days from Azure through Dagster: from the service's answers to the rows of the tables."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from collections.abc import Iterator
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
-from typing import Any
 
-import dagster as dg
 import pytest
 from pyspark.sql import SparkSession
 
-from vidagg_dagster.azure.export import Exporter
-from vidagg_dagster.azure.logs import LogsClient
 from vidagg_dagster.azure.pack import RawEvent
-from vidagg_dagster.azure.source import WORKSPACE
 from vidagg_dagster.core.lineage import LANDED_EVENTS
-from vidagg_dagster.core.schemas import AGGREGATED_ENGAGEMENT, RAW_EVENTS, TableSpec
-from vidagg_dagster.defs.assets import build_assets
-from vidagg_dagster.defs.export import (
-    ENGAGEMENT_IN_AZURE,
-    EXPORTER,
-    export_assets,
-    export_resources,
-)
-from vidagg_dagster.defs.landing import LOGS, NOTHING_SAMPLED, landing_assets, landing_resources
+from vidagg_dagster.core.schemas import AGGREGATED_ENGAGEMENT, RAW_EVENTS
+from vidagg_dagster.defs.export import ENGAGEMENT_IN_AZURE, export_assets, export_resources
+from vidagg_dagster.defs.landing import NOTHING_SAMPLED, landing_assets, landing_resources
 from vidagg_dagster.defs.metadata import FOLLOW_UP
-from vidagg_dagster.runners.local import LocalSteps
 from vidagg_dagster.settings import Settings
-from vidagg_dagster.tables.open import open_tables
 from vidagg_dagster_tests.support import peter
+from vidagg_dagster_tests.support.azure_site import AzureSite, azure_site
 from vidagg_dagster_tests.support.dagster_project import materializations
-from vidagg_dagster_tests.support.fake_azure_ingestion import FakeIngestion, fake_ingestion
-from vidagg_dagster_tests.support.fake_azure_logs import (
-    WORKSPACE_ID,
-    Credential,
-    FakeLogs,
-    Reply,
-    fake_logs,
-)
-from vidagg_dagster_tests.support.kql_engine import azure
+from vidagg_dagster_tests.support.fake_azure_logs import Reply
 
 # Late days are looked for as far back as the clock says.
 DAY = datetime.now(UTC).date() - timedelta(days=3)
@@ -55,60 +34,10 @@ PETER = [
 ]
 
 
-@dataclass
-class AzureSite:
-    """A project whose events are in a workspace, to which its rows go back."""
-
-    logs: FakeLogs
-    ingestion: FakeIngestion
-    settings: Settings
-    instance: dg.DagsterInstance
-    spark: SparkSession
-
-    def run(self, day: date, assets: Sequence[str] = ()) -> dg.ExecuteInProcessResult:
-        source, target = self.settings.azure_source, self.settings.export_target
-        assert source is not None
-        assert target is not None
-        return dg.materialize(
-            [
-                *build_assets(self.settings),
-                *landing_assets(self.settings),
-                *export_assets(self.settings),
-            ],
-            instance=self.instance,
-            resources={
-                "steps": LocalSteps(engine="sail"),
-                LOGS: LogsClient(source, Credential(), **self.logs.options),
-                EXPORTER: Exporter(target, Credential(), **self.ingestion.options),
-            },
-            partition_key=day.isoformat(),
-            selection=list(assets) or None,
-            raise_on_error=False,
-        )
-
-    def rows(self, table: TableSpec) -> list[dict[str, Any]]:
-        tables = open_tables(self.spark, self.settings.store)
-        return [row.asDict() for row in tables.read(table).collect()]
-
-
 @pytest.fixture
 def site(tmp_path: Path, sail: SparkSession) -> Iterator[AzureSite]:
-    (tmp_path / "videos.csv").write_text("videoId,duration\nvideo_001,300\n", "utf-8")
-    (tmp_path / "home").mkdir()
-    with (
-        azure([]) as tables,
-        fake_logs(tables, tmp_path) as logs,
-        fake_ingestion(tmp_path / "home") as ingestion,
-        dg.DagsterInstance.local_temp(str(tmp_path / "home")) as instance,
-    ):
-        settings = Settings(
-            source=f"{WORKSPACE}{WORKSPACE_ID}",
-            export_log_analytics=ingestion.address,
-            video_metadata=str(tmp_path / "videos.csv"),
-            data_root=tmp_path / "tables",
-            start_date=DAY,
-        )
-        yield AzureSite(logs, ingestion, settings, instance, sail)
+    with azure_site(tmp_path, sail, "video_001,300", DAY) as site:
+        yield site
 
 
 def test_a_day_of_a_workspace_becomes_peter_s_row_and_goes_back(site: AzureSite) -> None:

@@ -28,6 +28,8 @@ from vidagg_dagster.core.schemas import (
 from vidagg_dagster.defs.verification import rows_told
 from vidagg_dagster.pipeline.run import run_step
 from vidagg_dagster.pipeline.verify import verify
+from vidagg_dagster.report.page import write_page
+from vidagg_dagster.report.scope import FILE
 from vidagg_dagster.tables import erasure
 from vidagg_dagster.tables.staging import Staged, moved_in
 from vidagg_dagster_tests.support.byte_search import files_that_hold
@@ -136,11 +138,14 @@ def test_no_byte_of_the_user_is_left_and_all_others_are_as_they_were(
     assert len(files_that_hold(site.tables, f"{USER}-2026")) >= 9
     assert files_that_hold(home, USER)
     before = counts(sail, site)
+    page = site.tables / FILE
+    write_page(site.tables, page)
 
     code, out, err = forget(site, home, "--dry-run")
     assert (code, err) == (0, "")
     assert "raw_events: 12 rows of 2 days would be erased" in out
     assert counts(sail, site) == before
+    assert page.exists()
 
     code, out, err = forget(site, home, "--json")
     assert (code, err) == (1, "")
@@ -160,6 +165,8 @@ def test_no_byte_of_the_user_is_left_and_all_others_are_as_they_were(
         stored = DeltaTable(str(site.tables / table["table"])).version()
         assert table["version_before"] < table["version_after"] <= stored
     assert receipt["history_files"] > 10
+    assert receipt["page_removed"]
+    assert not page.exists()
     left = set(files_that_hold(site.tables, USER)) | set(files_that_hold(home, USER))
     assert left == set(files_that_hold(site.tables, OTHER)) | set(files_that_hold(home, OTHER))
     assert files_that_hold(site.tables, f"{USER}-2026") == []

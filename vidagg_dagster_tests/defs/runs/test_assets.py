@@ -12,6 +12,7 @@ from dagster._core.definitions.freshness import CronFreshnessPolicy
 from pyspark.sql import SparkSession
 
 from vidagg_dagster.core.contract import DayResult, StepName, StepResult
+from vidagg_dagster.core.insight_schemas import INSIGHT_TABLES
 from vidagg_dagster.core.lineage import PLAYER_EVENTS, VIDEO_METADATA
 from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.core.schemas import (
@@ -24,7 +25,7 @@ from vidagg_dagster.core.schemas import (
     TABLES,
     USER_VIDEO_ENGAGEMENT,
 )
-from vidagg_dagster.defs.assets import GROUP, OWNERS, build_assets
+from vidagg_dagster.defs.assets import BESIDE, GROUP, INSIGHTS_GROUP, build_assets
 from vidagg_dagster.quality.rules import RULES
 from vidagg_dagster.runners.progress import day_line, summary_line
 from vidagg_dagster.settings.variables import PREFIX
@@ -326,11 +327,11 @@ def test_the_log_has_a_line_for_each_day_of_a_range_in_each_step(project: Projec
     assert result.success
     entries = project.instance.all_logs(result.run_id)
     said = "\n".join(entry.user_message for entry in entries)
-    for unit in ("events", "sessions", "intervals", "rows"):
+    for unit in ("events", "sessions", "intervals", "rows", "bins"):
         lines = re.findall(rf"^(\d)/3 (\S+) [1-9]\d* {unit} \d+\.\d s$", said, re.MULTILINE)
-        times = 3 if unit == "rows" else 1
+        times = {"rows": 3, "bins": 2}.get(unit, 1)
         assert lines == times * [(str(n + 1), day(n).isoformat()) for n in range(3)]
-    assert said.count("engine: sail") == 6, "every step says its engine"
+    assert said.count("engine: sail") == 8, "every step says its engine"
 
 
 def test_every_asset_and_column_is_described(project: Project) -> None:
@@ -339,12 +340,14 @@ def test_every_asset_and_column_is_described(project: Project) -> None:
         for asset in build_assets(project.settings)
         for spec in ([asset] if isinstance(asset, dg.AssetSpec) else asset.specs)
     }
-    assert set(specs) == {*StepName, REJECTED_EVENTS.name, VIDEO_METADATA, PLAYER_EVENTS}
+    beside = {table.name for table, _, _ in BESIDE}
+    assert set(specs) == {*StepName, *beside, VIDEO_METADATA, PLAYER_EVENTS}
     for name, spec in specs.items():
         assert spec.description is not None
         assert spec.description.startswith("One row per ")
         assert "`" not in spec.description, "the catalog shows it as it is"
-        assert (spec.group_name, spec.owners) == (GROUP, OWNERS)
+        group = INSIGHTS_GROUP if name in INSIGHT_TABLES else GROUP
+        assert (spec.group_name, list(spec.owners)) == (group, ["team:data"])
         assert spec.kinds
         columns = spec.metadata["dagster/column_schema"].columns
         assert all(column.description and column.type for column in columns)
@@ -353,7 +356,7 @@ def test_every_asset_and_column_is_described(project: Project) -> None:
         assert {"pyspark", "deltalake"} <= spec.kinds
         assert spec.metadata["dagster/table_name"] == name
         assert [column.name for column in columns] == TABLES[name].column_names
-        if name != REJECTED_EVENTS.name:  # written by the step of raw_events
+        if name not in beside:  # written by the step of another table
             assert isinstance(spec.freshness_policy, CronFreshnessPolicy)
 
 

@@ -1,0 +1,60 @@
+"""The pictures of the pages on experiments, drawn by the package from made-up results.
+
+`python -m tools.insight_pictures` writes them into `docs/images`.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from vidagg_dagster.insight.experiments.page import intervals_picture
+from vidagg_dagster.insight.experiments.result import Effect
+
+FOLDER: Final = Path("docs", "images")
+
+
+def _effect(title: str, control: float, effect: float, half: float, always: float) -> Effect:
+    return Effect(
+        metric=title,
+        title=title,
+        unit="",
+        variant="new",
+        control=control,
+        treatment=control + effect,
+        effect=effect,
+        lower=effect - half,
+        upper=effect + half,
+        always_lower=effect - always,
+        always_upper=effect + always,
+        relative=effect / control,
+        p=0.05,
+        adjusted_p=0.05,
+    )
+
+
+def experiment_picture() -> str:
+    """Five metrics of a made-up experiment."""
+    return intervals_picture(
+        [
+            _effect("Watched per user", 1_840, 61, 44, 78),
+            _effect("Users who watched anything", 0.62, 0.004, 0.011, 0.019),
+            _effect("Videos started per user", 3.1, -0.05, 0.09, 0.15),
+            _effect("Completed per started video", 0.41, 0.021, 0.012, 0.02),
+            _effect("Seen share of started videos", 0.55, 0.018, 0.01, 0.017),
+        ]
+    )
+
+
+def pictures() -> Mapping[str, str]:
+    """Name of the file -> its text."""
+    return {"experiment.svg": experiment_picture() + "\n"}
+
+
+def write_pictures(root: Path) -> None:
+    """Write the pictures below `root`."""
+    for name, text in pictures().items():
+        (root / FOLDER / name).write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write_pictures(Path.cwd())

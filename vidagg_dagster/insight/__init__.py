@@ -1,0 +1,1 @@
+"""What analysts ask: curves, figures of a video, cohorts, audience, chapters, as frames."""

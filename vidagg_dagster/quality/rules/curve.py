@@ -1,0 +1,192 @@
+"""Rules of both curves: bins fit together, and nothing is lost between them and the viewers' rows.
+
+The figures of a video and the cohorts are written with a curve, so their rules are here too.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Final
+
+from pyspark.sql import Column
+from pyspark.sql import functions as F
+
+from vidagg_dagster.core.insight_schemas import (
+    LIFETIME_VIDEO_CURVE,
+    LIFETIME_VIDEO_ENGAGEMENT,
+    VIDEO_CURVE,
+    VIDEO_ENGAGEMENT,
+    VIEWER_COHORTS,
+)
+from vidagg_dagster.core.schemas import (
+    AGGREGATED_ENGAGEMENT,
+    EVENT_DATE,
+    USER_VIDEO_ENGAGEMENT,
+    TableSpec,
+)
+from vidagg_dagster.quality.evaluate import (
+    CheckContext,
+    DayRule,
+    RowRule,
+    Rule,
+    RuleFinding,
+    RuleFindings,
+    countable_ms,
+)
+from vidagg_dagster.quality.rules.shared import (
+    BROKEN_TABLE,
+    keys_present,
+    numbers_valid,
+    one_row_per_key,
+)
+
+Sums = Mapping[date | None, Mapping[str, int]]
+"""Day -> sums by name; the day is None for tables without days."""
+
+_IN_BINS: Final = ("uniqueMs", "watchMs", "lastSeen")
+_IN_FIGURES: Final = ("uniqueMs", "watchMs", "users", "viewers", "plays", "completions")
+
+
+def _inconsistent() -> Column:
+    return (
+        (F.col("binStartMs") >= F.col("binEndMs"))
+        | (F.col("rewatchMs") != F.col("watchMs") - F.col("uniqueMs"))
+        | ((F.col("viewers") > 0) != (F.col("uniqueMs") > 0))
+        | (F.col("lastSeenHere") > F.col("viewers"))
+    )
+
+
+def _sums(context: CheckContext, table: TableSpec, sums: Mapping[str, Column]) -> Sums:
+    rows = context.tables.read(table, context.days if table.partitioned else None)
+    by = [EVENT_DATE] if table.partitioned else []
+    found = rows.groupBy(*by).agg(*[column.alias(name) for name, column in sums.items()]).collect()
+    return {
+        row[EVENT_DATE] if by else None: {name: int(row[name] or 0) for name in sums}
+        for row in found
+    }
+
+
+def _hours_ms(name: str) -> Column:
+    return F.sum(F.round(F.col(name) * F.lit(3_600_000.0)).cast("bigint"))
+
+
+@dataclass(frozen=True)
+class _Compared:
+    """A curve and the figures written with it, against the rows of viewers that they come from."""
+
+    curve: TableSpec
+    figures: TableSpec
+    pairs: TableSpec
+
+    def expected(self, context: CheckContext) -> Sums:
+        """What the rows of viewers come to."""
+        watched = F.col("totalWatchTime") > 0
+        return _sums(
+            context,
+            self.pairs,
+            {
+                "uniqueMs": F.sum(countable_ms("totalUniqueSecondsWatched")),
+                "watchMs": F.sum(countable_ms("totalWatchTime")),
+                "lastSeen": F.count_if(F.size("watchedIntervals") > 0),
+                "users": F.count(F.lit(1)),
+                "viewers": F.count_if(watched),
+                "plays": F.sum("sessionCount"),
+                "completions": F.sum("completionCount"),
+            },
+        )
+
+    def bins(self, context: CheckContext) -> RuleFindings:
+        """The bins against the rows of viewers, and each beginning against an end."""
+        names = ("uniqueMs", "watchMs", "starts", "stops")
+        found = _sums(
+            context,
+            self.curve,
+            {name: F.sum(name) for name in names} | {"lastSeen": F.sum("lastSeenHere")},
+        )
+        expected = {
+            day: {name: pairs[name] for name in _IN_BINS}
+            | {"stops": found.get(day, {}).get("starts", 0)}
+            for day, pairs in context.once(self.expected).items()
+        }
+        return _differing(expected, found)
+
+    def whole_videos(self, context: CheckContext) -> RuleFindings:
+        """The figures of videos against the rows of viewers."""
+        names = ("users", "viewers", "plays", "completions")
+        found = _sums(
+            context,
+            self.figures,
+            {name: F.sum(name) for name in names}
+            | {"watchMs": _hours_ms("watchHours"), "uniqueMs": _hours_ms("uniqueHours")},
+        )
+        expected = {
+            day: {name: pairs[name] for name in _IN_FIGURES}
+            for day, pairs in context.once(self.expected).items()
+        }
+        return _differing(expected, found)
+
+
+def _differing(expected: Sums, found: Sums) -> RuleFindings:
+    return {day: _finding(expected.get(day, {}), found.get(day, {})) for day in {*expected, *found}}
+
+
+def _finding(expected: Mapping[str, int], found: Mapping[str, int]) -> RuleFinding:
+    wrong = {
+        name: f"{found.get(name, 0)}, should be {number}"
+        for name, number in expected.items()
+        if found.get(name, 0) != number
+    }
+    return RuleFinding(len(wrong), wrong)
+
+
+def _cohorts_add_up(context: CheckContext) -> RuleFindings:
+    """Each viewer is in one cohort, and a cohort is active in its first week."""
+    tables = context.tables
+    watched = tables.read(AGGREGATED_ENGAGEMENT).where(F.col("totalWatchTime") > 0)
+    viewers = watched.agg(F.count_distinct("userId")).collect()[0][0]
+    first = tables.read(VIEWER_COHORTS).where(F.col("weekOffset") == 0)
+    [row] = first.agg(
+        F.sum("users").alias("users"), F.count_if(F.col("activeUsers") != F.col("users")).alias("n")
+    ).collect()
+    return {
+        None: _finding({"users": viewers, "cohorts": 0}, {"users": row[0] or 0, "cohorts": row[1]})
+    }
+
+
+def _rules(compared: _Compared) -> Iterator[Rule]:
+    curve, figures, pairs = compared.curve, compared.figures, compared.pairs
+    yield keys_present(curve)
+    yield one_row_per_key(curve)
+    yield numbers_valid(curve)
+    yield RowRule(
+        name="bin_consistent",
+        description="A bin ends after it begins, what was rewatched is watched less unique, and "
+        f"who saw it last is among its viewers. {BROKEN_TABLE}",
+        violates=_inconsistent,
+    )
+    yield DayRule(
+        name="bins_add_up",
+        description=f"The bins add up to the rows of {pairs.name}, to the millisecond, and "
+        f"whatever began has ended. {BROKEN_TABLE}",
+        evaluate=compared.bins,
+    )
+    yield DayRule(
+        name="figures_add_up",
+        description=f"The rows of {figures.name} add up to those of {pairs.name}. {BROKEN_TABLE}",
+        evaluate=compared.whole_videos,
+    )
+
+
+DAILY_RULES: Final[tuple[Rule, ...]] = (
+    *_rules(_Compared(VIDEO_CURVE, VIDEO_ENGAGEMENT, USER_VIDEO_ENGAGEMENT)),
+)
+
+LIFETIME_RULES: Final[tuple[Rule, ...]] = (
+    *_rules(_Compared(LIFETIME_VIDEO_CURVE, LIFETIME_VIDEO_ENGAGEMENT, AGGREGATED_ENGAGEMENT)),
+    DayRule(
+        name="cohorts_add_up",
+        description="Every user who watched is in one cohort of viewer_cohorts, and active in its "
+        f"first week. {BROKEN_TABLE}",
+        evaluate=_cohorts_add_up,
+    ),
+)

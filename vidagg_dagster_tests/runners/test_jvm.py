@@ -1,0 +1,106 @@
+"""JVM Spark under Dagster: a configuration that the Launchpad shows and a run can change."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+from dagster_pyspark import LazyPySparkResource
+from pydantic import ValidationError
+from pyspark.sql import SparkSession
+
+from vidagg_dagster.core.contract import SAIL, SPARK
+from vidagg_dagster.defs.targets import step_resources
+from vidagg_dagster.runners.jvm import JvmSteps, LocalSpark, jvm_resources
+from vidagg_dagster.settings import Settings
+from vidagg_dagster.spark.session import local_conf
+from vidagg_dagster_tests.conftest import require
+
+OWN_PROCESS = """
+import dagster as dg
+from vidagg_dagster_tests.runners.test_jvm import run_with
+print(run_with({"spark.driver.memory": "700m", "spark.sql.shuffle.partitions": 3}))
+"""
+
+
+def run_with(spark_config: dict[str, Any] | None) -> list[str]:
+    """What Spark has in two steps of a run that is launched with a configuration."""
+    said: list[str] = []
+    sessions: list[SparkSession] = []
+
+    def look(steps: JvmSteps) -> None:
+        sessions.append(steps.session())
+        keys = ("spark.driver.memory", "spark.sql.shuffle.partitions", "spark.sql.session.timeZone")
+        said.extend(str(sessions[-1].conf.get(key)) for key in keys)
+
+    @dg.op(out=dg.Out(dg.Nothing))
+    def first(steps: JvmSteps) -> None:
+        look(steps)
+
+    @dg.op(ins={"after": dg.In(dg.Nothing)})
+    def second(steps: JvmSteps) -> None:
+        look(steps)
+
+    @dg.job(resource_defs=jvm_resources(None))
+    def both() -> None:
+        second(first())
+
+    config = {} if spark_config is None else {"pyspark": {"config": {"spark_config": spark_config}}}
+    assert both.execute_in_process(run_config={"resources": config}).success
+    assert sessions[0] is sessions[1], "the second step has started another session"
+    return said[:3]
+
+
+def shown(resources: dict[str, Any]) -> Any:
+    """The configuration of Spark that the Launchpad shows before anyone changes it."""
+
+    @dg.op(required_resource_keys={"steps"})
+    def step() -> None: ...
+
+    @dg.job(resource_defs=resources)
+    def day() -> None:
+        step()
+
+    return dg.validate_run_config(day)["resources"]["pyspark"]["config"]["spark_config"]
+
+
+def test_the_launchpad_shows_all_that_spark_is_started_with(tmp_path: Path) -> None:
+    settings = Settings(engine=SPARK, driver_memory="3g", data_root=tmp_path)
+    found = shown(step_resources(settings))
+    assert found == local_conf("3g")
+    assert found["spark.driver.memory"] == "3g"
+
+
+@pytest.mark.parametrize("engine", [SAIL, "auto", "sc://127.0.0.1:1"])
+def test_other_engines_have_no_configuration_of_spark(engine: str, tmp_path: Path) -> None:
+    assert set(step_resources(Settings(engine=engine, data_root=tmp_path))) == {"steps"}
+
+
+def test_what_a_run_changes_stands_on_top_of_the_rest() -> None:
+    conf = LocalSpark(spark_config={"spark.driver.memory": "9g", "a.b": True})
+    assert conf.spark_config == {**local_conf(), "spark.driver.memory": "9g", "a.b": "true"}
+    assert isinstance(conf, LazyPySparkResource)
+
+
+def test_no_run_can_move_the_zone_of_the_tables() -> None:
+    with pytest.raises(ValidationError, match="has to be UTC"):
+        LocalSpark(spark_config={"spark.sql.session.timeZone": "Europe/Berlin"})
+    LocalSpark(spark_config={"spark.sql.session.timeZone": "UTC"})
+
+
+def test_keys_are_whole() -> None:
+    with pytest.raises(ValidationError, match="write spark as whole keys"):
+        LocalSpark(spark_config={"spark": {"driver": {"memory": "9g"}}})
+
+
+def test_the_steps_of_a_run_share_the_session_of_the_process(jvm: SparkSession) -> None:
+    assert run_with(None)[2] == jvm.conf.get("spark.sql.session.timeZone") == "UTC"
+
+
+def test_the_launchpad_reaches_spark() -> None:
+    require(SPARK)
+    command = [sys.executable, "-c", OWN_PROCESS]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout.strip() == "['700m', '3', 'UTC']"

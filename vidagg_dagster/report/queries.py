@@ -149,9 +149,11 @@ ORDER BY eventRows DESC, reason""",
 SELECT evidence, round(sum(seconds) / 3600, 2) AS watchHours,
        round(100 * sum(seconds) / nullif(sum(sum(seconds)) OVER (), 0), 2) AS percentage
 FROM (SELECT observedSeconds AS observed, heartbeatSeconds AS heartbeat,
-             bridgedSeconds AS bridged, clippedSeconds AS clipped
+             bridgedSeconds AS bridged, clippedSeconds AS clipped,
+             reportedSeconds AS reported
       FROM aggregated_user_video_engagement)
-UNPIVOT (seconds FOR evidence IN (observed, heartbeat, bridged, clipped))
+UNPIVOT (seconds FOR evidence IN (observed, heartbeat, bridged, clipped, reported))
+WHERE evidence <> 'reported' OR seconds > 0
 GROUP BY evidence
 ORDER BY watchHours DESC, evidence""",
     ),

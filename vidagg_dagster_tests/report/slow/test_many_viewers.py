@@ -45,7 +45,8 @@ CREATE TABLE pairs AS
          1::BIGINT AS sessionCount, (max(part) // 2)::BIGINT AS completionCount,
          sum((endMs - startMs) * twice::INT) / 1000 AS rewatchedSeconds,
          totalWatchTime AS observedSeconds, 0.0::DOUBLE AS heartbeatSeconds,
-         0.0::DOUBLE AS bridgedSeconds, 0.0::DOUBLE AS clippedSeconds, 0.0::DOUBLE AS reportedSeconds,
+         0.0::DOUBLE AS bridgedSeconds, 0.0::DOUBLE AS clippedSeconds,
+         0.0::DOUBLE AS reportedSeconds,
          list({{'startMs': startMs, 'endMs': endMs}} ORDER BY startMs) AS watchedIntervals,
          ['seek_repaired'] AS qualityFlags, TIMESTAMP '2026-01-01' AS firstWatchDate,
          TIMESTAMP '2026-01-31' AS lastWatchDate, TIMESTAMP '2026-02-01' AS processedAt

@@ -152,6 +152,7 @@ SELECT evidence, round(sum(seconds) / 3600, 2) AS watchHours,
 FROM (SELECT {", ".join(f"{name}Seconds AS {name}" for name in EVIDENCE)}
       FROM aggregated_user_video_engagement)
 UNPIVOT (seconds FOR evidence IN ({", ".join(EVIDENCE)}))
+WHERE evidence <> 'reported' OR seconds > 0
 GROUP BY evidence
 ORDER BY watchHours DESC, evidence""",
     ),

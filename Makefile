@@ -96,6 +96,10 @@ format: $(DEV) ## Rewrite the files in the house style
 docs: $(DEV) ## Write the generated pages anew
 	$(BIN)/python -m tools.settings_reference
 	$(BIN)/python -m tools.metrics_page
+	$(BIN)/python -m tools.quick_reference
+	$(BIN)/python -m tools.executive_summary
+	$(BIN)/python -m tools.databricks_dashboard
+	$(BIN)/python -m tools.scenarios_page
 	$(BIN)/python -m tools.kql_pages
 	$(BIN)/python -m tools.vocabularies_page
 	$(BIN)/python -m tools.insight_pictures

@@ -8,6 +8,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 Ints = npt.NDArray[np.int64]
+Numbers = npt.NDArray[np.signedinteger[Any]]
+"""Integers of any width: many rows are held in no more bits than they need."""
+
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 Array = npt.NDArray[Any]
@@ -30,7 +33,7 @@ def groups(*columns: Array) -> Ints:
     return np.cumsum(changes(*columns)) - 1
 
 
-def order(*keys: Ints) -> Ints:
+def order(*keys: Numbers) -> Ints:
     """The rows sorted by `keys`, the most significant first; equal rows keep their order.
 
     The first two are sorted as one packed number, and what is equal in both, which is little, by
@@ -38,7 +41,7 @@ def order(*keys: Ints) -> Ints:
     """
     if not len(keys[0]):
         return np.zeros(0, np.int64)
-    major, minor = (key - key.min() for key in keys[:2])
+    major, minor = (key.astype(np.int64) - int(key.min()) for key in keys[:2])
     span = int(minor.max()) + 1
     if (int(major.max()) + 1) * span >= 2**63:
         return np.lexsort(keys[::-1])
@@ -56,17 +59,17 @@ def order(*keys: Ints) -> Ints:
     return rows
 
 
-def combined(major: Ints, minor: Ints, minor_size: int) -> Ints:
+def combined(major: Numbers, minor: Numbers, minor_size: int) -> Ints:
     """One number for two codes, other for other pairs; made dense first if it would be too large.
 
     Ordered as the pair, unless it had to be made dense.
     """
     if len(major) and (int(major.max()) + 1) * max(minor_size, 1) >= 2**62:
         major = dense(major)
-    return major * max(minor_size, 1) + minor
+    return major.astype(np.int64) * max(minor_size, 1) + minor
 
 
-def dense(numbers: Ints) -> Ints:
+def dense(numbers: Numbers) -> Ints:
     """Other numbers for other numbers: 0, 1, 2 in the order of their first appearance."""
     indices = pa.array(numbers).dictionary_encode().indices
     return np.asarray(indices.to_numpy(), np.int64)

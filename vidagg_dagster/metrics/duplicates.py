@@ -10,6 +10,7 @@ from vidagg_dagster.metrics.arrays import (
     Array,
     Bools,
     Ints,
+    Numbers,
     bools,
     changes,
     codes,
@@ -51,7 +52,7 @@ class Duplicates:
 
 
 def repeated(
-    rows: pa.Table, chosen: Ints, player: Ints, us: Ints, rank: Ints, position: Ints
+    rows: pa.Table, chosen: Ints, player: Ints, us: Ints, rank: Numbers, position: Ints
 ) -> Bools:
     """Which rows are an event again, of the `chosen` ones.
 
@@ -76,7 +77,9 @@ def _players(rows: pa.Table) -> Ints:
     return dense(combined(combined(user, session, len(sessions)), video, len(videos)))
 
 
-def _by_id(rows: pa.Table, chosen: Ints, player: Ints, rank: Ints) -> tuple[Ints, tuple[Ints, ...]]:
+def _by_id(
+    rows: pa.Table, chosen: Ints, player: Ints, rank: Numbers
+) -> tuple[Ints, tuple[Numbers, ...]]:
     """The chosen rows with an id, sorted by the keys that rows with one id share; and the keys."""
     if "eventId" not in rows.column_names or rows["eventId"].null_count == rows.num_rows:
         return chosen[:0], ()
@@ -86,7 +89,7 @@ def _by_id(rows: pa.Table, chosen: Ints, player: Ints, rank: Ints) -> tuple[Ints
     return named[order(*(key[named] for key in keys))], keys
 
 
-def _ties(sorted_: Ints, keys: tuple[Ints, ...]) -> tuple[Ints, Ints]:
+def _ties(sorted_: Ints, keys: tuple[Numbers, ...]) -> tuple[Ints, Ints]:
     """The rows that are not alone in having their keys, and a number for the keys of each."""
     if not len(sorted_):
         return sorted_, sorted_
@@ -111,6 +114,7 @@ def _nulls_last(rows: pa.Table, name: str) -> list[Array]:
         return []
     column = rows[name]
     unknown = np.asarray(column.is_null().to_numpy(), bool)
-    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-        return [unknown, ordered_codes(column.fill_null(""))[0]]
+    kind = column.type
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_dictionary(kind):
+        return [unknown, np.where(unknown, 0, ordered_codes(column)[0])]
     return [unknown, np.asarray(column.fill_null(0).to_numpy())]

@@ -1,7 +1,7 @@
 """Prepared events as sorted columns of numbers, which is what the fold reads."""
 
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +11,7 @@ from vidagg_dagster.metrics.arrays import (
     Bools,
     Floats,
     Ints,
+    Numbers,
     changes,
     codes,
     combined,
@@ -25,16 +26,16 @@ from vidagg_dagster.metrics.playback import UNKNOWN
 ROWS_AT_ONCE: Final = 500_000
 """About how many events are settled together. More do not fit into the processor's cache."""
 
-_NUMBERS: Final = {
-    "us": "us",
-    "rank": "nameRank",
-    "sent": "sentPositionMs",
-    "day": "event_date",
-    "seek_from": "seekFromMs",
-    "duration": "durationMs",
-    "times_out_day": "timesOutDay",
+_NUMBERS: Final[dict[str, tuple[str, type[np.signedinteger[Any]]]]] = {
+    "us": ("us", np.int64),
+    "rank": ("nameRank", np.int8),
+    "sent": ("sentPositionMs", np.int64),
+    "day": ("event_date", np.int32),
+    "seek_from": ("seekFromMs", np.int64),
+    "duration": ("durationMs", np.int64),
+    "times_out_day": ("timesOutDay", np.int32),
 }
-"""Our names of the table's columns of whole numbers, days and times."""
+"""Our names of the table's columns of whole numbers, days and times, and how wide these are."""
 
 
 class Columns(NamedTuple):
@@ -76,23 +77,24 @@ class Events:
 class Numbered:
     """Prepared rows (`timeline.prepared`) with numbers for their texts, in the order of the table.
 
-    Of rows that are no events the numbers mean nothing.
+    Of rows that are no events the numbers mean nothing. They are as narrow as can be, because all
+    rows of a user are here at once; `events` widens those that are looked at.
     """
 
     users: pa.Array
     session_ids: pa.Array
     video_ids: pa.Array
-    user: Ints
-    session_id: Ints
-    video: Ints
-    told: Ints
+    user: Numbers
+    session_id: Numbers
+    video: Numbers
+    told: Numbers
     us: Ints
-    rank: Ints
+    rank: Numbers
     sent: Ints
-    day: Ints
+    day: Numbers
     seek_from: Ints
     duration: Ints
-    times_out_day: Ints
+    times_out_day: Numbers
     rate: Floats
 
     @classmethod
@@ -106,12 +108,15 @@ class Numbered:
             users=users,
             session_ids=session_ids,
             video_ids=video_ids,
-            user=user,
-            session_id=session_id,
-            video=video,
-            told=told,
+            user=user.astype(np.int32),
+            session_id=session_id.astype(np.int32),
+            video=video.astype(np.int32),
+            told=told.astype(np.int32),
             rate=floats_or_nan(table["playbackRate"]),
-            **{ours: integers_or(table[name], UNKNOWN) for ours, name in _NUMBERS.items()},
+            **{
+                ours: integers_or(table[name], UNKNOWN).astype(width, copy=False)
+                for ours, (name, width) in _NUMBERS.items()
+            },
         )
 
     @property
@@ -143,22 +148,22 @@ class Numbered:
         columns = Columns(
             told=np.cumsum(changes(told)) - 1,
             us=self.us[by_time],
-            day=self.day[by_time],
-            rank=self.rank[by_time],
+            day=self.day[by_time].astype(np.int64),
+            rank=self.rank[by_time].astype(np.int64),
             position=position,
             seek_from=seek_from,
             duration=duration,
             rate=self.rate[by_time],
-            video=self.video[by_time],
+            video=self.video[by_time].astype(np.int64),
             beyond=beyond,
-            times_out_day=self.times_out_day[by_time],
+            times_out_day=self.times_out_day[by_time].astype(np.int64),
         )
         return Events(
             users=self.users,
             session_ids=self.session_ids,
             video_ids=self.video_ids,
-            user=self.user[begins],
-            session_id=self.session_id[begins],
+            user=self.user[begins].astype(np.int64),
+            session_id=self.session_id[begins].astype(np.int64),
             columns=columns,
         )
 

@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import reduce
@@ -290,8 +291,10 @@ def _dataset(files: Sequence[Path]) -> ds.Dataset:
 
 _COLUMNS: Final = AGGREGATED_ENGAGEMENT.column_names
 
-_CELLS_AT_ONCE: Final = 20_000_000
-"""How many values are read and sorted together, so that only they are in memory twice."""
+_AT_ONCE: Final = 2
+_CELLS_AT_ONCE: Final = 10_000_000
+"""How many values each of `_AT_ONCE` threads reads and sorts, so that only they are in memory
+twice."""
 
 
 def _read_sorted(files: Sequence[Path]) -> pa.Table:
@@ -302,8 +305,13 @@ def _read_sorted(files: Sequence[Path]) -> pa.Table:
     by_key = by_key.slice(0, len(by_key) - keys[0].null_count)
     at_once = max(1, _CELLS_AT_ONCE // max(1, keys.num_rows))
     del keys
-    columns: list[pa.ChunkedArray] = []
-    for first in range(0, len(_COLUMNS), at_once):
+
+    def sorted_columns(first: int) -> list[pa.ChunkedArray]:
         some = written.to_table(columns=_COLUMNS[first : first + at_once])
-        columns += some.take(by_key).columns
+        columns: list[pa.ChunkedArray] = some.take(by_key).columns
+        return columns
+
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        parts = list(pool.map(sorted_columns, range(0, len(_COLUMNS), at_once)))
+    columns = [column for part in parts for column in part]
     return pa.table(columns, names=_COLUMNS)

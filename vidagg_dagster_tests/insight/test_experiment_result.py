@@ -76,6 +76,19 @@ def test_wrong_numbers_of_units_block_the_effects() -> None:
     assert "No effects are shown" in page(result)
 
 
+def test_days_on_which_an_arm_is_missing_are_named_though_all_together_is_as_planned() -> None:
+    rows = [
+        *[exposure(f"a{n}", "control", 0) for n in range(40)],
+        *[exposure(f"b{n}", "treatment", 1) for n in range(40)],
+        *[exposure(f"c{n}", ARMS[n % 2], 2) for n in range(40)],
+    ]
+    result = result_of(rows, intervals())
+    assert result.sample_ratio_holds
+    assert result.uneven_days == (days(0).date(), days(1).date())
+    assert "Not as planned on 2026-01-05, 2026-01-06" in page(result)
+    assert result_of(exposures(40), intervals()).uneven_days == ()
+
+
 def test_tables_that_must_not_be_believed_block_the_effects() -> None:
     result = result_of(exposures(200), watching(200), faults=("a day is stale",))
     assert (result.effects, result.refused) == ((), ("a day is stale",))

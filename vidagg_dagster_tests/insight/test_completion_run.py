@@ -9,7 +9,8 @@ import dagster as dg
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from deltalake import write_deltalake
+from deltalake import DeltaTable, write_deltalake
+from pyspark.sql import SparkSession
 
 from vidagg_dagster.cli.main import main
 from vidagg_dagster.core.errors import StepError
@@ -103,6 +104,22 @@ def test_the_page_s_join_gives_every_viewer_the_probability_of_the_command(
     assert len(told) > 100
     # Two pairs of one user and video are one pair that began earlier.
     assert {(user, video): round(share, 4) for user, video, share, *_ in joined} == told
+
+
+def test_the_same_join_on_a_spark_engine_gives_the_same(
+    project: Project, spark: SparkSession
+) -> None:
+    page = (REPO / "docs" / "completion.md").read_text(encoding="utf-8")
+    [join] = re.findall(r"```sql\n(.*?)```", page, re.S)
+    [(theirs, ours)] = re.findall(r"for Spark write `(.*?)` for\s`(.*?)`", page)
+    assert (theirs, ours) == ("(unix_timestamp(a) - unix_timestamp(b))", "epoch(a - b)")
+    in_spark = re.sub(r"epoch\((\S+) - (\S+)\)", r"(unix_timestamp(\1) - unix_timestamp(\2))", join)
+    for name in ("aggregated_user_video_engagement", TABLE_NAME):
+        files = DeltaTable(str(project.tables / name)).file_uris()
+        spark.read.parquet(*files).createOrReplaceTempView(name)
+    found = {(row[0], row[1]): round(row[2], 4) for row in spark.sql(in_spark).collect()}
+    told = project.found.now.to_pylist()
+    assert found == {(row["userId"], row["videoId"]): row["probability"] for row in told}
 
 
 def known_of(project: Project) -> History:

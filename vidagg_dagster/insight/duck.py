@@ -149,3 +149,17 @@ def read_rows(location: Path, required: tuple[str, ...]) -> "duckdb.DuckDBPyRela
             f"{location} has no column {', '.join(lacking)}; it has {', '.join(found.columns)}"
         )
     return found
+
+
+def rows_of(relation: "duckdb.DuckDBPyRelation", location: Path) -> "pa.Table":
+    """What a relation of `read_rows` comes to.
+
+    Raises:
+        StepError: A line of the file cannot be read.
+    """
+    import duckdb
+
+    try:
+        return relation.to_arrow_table()
+    except duckdb.Error as error:
+        raise StepError(f"{location} cannot be read: {error}") from error

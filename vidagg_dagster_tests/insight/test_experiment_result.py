@@ -129,3 +129,9 @@ def test_the_page_holds_every_effect_and_no_id_and_loads_nothing() -> None:
 def test_names_cannot_break_the_page() -> None:
     rows = [{**row, "variant": row["variant"].replace("treatment", "<b>")} for row in exposures(40)]
     assert "<b>" not in page(result_of(rows, watching(40)))
+
+
+def test_an_experiment_whose_units_are_all_in_two_arms_has_none() -> None:
+    result = result_of([exposure("u", "control"), exposure("u", "treatment")], watching(4))
+    assert result.in_two_arms == 1
+    assert any("fewer than two arms" in reason for reason in result.refused)

@@ -1,1 +1,1 @@
-"""Azure: the definitions as KQL for Log Analytics and Application Insights, and its checker."""
+"""Azure: the definitions as KQL and its checker; events that land from there, rows that go back."""

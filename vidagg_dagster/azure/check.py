@@ -45,6 +45,7 @@ AZURE_TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "UserId": "string",
         "UserAuthenticatedId": "string",
         "ItemCount": "int",
+        "_BilledSize": "real",
         "_ResourceId": "string",
     },
 }

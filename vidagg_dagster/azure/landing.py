@@ -14,20 +14,17 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-from vidagg_dagster.azure.logs import Answer, AnswerTooLargeError, LogsClient, literal
-from vidagg_dagster.azure.source import LogColumns
+from vidagg_dagster.azure.answers import Answer, AnswerTooLargeError, EventsClient, literal
+from vidagg_dagster.azure.source import EventColumns, quoted
 from vidagg_dagster.core.contract import EVENT_COLUMNS
 from vidagg_dagster.core.days import ONE_DAY
-from vidagg_dagster.core.errors import SourceError
-from vidagg_dagster.core.vocabulary import ALIASES, EVENT_NAMES
+from vidagg_dagster.core.errors import SourceBusyError, SourceError
+from vidagg_dagster.core.vocabulary import ALIASES, RANK_OF
 
 ROWS_AT_ONCE: Final = 50_000
 """What a slice should have at most, for the memory of both sides; the service allows 500 000."""
 
 MIN_SLICE: Final = timedelta(milliseconds=10)
-
-NUMBERS: Final = ("currentTime", "playbackRate", "seekFrom")
-"""Columns that hold numbers."""
 
 _STATE: Final = b"vidagg.state"
 
@@ -70,8 +67,8 @@ class Landing:
         rows_at_once: Rows of a slice.
     """
 
-    client: LogsClient
-    columns: LogColumns
+    client: EventsClient
+    columns: EventColumns
     folder: Path
     timezone: str = "UTC"
     dimensions: Mapping[str, str] | None = None
@@ -102,9 +99,22 @@ class Landing:
         return states
 
     def states(self, days: Sequence[date]) -> dict[date, DayState]:
-        """What the service holds of each day."""
+        """What the service holds of each day.
+
+        Raises:
+            SourceError: The service refuses, or cannot count a day.
+        """
         found = dict.fromkeys(days, NOTHING)
-        for row in self.client.ask(self.states_text(days)).rows:
+        try:
+            counted = self.client.ask(self.states_text(days)).rows
+        except AnswerTooLargeError as error:
+            if len(days) == 1:
+                raise SourceBusyError(
+                    f"{days[0]}: its events could not be counted: {error}"
+                ) from error
+            half = len(days) // 2
+            return {**self.states(days[:half]), **self.states(days[half:])}
+        for row in counted:
             day, rows, items, ingested = row
             found[date.fromisoformat(day)] = DayState(rows, items, _text(ingested))
         return found
@@ -117,52 +127,37 @@ class Landing:
             for begin, end in bounds
         )
         names = "".join(
-            f"{self.columns.time} < {literal(end)}, {_quoted(day.isoformat())}, "
+            f"{self.columns.time} < {literal(end)}, {quoted(day.isoformat())}, "
             for day, (_, end) in zip(days, bounds, strict=True)
         )
         return (
             f"{self.columns.table}\n| where {of_day}\n{self._player_events()}"
             f'| extend landing_day = case({names}"")\n'
-            f"| summarize held = count(), items = sum({self.columns.item_count}), "
+            f"| summarize held = count(), items = {self.columns.items}, "
             "ingested = max(ingestion_time()) by landing_day\n"
             "| project landing_day, held, items, ingested"
         )
 
     def events_text(self, begin: datetime, end: datetime) -> str:
         """The query for the events from `begin` up to `end`, in our columns."""
-        columns = self.columns
-        dimensions = dict(self.dimensions or {})
-        own = {"timestamp": columns.time, "eventName": columns.name}
-        shown = [
-            f"{name} = "
-            + (
-                own[name]
-                if name in own and name not in dimensions
-                else self._said(name, _quoted(dimensions.get(name, name)))
-            )
-            for name in EVENT_COLUMNS
-        ]
+        time = self.columns.time
+        shown = [f"{name} = {self._shown(name)}" for name in EVENT_COLUMNS]
         return (
-            f"{columns.table}\n"
-            f"| where {columns.time} >= {literal(begin)} and {columns.time} < {literal(end)}\n"
+            f"{self.columns.table}\n"
+            f"| where {time} >= {literal(begin)} and {time} < {literal(end)}\n"
             f"{self._player_events()}| project {', '.join(shown)}"
         )
 
-    def _said(self, name: str, key: str) -> str:
-        """The text of a dimension. The SDK of browsers puts what is a number among the measures."""
-        said = f"tostring({self.columns.dims}[{key}])"
-        if name not in NUMBERS:
-            return said
-        return f"coalesce({said}, tostring({self.columns.measures}[{key}]))"
+    def _shown(self, column: str) -> str:
+        return self.columns.shown(column, self.dimensions or {})
 
     def _player_events(self) -> str:
         """A table has the events of a whole site: those of a player have its name, or a video."""
-        video = (self.dimensions or {}).get("videoId", "videoId")
-        known = sorted({*EVENT_NAMES, *ALIASES, *(name.lower() for name in self.event_names)})
-        names = ", ".join(map(_quoted, known))
+        known = sorted({*RANK_OF, *ALIASES, *(name.lower() for name in self.event_names)})
+        names = ", ".join(map(quoted, known))
         return (
             f'| where tolower(trim(@"\\s+", {self.columns.name})) in ({names})\n'
-            f"    or isnotempty(tostring({self.columns.dims}[{_quoted(video)}]))\n"
+            f"    or isnotempty({self._shown('videoId')})\n"
         )
 
     def _bounds(self, day: date) -> tuple[datetime, datetime]:
@@ -203,8 +198,8 @@ class Landing:
     def _schema(self) -> Any:
         import pyarrow as pa
 
-        text = "timestamp" in (self.dimensions or {})
-        instant = pa.string() if text else pa.timestamp("us", "UTC")
+        is_time = self.columns.has_instants(self.dimensions or {})
+        instant = pa.timestamp("us", "UTC") if is_time else pa.string()
         return pa.schema(
             [(name, instant if name == "timestamp" else pa.string()) for name in EVENT_COLUMNS]
         )
@@ -235,13 +230,12 @@ class Landing:
 
 
 def _as_table(answer: Answer, schema: Any, pa: Any) -> Any:
-    rows = [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
-    return pa.Table.from_pylist(rows, schema=schema)
+    values = zip(*answer.rows, strict=True) if answer.rows else [[] for _ in answer.columns]
+    by_name = dict(zip(answer.columns, values, strict=True))
+    return pa.table(
+        [pa.array(by_name.get(one.name, []), one.type) for one in schema], schema=schema
+    )
 
 
 def _text(value: object) -> str:
     return value.isoformat() if isinstance(value, datetime) else ""
-
-
-def _quoted(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)

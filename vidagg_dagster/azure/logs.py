@@ -1,36 +1,23 @@
-"""Queries to Azure Monitor by Microsoft's SDK: an answer is whole, or it is an error.
+"""Queries to Azure Monitor by Microsoft's SDK.
 
 The SDK itself asks three times more where the service is busy, and waits as long as it is told.
 """
 
 import json
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
 
-from vidagg_dagster.azure.source import LogSource
+from vidagg_dagster.azure.answers import SERVER_TIMEOUT_S, Answer, AnswerTooLargeError
+from vidagg_dagster.azure.source import EventColumns, LogSource
 from vidagg_dagster.core.errors import SourceBusyError, SourceError
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
 
-SERVER_TIMEOUT_S: Final = 600
-"""The longest that the service works on a query."""
-
 _TOO_LARGE: Final = frozenset({413, 504})
 _REFUSED: Final = frozenset({401, 403})
 _THROTTLED: Final = 429
 _NO_CONTENT: Final = 204
-
-
-class AnswerTooLargeError(Exception):
-    """The service gave a part of the answer, or none, because it is too much: ask for less."""
-
-
-class Answer(NamedTuple):
-    """A whole answer; times are aware datetimes, dynamic values are texts."""
-
-    columns: list[str]
-    rows: list[list[Any]]
 
 
 class LogsClient:
@@ -56,6 +43,11 @@ class LogsClient:
             ) from error
         self._source = source
         self._client = LogsQueryClient(credential or DefaultAzureCredential(), **options)
+
+    def columns(self, dimensions: Mapping[str, str]) -> EventColumns:
+        """How the table calls what an event has: the same everywhere."""
+        del dimensions
+        return self._source.columns
 
     def ask(self, text: str) -> Answer:
         """The whole answer to a query.
@@ -121,8 +113,3 @@ def _last_fault(statuses: list[int]) -> int | None:
 
 def _status(response: Any) -> int:
     return int(response.http_response.status_code)
-
-
-def literal(instant: datetime) -> str:
-    """An instant in KQL."""
-    return f"datetime({instant.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}Z)"

@@ -11,9 +11,11 @@ from zoneinfo import ZoneInfo
 
 import dagster as dg
 
+from vidagg_dagster.azure.answers import EventsClient
+from vidagg_dagster.azure.kusto import KustoEvents
 from vidagg_dagster.azure.landing import LandedDay, Landing
 from vidagg_dagster.azure.logs import LogsClient
-from vidagg_dagster.azure.source import LogSource
+from vidagg_dagster.azure.source import AzureSource, LogSource
 from vidagg_dagster.core.errors import VidaggError
 from vidagg_dagster.core.lineage import LANDED_EVENTS, PLAYER_EVENTS
 from vidagg_dagster.core.vocabulary import IGNORE
@@ -25,7 +27,7 @@ from vidagg_dagster.settings import Settings
 
 NOTHING_SAMPLED: Final = "nothing_was_sampled"
 LOGS: Final = "logs"
-"""The resource: a `LogsClient`."""
+"""The resource: an `EventsClient`."""
 
 
 def landing_assets(settings: Settings) -> list[dg.AssetsDefinition]:
@@ -36,7 +38,7 @@ def landing_assets(settings: Settings) -> list[dg.AssetsDefinition]:
     with warnings.catch_warnings():
         # As in `assets.py`: in beta for years.
         warnings.filterwarnings("ignore", ".*`backfill_policy`", dg.BetaWarning)
-        return [_landed_events(settings, source)]
+        return [_landed_events(settings)]
 
 
 def landing_resources(settings: Settings) -> dict[str, dg.ResourceDefinition]:
@@ -44,10 +46,14 @@ def landing_resources(settings: Settings) -> dict[str, dg.ResourceDefinition]:
     source = settings.azure_source
     if source is None:
         return {}
-    return {LOGS: dg.ResourceDefinition(lambda _: LogsClient(source))}
+    return {LOGS: dg.ResourceDefinition(lambda _: _client(source))}
 
 
-def _landed_events(settings: Settings, source: LogSource) -> dg.AssetsDefinition:
+def _client(source: AzureSource) -> EventsClient:
+    return LogsClient(source) if isinstance(source, LogSource) else KustoEvents(source)
+
+
+def _landed_events(settings: Settings) -> dg.AssetsDefinition:
     @dg.asset(
         name=LANDED_EVENTS,
         description="One row per event of a player, as Azure holds it: one Parquet file for each "
@@ -71,13 +77,12 @@ def _landed_events(settings: Settings, source: LogSource) -> dg.AssetsDefinition
             )
         ],
     )
-    def materialize(context: dg.AssetExecutionContext, logs: dg.ResourceParam[LogsClient]) -> Any:
-        landing = _landing(settings, source, logs)
+    def materialize(context: dg.AssetExecutionContext, logs: dg.ResourceParam[EventsClient]) -> Any:
         days = days_of(context)
         today = datetime.now(UTC).astimezone(ZoneInfo(settings.timezone)).date()
         oldest = today - timedelta(days=settings.operations.max_lateness_days + 1)
         try:
-            landed = landing.land(days, oldest)
+            landed = _landing(settings, logs).land(days, oldest)
         except VidaggError as error:
             raise dg.Failure(str(error), allow_retries=error.retryable) from error
         yield from _report(context, landed)
@@ -85,10 +90,10 @@ def _landed_events(settings: Settings, source: LogSource) -> dg.AssetsDefinition
     return materialize
 
 
-def _landing(settings: Settings, source: LogSource, logs: LogsClient) -> Landing:
+def _landing(settings: Settings, logs: EventsClient) -> Landing:
     return Landing(
         client=logs,
-        columns=source.columns,
+        columns=logs.columns(settings.columns),
         folder=settings.landing_folder,
         timezone=settings.timezone,
         dimensions=settings.columns,

@@ -316,7 +316,7 @@ shown AS (
 WITH pairs AS (
 {rows}),
 {shown}
-SELECT userId, round(sum(watched) / 3600, 2) AS watchHours,
+SELECT userId, count(*) OVER () AS ofUsers, round(sum(watched) / 3600, 2) AS watchHours,
        list(place ORDER BY place) AS places,
        list(seen ORDER BY place) AS seen,
        list(status ORDER BY place) FILTER (status IS NOT NULL) AS status

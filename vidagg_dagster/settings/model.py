@@ -14,7 +14,7 @@ from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from vidagg_dagster.azure.export import ExportTarget, parse_export
-from vidagg_dagster.azure.source import LogSource, is_azure, parse_source
+from vidagg_dagster.azure.source import AzureSource, is_azure, parse_source
 from vidagg_dagster.core.column_mapping import (
     parse_columns,
     parse_event_names,
@@ -42,7 +42,7 @@ from vidagg_dagster.core.lineage import LANDED_EVENTS
 from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.core.time_format import parse_time_formats, require_time_formats
 from vidagg_dagster.core.validation import contradiction, raise_together
-from vidagg_dagster.core.vocabulary import EVENT_NAMES
+from vidagg_dagster.core.vocabulary import RANK_OF
 from vidagg_dagster.report.language import LanguageName
 from vidagg_dagster.settings.alerts import AlertSettings
 from vidagg_dagster.settings.databricks import DatabricksSettings
@@ -71,8 +71,8 @@ class Settings(SettingsGroup):
         description="The events: a folder or file of JSON lines, CSV or Parquet, the folder of a "
         "Delta table, or a table; or [in Azure](azure.md). Needed as soon as raw_events runs.",
         json_schema_extra=allowed(
-            "a path, `[catalog.][schema.]table`, `loganalytics://WORKSPACE-ID` or "
-            "`appinsights://RESOURCE-ID`"
+            "a path, `[catalog.][schema.]table`, `loganalytics://WORKSPACE-ID`, "
+            "`appinsights://RESOURCE-ID` or `kusto://CLUSTER/DATABASE/TABLE`"
         ),
     )
     source_format: SourceFormat = Field(
@@ -109,7 +109,7 @@ class Settings(SettingsGroup):
         "mapped to `ignore` are counted and dropped.",
         json_schema_extra=allowed(
             "`ours=theirs|theirs,...` or a JSON object from theirs to ours, ours being `ignore` or "
-            "one of " + ", ".join(EVENT_NAMES)
+            "one of " + ", ".join(RANK_OF)
         ),
     )
     mapping: str | None = Field(
@@ -134,6 +134,20 @@ class Settings(SettingsGroup):
         min_length=1,
         description="Table or file with videoId, duration (seconds) and title. Without it no "
         "percentage, score or tier can be computed.",
+        json_schema_extra=allowed("a path, or `[catalog.][schema.]table`"),
+    )
+    audience: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Table or file with userId, videoId and, if there is one, dueDate: who should "
+        "watch what by when. Without it `audience_status` has no rows.",
+        json_schema_extra=allowed("a path, or `[catalog.][schema.]table`"),
+    )
+    chapters: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Table or file with videoId, start (seconds, or startMs) and title of "
+        "chapters. Without it `chapter_engagement` has no rows.",
         json_schema_extra=allowed("a path, or `[catalog.][schema.]table`"),
     )
     video_columns: dict[str, str] = Field(
@@ -201,7 +215,8 @@ class Settings(SettingsGroup):
     insights: bool = Field(
         default=True,
         description="Whether the daily job also computes the tables of the group video_insights: "
-        "curves, figures of a video and cohorts. Nothing else is computed from them.",
+        "curves, figures of a video, cohorts, audience and chapters. No other table is computed "
+        "from them. Those of before stay as they were: remove them.",
         json_schema_extra=allowed("on or off"),
     )
 
@@ -237,7 +252,7 @@ class Settings(SettingsGroup):
     )
     parameters: EngagementParameters = Field(default_factory=EngagementParameters)
 
-    @field_validator("source", "video_metadata")
+    @field_validator("source", "video_metadata", "audience", "chapters")
     @classmethod
     def _without_credentials(cls, value: str | None) -> str | None:
         if value is not None:
@@ -386,7 +401,8 @@ class Settings(SettingsGroup):
             yield contradiction(f"{needs} a table, or a path that the cluster sees", "source")
         for field, lacking in self.databricks.lacking():
             yield contradiction(f"{needs} {lacking}", f"databricks.{field}")
-        for field, location in (("source", self.source), ("video_metadata", self.video_metadata)):
+        for field in ("source", "video_metadata", "audience", "chapters"):
+            location = getattr(self, field)
             if location and not _ABSOLUTE.match(location):
                 yield contradiction(
                     "a relative path means nothing on a cluster; name a table or a whole path",
@@ -413,7 +429,7 @@ class Settings(SettingsGroup):
         )
 
     @property
-    def azure_source(self) -> LogSource | None:
+    def azure_source(self) -> AzureSource | None:
         """The source, if it is in Azure."""
         if self.source is None or not is_azure(self.source):
             return None

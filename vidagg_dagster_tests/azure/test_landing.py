@@ -13,7 +13,7 @@ from vidagg_dagster.azure.check import check
 from vidagg_dagster.azure.landing import Landing
 from vidagg_dagster.azure.logs import LogsClient
 from vidagg_dagster.azure.pack import RawEvent
-from vidagg_dagster.azure.source import RESOURCE, WORKSPACE, parse_source
+from vidagg_dagster.azure.source import RESOURCE, WORKSPACE, parse_log_source, parse_source
 from vidagg_dagster.core.errors import SourceBusyError, SourceError
 from vidagg_dagster_tests.support.fake_azure_logs import (
     RESOURCE_ID,
@@ -63,7 +63,7 @@ class Site:
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:
     with azure([]) as tables, fake_logs(tables, tmp_path) as logs:
-        source = parse_source(f"{WORKSPACE}{WORKSPACE_ID}")
+        source = parse_log_source(f"{WORKSPACE}{WORKSPACE_ID}")
         client = LogsClient(source, Credential(), **logs.options)
         yield Site(logs, Landing(client, source.columns, tmp_path / "landed"))
 
@@ -96,7 +96,7 @@ def test_a_day_becomes_one_file_of_our_columns(site: Site) -> None:
 
 
 def test_a_resource_is_asked_for_its_own_table(site: Site, tmp_path: Path) -> None:
-    source = parse_source(f"{RESOURCE}{RESOURCE_ID}")
+    source = parse_log_source(f"{RESOURCE}{RESOURCE_ID}")
     client = LogsClient(source, Credential(), **site.logs.options)
     site.landing = Landing(client, source.columns, tmp_path / "landed")
     site.logs.tables.add(events(3))
@@ -196,7 +196,7 @@ def test_a_query_that_is_wrong_is_not_tried_again(site: Site) -> None:
 
 def test_tokens_that_expire_are_renewed(site: Site, tmp_path: Path) -> None:
     credential = Credential(lifetime_s=1)
-    source = parse_source(f"{WORKSPACE}{WORKSPACE_ID}")
+    source = parse_log_source(f"{WORKSPACE}{WORKSPACE_ID}")
     client = LogsClient(source, credential, **site.logs.options)
     site.landing = Landing(client, source.columns, tmp_path / "landed")
     site.logs.tables.add(events(3))
@@ -216,6 +216,13 @@ def test_a_day_whose_late_events_have_arrived_is_landed_anew(site: Site) -> None
     assert site.land(NEXT_DAY, since=NEXT_DAY) == {NEXT_DAY: 1}
 
 
+def test_a_clock_of_azure_that_went_back_hides_no_late_events(site: Site) -> None:
+    site.logs.tables.add(events(5), ingested=datetime(2026, 1, 9))
+    site.land(DAY)
+    site.logs.tables.add(events(1), ingested=datetime(2026, 1, 6))
+    assert site.land(NEXT_DAY) == {DAY: 1, NEXT_DAY: 1}
+
+
 def test_what_failed_leaves_the_file_that_was_there(site: Site) -> None:
     site.logs.tables.add(events(5))
     site.land(DAY)
@@ -226,6 +233,16 @@ def test_what_failed_leaves_the_file_that_was_there(site: Site) -> None:
     assert positions(site) == expected(5)
     site.land(DAY)
     assert positions(site) == sorted([*expected(5), *expected(5)])
+
+
+def test_days_that_are_too_much_to_count_at_once_are_counted_in_halves(site: Site) -> None:
+    site.logs.tables.add(events(5) + events(3, NOON + timedelta(days=1)))
+    site.logs.replies.append(Reply(413))
+    assert site.landing.states([DAY, NEXT_DAY])[NEXT_DAY].rows == 3
+    assert len(site.logs.queries) == 3
+    site.logs.replies.append(Reply(413))
+    with pytest.raises(SourceBusyError, match="could not be counted"):
+        site.landing.states([DAY])
 
 
 def test_sampled_events_are_counted(site: Site) -> None:
@@ -284,7 +301,9 @@ def test_microsoft_s_binder_takes_the_queries(site: Site) -> None:
     assert [checked.findings for checked in check(texts).values()] == [[], []]
 
 
-@pytest.mark.parametrize("location", ["loganalytics://my-workspace", "appinsights://my-resource"])
+@pytest.mark.parametrize(
+    "location", ["loganalytics://my-workspace", "appinsights://my-resource", "kusto://my-cluster"]
+)
 def test_an_address_that_names_nothing_is_refused(location: str) -> None:
-    with pytest.raises(ValueError, match=r"is followed by the .* id"):
+    with pytest.raises(ValueError, match=r"is followed by "):
         parse_source(location)

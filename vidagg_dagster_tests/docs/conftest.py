@@ -23,13 +23,18 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     more: list[Row | str] = [event(day(2), "09:00:00", "anna", "video_play", 0), "{broken"]
     more += [event(day(2), f"09:0{n}:00", "anna", "video_pause", 60 * n) for n in (1, 2)]
     site.write_day(day(2), more)
+    audience, chapters = site.folder / "audience.csv", site.folder / "chapters.csv"
+    audience.write_text("userId,videoId,dueDate\npeter,video_002,2026-01-06\nanna,video_001,\n")
+    chapters.write_text("videoId,start,title\nvideo_001,0,Hello\nvideo_001,115,More\n")
+    told = {"audience": str(audience), "chapters": str(chapters)}
     with using(SAIL):
         for step in StepName:
-            run_step(engine_session(SAIL), site.request(step, [day(n) for n in range(3)]))
+            request = site.request(step, [day(n) for n in range(3)])
+            run_step(engine_session(SAIL), request.model_copy(update=told))
     return site
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def tables_in_spark(site: Site) -> Iterator[SparkSession]:
     with using(SAIL):
         spark = engine_session(SAIL)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from vidagg_dagster.report.gather import tables_with_something
 from vidagg_dagster.report.queries import queries
 from vidagg_dagster.report.scope import Scope
 from vidagg_dagster.tables.views import connect, table_names
@@ -42,11 +43,10 @@ def page(shown: Shown, page_file: Path) -> Shown:
 @pytest.fixture(scope="module")
 def answers(tables: Path) -> Iterator[dict[str, list[dict[str, Any]]]]:
     """What `vidagg query` says to each query of the page."""
-    there = frozenset(table_names(tables))
     with closing(connect(tables)) as connection:
         yield {
             name: connection.sql(query.sql).to_arrow_table().to_pylist()
-            for name, query in queries(Scope(), there).items()
+            for name, query in queries(Scope(), tables_with_something(connection)).items()
         }
 
 

@@ -404,6 +404,8 @@ def test_a_source_in_azure_that_cannot_be_is_refused(monkeypatch: pytest.MonkeyP
     assert "is followed by the workspace id" in refusal()
     monkeypatch.setenv("VIDAGG_SOURCE", "appinsights://my-resource")
     assert "is followed by the resource id" in refusal()
+    monkeypatch.setenv("VIDAGG_SOURCE", "kusto://my-cluster")
+    assert "is followed by CLUSTER/DATABASE/TABLE" in refusal()
     monkeypatch.setenv("VIDAGG_SOURCE", "loganalytics://00000000-1111-2222-3333-444444444444")
     monkeypatch.setenv("VIDAGG_MAPPING", "matomo")
     assert "events in Azure are in our vocabulary" in refusal()

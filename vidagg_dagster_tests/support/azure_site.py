@@ -12,7 +12,7 @@ from pyspark.sql import SparkSession
 
 from vidagg_dagster.azure.export import Exporter
 from vidagg_dagster.azure.logs import LogsClient
-from vidagg_dagster.azure.source import WORKSPACE
+from vidagg_dagster.azure.source import WORKSPACE, LogSource
 from vidagg_dagster.core.schemas import TableSpec
 from vidagg_dagster.defs.assets import build_assets
 from vidagg_dagster.defs.export import EXPORTER, export_assets
@@ -42,7 +42,7 @@ class AzureSite:
 
     def run(self, day: date, assets: Sequence[str] = ()) -> dg.ExecuteInProcessResult:
         source, target = self.settings.azure_source, self.settings.export_target
-        assert source is not None
+        assert isinstance(source, LogSource)
         assert target is not None
         return dg.materialize(
             [

@@ -6,7 +6,6 @@ records once more what the fast tests read.
 """
 
 import json
-import re
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -22,8 +21,8 @@ from recordings.files import Json
 from recordings.person import Person, Scenario
 from recordings.server import PAGE, Log, serve
 from vidagg_dagster.azure.pack import RawEvent
+from vidagg_dagster_tests.support.kql_binder import documented
 from vidagg_dagster_tests.support.npm import npm_package
-from vidagg_dagster_tests.support.repository import REPO
 
 SDK = ("@microsoft/applicationinsights-web", "3.4.4")
 BROWSER = "/usr/bin/chromium"
@@ -60,13 +59,6 @@ class Sent(NamedTuple):
     truth: Json
 
 
-def documented_script() -> str:
-    """The script of docs/azure.md."""
-    found = re.search(r"```js\n(.*?)```", (REPO / "docs/azure.md").read_text("utf-8"), re.DOTALL)
-    assert found is not None
-    return found[1]
-
-
 def act(person: Person) -> None:
     """Pause, go on, jump ahead while playing, pause, go back, pause, and close the page."""
     tab = person.tab()
@@ -90,7 +82,7 @@ def record() -> Sent:
         if shutil.which(program) is None:
             pytest.skip(f"{program} is not installed")
     sdk = npm_package(*SDK) / "browser" / "es5" / "ai.3.min.js"
-    page = PAGE.read_text("utf-8") + _LOADED % documented_script()
+    page = PAGE.read_text("utf-8") + _LOADED % documented("js")
     log = Log()
     scenario = Scenario("insights", "Events by Microsoft's SDK.", CLIP.video_id, "seeked", {}, act)
     with tempfile.TemporaryDirectory() as folder:

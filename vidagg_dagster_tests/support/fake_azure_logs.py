@@ -65,17 +65,21 @@ class FakeLogs:
             instead = self.replies.popleft() if self.replies else None
             return instead if instead is not None else self._answer(query)
 
+    def query_of(self, path: str, asked: Mapping[str, str]) -> str | None:
+        """The query of a request; None if nothing is at this path."""
+        return asked["query"] if any(one.fullmatch(path) for one in _PATHS) else None
+
     def _answer(self, query: str) -> Reply:
         try:
             columns, rows = self.tables.columns_and_rows(query)
         except (duckdb_kql.KqlError, duckdb.Error) as error:
             inner = {"code": "SemanticError", "message": str(error)}
             return Reply(400, body=_error("BadArgumentError", inner))
-        shown = [[_shown(value) for value in row.values()] for row in rows[: self.max_rows]]
+        values = [[shown(value) for value in row.values()] for row in rows[: self.max_rows]]
         table = {
             "name": "PrimaryResult",
             "columns": [{"name": name, "type": kind} for name, kind in columns],
-            "rows": shown,
+            "rows": values,
         }
         body: dict[str, object] = {"tables": [table]}
         if len(rows) > self.max_rows:
@@ -92,7 +96,7 @@ def _error(code: str, inner: Mapping[str, str]) -> dict[str, object]:
     return {"error": {"code": code, "message": "There were some errors.", "innererror": inner}}
 
 
-def _shown(value: object) -> object:
+def shown(value: object) -> object:
     """Times have seven digits."""
     return f"{value:%Y-%m-%dT%H:%M:%S.%f}0Z" if isinstance(value, datetime) else value
 
@@ -115,11 +119,13 @@ def fake_logs(tables: Azure, folder: Path) -> Iterator[FakeLogs]:
     """The server, on a port of its own."""
     with serving(folder) as (server, url, certificate):
         logs = FakeLogs(url, certificate, tables)
-        server.RequestHandlerClass = type("Handler", (_Handler,), {"logs": logs})
+        server.RequestHandlerClass = type("Handler", (Handler,), {"logs": logs})
         yield logs
 
 
-class _Handler(BaseHTTPRequestHandler):
+class Handler(BaseHTTPRequestHandler):
+    """Sends what the server says."""
+
     logs: FakeLogs
     protocol_version = "HTTP/1.1"
 
@@ -128,12 +134,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        if not any(path.fullmatch(self.path) for path in _PATHS):
+        query = self.logs.query_of(self.path, asked)
+        if query is None:
             self._send(Reply(404, body=_error("PathNotFoundError", {"message": self.path})))
         elif not self.headers.get("Authorization", "").startswith("Bearer token-"):
             self._send(Reply(401, body=_error("AuthenticationFailed", {"message": "no token"})))
         else:
-            self._send(self.logs.reply(asked["query"]))
+            self._send(self.logs.reply(query))
 
     def _send(self, reply: Reply) -> None:
         body = b"" if reply.body is None else json.dumps(reply.body).encode()

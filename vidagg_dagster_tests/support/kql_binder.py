@@ -9,6 +9,7 @@ from pyspark.sql import types as T
 from vidagg_dagster.azure.check import binder_folder
 from vidagg_dagster.azure.pack import QUERIES, SOURCES, render
 from vidagg_dagster.core.errors import KqlCheckError
+from vidagg_dagster_tests.support.repository import REPO
 
 KQL_TYPES: Mapping[type[T.DataType], str] = {
     T.StringType: "string",
@@ -43,9 +44,18 @@ BROKEN = {
 }
 """Name of a fault -> a text with it, and how the code begins by which it must be found."""
 
+
+def documented(language: str) -> str:
+    """The one block of docs/azure.md in a language."""
+    blocks = (REPO / "docs" / "azure.md").read_text("utf-8").split(f"```{language}\n")
+    assert len(blocks) == 2
+    return blocks[1].partition("```")[0]
+
+
 TEXTS = {
     **{query: render(query, SOURCES[0]) for query in QUERIES},
     **{source: render("data_quality", source) for source in SOURCES},
+    "bill": documented("kusto"),
     **{fault: text for fault, (text, _) in BROKEN.items()},
 }
 """Every query on the first source, every source under a short query, and what is broken.

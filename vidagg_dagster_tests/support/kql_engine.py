@@ -19,6 +19,7 @@ Row = dict[str, Any]
 KQL_TYPES = {
     "VARCHAR": "string",
     "DOUBLE": "real",
+    "INTEGER": "int",
     "BIGINT": "long",
     "HUGEINT": "long",
     "BOOLEAN": "bool",
@@ -32,6 +33,8 @@ TABLES = (
     "customMeasurements JSON, itemCount INTEGER, _ingested TIMESTAMP)",
     "CREATE TABLE AppEvents (TimeGenerated TIMESTAMP, Name VARCHAR, Properties JSON, "
     "Measurements JSON, ItemCount INTEGER, _ingested TIMESTAMP)",
+    "CREATE TABLE PlayerEvents (timestamp TIMESTAMP, eventName VARCHAR, viewer VARCHAR, "
+    "sessionId VARCHAR, videoId VARCHAR, currentTime DOUBLE, _ingested TIMESTAMP)",
 )
 
 
@@ -99,6 +102,10 @@ class Azure:
         for table in ("customEvents", "AppEvents"):
             columns = "timestamp, name, dims::JSON, measures::JSON, items, ingested"
             self._connection.execute(f"INSERT INTO {table} SELECT {columns} FROM given")
+        self._connection.execute(
+            "INSERT INTO PlayerEvents SELECT timestamp, name, dims->>'userId', dims->>'sessionId', "
+            "dims->>'videoId', TRY_CAST(dims->>'currentTime' AS DOUBLE), ingested FROM given"
+        )
         self._connection.unregister("given")
 
     def add_progress(self, count: int, begin: datetime) -> None:

@@ -1,6 +1,6 @@
 """Tables for the page: few rows with a plot, and names that would break out of a careless page."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -85,7 +85,7 @@ def write(folder: Path, table: TableSpec, rows: Iterable[Row]) -> None:
     )
 
 
-def _tables() -> dict[TableSpec, list[Row]]:
+def _tables() -> Mapping[TableSpec, Sequence[Row]]:
     pairs = [_pair(n, video) for video in LENGTHS_MS for n in range(len(VIEWERS))]
     seen = [pair for pair in pairs if pair["totalWatchTime"]]
     return {

@@ -14,7 +14,7 @@ import pytest
 
 from vidagg_dagster.azure.logs import LogsClient
 from vidagg_dagster.azure.pack import QUERIES, Video, compose, inline_source, render
-from vidagg_dagster.azure.source import parse_source
+from vidagg_dagster.azure.source import parse_log_source
 from vidagg_dagster.core.contract import DEFAULT_MAX_POSITION_S
 from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster_tests.support import peter
@@ -51,7 +51,7 @@ def service() -> LogsClient:
     location = os.environ.get(LIVE)
     if location is None:
         pytest.skip(f"{LIVE} names no workspace of Azure")
-    return LogsClient(parse_source(location))
+    return LogsClient(parse_log_source(location))
 
 
 def rows_of(service: LogsClient, text: str) -> list[Row]:

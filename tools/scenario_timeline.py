@@ -18,6 +18,7 @@ COLOURS: Final = {
     "heartbeat": "#1b7f4b",
     "bridged": "#b35900",
     "clipped": "#8a3ab0",
+    "reported": "#5f6b7a",
 }
 """Evidence -> its colour."""
 

@@ -36,7 +36,7 @@ def add_completion(commands: Any) -> None:
 def _completion(options: argparse.Namespace) -> int:
     from vidagg_dagster.cli.output import check_output, write_output
     from vidagg_dagster.defs.completion import forecast_of
-    from vidagg_dagster.insight.completion.run import keep, viewers_now
+    from vidagg_dagster.insight.completion.run import keep
     from vidagg_dagster.settings.project import open_project
 
     folder = folder_of(options)
@@ -52,9 +52,8 @@ def _completion(options: argparse.Namespace) -> int:
     for line in _lines(found.evaluation):
         print(line)
     if options.output is not None:
-        rows = viewers_now(found)
-        write_output(rows, options.output)
-        print(f"{options.output}: {rows.num_rows} users and videos")
+        write_output(found.now, options.output)
+        print(f"{options.output}: {found.now.num_rows} users and videos")
     return 0
 
 

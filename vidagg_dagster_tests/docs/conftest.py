@@ -34,7 +34,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     return site
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def tables_in_spark(site: Site) -> Iterator[SparkSession]:
     with using(SAIL):
         spark = engine_session(SAIL)

@@ -60,8 +60,10 @@ def test_the_defaults_are_those_of_the_parameters() -> None:
     assert default.completion_coverage_percent == 75
 
 
-def test_every_flag_is_disclosed() -> None:
-    assert [flag for flag in QUALITY_FLAGS if f"`{flag}`" not in METHODOLOGY + GLOSSARY] == []
+def test_every_flag_and_evidence_is_disclosed() -> None:
+    assert [
+        flag for flag in (*QUALITY_FLAGS, *EVIDENCE) if f"`{flag}`" not in METHODOLOGY + GLOSSARY
+    ] == []
 
 
 def test_the_words_are_in_order_and_each_has_its_german() -> None:

@@ -4,7 +4,9 @@ from xml.etree import ElementTree
 
 import pytest
 
+from tools.scenario_timeline import COLOURS
 from tools.scenarios_page import CHAPTERS, FOLDER, pages, rows_of
+from vidagg_dagster.core.vocabulary import EVIDENCE
 from vidagg_dagster_tests.support.repository import REPO
 from vidagg_dagster_tests.support.scenarios import SCENARIOS, Scenario, differences
 
@@ -28,6 +30,11 @@ def test_a_row_of_the_page_has_the_numbers_worked_out_by_hand(scenario: Scenario
     assert set(rows) == set(scenario.rows)
     for key, expected in scenario.rows.items():
         assert differences(rows[key], expected) == []
+
+
+def test_every_evidence_has_a_colour_of_its_own() -> None:
+    assert list(COLOURS) == list(EVIDENCE)
+    assert len(set(COLOURS.values())) == len(EVIDENCE)
 
 
 def test_a_picture_has_each_event_and_each_stretch_that_counts() -> None:

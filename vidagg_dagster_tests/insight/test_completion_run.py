@@ -9,13 +9,14 @@ import dagster as dg
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from deltalake import write_deltalake
+from deltalake import DeltaTable, write_deltalake
+from pyspark.sql import SparkSession
 
 from vidagg_dagster.cli.main import main
 from vidagg_dagster.core.errors import StepError
 from vidagg_dagster.defs.completion import BETTER, CALIBRATED, completion
 from vidagg_dagster.insight.completion.cohorts import completion_cohorts
-from vidagg_dagster.insight.completion.landmarks import BY_DAYS
+from vidagg_dagster.insight.completion.landmarks import BY_DAYS, History, history
 from vidagg_dagster.insight.completion.names import (
     COHORTS_NAME,
     EVALUATION,
@@ -23,11 +24,11 @@ from vidagg_dagster.insight.completion.names import (
     PAGE,
     TABLE_NAME,
 )
-from vidagg_dagster.insight.completion.run import Found, keep, run, viewers_now
+from vidagg_dagster.insight.completion.run import Found, keep, run
 from vidagg_dagster.insight.completion.stored import RESTING
 from vidagg_dagster.settings import Settings
 from vidagg_dagster.tables.views import connect
-from vidagg_dagster_tests.support.completions import FIRST, THRESHOLD, at, site
+from vidagg_dagster_tests.support.completions import FIRST, THRESHOLD, at, durations_of, site
 from vidagg_dagster_tests.support.repository import REPO
 
 DAYS = 100
@@ -98,18 +99,41 @@ def test_the_page_s_join_gives_every_viewer_the_probability_of_the_command(
     with connect(project.tables) as connection:
         joined = connection.sql(join).fetchall()
     told = {
-        (row["userId"], row["videoId"]): row["probability"]
-        for row in viewers_now(project.found).to_pylist()
+        (row["userId"], row["videoId"]): row["probability"] for row in project.found.now.to_pylist()
     }
     assert len(told) > 100
     # Two pairs of one user and video are one pair that began earlier.
     assert {(user, video): round(share, 4) for user, video, share, *_ in joined} == told
 
 
+def test_the_same_join_on_a_spark_engine_gives_the_same(
+    project: Project, spark: SparkSession
+) -> None:
+    page = (REPO / "docs" / "completion.md").read_text(encoding="utf-8")
+    [join] = re.findall(r"```sql\n(.*?)```", page, re.S)
+    [(theirs, ours)] = re.findall(r"for Spark write `(.*?)` for\s`(.*?)`", page)
+    assert (theirs, ours) == ("(unix_timestamp(a) - unix_timestamp(b))", "epoch(a - b)")
+    in_spark = re.sub(r"epoch\((\S+) - (\S+)\)", r"(unix_timestamp(\1) - unix_timestamp(\2))", join)
+    for name in ("aggregated_user_video_engagement", TABLE_NAME):
+        files = DeltaTable(str(project.tables / name)).file_uris()
+        spark.read.parquet(*files).createOrReplaceTempView(name)
+    found = {(row[0], row[1]): round(row[2], 4) for row in spark.sql(in_spark).collect()}
+    told = project.found.now.to_pylist()
+    assert found == {(row["userId"], row["videoId"]): row["probability"] for row in told}
+
+
+def known_of(project: Project) -> History:
+    """The pairs of the stored rows, by the way without slices."""
+    with connect(project.tables) as connection:
+        rows = connection.sql("FROM watch_intervals").to_arrow_table()
+    until = int(at(DAYS).timestamp() * 1_000_000)
+    return history(rows, durations_of(4), THRESHOLD, until)
+
+
 def test_the_rests_of_the_table_are_those_of_the_pairs(project: Project) -> None:
     rows = project.found.rows
     resting = rows.filter(pa.array([moment == RESTING for moment in rows["moment"].to_pylist()]))
-    known = project.found.known
+    known = known_of(project)
     marks = known.pairs.known[known.landmarks.pair]
     assert sum(resting["observed"].to_pylist()) == int(marks.sum())
 
@@ -148,7 +172,7 @@ def test_the_cohorts_are_those_of_their_definition_or_not_known(project: Project
     ]
     assert found[0][-1] is not None
     assert found[-1][-1] is None
-    assert sum(row[1] for row in found) == len(project.found.known.pairs.user)
+    assert sum(row[1] for row in found) == len(known_of(project).pairs.user)
     for _, started, *counts in found:
         told = [count for count in counts if count is not None]
         assert told == sorted(told)
@@ -156,7 +180,7 @@ def test_the_cohorts_are_those_of_their_definition_or_not_known(project: Project
 
 
 def test_weeks_begin_on_mondays_of_the_zone(project: Project) -> None:
-    known, until = project.found.known, project.found.evaluation.complete_until
+    known, until = known_of(project), project.found.evaluation.complete_until
     elsewhere = completion_cohorts(known, until, "Pacific/Auckland")
     weeks = elsewhere["cohortWeek"].to_pylist()
     assert {week.weekday() for week in weeks} == {0}
@@ -182,7 +206,7 @@ def test_the_command_writes_the_viewers(
     output = tmp_path / "viewers.parquet"
     assert main(["completion", "--folder", str(project.folder), "--output", str(output)]) == 0
     assert "in force: table" in capsys.readouterr().out
-    assert pq.read_table(output).num_rows == viewers_now(project.found).num_rows
+    assert pq.read_table(output).num_rows == project.found.now.num_rows
 
 
 def test_the_asset_keeps_the_table_and_checks_it(project: Project) -> None:
@@ -194,6 +218,15 @@ def test_the_asset_keeps_the_table_and_checks_it(project: Project) -> None:
         result = job.execute_in_process(instance=instance)
         checks = {one.check_name: one.passed for one in result.get_asset_check_evaluations()}
     assert checks == {BETTER: True, CALIBRATED: True}
+
+
+def test_slices_of_users_give_the_same_cohorts_and_everybody(project: Project) -> None:
+    found = run(project.tables, "UTC", THRESHOLD, try_learning=False, intervals_at_once=700)
+    assert found.evaluation.share_of_users < 0.5
+    assert found.cohorts == project.found.cohorts
+    keys = [("userId", "ascending"), ("videoId", "ascending")]
+    known = ["userId", "videoId", "coverage", "idleDays"]
+    assert found.now.sort_by(keys).select(known) == project.found.now.sort_by(keys).select(known)
 
 
 def test_switched_off_nothing_is_there() -> None:

@@ -1,5 +1,6 @@
 """Who completed by when: pairs of a user and a video by the week in which they began."""
 
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -39,6 +40,15 @@ def completion_cohorts(known: History, until: datetime, timezone: str) -> pa.Tab
         count = np.bincount(of, completed, len(weeks)).astype(np.int64)
         columns.append(pa.array(count, mask=ends + days * DAY_US > until_us))
     return pa.table(columns, schema=SCHEMA)
+
+
+def together(parts: Sequence[pa.Table]) -> pa.Table:
+    """The rows of slices of the users as those of all users."""
+    names = SCHEMA.names[1:]
+    # What is null is so in every slice, for its week is not over.
+    groups = pa.concat_tables(parts).group_by("cohortWeek").aggregate([(n, "sum") for n in names])
+    renamed = groups.rename_columns([n.removesuffix("_sum") for n in groups.column_names])
+    return renamed.select(SCHEMA.names).sort_by("cohortWeek").cast(SCHEMA)
 
 
 def _mondays(moments: Ints, timezone: str) -> Ints:

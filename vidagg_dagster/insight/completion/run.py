@@ -1,15 +1,17 @@
 """The forecast on stored tables: the table of probabilities, how good they are, and viewers now."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
 
 from vidagg_dagster.core.errors import StepError
 from vidagg_dagster.insight.completion import learned
-from vidagg_dagster.insight.completion.cohorts import completion_cohorts
+from vidagg_dagster.insight.completion.cohorts import completion_cohorts, together
 from vidagg_dagster.insight.completion.forecast import Evaluation, Forecast, forecast
 from vidagg_dagster.insight.completion.landmarks import COLUMNS, History, history
 from vidagg_dagster.insight.completion.names import (
@@ -21,20 +23,29 @@ from vidagg_dagster.insight.completion.names import (
 )
 from vidagg_dagster.insight.completion.page import page
 from vidagg_dagster.insight.completion.stored import survival_rows, write_whole
-from vidagg_dagster.insight.duck import all_intervals, durations, end_of, open_views, read_days
+from vidagg_dagster.insight.duck import durations, end_of, open_views, read_days, users_in_slices
 from vidagg_dagster.metrics.arrays import integers
 from vidagg_dagster.tables.disk import make_private
+
+INTERVALS_AT_ONCE: Final = 2_000_000
+"""Watched intervals in memory at once, which takes 1.6 GB. More are taken in slices of users."""
 
 
 @dataclass(frozen=True)
 class Found:
-    """What came of the stored tables."""
+    """What came of the stored tables.
 
-    known: History
+    Attributes:
+        videos: Their ids.
+        forecast: The probabilities, learnt from the first slice of the users.
+        cohorts: The rows of `completion_cohorts`.
+        now: See `viewers_now`.
+    """
+
     videos: pa.Array
     forecast: Forecast
     cohorts: pa.Table
-    """The rows of `completion_cohorts`."""
+    now: pa.Table
 
     @property
     def evaluation(self) -> Evaluation:
@@ -48,7 +59,14 @@ class Found:
         return survival_rows(self.forecast.table, self.videos, until)
 
 
-def run(data_root: Path, timezone: str, threshold_percent: int, *, try_learning: bool) -> Found:
+def run(
+    data_root: Path,
+    timezone: str,
+    threshold_percent: int,
+    *,
+    try_learning: bool,
+    intervals_at_once: int = INTERVALS_AT_ONCE,
+) -> Found:
     """The probabilities on the stored tables, the last day that was read being the present.
 
     Args:
@@ -56,6 +74,7 @@ def run(data_root: Path, timezone: str, threshold_percent: int, *, try_learning:
         timezone: The zone of the days.
         threshold_percent: Coverage that completes a video.
         try_learning: Whether a model may replace the table.
+        intervals_at_once: Bounds memory.
 
     Raises:
         StepError: A table is not there yet, or scikit-learn is not installed.
@@ -64,23 +83,45 @@ def run(data_root: Path, timezone: str, threshold_percent: int, *, try_learning:
         learned.require_library()
     connection = open_views(data_root)
     try:
-        days = read_days(connection)
-        lengths = durations(connection)
-        intervals = all_intervals(connection, COLUMNS)
+        days, lengths = read_days(connection), durations(connection)
+        if not days or not lengths.num_rows:
+            raise StepError(
+                "there is no day, or no video whose duration is known (VIDAGG_VIDEO_METADATA): "
+                "without a duration nobody knows what completes a video"
+            )
+        until = end_of(days[-1], timezone)
+        slices = users_in_slices(connection, COLUMNS, intervals_at_once)
+        some = (history(rows, lengths, threshold_percent, _us(until)) for rows in slices)
+        return _found(some, lengths, threshold_percent, until, timezone, try_learning)
     finally:
         connection.close()
-    if not days or not lengths.num_rows:
-        raise StepError(
-            "there is no day, or no video whose duration is known (VIDAGG_VIDEO_METADATA): "
-            "without a duration nobody knows what completes a video"
+
+
+def _found(
+    slices: Iterator[History],
+    lengths: pa.Table,
+    threshold_percent: int,
+    until: datetime,
+    timezone: str,
+    try_learning: bool,
+) -> Found:
+    """Learnt from the first slice of the users, told of all of them."""
+    videos = lengths["videoId"].combine_chunks()
+    duration_ms = integers(lengths["durationMs"])
+    learnt, count = None, 0
+    cohorts, now = [], []
+    for known in slices:
+        learnt = learnt or forecast(
+            known, duration_ms, threshold_percent, until, try_learning=try_learning
         )
-    until = end_of(days[-1], timezone)
-    known = history(intervals, lengths, threshold_percent, _us(until))
-    found = forecast(
-        known, integers(lengths["durationMs"]), threshold_percent, until, try_learning=try_learning
+        count += 1
+        cohorts.append(completion_cohorts(known, until, timezone))
+        now.append(viewers_now(known, videos, learnt))
+    assert learnt is not None
+    evaluation = learnt.evaluation.model_copy(update={"share_of_users": 1 / count})
+    return Found(
+        videos, learnt._replace(evaluation=evaluation), together(cohorts), pa.concat_tables(now)
     )
-    cohorts = completion_cohorts(known, until, timezone)
-    return Found(known, lengths["videoId"].combine_chunks(), found, cohorts)
 
 
 def keep(data_root: Path, found: Found) -> None:
@@ -93,25 +134,23 @@ def keep(data_root: Path, found: Found) -> None:
     (folder / PAGE).write_text(page(found.evaluation, found.cohorts), encoding="utf-8")
 
 
-def viewers_now(found: Found) -> pa.Table:
+def viewers_now(known: History, videos: pa.Array, learnt: Forecast) -> pa.Table:
     """One row per user and video that is begun, not complete, and may still be: the probability.
 
     `model` says where it comes from: the table or the model.
     """
-    marks, pairs = found.known.landmarks, found.known.pairs
+    marks, pairs, evaluation = known.landmarks, known.pairs, learnt.evaluation
     now = np.flatnonzero(marks.resting_still)
     pair = marks.pair[now]
     return pa.table(
         {
-            "userId": found.known.users.take(pa.array(pairs.user[pair])),
-            "videoId": found.videos.take(pa.array(pairs.video[pair])),
+            "userId": known.users.take(pa.array(pairs.user[pair])),
+            "videoId": videos.take(pa.array(pairs.video[pair])),
             "coverage": pa.array(marks.coverage[now].round(2)),
             "idleDays": pa.array(marks.idle[now]),
-            "probability": pa.array(found.forecast.probability[now].round(4)),
-            "model": pa.array([found.evaluation.in_force] * len(now), pa.string()),
-            "asOf": pa.array(
-                [found.evaluation.complete_until] * len(now), pa.timestamp("us", tz="UTC")
-            ),
+            "probability": pa.array(learnt.chance(known)[now].round(4)),
+            "model": pa.array([evaluation.in_force] * len(now), pa.string()),
+            "asOf": pa.array([evaluation.complete_until] * len(now), pa.timestamp("us", tz="UTC")),
         }
     )
 

@@ -18,6 +18,7 @@ from vidagg_dagster.insight.duck import (
     open_views,
     read_days,
     read_rows,
+    rows_of,
 )
 from vidagg_dagster.insight.experiments.assignment import (
     CLUSTER,
@@ -68,7 +69,7 @@ def read_assignments(location: Path) -> Assignments:
         if name in rows.columns
     ]
     exposed = 'TRY_CAST("exposedAt" AS TIMESTAMPTZ) AS "exposedAt"'
-    return assignments(rows.select(", ".join([*texts, exposed])).to_arrow_table())
+    return assignments(rows_of(rows.select(", ".join([*texts, exposed])), location))
 
 
 def run(

@@ -1,4 +1,4 @@
-"""Experiments on the tables that the steps have computed, by the asset and by the command."""
+"""Experiments and forecasts on the tables that the steps have computed."""
 
 import csv
 import json
@@ -29,11 +29,13 @@ from vidagg_dagster.defs.experiments import (
 from vidagg_dagster.defs.sensors.alerts import collect_alerts
 from vidagg_dagster.defs.targets import step_resources
 from vidagg_dagster.defs.verification import verification
+from vidagg_dagster.insight.completion.run import keep, run
 from vidagg_dagster.insight.experiments.result import Result
 from vidagg_dagster.pipeline.run import run_step
 from vidagg_dagster.settings import Settings
 from vidagg_dagster.settings.insights import ExperimentSettings
 from vidagg_dagster.spark.session import engine_session, using
+from vidagg_dagster.tables.views import connect
 from vidagg_dagster_tests.conftest import require
 from vidagg_dagster_tests.support.small_site import Site, day, event, write_site
 
@@ -178,6 +180,20 @@ def test_a_table_that_is_not_there_is_named(site: Site) -> None:
         result = job.execute_in_process(instance=instance, raise_on_error=False)
         (failed,) = [event for event in result.all_events if event.is_step_failure]
     assert "assignments.csv: there is no such file" in str(failed.event_specific_data)
+
+
+def test_completion_is_forecast_on_the_tables_of_the_steps(site: Site) -> None:
+    found = run(site.tables, "UTC", 75, try_learning=False)
+    keep(site.tables, found)
+    now = {
+        row["userId"]: row["coverage"]
+        for row in found.now.to_pylist()
+        if row["videoId"] == "video_001"
+    }
+    assert (now["peter"], now["u0"], now["u1"]) == (40, 3.33, 13.33)
+    pairs = USERS + 3  # peter, and anna with two videos
+    with connect(site.tables) as connection:
+        assert connection.sql("SELECT started FROM completion_cohorts").fetchall() == [(pairs,)]
 
 
 def test_the_code_location_loads_with_all_of_it(site: Site) -> None:

@@ -96,6 +96,10 @@ format: $(DEV) ## Rewrite the files in the house style
 docs: $(DEV) ## Write the generated pages anew
 	$(BIN)/python -m tools.settings_reference
 	$(BIN)/python -m tools.metrics_page
+	$(BIN)/python -m tools.quick_reference
+	$(BIN)/python -m tools.executive_summary
+	$(BIN)/python -m tools.databricks_dashboard
+	$(BIN)/python -m tools.scenarios_page
 	$(BIN)/python -m tools.kql_pages
 	$(BIN)/python -m tools.vocabularies_page
 	$(BIN)/python -m tools.insight_pictures
@@ -119,5 +123,5 @@ $(RUN): pyproject.toml constraints.txt | $(VENV)/bin/python
 $(DEV): pyproject.toml constraints.txt | $(RUN)
 	@echo "Installing into $(VENV): the tools of a developer (1 minute, 0.5 GB) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-		--constraint constraints.txt --editable '.[local,orchestration,spark,databricks,alerts,azure,experiments,formats,postgres,dev,bench]'
+		--constraint constraints.txt --editable '.[local,orchestration,spark,databricks,alerts,azure,experiments,formats,ml,postgres,dev,bench]'
 	@touch $@

@@ -76,6 +76,7 @@ postgresql:
 
 bench: $(DEV) ## Measure against DuckDB and others, and write docs/benchmarks.md (an hour)
 	$(BIN)/python -m benchmarks $(GROUPS)
+	$(BIN)/python -m tools.executive_summary
 
 lint: $(DEV) ## Style, and that imports go down the floors only
 	$(BIN)/ruff check .
@@ -123,5 +124,5 @@ $(RUN): pyproject.toml constraints.txt | $(VENV)/bin/python
 $(DEV): pyproject.toml constraints.txt | $(RUN)
 	@echo "Installing into $(VENV): the tools of a developer (1 minute, 0.5 GB) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-		--constraint constraints.txt --editable '.[local,orchestration,spark,databricks,alerts,azure,experiments,formats,postgres,dev,bench]'
+		--constraint constraints.txt --editable '.[local,orchestration,spark,databricks,alerts,azure,experiments,formats,ml,postgres,dev,bench]'
 	@touch $@

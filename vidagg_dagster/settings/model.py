@@ -247,6 +247,11 @@ class Settings(SettingsGroup):
     databricks: Annotated[DatabricksSettings, VariablePrefix("DATABRICKS_")] = Field(
         default_factory=DatabricksSettings
     )
+    completion_forecast: Literal["off", "table", "learned"] = Field(
+        default="off",
+        description="How likely a viewer [completes](completion.md) a video: off, by a table, or "
+        "by a model where it is shown to be better than the table.",
+    )
     experiments: Annotated[ExperimentSettings, VariablePrefix("EXPERIMENTS_")] = Field(
         default_factory=ExperimentSettings
     )
@@ -380,14 +385,25 @@ class Settings(SettingsGroup):
             yield contradiction("events in Azure are in our vocabulary", "source", "mapping")
 
     @model_validator(mode="after")
-    def _experiments_on_this_machine(self) -> Self:
-        if self.experiments.assignments is not None and self.target != "local":
-            raise contradiction(
+    def _insights_on_this_machine(self) -> Self:
+        raise_together(type(self).__name__, self._faults_of_insights())
+        return self
+
+    def _faults_of_insights(self) -> Iterator[PydanticCustomError]:
+        if self.target == "local":
+            return
+        if self.experiments.assignments is not None:
+            yield contradiction(
                 "experiments are evaluated only on tables of this machine",
                 "experiments.assignments",
                 "target",
             )
-        return self
+        if self.completion_forecast != "off":
+            yield contradiction(
+                "completion is forecast only on tables of this machine",
+                "completion_forecast",
+                "target",
+            )
 
     @model_validator(mode="after")
     def _complete_for_databricks(self) -> Self:

@@ -148,11 +148,12 @@ def test_nothing_leaves_the_page_and_nothing_can(page: Shown) -> None:
 
 def test_keys_lead_everywhere(page: Shown) -> None:
     page.press("Tab")
-    assert page.js("document.activeElement.className") == "to-content"
+    page.tab.until("document.activeElement.className === 'to-content'")
     page.press("Enter")
-    assert page.js("document.activeElement.id") == "main"
+    page.tab.until("document.activeElement.id === 'main'")
     page.js("document.querySelector('nav a').focus()")
     page.press("Tab", "Enter")
+    page.tab.until("!document.getElementById('cohorts').hidden")
     visible = "[...document.querySelectorAll('[data-page]:not([hidden])')].map(one => one.id)"
     assert page.js(visible) == ["cohorts"]
     assert page.js("document.querySelector('nav [aria-current]').hash") == "#cohorts"

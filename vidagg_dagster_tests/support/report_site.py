@@ -23,6 +23,7 @@ from vidagg_dagster.core.schemas import (
     WATCH_INTERVALS,
     TableSpec,
 )
+from vidagg_dagster.core.vocabulary import EVIDENCE
 
 Row = Mapping[str, Any]
 
@@ -133,10 +134,8 @@ def _pair(n: int, video: str) -> dict[str, Any]:
         "sessionCount": 1 + n % 2,
         "completionCount": int(end == length),
         "rewatchedSeconds": watch - unique,
+        **{f"{evidence}Seconds": 0.0 for evidence in EVIDENCE},
         "observedSeconds": watch,
-        "heartbeatSeconds": 0.0,
-        "bridgedSeconds": 0.0,
-        "clippedSeconds": 0.0,
         "watchedIntervals": [{"startMs": 0, "endMs": end}] if end else [],
         "qualityFlags": [] if length else ["unknown_duration"],
         "firstWatchDate": NOW - timedelta(days=2),

@@ -20,8 +20,8 @@ def test_no_part_of_the_page_violates_a_rule(
     parts = shown.js("[...document.querySelectorAll('[data-page]')].map(part => part.id)")
     assert len(parts) == 10
     for part in parts:
-        shown.js(f"location.hash = '{part}'; new Promise(done => setTimeout(done, 100))")
-        assert shown.js(f"document.getElementById('{part}').checkVisibility()")
+        shown.js(f"location.hash = '{part}'")
+        shown.tab.until(f"document.getElementById('{part}').checkVisibility()")
         assert shown.js(FOUND) == [], part
 
 
@@ -36,7 +36,8 @@ def test_a_violation_would_be_found(shown: Shown, page_file: Path) -> None:
 def test_no_part_is_wider_than_the_window(width: int, shown: Shown, page_file: Path) -> None:
     shown.open(page_file, width=width)
     for part in shown.js("[...document.querySelectorAll('[data-page]')].map(part => part.id)"):
-        shown.js(f"location.hash = '{part}'; new Promise(done => setTimeout(done, 50))")
+        shown.js(f"location.hash = '{part}'")
+        shown.tab.until(f"document.getElementById('{part}').checkVisibility()")
         assert shown.js("document.documentElement.scrollWidth") <= width, part
 
 

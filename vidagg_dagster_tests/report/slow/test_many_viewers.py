@@ -15,6 +15,7 @@ from vidagg_dagster.core.schemas import (
     USER_VIDEO_ENGAGEMENT,
     WATCH_INTERVALS,
 )
+from vidagg_dagster.core.vocabulary import EVIDENCE
 from vidagg_dagster.report.page import write_page
 from vidagg_dagster.report.scope import DEFAULT_SCOPE
 
@@ -44,8 +45,7 @@ CREATE TABLE pairs AS
          round(100 * sum(endMs - startMs) / max(d), 2) AS uniqueWatchPercentage,
          1::BIGINT AS sessionCount, (max(part) // 2)::BIGINT AS completionCount,
          sum((endMs - startMs) * twice::INT) / 1000 AS rewatchedSeconds,
-         totalWatchTime AS observedSeconds, 0.0::DOUBLE AS heartbeatSeconds,
-         0.0::DOUBLE AS bridgedSeconds, 0.0::DOUBLE AS clippedSeconds,
+         {", ".join(f"totalWatchTime / 5 AS {name}Seconds" for name in EVIDENCE)},
          list({{'startMs': startMs, 'endMs': endMs}} ORDER BY startMs) AS watchedIntervals,
          ['seek_repaired'] AS qualityFlags, TIMESTAMP '2026-01-01' AS firstWatchDate,
          TIMESTAMP '2026-01-31' AS lastWatchDate, TIMESTAMP '2026-02-01' AS processedAt

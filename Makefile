@@ -76,6 +76,7 @@ postgresql:
 
 bench: $(DEV) ## Measure against DuckDB and others, and write docs/benchmarks.md (an hour)
 	$(BIN)/python -m benchmarks $(GROUPS)
+	$(BIN)/python -m tools.executive_summary
 
 lint: $(DEV) ## Style, and that imports go down the floors only
 	$(BIN)/ruff check .

@@ -30,6 +30,8 @@ DATASETS: Final[Mapping[str, tuple[str, Sequence[str]]]] = {
     "videos": ("Videos", (f"SELECT * FROM {SCHEMA}.bi_videos",)),
     "curve": ("Curve", (f"SELECT * FROM {SCHEMA}.bi_curve",)),
     "cohorts": ("Cohorts", (f"SELECT * FROM {SCHEMA}.bi_cohorts",)),
+    "audience": ("Audience", (f"SELECT * FROM {SCHEMA}.bi_audience",)),
+    "chapters": ("Chapters", (f"SELECT * FROM {SCHEMA}.bi_chapters",)),
 }
 """Name -> title and the lines of its query."""
 
@@ -45,6 +47,7 @@ def dashboard() -> Json:
             _page("overview", "Overview", _overview()),
             _page("video", "One video", _one_video()),
             _page("returning", "Who comes back", _returning()),
+            _page("audience", "Who should watch", _audience()),
         ],
     }
 
@@ -95,6 +98,25 @@ def _one_video() -> list[Json]:
             "area", "curve", at, "timesWatched", "Times watched, repetition included", (0, 7, 6, 5)
         ),
         _chart("bar", "curve", at, "leftHere", "Left for good", (0, 12, 6, 5)),
+    ]
+
+
+def _audience() -> list[Json]:
+    return [
+        _filter("audience", "status", "Status", (0, 0, 3, 1)),
+        _filter("audience", "title", "Video", (3, 0, 3, 1)),
+        _table(
+            "audience",
+            ("title", "userId", "dueDate", "overdue", "status", "watchedPercentage"),
+            "Who should watch",
+            (0, 1, 6, 9),
+        ),
+        _table(
+            "chapters",
+            ("title", "chapter", "chapterTitle", "reached", "viewers", "leftHere"),
+            "Chapters",
+            (0, 10, 6, 6),
+        ),
     ]
 
 

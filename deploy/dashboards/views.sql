@@ -1,6 +1,7 @@
 -- Views for BI tools: flat columns, one question each. Spark SQL and Databricks SQL; DuckDB takes
 -- them as they are. Run them in the schema of the tables, for example after `USE main.video`.
--- docs/dashboards.md says what they are for. `bi_viewing` has people in it: grant it to few.
+-- docs/dashboards.md says what they are for. `bi_viewing` and
+-- `bi_audience` have people in them: grant them to few.
 
 -- One row per user and video who has a row: how much was watched, without lists.
 CREATE OR REPLACE VIEW bi_viewing AS
@@ -58,3 +59,15 @@ CREATE OR REPLACE VIEW bi_cohorts AS
 SELECT cohortWeek, weekOffset, users, activeUsers,
        CASE WHEN users > 0 THEN 100 * activeUsers / users END AS activePercentage
 FROM viewer_cohorts;
+
+-- One row per user and video of the audience (VIDAGG_AUDIENCE), whether or not the user watched.
+CREATE OR REPLACE VIEW bi_audience AS
+SELECT userId, videoId, coalesce(videoTitle, videoId) AS title, dueDate, status, overdue,
+       watchedPercentage, totalWatchTime AS watchedSeconds, CAST(lastWatchDate AS DATE) AS lastDay
+FROM audience_status;
+
+-- One row per video and chapter (VIDAGG_CHAPTERS).
+CREATE OR REPLACE VIEW bi_chapters AS
+SELECT videoId, coalesce(videoTitle, videoId) AS title, chapter, chapterTitle,
+       startMs / 1000 AS atSeconds, reached, viewers, watchMs / 3600000 AS watchHours, leftHere
+FROM chapter_engagement;

@@ -34,7 +34,7 @@ from vidagg_dagster.settings.project import (
     shipped_configuration,
     write_settings,
 )
-from vidagg_dagster.settings.variables import engine_setting, given_variables
+from vidagg_dagster.settings.variables import ENGINE, engine_setting, given_variables
 from vidagg_dagster.spark.engines import MEMORY_SETTING, resolve_engine
 from vidagg_dagster.spark.session import stop_sessions
 
@@ -58,7 +58,7 @@ def run_demo(
     """Generate the events, materialize their days through Dagster, print the result.
 
     A second run of the same days writes the same rows again, and Dagster's history keeps both runs.
-    What a demo of other days has left in the folder is removed first.
+    What a demo of other days or of an earlier version has left in the folder is removed first.
 
     Raises:
         EngineError: The engine cannot run on this machine.
@@ -68,7 +68,7 @@ def run_demo(
     started = time.monotonic()
     first_day = first_day or first_day_of(days)
     variables = demo_settings(choice.engine, first_day) | _of_the_machine()
-    _remove_other_days(folder, variables)
+    _remove_other_demo(folder, variables)
     files = generate(folder, first_day=first_day, days=days, viewers=viewers)
     print(
         f"{spaced(files.rows)} rows of {len(files.days)} days, made up for {viewers} viewers, "
@@ -102,11 +102,13 @@ def _of_the_machine() -> dict[str, str]:
     return {name: value for name, value in given_variables().items() if name == MEMORY_SETTING}
 
 
-def _remove_other_days(folder: Path, variables: Mapping[str, str]) -> None:
+def _remove_other_demo(folder: Path, variables: Mapping[str, str]) -> None:
+    """What a demo of other days or of an earlier version has left, whose tables differ."""
     from dotenv import dotenv_values
 
-    before = dotenv_values(folder / ".env").get("VIDAGG_START_DATE")
-    if before is not None and before != variables["VIDAGG_START_DATE"]:
+    before = dotenv_values(folder / ".env")
+    same = all(before.get(name) == variables[name] for name in variables if name != ENGINE)
+    if before and not same:
         for name in ("tables", DEFAULT_HOME):
             shutil.rmtree(folder / name, ignore_errors=True)
 

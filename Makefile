@@ -124,5 +124,5 @@ $(RUN): pyproject.toml constraints.txt | $(VENV)/bin/python
 $(DEV): pyproject.toml constraints.txt | $(RUN)
 	@echo "Installing into $(VENV): the tools of a developer (1 minute, 0.5 GB) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-		--constraint constraints.txt --editable '.[local,orchestration,spark,databricks,alerts,azure,experiments,formats,ml,postgres,dev,bench]'
+		--constraint constraints.txt --editable '.[local,orchestration,spark,databricks,alerts,azure,objects,experiments,formats,ml,postgres,dev,bench]'
 	@touch $@

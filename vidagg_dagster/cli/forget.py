@@ -92,9 +92,9 @@ def _forget(options: argparse.Namespace) -> int:
     user = options.user.strip()
     if not user:
         raise BadInputError("the user's id is empty")
-    if settings.target == "databricks":
+    if not settings.tables_are_here:
         raise BadInputError(
-            "the tables are in a catalog (VIDAGG_TARGET=databricks): run the statements of "
+            f"the tables are in {settings.store.location}: run the statements of "
             "docs/privacy.md there"
         )
     receipt = _receipt(settings, Mentions(user), dry_run=options.dry_run)

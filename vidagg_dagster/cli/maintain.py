@@ -2,11 +2,14 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vidagg_dagster.cli import databricks
 from vidagg_dagster.cli.arguments import add_command
 from vidagg_dagster.tables.maintenance import SAFE_RETENTION_HOURS, require_safe_retention
+
+if TYPE_CHECKING:
+    from vidagg_dagster.settings import Settings
 
 
 def add_maintain(commands: Any) -> None:
@@ -51,9 +54,24 @@ def _maintain(options: argparse.Namespace) -> int:
     require_safe_retention(hours, accept_risk=options.accept_risk)
     if settings.target == "databricks":
         databricks.remove_leftovers(settings, hours, dry_run=dry_run)
+    elif settings.store.kind == "catalog":
+        _maintain_catalog(settings, hours, dry_run=dry_run)
     else:
         _maintain_folder(settings.data_root, hours, dry_run=dry_run)
     return 0
+
+
+def _maintain_catalog(settings: "Settings", retention_hours: int, *, dry_run: bool) -> None:
+    from vidagg_dagster.spark.session import engine_session
+    from vidagg_dagster.tables.catalog_maintenance import maintain_catalog
+
+    for line in maintain_catalog(
+        engine_session(settings.engine),
+        settings.store.location,
+        retention_hours=retention_hours,
+        dry_run=dry_run,
+    ):
+        print(line, flush=True)
 
 
 def _maintain_folder(data_root: Path, retention_hours: int, *, dry_run: bool) -> None:

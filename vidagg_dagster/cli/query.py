@@ -163,8 +163,8 @@ def _connection(options: argparse.Namespace) -> "duckdb.DuckDBPyConnection":
     if not folder.is_dir():
         raise BadInputError(f"there is no folder {folder}")
     settings = open_project(folder, isolated=options.demo).settings
-    if settings.target != "local":
-        raise BadInputError("the tables are in Unity Catalog (VIDAGG_TARGET); query them there")
+    if not settings.tables_are_here:
+        raise BadInputError(f"the tables are in {settings.store.location}; query them there")
     return connect(settings.data_root)
 
 

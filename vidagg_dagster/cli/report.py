@@ -64,9 +64,9 @@ def _report(options: argparse.Namespace) -> int:
     if not folder.is_dir():
         raise BadInputError(f"there is no folder {folder}")
     settings = open_project(folder, isolated=options.demo).settings
-    if settings.target != "local":
+    if not settings.tables_are_here:
         raise BadInputError(
-            "the tables are in Unity Catalog (VIDAGG_TARGET); this page reads those of a folder"
+            f"the tables are in {settings.store.location}; this page reads those of a folder"
         )
     output: Path = options.output or settings.data_root / FILE
     if output.is_dir() or not output.absolute().parent.is_dir():

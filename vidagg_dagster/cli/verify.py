@@ -30,10 +30,10 @@ def _verify(options: argparse.Namespace) -> int:
     from vidagg_dagster.settings import load_settings
 
     settings = load_settings()
-    if settings.target == "databricks":
+    if not settings.tables_are_here:
         raise BadInputError(
-            "the tables are in a catalog (VIDAGG_TARGET=databricks), whose Delta checks its own "
-            "files. Leave it out, or set VIDAGG_TARGET=local."
+            f"the tables are in {settings.store.location}. Only those of a folder "
+            "of this machine are verified."
         )
     # deltalake is an extra, and is not there where steps run on Databricks.
     from vidagg_dagster.pipeline.verify import summary, verify

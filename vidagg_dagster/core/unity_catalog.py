@@ -11,6 +11,7 @@ FILE_FORMATS: Final = frozenset(
 
 _PART: Final = r"[A-Za-z0-9_-]+"
 _TABLE: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*){0,2}", re.ASCII)
+_ANY_SCHEMA: Final = re.compile(rf"{_PART}(\.{_PART})?")
 _SCHEMA: Final = re.compile(rf"{_PART}\.{_PART}")
 _VOLUME: Final = re.compile(rf"(?P<mount>(/[\w.-]+)*)/Volumes/(?P<volume>{_PART}/{_PART}/{_PART})")
 _FOLDER: Final = re.compile(r"[\w-][\w.-]*")
@@ -26,6 +27,11 @@ def require_schema(name: str) -> str:
     if not _SCHEMA.fullmatch(name):
         raise ValueError("not catalog.schema, both of letters, digits, _ and -")
     return name
+
+
+def is_schema_name(text: str) -> bool:
+    """Whether a text can name a place for tables: `schema` or `catalog.schema`."""
+    return _ANY_SCHEMA.fullmatch(text) is not None and text.lower() not in FILE_FORMATS
 
 
 def is_table_name(text: str) -> bool:

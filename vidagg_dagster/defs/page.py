@@ -24,7 +24,7 @@ page_job = dg.define_asset_job(
 
 def page(settings: Settings) -> dg.Definitions:
     """All of it; nothing where the tables are in a catalog."""
-    if settings.target != "local":
+    if not settings.tables_are_here:
         return dg.Definitions()
     return dg.Definitions(assets=[_asset(settings)], jobs=[page_job], sensors=[page_follows()])
 

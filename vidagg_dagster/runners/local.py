@@ -51,7 +51,9 @@ class LocalSteps(dg.ConfigurableResource):  # type: ignore[type-arg]
         except VidaggError as error:
             raise dg.Failure(str(error), allow_retries=error.retryable) from None
         except Exception as error:
-            fault = storage_fault(request.store.location, error)
+            # What a cluster says of its own disks is not about a folder here.
+            folder = request.store.location if request.store.kind == "local" else None
+            fault = None if folder is None else storage_fault(folder, error)
             if fault is None:
                 raise
             raise dg.Failure(str(fault), allow_retries=fault.retryable) from error

@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterator
 from datetime import date, datetime
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidatorFunctionWrapHandler, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from vidagg_dagster.azure.export import ExportTarget, parse_export
@@ -24,12 +24,14 @@ from vidagg_dagster.core.column_mapping import (
     require_video_columns,
 )
 from vidagg_dagster.core.contract import (
+    AUTO,
     CONNECT_PREFIX,
     DEFAULT_EVENTS_AT_ONCE,
     DEFAULT_MAX_POSITION_S,
     ENGINE_NAMES,
     EVENT_COLUMNS,
     MAX_MAX_POSITION_S,
+    SAIL,
     VIDEO_COLUMNS,
     SourceFormat,
     SourceSpec,
@@ -37,10 +39,11 @@ from vidagg_dagster.core.contract import (
     TimestampUnit,
 )
 from vidagg_dagster.core.days import EARLIEST
-from vidagg_dagster.core.errors import SourceError
+from vidagg_dagster.core.errors import SourceError, TableError
 from vidagg_dagster.core.lineage import LANDED_EVENTS
 from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.core.time_format import parse_time_formats, require_time_formats
+from vidagg_dagster.core.unity_catalog import is_schema_name
 from vidagg_dagster.core.validation import contradiction, raise_together
 from vidagg_dagster.core.vocabulary import RANK_OF
 from vidagg_dagster.report.language import LanguageName
@@ -57,6 +60,7 @@ from vidagg_dagster.settings.fields import (
 from vidagg_dagster.settings.insights import ExperimentSettings
 from vidagg_dagster.settings.operations import OperationsSettings
 from vidagg_dagster.sources.mappings.vocabularies import find_mapping
+from vidagg_dagster.tables.disk import is_address, usable_root
 
 _ABSOLUTE: Final = re.compile(r"/|[a-z][a-z0-9+.-]+://|[A-Za-z_]\w*(\.[A-Za-z_]\w*){0,2}$")
 """A whole path or the name of a table: what means the same on every machine."""
@@ -161,8 +165,9 @@ class Settings(SettingsGroup):
     data_root: Path = Field(
         default=Path("data"),
         description="Folder of the tables, one Delta table per asset, where steps run locally. A "
-        "relative path counts from the working directory.",
-        json_schema_extra=allowed("a folder, existing or not"),
+        "relative path counts from the working directory. An address needs the extra `objects`; "
+        "see [set-ups](set-ups.md).",
+        json_schema_extra=allowed("a folder, existing or not, or `s3://BUCKET/PATH`"),
     )
     start_date: date = Field(
         default=date(2024, 1, 1),
@@ -181,6 +186,13 @@ class Settings(SettingsGroup):
         description="What computes: Sail in this process, Spark on a local JVM (needs Java 17 or "
         "newer) or a Spark Connect server. auto means Sail.",
         json_schema_extra=allowed("auto, spark, sail or sc://host:port"),
+    )
+    catalog_schema: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Schema of the tables in the catalog of a Spark Connect server that knows "
+        "Delta, instead of the folder VIDAGG_DATA_ROOT; see [set-ups](set-ups.md).",
+        json_schema_extra=allowed("`[catalog.]schema`, which exists"),
     )
     driver_memory: str | None = Field(
         default=None,
@@ -353,12 +365,28 @@ class Settings(SettingsGroup):
             return value
         raise ValueError(f"unknown engine{did_you_mean(value, ENGINE_NAMES)}")
 
-    @field_validator("data_root")
+    @field_validator("catalog_schema")
     @classmethod
-    def _absolute_root(cls, value: Path) -> Path:
-        if value.exists() and not value.is_dir():
+    def _possible_schema(cls, value: str | None) -> str | None:
+        if value is not None and not is_schema_name(value):
+            raise ValueError(
+                "not schema or catalog.schema, of letters, digits, _ and -; no name of a file "
+                "format"
+            )
+        return value
+
+    @field_validator("data_root", mode="wrap")
+    @classmethod
+    def _absolute_root(cls, value: Any, validate: ValidatorFunctionWrapHandler) -> Path:
+        if is_address(value):
+            try:
+                return usable_root(value)
+            except TableError as error:
+                raise ValueError(str(error)) from None
+        root: Path = validate(value)
+        if root.exists() and not root.is_dir():
             raise ValueError("this is a file, not a folder")
-        return value.expanduser().absolute()
+        return root.expanduser().absolute()
 
     @field_validator("export_log_analytics")
     @classmethod
@@ -371,6 +399,49 @@ class Settings(SettingsGroup):
     def _possible_in_azure(self) -> Self:
         raise_together(type(self).__name__, self._faults_in_azure())
         return self
+
+    @model_validator(mode="after")
+    def _possible_in_a_catalog(self) -> Self:
+        raise_together(type(self).__name__, self._faults_in_a_catalog())
+        return self
+
+    def _faults_in_a_catalog(self) -> Iterator[PydanticCustomError]:
+        if self.catalog_schema is None:
+            return
+        if self.target != "local":
+            yield contradiction(
+                "on Databricks VIDAGG_DATABRICKS_SCHEMA says where the tables are",
+                "catalog_schema",
+                "target",
+            )
+        elif not self.engine.startswith(CONNECT_PREFIX):
+            yield contradiction(
+                "tables in a catalog are those of a Spark Connect server, "
+                "VIDAGG_ENGINE=sc://host:port",
+                "catalog_schema",
+                "engine",
+            )
+
+    @model_validator(mode="after")
+    def _possible_elsewhere(self) -> Self:
+        raise_together(type(self).__name__, self._faults_elsewhere())
+        return self
+
+    def _faults_elsewhere(self) -> Iterator[PydanticCustomError]:
+        if self.tables_are_here or self.target != "local":
+            return
+        place = "catalog_schema" if self.store.kind == "catalog" else "data_root"
+        if place == "data_root" and self.engine not in (AUTO, SAIL):
+            yield contradiction("only Sail writes to object storage", place, "engine")
+        for field, asked in (
+            ("source", self.azure_source is not None),
+            ("export_log_analytics", self.export_log_analytics is not None),
+            ("experiments.assignments", self.experiments.assignments is not None),
+        ):
+            if asked:
+                yield contradiction(
+                    "this needs the tables in a folder of this machine", field, place
+                )
 
     def _faults_in_azure(self) -> Iterator[PydanticCustomError]:
         if self.export_log_analytics is not None and self.target != "local":
@@ -463,8 +534,16 @@ class Settings(SettingsGroup):
         return self.data_root / LANDED_EVENTS
 
     @property
+    def tables_are_here(self) -> bool:
+        """Whether the tables are in a folder of this machine."""
+        store = self.store
+        return store.kind == "local" and not is_address(store.location)
+
+    @property
     def store(self) -> TableStore:
         """Where the tables are."""
         if self.target == "databricks":
             return TableStore(kind="catalog", location=self.databricks.schema_name or "")
+        if self.catalog_schema is not None:
+            return TableStore(kind="catalog", location=self.catalog_schema)
         return TableStore(kind="local", location=str(self.data_root))

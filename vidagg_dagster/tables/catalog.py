@@ -22,7 +22,7 @@ from pyspark.sql import functions as F
 from vidagg_dagster.core.days import days_from_json, days_text, days_to_json
 from vidagg_dagster.core.errors import TableError
 from vidagg_dagster.core.schemas import EVENT_DATE, PROCESSED_AT, TableSpec
-from vidagg_dagster.core.unity_catalog import FILE_FORMATS, scratch_table
+from vidagg_dagster.core.unity_catalog import is_schema_name, scratch_table
 from vidagg_dagster.spark.compat import error_condition, union
 from vidagg_dagster.tables.catalog_sql import GONE, NO_STATISTICS, create_table, merge, set_note
 from vidagg_dagster.tables.checks import (
@@ -55,9 +55,6 @@ log = logging.getLogger(__name__)
 
 MAX_ATTEMPTS: Final = 4
 """How often a write of days is tried while other writers replace the same days."""
-
-_NAME: Final = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)?")
-"""`schema` or `catalog.schema`. Nothing else: Spark takes other names for files to read."""
 
 _KEEPS_ROWS: Final = frozenset(
     {
@@ -92,7 +89,7 @@ class CatalogTables:
     """
 
     def __init__(self, spark: SparkSession, location: str, scratch: str | None = None) -> None:
-        if not _NAME.fullmatch(location) or location.lower() in FILE_FORMATS:
+        if not is_schema_name(location):
             raise TableError(
                 f"{location!r} names no place for tables: use schema or catalog.schema, "
                 "of letters, digits, _ and -; no name of a file format."

@@ -97,7 +97,8 @@ def live_files(snapshot: DeltaTable, folder: Path) -> list[StoredFile]:
         path = folder / action["path"]
         rows = action.get("num_records")
         if rows is None:  # other programs may leave it out
-            rows = pq.read_metadata(path).num_rows
+            with path.open("rb") as file:
+                rows = pq.read_metadata(file).num_rows
         day = (action.get("partition") or {}).get(EVENT_DATE)
         files.append(StoredFile(path, day, rows, action["size_bytes"]))
     return sorted(files, key=lambda file: file.path)

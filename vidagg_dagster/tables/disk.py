@@ -1,10 +1,16 @@
-"""The disk below tables in a folder: which folders can be used, and what its faults mean."""
+"""What tables in a folder lie on: which folders can be used, and what faults mean.
+
+A folder may be one of object storage. It is a `UPath` then, which has those methods of `Path` that
+tables use; `obstore` is behind it, so that credentials are those of `deltalake` and of Sail.
+"""
 
 import os
+import shutil
 import uuid
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, cast
 
 from vidagg_dagster.core.errors import TableError
 
@@ -12,13 +18,23 @@ _UNUSABLE: Final = set("[]{}*?^|%\\") | {chr(code) for code in range(32)}
 """Characters that an engine reads as a pattern in a path, or that deltalake does not escape."""
 
 
+OBJECTS: Final = "s3://"
+"""How an address of object storage begins."""
+
+
+def is_address(root: str | Path) -> bool:
+    """Whether tables below `root` are in object storage."""
+    return str(root).startswith(OBJECTS)
+
+
 def usable_root(root: str | Path) -> Path:
     """The absolute path of `root`.
 
     Raises:
-        TableError: The path contains a character that an engine reads as a pattern.
+        TableError: The path contains a character that an engine reads as a pattern, or the
+            packages for object storage are not installed.
     """
-    absolute = Path(root).absolute()
+    absolute = _object_folder(str(root)) if is_address(root) else Path(root).absolute()
     bad = sorted(_UNUSABLE & set(str(absolute)))
     if bad:
         raise TableError(
@@ -28,22 +44,50 @@ def usable_root(root: str | Path) -> Path:
     return absolute
 
 
+@cache
+def _object_folder(address: str) -> Path:
+    try:
+        from obstore.fsspec import register
+        from upath import UPath
+    except ModuleNotFoundError as error:
+        raise TableError(
+            f"Tables in {address} need the package {error.name}: pip install "
+            "'vidagg_dagster[local,objects]'"
+        ) from error
+    register(OBJECTS.partition(":")[0])
+    return cast(Path, UPath(address.rstrip("/")))
+
+
 def make_private(folder: Path) -> None:
     """Make a folder that its owner alone can enter: tables hold ids of users.
 
-    One that exists keeps its mode, so that a group can be let in.
+    One that exists keeps its mode, so that a group can be let in. Object storage has no folders.
     """
+    if is_address(folder):
+        return
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
 def sync(*paths: Path) -> None:
     """Wait until files, or the names in folders, are on the disk, where a power cut leaves them."""
     for path in paths:
+        if is_address(path):
+            continue  # written is written
         descriptor = os.open(path, os.O_RDONLY)
         try:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder and what is in it, as far as it can be."""
+    if not is_address(folder):
+        shutil.rmtree(folder, ignore_errors=True)
+        return
+    place: Any = folder
+    with suppress(FileNotFoundError):
+        place.fs.rm(place.path, recursive=True)
 
 
 def require_writable(root: str | Path) -> None:
@@ -53,6 +97,9 @@ def require_writable(root: str | Path) -> None:
         TableError: They cannot; the message says why.
     """
     folder = usable_root(root)
+    if is_address(folder):
+        _require_writable_objects(folder)
+        return
     existed = folder.exists()
     probe = folder / f".vidagg-{uuid.uuid4().hex}"
     try:
@@ -65,6 +112,21 @@ def require_writable(root: str | Path) -> None:
             probe.unlink(missing_ok=True)
             if not existed:  # A run that fails before its first table leaves no folder behind.
                 folder.rmdir()
+
+
+def _require_writable_objects(folder: Path) -> None:
+    from obstore.exceptions import BaseError
+
+    probe = folder / f".vidagg-{uuid.uuid4().hex}"
+    try:
+        probe.write_bytes(b"x")
+        probe.unlink()
+    except (BaseError, OSError) as error:
+        said = " ".join(str(error).split())[:300]
+        raise TableError(
+            f"{folder} (VIDAGG_DATA_ROOT) cannot be written: {said}. Check the bucket and the "
+            "credentials, which are those of the usual variables (AWS_ACCESS_KEY_ID, AWS_REGION)."
+        ) from error
 
 
 def storage_fault(root: str | Path, error: BaseException) -> TableError | None:

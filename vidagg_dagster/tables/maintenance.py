@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from vidagg_dagster.core.errors import TableError
+from vidagg_dagster.tables.disk import is_address
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
@@ -209,6 +210,8 @@ def _size(path: Path) -> int:
 
 def _remove_empty_folders(folder: Path) -> None:
     """Remove the folders of killed steps; a folder that is not empty stays."""
+    if is_address(folder):
+        return  # object storage has none
     for path in sorted(folder.glob("staging-*/**/"), reverse=True):
         with suppress(OSError):
             path.rmdir()

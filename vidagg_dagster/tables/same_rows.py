@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import date
+from pathlib import Path
 from typing import Final
 
 import pyarrow as pa
@@ -49,7 +50,11 @@ def _differ(table: TableSpec, new: Sequence[StoredFile], stored: Sequence[Stored
 def _sorted(table: TableSpec, files: Sequence[StoredFile]) -> pa.Table:
     # The day is the same in all rows, and other programs leave it out of the files.
     columns = [name for name in table.column_names if name not in (PROCESSED_AT, EVENT_DATE)]
-    rows = pa.concat_tables(
-        (pq.ParquetFile(file.path).read(columns) for file in files), promote_options="permissive"
-    ).select(columns)
+    read = [_columns(file.path, columns) for file in files]
+    rows = pa.concat_tables(read, promote_options="permissive").select(columns)
     return rows.sort_by([(name, "ascending") for name in table.key if name != EVENT_DATE])
+
+
+def _columns(path: Path, names: Sequence[str]) -> pa.Table:
+    with path.open("rb") as file:
+        return pq.ParquetFile(file).read(names)

@@ -4,7 +4,6 @@ Staged files become part of a table by a rename, and count only once a commit re
 """
 
 import json
-import shutil
 import uuid
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,7 +22,7 @@ from vidagg_dagster.core.errors import TableError
 from vidagg_dagster.core.schemas import EVENT_DATE, TableSpec
 from vidagg_dagster.tables.checks import each
 from vidagg_dagster.tables.delta_log import StoredFile, live_files, open_table
-from vidagg_dagster.tables.disk import sync
+from vidagg_dagster.tables.disk import remove_folder, sync
 from vidagg_dagster.tables.interface import Frames
 
 STAGING: Final = "staging-"
@@ -74,7 +73,7 @@ def staging_folder(folder: Path) -> Iterator[Path]:
     try:
         yield staging
     finally:
-        shutil.rmtree(staging, ignore_errors=True)
+        remove_folder(staging)
 
 
 def stage(
@@ -113,7 +112,8 @@ def _parquet_files(folder: Path) -> list[StoredFile]:
         if path.parent != folder:
             value = path.parent.name.removeprefix(f"{_HELPER}=")
             day = None if value == _NO_DAY else date.fromisoformat(value)
-        files.append(StoredFile(path, day, pq.read_metadata(path).num_rows))
+        with path.open("rb") as file:
+            files.append(StoredFile(path, day, pq.read_metadata(file).num_rows))
     return files
 
 
@@ -176,7 +176,8 @@ def _move_in(folder: Path, staged: Staged) -> list[AddAction]:
 
 def _require_utc_microseconds(table: TableSpec, path: Path) -> None:
     """Refuse a file from an engine whose setting for times was changed."""
-    written = pq.read_schema(path)
+    with path.open("rb") as file:
+        written = pq.read_schema(file)
     for column in table.columns:
         kind = written.field(column.name).type
         if isinstance(column.type, T.TimestampType) and (kind.unit != "us" or not kind.tz):

@@ -404,6 +404,33 @@ def test_rows_are_sent_only_to_what_can_be_and_from_this_machine(
     assert "rows are sent only from tables on this machine" in refusal()
 
 
+def test_tables_in_the_catalog_of_a_connect_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIDAGG_CATALOG_SCHEMA", "spark_catalog.video")
+    assert "tables in a catalog are those of a Spark Connect server" in refusal()
+    monkeypatch.setenv("VIDAGG_ENGINE", "sc://spark.example:15002")
+    assert load_settings().store == TableStore(kind="catalog", location="spark_catalog.video")
+    monkeypatch.setenv("VIDAGG_EXPORT_LOG_ANALYTICS", "https://e.example/dcr-1/Custom-T_CL")
+    assert "this needs the tables in a folder of this machine" in refusal()
+    monkeypatch.delenv("VIDAGG_EXPORT_LOG_ANALYTICS")
+    monkeypatch.setenv("VIDAGG_CATALOG_SCHEMA", "delta")
+    assert "not schema or catalog.schema" in refusal()
+
+
+def test_tables_in_object_storage(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIDAGG_DATA_ROOT", "s3://bucket/video/")
+    settings = load_settings()
+    assert settings.store == TableStore(kind="local", location="s3://bucket/video")
+    assert not settings.tables_are_here
+    monkeypatch.setenv("VIDAGG_ENGINE", "spark")
+    assert "only Sail writes to object storage" in refusal()
+    monkeypatch.delenv("VIDAGG_ENGINE")
+    monkeypatch.setenv("VIDAGG_SOURCE", "kusto://c.kusto.windows.net/d/T")
+    assert "this needs the tables in a folder of this machine" in refusal()
+    monkeypatch.delenv("VIDAGG_SOURCE")
+    monkeypatch.setenv("VIDAGG_DATA_ROOT", "s3://bucket/v*")
+    assert "a meaning of their own" in refusal()
+
+
 def test_a_source_in_azure_that_cannot_be_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VIDAGG_SOURCE", "loganalytics://my-workspace")
     assert "is followed by the workspace id" in refusal()

@@ -14,6 +14,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from vidagg_dagster_tests.support.repository import REPO
+
 WORKERS = "PYSPARK_PYTHON"
 
 
@@ -28,12 +30,15 @@ def serving(conf: Mapping[str, str], workers: Path | None = None) -> Iterator[st
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    inherited = {name: value for name, value in os.environ.items() if name != WORKERS}
+    # Workers must find what their own Python has, and not the code under test beside it.
+    left_out = {WORKERS, "PYTHONPATH"} if workers else {WORKERS}
+    inherited = {name: value for name, value in os.environ.items() if name not in left_out}
     server = subprocess.Popen(
         [
             *(sys.executable, "-m", "vidagg_dagster_tests.support.connect_server", str(port)),
             *[f"{key}={value}" for key, value in conf.items()],
         ],
+        cwd=REPO,
         env={**inherited, **({WORKERS: str(workers)} if workers else {})},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -53,6 +58,9 @@ def main(port: str, *settings: str) -> None:
     from vidagg_dagster.spark.jvm import build_session, jvm_conf
 
     os.environ.pop("SPARK_CONNECT_MODE_ENABLED", None)
+    if WORKERS in os.environ:
+        # Workers look for modules in the folder where the server was started, before all others.
+        os.chdir(Path(os.environ[WORKERS]).parent)
     os.environ.setdefault(WORKERS, sys.executable)
     build_session(
         {

@@ -76,6 +76,7 @@ postgresql:
 
 bench: $(DEV) ## Measure against DuckDB and others, and write docs/benchmarks.md (an hour)
 	$(BIN)/python -m benchmarks $(GROUPS)
+	$(BIN)/python -m tools.executive_summary
 
 lint: $(DEV) ## Style, and that imports go down the floors only
 	$(BIN)/ruff check .
@@ -96,6 +97,10 @@ format: $(DEV) ## Rewrite the files in the house style
 docs: $(DEV) ## Write the generated pages anew
 	$(BIN)/python -m tools.settings_reference
 	$(BIN)/python -m tools.metrics_page
+	$(BIN)/python -m tools.quick_reference
+	$(BIN)/python -m tools.executive_summary
+	$(BIN)/python -m tools.databricks_dashboard
+	$(BIN)/python -m tools.scenarios_page
 	$(BIN)/python -m tools.kql_pages
 	$(BIN)/python -m tools.vocabularies_page
 	$(BIN)/python -m tools.insight_pictures
@@ -119,5 +124,5 @@ $(RUN): pyproject.toml constraints.txt | $(VENV)/bin/python
 $(DEV): pyproject.toml constraints.txt | $(RUN)
 	@echo "Installing into $(VENV): the tools of a developer (1 minute, 0.5 GB) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-		--constraint constraints.txt --editable '.[local,orchestration,spark,databricks,alerts,azure,objects,experiments,formats,postgres,dev,bench]'
+		--constraint constraints.txt --editable '.[local,orchestration,spark,databricks,alerts,azure,objects,experiments,formats,ml,postgres,dev,bench]'
 	@touch $@

@@ -1,6 +1,7 @@
 """The picture of the README: how often each part of the demo's videos with a plot is watched.
 
-`python -m tools.demo_picture` draws it from what `vidagg demo` has left in `demo_data`.
+`python -m tools.demo_picture` draws it from what `vidagg demo --first-day 2026-11-17` has left in
+`demo_data`. On other days other viewers come; the plots stay.
 """
 
 from collections.abc import Iterator
@@ -19,6 +20,8 @@ from vidagg_dagster.demo.plots import PLOTS
 from vidagg_dagster.demo.show import BUCKETS, watched_ms
 
 PICTURE: Final = "docs/images/demo.svg"
+FIRST_DAY: Final = "2026-11-17"
+"""The first day of the demo that it shows."""
 WIDTH, ROW, HEIGHT, LEFT = 760, 62, 44, 320
 _STEP: Final = (WIDTH - LEFT - 10) / BUCKETS
 

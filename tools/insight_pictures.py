@@ -1,4 +1,4 @@
-"""The pictures of the pages on experiments, drawn by the package from made-up results.
+"""The pictures of the pages on experiments and completion, drawn from made-up results.
 
 `python -m tools.insight_pictures` writes them into `docs/images`.
 """
@@ -7,10 +7,27 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from vidagg_dagster.insight.completion.page import reliability_picture
+from vidagg_dagster.insight.completion.scoring import Bin
 from vidagg_dagster.insight.experiments.page import intervals_picture
 from vidagg_dagster.insight.experiments.result import Effect
 
 FOLDER: Final = Path("docs", "images")
+
+_BINS: Final = tuple(
+    Bin(landmarks=count, probability=told, completed=happened)
+    for count, told, happened in (
+        (4_120, 0.04, 0.05),
+        (2_310, 0.15, 0.14),
+        (1_480, 0.25, 0.27),
+        (990, 0.35, 0.33),
+        (760, 0.45, 0.47),
+        (640, 0.55, 0.53),
+        (410, 0.65, 0.68),
+        (220, 0.74, 0.71),
+    )
+)
+"""Made-up moments: their number, what was told, and the share that completed."""
 
 
 def _effect(title: str, control: float, effect: float, half: float, always: float) -> Effect:
@@ -47,7 +64,10 @@ def experiment_picture() -> str:
 
 def pictures() -> Mapping[str, str]:
     """Name of the file -> its text."""
-    return {"experiment.svg": experiment_picture() + "\n"}
+    return {
+        "completion.svg": reliability_picture(_BINS) + "\n",
+        "experiment.svg": experiment_picture() + "\n",
+    }
 
 
 def write_pictures(root: Path) -> None:

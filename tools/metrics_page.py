@@ -4,30 +4,24 @@ The text around it is written by hand; what is declared in code is never copied 
 """
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from pyspark.sql import types as T
 
+from tools.generated_parts import Parts, renewed
 from vidagg_dagster.core.schemas import TABLES, TableSpec
 
 PAGE = Path("docs", "metrics.md")
 
 
 def with_generated_parts(page: str) -> str:
-    """The page with every part between `<!-- NAME: generated -->` and `<!-- NAME: end -->` renewed.
+    """The page with its generated parts renewed.
 
     Raises:
         ValueError: the page lacks a part.
     """
-    for name, lines in PARTS.items():
-        begin, end = f"<!-- {name}: generated -->\n", f"<!-- {name}: end -->"
-        before, found, rest = page.partition(begin)
-        _, found_end, after = rest.partition(end)
-        if not (found and found_end):
-            raise ValueError(f"{PAGE} lacks the part between {begin.strip()} and {end}")
-        page = f"{before}{begin}\n" + "".join(f"{line}\n" for line in lines()) + f"\n{end}{after}"
-    return page
+    return renewed(page, PARTS)
 
 
 def _tables() -> Iterator[str]:
@@ -48,26 +42,27 @@ def _table(table: TableSpec) -> Iterator[str]:
     yield "|---|---|---|---|"
     for column in table.columns:
         yield (
-            f"| `{column.name}` | {_type(column.type)} | {_escaped(column.doc)} "
+            f"| `{column.name}` | {type_name(column.type)} | {escaped(column.doc)} "
             f"| {'yes' if column.additive else ''} |"
         )
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
+    """Text for a cell of a table."""
     return text.replace("<", "&lt;").replace("|", "\\|")
 
 
-def _type(kind: T.DataType) -> str:
+def type_name(kind: T.DataType) -> str:
+    """A column's type, as SQL has it."""
     if isinstance(kind, T.ArrayType):
-        return f"array of {_type(kind.elementType)}"
+        return f"array of {type_name(kind.elementType)}"
     if isinstance(kind, T.StructType):
-        fields = ", ".join(f"{field.name} {_type(field.dataType)}" for field in kind.fields)
+        fields = ", ".join(f"{field.name} {type_name(field.dataType)}" for field in kind.fields)
         return f"struct ({fields})"
     return kind.simpleString()
 
 
-PARTS: dict[str, Callable[[], Iterator[str]]] = {"tables": _tables}
-"""Name of a generated part -> its lines."""
+PARTS: Parts = {"tables": _tables}
 
 
 def main(root: Path) -> None:

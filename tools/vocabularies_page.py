@@ -9,7 +9,7 @@ from typing import Final
 
 from vidagg_dagster.core.contract import EVENT_COLUMNS
 from vidagg_dagster.core.event_mapping import EventMapping, Places
-from vidagg_dagster.core.vocabulary import EVENT_NAMES, IGNORE
+from vidagg_dagster.core.vocabulary import IGNORE, RANK_OF
 from vidagg_dagster.sources.mappings.vocabularies import vocabularies
 
 _BEGINNING: Final = """# Vocabularies
@@ -67,10 +67,16 @@ timestamp_unit: ms
 - **Events** map to one of ours, to `ignore` (counted and dropped) or to `reject` (known, but not
   understood). `*` stands for anything; such names count after those without, from top to bottom.
   Without `events` the names are ours.
+- `currentTime: {path: start, plus: length}` adds a length to a position, in its unit: where what a
+  `video_reported` tells ended. Its `seekFrom` is where it began.
 - `{literal: text}` stands for a value that a record says by saying nothing.
 - **Seeks** with two positions give `currentTime` the destination, and `seekFrom` the origin.
 - `fill_down: [userId, videoId]` takes over what an earlier event of the session told.
 - `each: batch.events` makes every element of an array an event; paths into it begin with `each`.
+- `inner: each.parts` does so once more, with an array inside each; paths into it begin with
+  `inner`.
+- `each_form: segments` reads text such as `0[.]12[,]30[.]40`; `each[0]` and `each[1]` are its
+  numbers.
 - `stale_play: true` moves a start right after a seek to where the seek went, if it still names
   the place before it.
 """
@@ -120,14 +126,15 @@ def _places(places: Places) -> str:
         joined = f" joined by {_code(place.separator)}" if len(place.paths) > 1 else ""
         unit = "" if place.unit == "s" else f" ({place.unit})"
         told = [f"the text {_code(place.literal)}"] if place.literal else map(_code, place.paths)
-        texts.append(", ".join(told) + joined + unit)
+        more = f" plus {_code(place.plus)}" if place.plus else ""
+        texts.append(", ".join(told) + joined + more + unit)
     return " else ".join(texts)
 
 
 def _events(mapping: EventMapping) -> Iterator[str]:
     yield "| our event | theirs, in any case |"
     yield "|---|---|"
-    targets = dict.fromkeys([*EVENT_NAMES, IGNORE, *(r.to for r in mapping.events.values())])
+    targets = dict.fromkeys([*RANK_OF, IGNORE, *(r.to for r in mapping.events.values())])
     for target in targets:
         names = [name for name, rule in mapping.events.items() if rule.to == target]
         if names:

@@ -4,6 +4,7 @@ import dagster as dg
 
 from vidagg_dagster.defs.assets import build_assets
 from vidagg_dagster.defs.bare_errors import errors_bare
+from vidagg_dagster.defs.completion import completion
 from vidagg_dagster.defs.experiments import experiments
 from vidagg_dagster.defs.export import export_assets, export_resources
 from vidagg_dagster.defs.jobs import daily_engagement
@@ -35,5 +36,9 @@ def defs() -> dg.Definitions:
         executor=executor(settings),
     )
     return dg.Definitions.merge(
-        daily, verification(settings), page(settings), experiments(settings)
+        daily,
+        verification(settings),
+        page(settings),
+        experiments(settings),
+        completion(settings),
     )

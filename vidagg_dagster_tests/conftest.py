@@ -6,9 +6,7 @@ VIDAGG_TEST_ENGINES=sail (or spark) restricts the run to one engine, `--lane` to
 
 import os
 import shutil
-import socket
 import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +21,7 @@ from vidagg_dagster.databricks.wheel import build_wheel
 from vidagg_dagster.spark.engines import MEMORY_SETTING
 from vidagg_dagster.spark.java import find_java
 from vidagg_dagster.spark.session import engine_session, stop_session, stop_sessions, use, using
+from vidagg_dagster_tests.support.connect_server import serving
 from vidagg_dagster_tests.support.lanes import LANES, lane_of, lanes_below
 from vidagg_dagster_tests.support.postgres import Postgres, running
 
@@ -219,31 +218,9 @@ def connect_server(request: pytest.FixtureRequest, warehouse: Path) -> Iterator[
         conf = delta_conf(request.getfixturevalue("delta_jars"), warehouse)
     except pytest.skip.Exception as reason:
         without_delta = str(reason)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    server = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "vidagg_dagster_tests.support.connect_server",
-            str(port),
-            *[f"{key}={value}" for key, value in conf.items()],
-        ],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert server.stdout is not None
-        if server.stdout.readline().strip() != "ready":
-            pytest.fail(f"the Spark Connect server ended with code {server.wait()}")
-        address = f"sc://127.0.0.1:{port}"
+    with serving(conf) as address:
         yield ConnectServer(address, without_delta)
         stop_session(address)  # while the server can still be told
-    finally:
-        # The server ends with its standard input, so also when this process is killed.
-        server.communicate(timeout=60)
 
 
 @pytest.fixture

@@ -356,7 +356,7 @@ WHERE own_last_us IS NOT NULL OR open_ends > 0;
 -- Section 6.
 CREATE OR REPLACE TEMP TABLE result AS
 WITH spans AS (
-    SELECT pair, pos0 AS s, end_ms AS e, clock_ms AS c, evidence AS k
+    SELECT pair, pos0 AS s, end_ms AS e, clock_ms AS c, evidence AS k, {'us': us, 'ms': end_ms} AS p
     FROM facts JOIN players ON player = view >> 17 WHERE own AND end_ms > pos0
 ), islands AS (
     -- Of equal spans the new one comes first, because only the first of them was compared.
@@ -369,14 +369,16 @@ WITH spans AS (
            coalesce(sum(e - s) FILTER (k = 'observed'), 0) AS observed,
            coalesce(sum(e - s) FILTER (k = 'heartbeat'), 0) AS heartbeat,
            coalesce(sum(e - s) FILTER (k = 'bridged'), 0) AS bridged,
-           coalesce(sum(e - s) FILTER (k = 'clipped'), 0) AS clipped
+           coalesce(sum(e - s) FILTER (k = 'clipped'), 0) AS clipped, max(p) AS played
     FROM islands GROUP BY pair, island
+), gaps AS (
+    SELECT *, s - coalesce(lag(e) OVER (PARTITION BY pair ORDER BY s), 0) AS gap FROM united
 ), watched AS (
-    SELECT pair, list({startMs: s, endMs: e} ORDER BY s) AS intervals,
+    SELECT pair, max(gap) AS gap, max(e) AS seen_to, max(played) AS played, list({startMs: s, endMs: e} ORDER BY s) AS intervals,
            sum(e - s)::BIGINT AS u, sum(watch)::BIGINT AS t, sum(clock)::BIGINT AS clock,
            sum(observed)::BIGINT AS observed, sum(heartbeat)::BIGINT AS heartbeat,
            sum(bridged)::BIGINT AS bridged, sum(clipped)::BIGINT AS clipped
-    FROM united GROUP BY pair
+    FROM gaps GROUP BY pair
 ), pairs AS (
     SELECT pair, any_value(userId) AS userId, any_value(videoId) AS videoId,
            any_value(duration_ms) AS d, any_value(title) AS title,
@@ -398,7 +400,8 @@ WITH spans AS (
     SELECT p.*, coalesce(w.intervals, []) AS intervals, coalesce(w.u, 0) AS u,
            coalesce(w.t, 0) AS t, coalesce(w.clock, 0) AS clock,
            coalesce(w.observed, 0) AS observed, coalesce(w.heartbeat, 0) AS heartbeat,
-           coalesce(w.bridged, 0) AS bridged, coalesce(w.clipped, 0) AS clipped,
+           coalesce(w.bridged, 0) AS bridged, coalesce(w.clipped, 0) AS clipped, w.played,
+           greatest(coalesce(w.gap, 0), d - coalesce(w.seen_to, 0)) AS gap,
            coalesce(x.n, 0) AS exceeding
     FROM pairs p LEFT JOIN watched w USING (pair) LEFT JOIN exceeding x USING (pair)
 ), scored AS (
@@ -437,8 +440,11 @@ SELECT userId, videoId, title AS videoTitle, d / 1000.0 AS videoDuration,
        completions AS completionCount, completions > 0 AS isCompletedAtLeastOnce,
        (t - u) / 1000.0 AS rewatchedSeconds, observed / 1000.0 AS observedSeconds,
        heartbeat / 1000.0 AS heartbeatSeconds, bridged / 1000.0 AS bridgedSeconds,
-       clipped / 1000.0 AS clippedSeconds, tail_ms / 1000.0 AS estimatedTailSeconds,
-       intervals AS watchedIntervals, hundredths / 100.0 AS engagementScore,
+       clipped / 1000.0 AS clippedSeconds, 0.0::DOUBLE AS reportedSeconds, tail_ms / 1000.0 AS estimatedTailSeconds,
+       intervals AS watchedIntervals,
+       make_timestamp(played.us) AT TIME ZONE 'UTC' AS lastPlayedAt,
+       played.ms / 1000.0 AS resumePosition,
+       CASE WHEN d IS NOT NULL THEN gap / 1000.0 END AS largestUnseenGap, hundredths / 100.0 AS engagementScore,
        CASE WHEN hundredths >= $high_tier_hundredths THEN 'High'
             WHEN hundredths >= $medium_tier_hundredths THEN 'Medium'
             WHEN hundredths >= $low_tier_hundredths THEN 'Low'

@@ -19,7 +19,7 @@ from vidagg_dagster.azure.source import EventColumns, quoted
 from vidagg_dagster.core.contract import EVENT_COLUMNS
 from vidagg_dagster.core.days import ONE_DAY
 from vidagg_dagster.core.errors import SourceBusyError, SourceError
-from vidagg_dagster.core.vocabulary import ALIASES, EVENT_NAMES
+from vidagg_dagster.core.vocabulary import ALIASES, RANK_OF
 
 ROWS_AT_ONCE: Final = 50_000
 """What a slice should have at most, for the memory of both sides; the service allows 500 000."""
@@ -153,7 +153,7 @@ class Landing:
 
     def _player_events(self) -> str:
         """A table has the events of a whole site: those of a player have its name, or a video."""
-        known = sorted({*EVENT_NAMES, *ALIASES, *(name.lower() for name in self.event_names)})
+        known = sorted({*RANK_OF, *ALIASES, *(name.lower() for name in self.event_names)})
         names = ", ".join(map(quoted, known))
         return (
             f'| where tolower(trim(@"\\s+", {self.columns.name})) in ({names})\n'

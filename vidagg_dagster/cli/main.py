@@ -11,6 +11,7 @@ from vidagg_dagster import __version__
 from vidagg_dagster.cli import (
     aggregate,
     alert,
+    completion,
     databricks,
     demo,
     experiments,
@@ -43,6 +44,7 @@ COMMANDS = (
     query.add_export,
     experiments.add_assign,
     experiments.add_experiments,
+    completion.add_completion,
     report.add_report,
     maintain.add_maintain,
     verify.add_verify,

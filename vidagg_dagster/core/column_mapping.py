@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from vidagg_dagster.core.contract import EVENT_COLUMNS, VIDEO_COLUMNS
-from vidagg_dagster.core.vocabulary import ALIASES, EVENT_NAMES, IGNORE
+from vidagg_dagster.core.vocabulary import ALIASES, IGNORE, RANK_OF
 
 
 def parse_columns(text: str) -> dict[str, str]:
@@ -92,10 +92,9 @@ def require_event_names(names: Mapping[str, str]) -> dict[str, str]:
     """
     lower = {name: name.strip().lower() for name in names.values()}
     ours = {name: ALIASES.get(word, word) for name, word in lower.items()}
-    unknown = sorted(name for name, known in ours.items() if known not in (*EVENT_NAMES, IGNORE))
+    unknown = sorted(name for name, known in ours.items() if known not in (*RANK_OF, IGNORE))
     if unknown:
         raise ValueError(
-            f"no name of an event: {', '.join(unknown)}; ours are {', '.join(EVENT_NAMES)} and "
-            f"{IGNORE}"
+            f"no name of an event: {', '.join(unknown)}; ours are {', '.join(RANK_OF)} and {IGNORE}"
         )
     return {theirs.strip().lower(): ours[name] for theirs, name in names.items()}

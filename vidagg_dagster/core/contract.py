@@ -80,6 +80,12 @@ class Severity(StrEnum):
 Metrics = dict[str, int | float | str | None]
 """Numbers to show to people, by name."""
 
+ROWS_COUNTED: Final = "source rows counted anew"
+"""Metric of raw_events: rows of new and changed files, or what has changed of a table."""
+
+ROWS_OF_DAYS: Final = "source rows of these days"
+"""Metric of raw_events: rows that its days were made of, duplicates and rejected ones included."""
+
 
 class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -147,6 +153,8 @@ class StepRequest(_Model):
     store: TableStore
     source: SourceSpec | None = None
     video_metadata: str | None = None
+    audience: str | None = None
+    chapters: str | None = None
     video_columns: dict[str, str] = Field(
         default_factory=dict,
         description="Our name of a column of the video catalogue -> the catalogue's.",

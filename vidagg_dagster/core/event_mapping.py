@@ -7,10 +7,13 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from vidagg_dagster.core.record_path import RecordPath, parse_path
-from vidagg_dagster.core.vocabulary import EVENT_NAMES, IGNORE
+from vidagg_dagster.core.vocabulary import IGNORE, RANK_OF
 
 EACH: Final = "each"
 """How paths name an element of the array that holds the events."""
+
+INNER: Final = "inner"
+"""How paths name an element of an array inside such an element."""
 
 REJECT: Final = "reject"
 """What a mapping says of a name that it knows and does not understand."""
@@ -57,12 +60,22 @@ class Place(_Model):
     separator: str = " "
     unit: PositionUnit = "s"
     literal: str | None = Field(default=None, min_length=1)
+    plus: str | None = Field(
+        default=None, description="Path of a length that is added to a position, in its unit."
+    )
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:
         if bool(self.paths) == (self.literal is not None):
             raise ValueError("a place is a path, several paths, or a literal")
         return self
+
+    @field_validator("plus")
+    @classmethod
+    def _is_path(cls, path: str | None) -> str | None:
+        if path is not None:
+            parse_path(path)
+        return path
 
     @field_validator("paths")
     @classmethod
@@ -73,8 +86,9 @@ class Place(_Model):
 
     @property
     def steps(self) -> tuple[RecordPath, ...]:
-        """The paths, parsed."""
-        return tuple(parse_path(path) for path in self.paths)
+        """The paths, parsed; the first of them lead to what is joined."""
+        more = () if self.plus is None else (self.plus,)
+        return tuple(parse_path(path) for path in (*self.paths, *more))
 
 
 def _places(given: Any) -> Any:
@@ -107,10 +121,9 @@ class EventRule(_Model):
     @field_validator("to")
     @classmethod
     def _is_ours(cls, to: str) -> str:
-        if to not in (*EVENT_NAMES, IGNORE, REJECT):
+        if to not in (*RANK_OF, IGNORE, REJECT):
             raise ValueError(
-                f"{to!r} is no event of ours; they are {', '.join(EVENT_NAMES)}, {IGNORE} and "
-                f"{REJECT}"
+                f"{to!r} is no event of ours; they are {', '.join(RANK_OF)}, {IGNORE} and {REJECT}"
             )
         return to
 
@@ -144,6 +157,16 @@ class EventMapping(_Model):
         default=None,
         description="Path of an array whose elements are the events. Paths that begin with `each` "
         "lead into an element. A record without such an array is an event itself.",
+    )
+    inner: str | None = Field(
+        default=None,
+        description="Path, which begins with `each`, of an array whose elements are the events. "
+        "Paths that begin with `inner` lead into an element.",
+    )
+    each_form: Literal["array", "segments"] = Field(
+        default="array",
+        description="How the array is written: as JSON, or as text such as 0[.]12[,]30[.]40, "
+        "whose elements are arrays of two.",
     )
     timestamp_unit: TimeUnit | None = Field(
         default=None, description="Unit of times that are numbers."
@@ -194,6 +217,12 @@ class EventMapping(_Model):
                     )
         return self
 
+    @model_validator(mode="after")
+    def _leads_inside(self) -> Self:
+        if self.inner is not None and (self.each is None or parse_path(self.inner)[0] != EACH):
+            raise ValueError("inner is a path that begins with each, which is needed too")
+        return self
+
     @property
     def in_sequence(self) -> bool:
         """Whether an event may take something from those before it in its session."""
@@ -206,7 +235,7 @@ class EventMapping(_Model):
         every = [place for places in (*self.columns.values(), *own) for place in places]
         return tuple(dict.fromkeys(path for place in every for path in place.steps))
 
-    @field_validator("each", "sampled")
+    @field_validator("each", "inner", "sampled")
     @classmethod
     def _is_path(cls, path: str | None) -> str | None:
         if path is not None:

@@ -265,3 +265,17 @@ INSIGHT_TABLES: Final[dict[str, TableSpec]] = {
         CHAPTER_ENGAGEMENT,
     )
 }
+
+WRITTEN_WITH: Final[dict[str, str]] = {
+    VIDEO_ENGAGEMENT.name: VIDEO_CURVE.name,
+    **dict.fromkeys(
+        (
+            LIFETIME_VIDEO_ENGAGEMENT.name,
+            VIEWER_COHORTS.name,
+            AUDIENCE_STATUS.name,
+            CHAPTER_ENGAGEMENT.name,
+        ),
+        LIFETIME_VIDEO_CURVE.name,
+    ),
+}
+"""Table -> the asset whose step writes it beside its own."""

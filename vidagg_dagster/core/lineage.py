@@ -60,6 +60,7 @@ _SESSIONS: Origins = {
     },
     # Watched time is not idle time, so the credited time decides where a session is cut.
     **dict.fromkeys(("sessionStart", "continuesFromPreviousDay", "durationMs"), _PLAYED),
+    "watchMs": (*_PLAYED, *_DURATION),
     "videoCount": (*_of(RAW_EVENTS.name, "videoId", "positionMs"), *_DURATION),
     "visits": (*_of(RAW_EVENTS.name, "videoId"), *_PLAYED, *_DURATION),
 }
@@ -73,6 +74,7 @@ _NEEDS_DURATION: Final = (
     "watchPercentage",
     "uniqueWatchPercentage",
     "completionPercentage",
+    "largestUnseenGap",
     "engagementScore",
     "engagementTier",
     "qualityFlags",
@@ -94,6 +96,8 @@ _DERIVED: Final[Mapping[str, tuple[str, ...]]] = {
     "watchPercentage": ("totalWatchTime",),
     "uniqueWatchPercentage": ("watchedIntervals",),
     "completionPercentage": ("maxPositionReached",),
+    "resumePosition": ("resumePosition", "lastPlayedAt"),
+    "largestUnseenGap": ("watchedIntervals",),
     "isReplay": ("sessionCount",),
     "avgWatchTimePerSession": ("totalWatchTime", "sessionCount"),
     "avgSessionDuration": ("totalSessionDuration", "sessionCount"),

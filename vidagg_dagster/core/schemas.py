@@ -174,6 +174,12 @@ SESSIONS = TableSpec(
             additive=True,
         ),
         ColumnSpec(
+            "watchMs",
+            LONG,
+            "Content watched of all its videos, replays included, milliseconds.",
+            additive=True,
+        ),
+        ColumnSpec(
             "visits",
             T.ArrayType(VISIT),
             "What happened to each video of the session on this day, sorted by videoId: counts, "
@@ -202,7 +208,8 @@ WATCH_INTERVALS = TableSpec(
             "evidence",
             STRING,
             "observed (to a stop, or to where a seek says it began), heartbeat (to a neutral "
-            "event), bridged (a stop was lost) or clipped (by the clock, before a seek).",
+            "event), bridged (a stop was lost), clipped (by the clock, before a seek) or reported "
+            "(somebody says so).",
         ),
         ColumnSpec("openedAt", TIMESTAMP, "Time of the event that opens it."),
         ColumnSpec("closedAt", TIMESTAMP, "Time of the event that closes, and so settles, it."),
@@ -263,6 +270,7 @@ _ENGAGEMENT = (
     _seconds("heartbeatSeconds", "Watched up to a neutral event", additive=True),
     _seconds("bridgedSeconds", "Watched up to a start, the stop between was lost", additive=True),
     _seconds("clippedSeconds", "Watched before a seek while playing", additive=True),
+    _seconds("reportedSeconds", "Watched as somebody reports, with no clock", additive=True),
     _seconds(
         "estimatedTailSeconds",
         "Upper bound of what was watched after events left open; in no total",
@@ -273,6 +281,13 @@ _ENGAGEMENT = (
         T.ArrayType(SPAN),
         "The union of the watched intervals in milliseconds: sorted, disjoint, not touching.",
     ),
+    ColumnSpec(
+        "lastPlayedAt",
+        TIMESTAMP,
+        "When the last watched interval ended (UTC); null if nothing was watched.",
+    ),
+    _seconds("resumePosition", "Where it ended: where the user would go on; null likewise"),
+    _seconds("largestUnseenGap", "The longest stretch never watched; null without a duration"),
     ColumnSpec("engagementScore", DOUBLE, "0 to 100, two places; null without a duration."),
     ColumnSpec("engagementTier", STRING, "High, Medium, Low or Minimal; null without a score."),
     ColumnSpec(

@@ -21,6 +21,13 @@ EVENT_NAMES: Final = (
 
 RANKS: Final = {name: rank for rank, name in enumerate(EVENT_NAMES)}
 
+REPORTED_NAME: Final = "video_reported"
+"""No event of a player, but a stretch that somebody says was watched."""
+
+REPORTED: Final = len(EVENT_NAMES)
+RANK_OF: Final = {**RANKS, REPORTED_NAME: REPORTED}
+"""The ranks of all names that are accepted."""
+
 PLAYING = RANKS["video_playing"]
 WAITING = RANKS["video_waiting"]
 SEEKING = RANKS["video_seeking"]
@@ -74,8 +81,11 @@ REASONS: Final = (
 REJECTED_PREFIX = "rejected:"
 """Before the reason, in the names of counts of rows rejected for one reason."""
 
-EVIDENCE = ("observed", "heartbeat", "bridged", "clipped")
+EVIDENCE = ("observed", "heartbeat", "bridged", "clipped", "reported")
 """How a watched interval is known, in the order in which rows show it."""
+
+REPORTED_EVIDENCE = "reported"
+"""Of an interval that no events of a player lie behind."""
 
 VISIT_SUMS: dict[str, str] = {
     "eventCount": "eventCount",

@@ -15,6 +15,8 @@ import dagster as dg
 
 from vidagg_dagster.core.contract import INSIGHT_STEPS, StepName, StepRequest, StepResult
 from vidagg_dagster.core.insight_schemas import (
+    AUDIENCE_STATUS,
+    CHAPTER_ENGAGEMENT,
     LIFETIME_VIDEO_CURVE,
     LIFETIME_VIDEO_ENGAGEMENT,
     VIDEO_CURVE,
@@ -160,7 +162,8 @@ ASSETS: Final = (
         One row per video and bin, all days together: what a retention curve is drawn from.
 
         A user who watched a part on two days is one viewer of it. Each run computes the table
-        anew. Written with it: lifetime_video_engagement, viewer_cohorts.
+        anew. Written with it: lifetime_video_engagement, viewer_cohorts, audience_status and
+        chapter_engagement.
         """,
     ),
 )
@@ -170,6 +173,8 @@ BESIDE: Final = (
     (VIDEO_ENGAGEMENT, VIDEO_CURVE, "Its checks are there, too."),
     (LIFETIME_VIDEO_ENGAGEMENT, LIFETIME_VIDEO_CURVE, "Its checks are there, too."),
     (VIEWER_COHORTS, LIFETIME_VIDEO_CURVE, "Its checks are there, too."),
+    (AUDIENCE_STATUS, LIFETIME_VIDEO_CURVE, "Needs VIDAGG_AUDIENCE."),
+    (CHAPTER_ENGAGEMENT, LIFETIME_VIDEO_CURVE, "Needs VIDAGG_CHAPTERS."),
 )
 """Tables that the step of another one writes beside its own, and what that asset has of them."""
 
@@ -295,6 +300,8 @@ def _request(
         store=settings.store,
         source=settings.source_spec if table is RAW_EVENTS else None,
         video_metadata=settings.video_metadata,
+        audience=settings.audience,
+        chapters=settings.chapters,
         video_columns=settings.video_columns,
         estimate_missing_durations=settings.estimate_missing_durations,
         parameters=settings.parameters,

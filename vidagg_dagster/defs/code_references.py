@@ -28,6 +28,6 @@ def code_references(step: StepName) -> dict[str, Any]:
         reference = dg.LocalFileCodeReference(
             file_path=str(Path(getfile(compute)).absolute()),
             line_number=getsourcelines(compute)[1],
-            label="what it computes",
+            label="/".join(Path(getfile(compute)).parts[-2:]),
         )
         return {CODE_REFERENCES: dg.CodeReferencesMetadataValue(code_references=[reference])}

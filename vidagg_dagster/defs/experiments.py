@@ -2,7 +2,7 @@
 names who was exposed."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
 
@@ -17,13 +17,17 @@ from vidagg_dagster.core.schemas import (
     WATCH_INTERVALS,
 )
 from vidagg_dagster.defs.targets import POOL
-from vidagg_dagster.insight.experiments.result import Result
-from vidagg_dagster.insight.experiments.run import FOLDER, Evaluated, Fault, run
-from vidagg_dagster.pipeline.verify import Materialized, verify
+from vidagg_dagster.insight.experiments.plan import FOLDER
 from vidagg_dagster.settings.model import Settings
+
+if TYPE_CHECKING:
+    from vidagg_dagster.insight.experiments.result import Result
+    from vidagg_dagster.insight.experiments.run import Evaluated
+    from vidagg_dagster.pipeline.verify import Materialized
 
 EXPERIMENTS: Final = "experiments"
 GROUP: Final = "experiments"
+JOB: Final = "evaluate_experiments"
 
 SAMPLE_RATIO: Final = "sample_ratio"
 ONE_ARM: Final = "units_are_in_one_arm"
@@ -68,7 +72,7 @@ def experiments(settings: Settings) -> dg.Definitions:
     )
 
 
-def evaluated(settings: Settings, materialized: Materialized | None = None) -> Evaluated:
+def evaluated(settings: Settings, materialized: "Materialized | None" = None) -> "Evaluated":
     """Evaluate the experiments of the settings on the stored tables, and write their pages.
 
     Args:
@@ -79,6 +83,10 @@ def evaluated(settings: Settings, materialized: Materialized | None = None) -> E
         StepError: The assignment table or a stored table cannot be read, or tea-tasting is not
             installed.
     """
+    # Not imported where there are no experiments, and where the tables' packages are not.
+    from vidagg_dagster.insight.experiments.run import Fault, run
+    from vidagg_dagster.pipeline.verify import verify
+
     chosen = settings.experiments
     assert chosen.assignments is not None
     percent = settings.parameters.completion_coverage_percent
@@ -136,7 +144,7 @@ def _experiments(settings: Settings) -> dg.AssetsDefinition:
     return materialize
 
 
-def _outcomes(found: Evaluated) -> Iterator[dg.AssetCheckResult]:
+def _outcomes(found: "Evaluated") -> Iterator[dg.AssetCheckResult]:
     results = found.results
     unusable = found.assignments.unusable
     faults = {
@@ -161,7 +169,7 @@ def _outcomes(found: Evaluated) -> Iterator[dg.AssetCheckResult]:
         )
 
 
-def effects_table(results: Sequence[Result]) -> str:
+def effects_table(results: Sequence["Result"]) -> str:
     """What differs, as Markdown; of a refused experiment the reasons."""
     lines = [
         "| experiment | metric | variant | difference | 95 % interval | valid at every look |",
@@ -179,7 +187,8 @@ def effects_table(results: Sequence[Result]) -> str:
 
 
 experiments_job = dg.define_asset_job(
-    EXPERIMENTS,
+    # An asset and a job must not have the same name.
+    JOB,
     selection=dg.AssetSelection.assets(EXPERIMENTS),
     description="Evaluates every experiment on what is stored, without an engine.",
 )

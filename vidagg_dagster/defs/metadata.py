@@ -8,7 +8,15 @@ from typing import Any, Final
 
 import dagster as dg
 
-from vidagg_dagster.core.contract import DayResult, LateReport, Metrics, StepResult, TableStore
+from vidagg_dagster.core.contract import (
+    ROWS_COUNTED,
+    ROWS_OF_DAYS,
+    DayResult,
+    LateReport,
+    Metrics,
+    StepResult,
+    TableStore,
+)
 from vidagg_dagster.core.days import span_text
 from vidagg_dagster.core.lineage import LINEAGE, PLAYER_EVENTS
 from vidagg_dagster.core.schemas import TABLES, TableSpec
@@ -118,8 +126,8 @@ def run_metadata(result: StepResult) -> dict[str, Any]:
     shown |= _top(result.top)
     if len(result.days) > 1:
         shown[DAYS] = f"{span_text(result.days[0].day, result.days[-1].day)} ({len(result.days)})"
-    if UNKNOWN_NAMES in result.metrics:
-        shown[UNKNOWN_NAMES] = result.metrics[UNKNOWN_NAMES]
+    told = (UNKNOWN_NAMES, ROWS_COUNTED, ROWS_OF_DAYS)
+    shown |= {name: result.metrics[name] for name in told if name in result.metrics}
     if result.late is not None and result.late.days:
         shown |= _late_metadata(result.late)
     links = {name: dg.MetadataValue.url(page) for name, page in result.links.items()}

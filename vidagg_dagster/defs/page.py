@@ -6,6 +6,7 @@ from typing import Any, Final
 import dagster as dg
 
 from vidagg_dagster.core.errors import VidaggError
+from vidagg_dagster.core.insight_schemas import LIFETIME_VIDEO_CURVE
 from vidagg_dagster.core.schemas import AGGREGATED_ENGAGEMENT
 from vidagg_dagster.report.scope import FILE
 from vidagg_dagster.settings.model import Settings
@@ -40,7 +41,10 @@ def _asset(settings: Settings) -> dg.AssetsDefinition:
         "who comes back, users by videos, data quality; every number with its query. It opens "
         "without a server. The sensor page_follows, or the job write_page, writes it anew. "
         f"Where: {page_file(settings)}",
-        deps=[AGGREGATED_ENGAGEMENT.name],
+        deps=[
+            AGGREGATED_ENGAGEMENT.name,
+            *([LIFETIME_VIDEO_CURVE.name] if settings.insights else []),
+        ],
         group_name=GROUP,
         owners=settings.operations.owners,
         kinds={"html", "duckdb"},

@@ -11,8 +11,9 @@ BARS: Final = 5
 MAX_LENGTH: Final = 999
 """Dagster shows Markdown in its place up to this length, and longer Markdown behind a link."""
 
-_WIDTH, _ROW, _LABEL, _BAR = 420, 18, 160, 170
-_MAX_TITLE: Final = 26
+_WIDTH, _ROW, _LABEL, _BAR = 350, 18, 145, 124
+"""As wide as the place for a value on an asset's overview, on a screen of 1440 pixels."""
+_MAX_TITLE: Final = 22
 
 
 def watch_time_picture(videos: Sequence[Mapping[str, Any]]) -> str:

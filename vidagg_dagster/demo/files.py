@@ -10,6 +10,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Final
 
+from vidagg_dagster.demo.beside import audience, chapters
 from vidagg_dagster.demo.catalogue import CATALOGUE
 from vidagg_dagster.demo.clock import MINUTE_MS, day_of
 from vidagg_dagster.demo.damage import DAMAGES
@@ -21,6 +22,8 @@ FIRST_DAY: Final = date(2026, 1, 5)
 DAYS: Final = 10
 VIEWERS: Final = 610
 SEED: Final = 5
+CHAPTERS_FILE: Final = "chapters.jsonl"
+AUDIENCE_FILE: Final = "audience.jsonl"
 
 _DUPLICATE_SHARE: Final = 0.012
 _BUSY_DAY_EVENTS: Final = 1_000
@@ -56,7 +59,9 @@ def generate(
     viewers: int = VIEWERS,
     seed: int = SEED,
 ) -> DemoFiles:
-    """Write `events/<day>.jsonl` and `videos.jsonl` below `folder`. Same seed, same bytes.
+    """Write `events/<day>.jsonl`, videos, chapters and audience below `folder`.
+
+    Same seed, same bytes.
 
     Removes day files that an earlier, longer demo left in the same folder.
     """
@@ -71,6 +76,9 @@ def generate(
     _write_days(events, {day: delivery.lines_of(day) for day in dates})
     videos = folder / "videos.jsonl"
     videos.write_text("".join(f"{line}\n" for line in _metadata()), encoding="utf-8")
+    users = [viewer(seed, number).user_id for number in range(1, viewers + 1)]
+    for name, rows in ((CHAPTERS_FILE, chapters()), (AUDIENCE_FILE, audience(dates, users))):
+        (folder / name).write_text("".join(f"{json.dumps(row)}\n" for row in rows), "utf-8")
     return DemoFiles(
         events=events,
         videos=videos,

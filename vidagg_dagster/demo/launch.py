@@ -7,6 +7,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
@@ -25,6 +26,7 @@ from vidagg_dagster.core.schemas import RAW_EVENTS
 from vidagg_dagster.core.terminal import Status
 from vidagg_dagster.core.text import spaced
 from vidagg_dagster.defs.metadata import PARTITION_ROW_COUNT
+from vidagg_dagster.demo.backfill import backfill
 
 LOCATION: Final = "vidagg_dagster.definitions"
 """The module of the code location, which is also its name in the UI."""
@@ -35,7 +37,7 @@ Parts = Sequence[Sequence[date]]
 
 
 def materialize(parts: Parts, instance: dg.DagsterInstance) -> Counter[str]:
-    """A run for each part: of a range where it has several days, else of its day.
+    """A run for each part: a backfill where it has several days, else of its day.
 
     Prints a line for each day. Returns how many checks passed, under "passed", and how often each
     other check did not.
@@ -49,30 +51,51 @@ def materialize(parts: Parts, instance: dg.DagsterInstance) -> Counter[str]:
     from vidagg_dagster.defs.jobs import daily_engagement
 
     definitions = defs()
-    job = definitions.resolve_job_def(daily_engagement.name)
-    origin = _origin(definitions.get_repository_def().name, job.name)
+    repository = definitions.get_repository_def()
     checks: Counter[str] = Counter()
     done, total = 0, sum(map(len, parts))
     with Status() as status:
+        launch = _Launch(
+            definitions.resolve_job_def(daily_engagement.name), repository, instance, status
+        )
         for days in parts:
             started = time.monotonic()
-            run = instance.create_run_for_job(
-                job, run_config=_SILENT, tags=_tags(days), remote_job_origin=origin
-            )
-            events: dict[str, int] = {}
-            for event in execute_run_iterator(InMemoryJob(job), run, instance):
-                if event.is_step_start:
-                    status.stage = f"{_span(days)}: {event.step_key}"
-                events |= _events(event)
-                checks.update(_checks(event))
-                if event.is_step_failure:
-                    raise _failure(days, event)
-            _require_success(instance, run.run_id, days)
+            with backfill(days, launch.job, repository, instance) as tags:
+                events = launch.run(days, {**_tags(days), **tags}, checks)
             seconds = (time.monotonic() - started) / len(days)
             for day in days:
                 done += 1
                 status.print(_line(done, total, day, events.get(day.isoformat(), 0), seconds))
     return checks
+
+
+@dataclass(frozen=True)
+class _Launch:
+    job: dg.JobDefinition
+    repository: dg.RepositoryDefinition
+    instance: dg.DagsterInstance
+    status: Status
+
+    def run(
+        self, days: Sequence[date], tags: Mapping[str, str], checks: Counter[str]
+    ) -> dict[str, int]:
+        """Run the days and count their checks; returns the accepted events by day."""
+        run = self.instance.create_run_for_job(
+            self.job,
+            run_config=_SILENT,
+            tags=tags,
+            remote_job_origin=_origin(self.repository.name, self.job.name),
+        )
+        events: dict[str, int] = {}
+        for event in execute_run_iterator(InMemoryJob(self.job), run, self.instance):
+            if event.is_step_start:
+                self.status.stage = f"{_span(days)}: {event.step_key}"
+            events |= _events(event)
+            checks.update(_checks(event))
+            if event.is_step_failure:
+                raise _failure(days, event)
+        _require_success(self.instance, run.run_id, days)
+        return events
 
 
 def write_page(instance: dg.DagsterInstance) -> None:

@@ -15,7 +15,14 @@ import dagster as dg
 import yaml
 
 from vidagg_dagster.core.text import spaced
-from vidagg_dagster.demo.files import DAYS, VIEWERS, DemoFiles, generate
+from vidagg_dagster.demo.files import (
+    AUDIENCE_FILE,
+    CHAPTERS_FILE,
+    DAYS,
+    VIEWERS,
+    DemoFiles,
+    generate,
+)
 from vidagg_dagster.demo.launch import materialize, write_page
 from vidagg_dagster.demo.show import show_result
 from vidagg_dagster.report.scope import FILE
@@ -32,7 +39,7 @@ from vidagg_dagster.spark.engines import MEMORY_SETTING, resolve_engine
 from vidagg_dagster.spark.session import stop_sessions
 
 DAILY_RUNS: Final = 2
-"""So many of the last days run day by day, as a schedule starts them; those before as one range."""
+"""So many of the last days run one by one, as a schedule starts them; those before as backfill."""
 
 
 def first_day_of(days: int) -> date:
@@ -81,6 +88,8 @@ def demo_settings(engine: str, first_day: date) -> dict[str, str]:
         "VIDAGG_SOURCE": "events",
         "VIDAGG_SOURCE_FORMAT": "jsonl",
         "VIDAGG_VIDEO_METADATA": "videos.jsonl",
+        "VIDAGG_CHAPTERS": CHAPTERS_FILE,
+        "VIDAGG_AUDIENCE": AUDIENCE_FILE,
         "VIDAGG_DATA_ROOT": "tables",
         "VIDAGG_START_DATE": first_day.isoformat(),
         "VIDAGG_TIMEZONE": "UTC",
@@ -123,6 +132,8 @@ def _run(folder: Path, files: DemoFiles, engine: str) -> Counter[str]:
 
 def _plan(parts: Sequence[Sequence[date]]) -> str:
     backfill, *daily = parts
+    if len(backfill) == 1:
+        return f"{len(parts)} daily runs"
     after = f", then {len(daily)} daily runs" if daily else ""
     return f"{len(backfill)} days as one backfill{after}"
 

@@ -1,1 +1,1 @@
-"""What analysts ask: curves, figures of a video, cohorts, audience, chapters, as frames."""
+"""What analysts ask: curves, figures, cohorts, audience, chapters, experiments, completion."""

@@ -28,17 +28,15 @@ Cells = dict[tuple[date, date], Activity]
 Row = tuple[date, int, int, int | None, float | None, int | None]
 
 
-def viewer_cohorts(daily: DataFrame, counts: DataFrame) -> DataFrame:
-    """Rows of `user_video_engagement` of all days -> `viewer_cohorts`.
+def viewer_cohorts(daily: DataFrame, read: Collection[date]) -> DataFrame:
+    """Rows of `user_video_engagement` of all days, and which days were read -> `viewer_cohorts`.
 
-    `counts` are the rows of `ingestion_counts`: they say which days were read. The cells are few,
-    so that they are completed here and not by the engine.
+    The cells are few, so that they are completed here and not by the engine.
     """
     cells = {
         (row["cohortWeek"], row["week"]): Activity(row["users"], row["watchMs"], row["completions"])
         for row in _cells(daily).collect()
     }
-    read = {row[0] for row in counts.select(EVENT_DATE).distinct().collect()}
     return daily.sparkSession.createDataFrame([*_rows(cells, read)], VIEWER_COHORTS.struct)
 
 

@@ -1,7 +1,8 @@
 """What insights read of stored tables, by DuckDB: no engine is started."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime, timedelta
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
@@ -78,6 +79,26 @@ def intervals_of(
     return found
 
 
+def users_in_slices(
+    connection: "duckdb.DuckDBPyConnection", columns: tuple[str, ...], at_once: int
+) -> Iterator["pa.Table"]:
+    """Some columns of all watched intervals, at least one slice; a user is in one slice whole.
+
+    Args:
+        connection: See `open_views`.
+        columns: Columns of `watch_intervals`.
+        at_once: About so many intervals are in a slice.
+    """
+    chosen = ", ".join(f'"{name}"' for name in columns)
+    (count,) = connection.execute(f"SELECT count(*) FROM {WATCH_INTERVALS.name}").fetchall()[0]
+    slices = max(1, ceil(count / at_once))
+    for number in range(slices):
+        yield connection.sql(
+            f"SELECT {chosen} FROM {WATCH_INTERVALS.name} WHERE hash(userId) % ? = ?",
+            params=[slices, number],
+        ).to_arrow_table()
+
+
 def durations(connection: "duckdb.DuckDBPyConnection") -> "pa.Table":
     """`videoId` and `durationMs` of each video whose duration is known, the newest where it
     changed."""
@@ -128,3 +149,17 @@ def read_rows(location: Path, required: tuple[str, ...]) -> "duckdb.DuckDBPyRela
             f"{location} has no column {', '.join(lacking)}; it has {', '.join(found.columns)}"
         )
     return found
+
+
+def rows_of(relation: "duckdb.DuckDBPyRelation", location: Path) -> "pa.Table":
+    """What a relation of `read_rows` comes to.
+
+    Raises:
+        StepError: A line of the file cannot be read.
+    """
+    import duckdb
+
+    try:
+        return relation.to_arrow_table()
+    except duckdb.Error as error:
+        raise StepError(f"{location} cannot be read: {error}") from error

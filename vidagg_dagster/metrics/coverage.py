@@ -20,6 +20,7 @@ from vidagg_dagster.metrics.arrays import (
     codes,
     combined,
     groups,
+    instants,
     integers_or,
     nullable,
     offsets,
@@ -123,8 +124,9 @@ class Merge:
         greatest: The greatest; of structs the one with the greatest first field, which no two
             rows of a key share.
         lists: Columns of arrays to chain.
-        evidence: Whether to add up the spans themselves: watchMs, clockMs, and watchMs by evidence.
-        unite: Whether to unite spans; without, watchedIntervals and uniqueMs are null.
+        evidence: Whether to add up the spans themselves: watchMs, clockMs, and watchMs by evidence;
+            and to tell the last of them: lastPlayedAt, resumeMs (they also have closedAt).
+        unite: Whether to unite spans; without, watchedIntervals, uniqueMs and gapMs are null.
     """
 
     keys: tuple[str, ...]
@@ -167,9 +169,11 @@ class Merge:
         if self.evidence:
             clock = _field(values, "clockMs")
             columns = evidence_sums(of_key, end - start, clock, values.field("evidence"), keys)
+            columns |= last_played(of_key, _microseconds(values, "closedAt"), end, keys)
         if not self.unite:
             nothing = pa.nulls(keys, pa.int64())
-            return columns | {"watchedIntervals": pa.nulls(keys, _SPANS), "uniqueMs": nothing}
+            columns |= {"watchedIntervals": pa.nulls(keys, _SPANS), "uniqueMs": nothing}
+            return columns | {"gapMs": nothing}
         return columns | union_columns(Spans(of_key, start, end), keys)
 
 
@@ -187,9 +191,29 @@ def evidence_sums(
     return {name: pa.array(total(key, ms, keys)) for name, ms in totals.items()}
 
 
+def last_played(key: Ints, closed_us: Ints, end: Ints, keys: int) -> dict[str, pa.Array]:
+    """Per key lastPlayedAt, when its last interval was closed, and resumeMs, where it ended.
+
+    Of several that were closed at one instant the one that ends furthest counts.
+    """
+    latest = greatest(key, closed_us, keys)
+    there = np.where(closed_us == latest[key], end, SMALLEST)
+    known = latest != SMALLEST
+    return {
+        "lastPlayedAt": instants(latest, known),
+        "resumeMs": nullable(greatest(key, there, keys), known),
+    }
+
+
 def union_columns(spans: Spans, keys: int) -> dict[str, pa.Array]:
-    """Per key watchedIntervals, the union of its spans, and uniqueMs, their length."""
+    """Per key watchedIntervals, the union of its spans; uniqueMs, their length; and gapMs.
+
+    That is the longest stretch before one of them that lies in none.
+    """
     united = unite(spans)
+    goes_on = np.zeros(len(united.key), bool)
+    goes_on[1:] = united.key[1:] == united.key[:-1]
+    gaps = united.start - np.where(goes_on, np.roll(united.end, 1), 0)
     structs = pa.StructArray.from_arrays(
         [pa.array(united.start), pa.array(united.end)], names=["startMs", "endMs"]
     )
@@ -197,6 +221,7 @@ def union_columns(spans: Spans, keys: int) -> dict[str, pa.Array]:
     return {
         "watchedIntervals": pa.ListArray.from_arrays(offsets(lengths), structs),
         "uniqueMs": pa.array(total(united.key, united.end - united.start, keys)),
+        "gapMs": pa.array(np.maximum(greatest(united.key, gaps, keys), 0)),
     }
 
 
@@ -239,6 +264,11 @@ def _flat(column: pa.ChunkedArray) -> tuple[pa.Array, Ints]:
     whole = column.combine_chunks()
     lengths = pc.list_value_length(whole).fill_null(0)
     return whole.flatten(), lengths.to_numpy(zero_copy_only=False).astype(np.int64)
+
+
+def _microseconds(values: pa.StructArray, name: str) -> Ints:
+    column = values.field(name).cast(pa.timestamp("us", tz="UTC")).cast(pa.int64())
+    return np.asarray(column.to_numpy(zero_copy_only=False), np.int64)
 
 
 def _field(values: pa.StructArray, name: str) -> Ints:

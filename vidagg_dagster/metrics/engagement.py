@@ -139,7 +139,8 @@ def publish(
 ) -> DataFrame:
     """Facts in milliseconds -> the published columns of `table`, derived ones included.
 
-    `merged` has the keys, `facts.SUMS`, `uniqueMs`, `maxPositionMs`, `watchedIntervals`,
+    `merged` has the keys, `facts.SUMS`, `uniqueMs`, `gapMs`, `maxPositionMs`, `watchedIntervals`,
+    `lastPlayedAt`, `resumeMs`,
     `durationMs`, `durationSource`, `videoTitle`, `firstWatchDate`, `lastWatchDate` and what else
     `table` needs under its own name. Where `uniqueMs` is null, so is all that follows from it.
     The columns `carried` come behind those of the table.
@@ -171,6 +172,8 @@ def publish(
         "rewatchedSeconds": seconds(rewatched),
         **{f"{evidence}Seconds": seconds(F.col(f"{evidence}Ms")) for evidence in EVIDENCE},
         "estimatedTailSeconds": seconds(F.col("tailMs")),
+        "resumePosition": seconds(F.col("resumeMs")),
+        "largestUnseenGap": seconds(_largest_gap(unique, duration)),
         "engagementScore": score,
         "engagementTier": _tier(score, parameters),
         "qualityFlags": flags,
@@ -186,6 +189,14 @@ def publish(
         ],
         *carried,
     )
+
+
+def _largest_gap(unique: Column, duration: Column) -> Column:
+    """The longest stretch in no watched interval: before or between them, or behind the last."""
+    spans = F.col("watchedIntervals")
+    seen_to = F.when(F.size(spans) > 0, F.element_at(spans, -1)["endMs"]).otherwise(F.lit(0))
+    known = unique.isNotNull() & duration.isNotNull()
+    return F.when(known, F.greatest(F.col("gapMs"), duration - seen_to, F.lit(0)))
 
 
 def _percent(part: Column, duration: Column) -> Column:

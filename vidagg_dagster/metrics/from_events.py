@@ -24,7 +24,14 @@ from vidagg_dagster.metrics.arrays import (
     offsets,
     order,
 )
-from vidagg_dagster.metrics.coverage import Spans, greatest, least, total, union_columns
+from vidagg_dagster.metrics.coverage import (
+    Spans,
+    greatest,
+    last_played,
+    least,
+    total,
+    union_columns,
+)
 from vidagg_dagster.metrics.duplicates import repeated
 from vidagg_dagster.metrics.events import Numbered
 from vidagg_dagster.metrics.playback import EVIDENCE_NAMES, UNKNOWN
@@ -161,6 +168,7 @@ def _interval_facts(spans: Any, key: Ints, keys: int) -> dict[str, pa.Array]:
         sums[f"{name}Ms"] = np.where(np.isin(spans["evidence"], numbers), length, 0)
     return {
         **{name: pa.array(total(key, values, keys)) for name, values in sums.items()},
+        **last_played(key, spans["closed_us"], spans["end"], keys),
         **union_columns(Spans(key, spans["start"], spans["end"]), keys),
     }
 

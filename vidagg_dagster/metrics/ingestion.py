@@ -21,11 +21,11 @@ from vidagg_dagster.core.schemas import (
 )
 from vidagg_dagster.core.vocabulary import (
     ALIASES,
-    EVENT_NAMES,
     IGNORE,
-    RANKS,
+    RANK_OF,
     REASONS,
     REJECTED_PREFIX,
+    REPORTED,
     SEEK,
     SEEKING,
 )
@@ -298,6 +298,7 @@ def _parsed(source: DataFrame, spec: SourceSpec, run_time: datetime | None) -> D
         ),
         position.alias("_seconds"),
         (F.col("_hasNumber") | F.col("_position").isNotNull()).alias("_hasPosition"),
+        (F.col("typedSeekFrom").isNotNull() | F.col("_from").isNotNull()).alias("_hasFrom"),
         F.when((rate > 0) & (rate <= MAX_PLAYBACK_RATE), rate).alias("playbackRate"),
         seek_from.alias("_fromSeconds"),
         _rank(F.col("_name"), spec).alias("_named"),
@@ -330,6 +331,8 @@ def _finite(value: Column) -> Column:
 def _judged(rows: DataFrame, payload: Column, start_date: date | None, timezone: str) -> DataFrame:
     has_time = F.col("_time").isNotNull() | F.col("typedTimestamp").isNotNull()
     position_ok, ignored = F.col("_positionOk"), F.col("_ignored")
+    is_report = F.coalesce(F.col("_rank") == REPORTED, F.lit(False))
+    begins = F.col("_seekFrom") <= F.col("_seconds")
     rules = {
         "missing_timestamp": ~has_time,
         "unparsable_timestamp": has_time & F.col("_us").isNull(),
@@ -338,8 +341,9 @@ def _judged(rows: DataFrame, payload: Column, start_date: date | None, timezone:
         "missing_session": F.col("sessionId").isNull(),
         "missing_video": F.col("videoId").isNull(),
         "unknown_event": F.col("_rank").isNull(),
-        "missing_position": ~F.col("_hasPosition"),
-        "invalid_position": F.col("_hasPosition") & ~position_ok,
+        "missing_position": ~F.col("_hasPosition") | (is_report & ~F.col("_hasFrom")),
+        "invalid_position": F.col("_hasPosition")
+        & (~position_ok | (is_report & F.col("_hasFrom") & ~F.coalesce(begins, F.lit(False)))),
     }
     malformed = F.col("_malformed")
     rejected_ = ~ignored & reduce(lambda left, right: left | right, rules.values(), malformed)
@@ -356,12 +360,12 @@ def _judged(rows: DataFrame, payload: Column, start_date: date | None, timezone:
         "userId",
         "sessionId",
         "videoId",
-        chosen((F.col("_rank") == rank, name) for name, rank in RANKS.items()).alias("eventName"),
+        chosen((F.col("_rank") == rank, name) for name, rank in RANK_OF.items()).alias("eventName"),
         F.when(position_ok, milliseconds(F.col("_seconds"))).alias("positionMs"),
         "playbackRate",
-        F.when(F.col("_rank").isin(SEEK, SEEKING), milliseconds(F.col("_seekFrom"))).alias(
-            "seekFromMs"
-        ),
+        F.when(
+            F.col("_rank").isin(SEEK, SEEKING, REPORTED), milliseconds(F.col("_seekFrom"))
+        ).alias("seekFromMs"),
         "eventId",
         "sourceFile",
         reasons.alias("reasons"),
@@ -415,9 +419,9 @@ def _rank(name: Column, spec: SourceSpec) -> Column:
     A mapping of the settings goes before all others. A vocabulary has its own names alone: what
     else it may contain must not be taken for ours.
     """
-    ranks = {**RANKS, IGNORE: _IGNORED, REJECT: _REJECTED}
+    ranks = {**RANK_OF, IGNORE: _IGNORED, REJECT: _REJECTED}
     vocabulary = spec.mapping.events if spec.mapping is not None else {}
-    own = {name: name for name in EVENT_NAMES}
+    own = {name: name for name in RANK_OF}
     known = {name: rule.to for name, rule in vocabulary.items()} or {**own, **ALIASES}
     by_rank: dict[int, list[str]] = {}
     for theirs, target in {**known, **spec.event_names}.items():

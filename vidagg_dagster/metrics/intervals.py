@@ -68,9 +68,11 @@ def merge_with_union(
 
     Returns the keys, one column per aggregate over rows (`lists` are arrays, which are chained; of
     structs in `greatest` no two of a key share the first field), `watchedIntervals` (the union:
-    sorted, disjoint, not touching) and `uniqueMs`, its length. With `evidence` the spans also have
-    clockMs and evidence, and are added up: watchMs, clockMs, and watchMs by evidence. `keys`
-    contain userId. With `unite=False` the union is not computed: both of its columns are null.
+    sorted, disjoint, not touching), `uniqueMs`, its length, and `gapMs`, the longest stretch before
+    one of its spans that is in none. With `evidence` the spans also have clockMs, evidence and
+    closedAt, and are added up: watchMs, clockMs, and watchMs by evidence; `lastPlayedAt` and
+    `resumeMs` tell the last of them. `keys` contain userId. With `unite=False` the union is not
+    computed: its columns are null.
     """
     named = {**sums, **least, **greatest, **lists}
     merge = Merge(
@@ -89,7 +91,7 @@ def merge_with_union(
 
 def _merged_schema(rows: DataFrame, merge: Merge) -> T.StructType:
     types = {field.name: field.dataType for field in rows.schema}
-    by_evidence = ("watchMs", "clockMs", *(f"{name}Ms" for name in EVIDENCE))
+    by_evidence = ("watchMs", "clockMs", *(f"{name}Ms" for name in EVIDENCE), "resumeMs")
     sums = [*merge.sums, *(by_evidence if merge.evidence else ())]
     return T.StructType(
         [
@@ -99,7 +101,9 @@ def _merged_schema(rows: DataFrame, merge: Merge) -> T.StructType:
                 T.StructField(name, types[name])
                 for name in (*merge.least, *merge.greatest, *merge.lists)
             ],
+            *([T.StructField("lastPlayedAt", T.TimestampType())] if merge.evidence else []),
             T.StructField("watchedIntervals", T.ArrayType(SPAN)),
             T.StructField("uniqueMs", T.LongType()),
+            T.StructField("gapMs", T.LongType()),
         ]
     )

@@ -100,6 +100,9 @@ _FACTS = T.StructType(
         T.StructField("activeDays", T.ArrayType(T.DateType())),
         T.StructField("watchedIntervals", T.ArrayType(SPAN)),
         T.StructField("uniqueMs", T.LongType()),
+        T.StructField("gapMs", T.LongType()),
+        T.StructField("lastPlayedAt", T.TimestampType()),
+        T.StructField("resumeMs", T.LongType()),
         T.StructField(COUNTS, T.ArrayType(T.LongType())),
     ]
 )
@@ -134,6 +137,8 @@ def merge_rows(
             "lastWatchDate": F.col("lastWatchDate"),
             "maxPositionMs": milliseconds(F.col("maxPositionReached")),
             "described": _description(),
+            # No two rows of a pair share a day, so none share an instant.
+            "played": F.struct("lastPlayedAt", milliseconds(F.col("resumePosition")).alias("ms")),
         },
         lists={"days": F.col("activeDays")},
         unite=unique,
@@ -145,6 +150,8 @@ def merge_rows(
     ).select(
         "*",
         F.array_sort("days").alias("activeDays"),
+        F.col("played.lastPlayedAt").alias("lastPlayedAt"),
+        F.col("played.ms").alias("resumeMs"),
         F.col("described.videoTitle").alias("videoTitle"),
         milliseconds(F.col("described.videoDuration")).alias("durationMs"),
         F.col("described.durationSource").alias("durationSource"),

@@ -31,10 +31,12 @@ from vidagg_dagster.metrics.compiled import rule
 UNKNOWN: Final = -1
 """Stands for an unknown position or duration; real ones are not negative."""
 
-NONE, OBSERVED, HEARTBEAT, BRIDGED, CLIPPED, TOLD = range(6)
-"""Evidence of a credit as numbers; `TOLD` is a seek that says where it began."""
+NONE, OBSERVED, HEARTBEAT, BRIDGED, CLIPPED, TOLD, SAID = range(7)
+"""Evidence of a credit as numbers; `TOLD` is a seek that says where it began, `SAID` a report."""
 
-EVIDENCE_NAMES: Final = ("", "observed", "heartbeat", "bridged", "clipped", "observed")
+EVIDENCE_NAMES: Final = (
+    *("", "observed", "heartbeat", "bridged", "clipped", "observed", "reported"),
+)
 """The published name of each."""
 
 
@@ -331,6 +333,13 @@ def clock_time(a: Moment, b: Moment) -> int:
     if b.evidence != CLIPPED and b.evidence != TOLD:
         return dt
     return min(dt, length if isnan(a.rate) else floor(length / a.rate))
+
+
+@rule
+def reported_clock(report: Moment) -> int:
+    """Time on the clock of a reported stretch: its length divided by its own rate, 1 if unknown."""
+    length = report.position - report.seek_from
+    return length if isnan(report.rate) else floor(length / report.rate)
 
 
 @rule

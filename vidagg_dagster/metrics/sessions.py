@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from vidagg_dagster.core.parameters import EngagementParameters
-from vidagg_dagster.core.vocabulary import ENDED, NEUTRAL, START, STOP
+from vidagg_dagster.core.vocabulary import ENDED, NEUTRAL, REPORTED, START, STOP
 from vidagg_dagster.metrics import playback as play
 from vidagg_dagster.metrics.arrays import (
     LARGEST,
@@ -32,7 +32,7 @@ from vidagg_dagster.metrics.arrays import (
 )
 from vidagg_dagster.metrics.compiled import Fold, new_records, rule
 from vidagg_dagster.metrics.events import Columns, Events, Numbered
-from vidagg_dagster.metrics.playback import NONE, UNKNOWN, ByTime, Limits, Moment, Order
+from vidagg_dagster.metrics.playback import NONE, SAID, UNKNOWN, ByTime, Limits, Moment, Order
 
 _EPOCH: Final = date(1970, 1, 1)
 
@@ -140,7 +140,7 @@ def is_wanted(day: int, wanted: Wanted) -> bool:
 
 class Players(NamedTuple):
     """First and last event of each player of a work day: of video `v` those that are believed are
-    player `2 * v`, those beyond it `2 * v + 1`. `UNKNOWN` if it has none.
+    player `3 * v`, those beyond it `3 * v + 1`, and reports `3 * v + 2`. `UNKNOWN` if it has none.
     """
 
     first: Ints
@@ -153,7 +153,7 @@ class WorkDay(NamedTuple):
     By number of the event, by time: its `row`, the `next` event of its player, what its pair is
     `credited`, its `session` after cutting, and the first event of the session's `next_instant`
     (`UNKNOWN` if there is none). `video` lists the videos, and `end` says where the moments of
-    each end: first those that are believed, then those beyond it.
+    each end: first those that are believed, then those beyond it, then reports.
     """
 
     row: Ints
@@ -182,10 +182,10 @@ class WorkDay(NamedTuple):
             session=numbers(),
             next_instant=numbers(),
             video=numbers(),
-            end=np.zeros(2 * events, np.int64),
+            end=np.zeros(3 * events, np.int64),
             by_time=ByTime(numbers(), numbers(), numbers()),
             order=Order(numbers(), numbers()),
-            players=Players(*(np.full(2 * videos, UNKNOWN, np.int64) for _ in range(2))),
+            players=Players(*(np.full(3 * videos, UNKNOWN, np.int64) for _ in range(2))),
             moments=new_records(Moment, events),
         )
 
@@ -240,11 +240,14 @@ def part_players(events: Columns, count: int, work: WorkDay) -> int:
     videos = 0
     for event in range(count):
         row = work.row[event]
-        believed = 2 * events.video[row]
-        if last[believed] == UNKNOWN and last[believed + 1] == UNKNOWN:
+        player = 3 * events.video[row]
+        if last[player] == UNKNOWN and last[player + 1] == UNKNOWN and last[player + 2] == UNKNOWN:
             work.video[videos] = events.video[row]
             videos += 1
-        player = believed + 1 if events.beyond[row] else believed
+        if events.beyond[row]:
+            player += 1
+        elif events.rank[row] == REPORTED:
+            player += 2
         if last[player] == UNKNOWN:
             first[player] = event
         else:
@@ -312,20 +315,21 @@ def follow_players(
 ) -> int:
     """Follows each player through its events, and credits its pairs; returns the number of videos.
 
-    Of a video the moments that are believed come first, then those beyond it.
+    Of a video the moments that are believed come first, then those beyond it, then reports.
     """
     videos = part_players(events, count, work)
     filled = 0
     for at in range(videos):
         first = filled
-        filled = list_player(events, 2 * work.video[at], filled, work)
+        filled = list_player(events, 3 * work.video[at], filled, work)
         load_player(events, first, filled, work_day, work)
         play.play(work.moments, first, filled, limits)
-        work.end[2 * at] = filled
-        middle = filled
-        filled = list_player(events, 2 * work.video[at] + 1, filled, work)
-        load_player(events, middle, filled, work_day, work)
-        work.end[2 * at + 1] = filled
+        work.end[3 * at] = filled
+        for other in range(1, 3):
+            first = filled
+            filled = list_player(events, 3 * work.video[at] + other, filled, work)
+            load_player(events, first, filled, work_day, work)
+            work.end[3 * at + other] = filled
     return videos
 
 
@@ -425,10 +429,13 @@ def part_sessions(events: Columns, count: int, work: WorkDay) -> None:
 
 
 class Part(NamedTuple):
-    """Moments of one video: from `first` to `middle` those that are believed, then those beyond."""
+    """Moments of one video: from `first` to `middle` those that are believed, then to `reports`
+    those beyond it, then reports.
+    """
 
     first: int
     middle: int
+    reports: int
     end: int
 
 
@@ -545,6 +552,36 @@ def list_intervals(
 
 
 @rule
+def count_reports(
+    moments: Sequence[Moment], first: int, end: int, visit: Visit, found: Found
+) -> None:
+    """Adds to a visit what is reported of it: activity, and the stretches themselves."""
+    for c in range(first, end):
+        report = moments[c]
+        if visit.start_us == UNKNOWN or report.us < visit.start_us:
+            visit.start_us = report.us
+        if not report.own:
+            visit.last_context_us = max(visit.last_context_us, report.us)
+            visit.context_count += 1
+            continue
+        if visit.event_count == 0 or report.us < visit.first_us:
+            visit.first_us = report.us
+        visit.last_us = max(visit.last_us, report.us)
+        visit.event_count += 1
+        visit.max_position = max(visit.max_position, report.position)
+        if report.seek_from != UNKNOWN and report.seek_from < report.position:
+            interval = found.intervals[found.filled[2]]
+            interval.start = report.seek_from
+            interval.end = report.position
+            interval.clock = play.reported_clock(report)
+            interval.evidence = SAID
+            interval.opened_us = report.us
+            interval.closed_us = report.us
+            visit.interval_count += 1
+            found.filled[2] += 1
+
+
+@rule
 def end_of_session(moments: Sequence[Moment], first: int, end: int, session: int) -> int:
     """Behind the events of `session`, from `first` on."""
     while first < end and moments[first].session == session:
@@ -574,21 +611,27 @@ def count_visits(
     limits: Limits, moments: Sequence[Moment], video: int, part: Part, found: Found
 ) -> None:
     """Fills the visits of a video, of which `found` holds zeros."""
-    b, c = part.first, part.middle
-    while b < part.middle or c < part.end:
-        session = moments[b].session if b < part.middle else moments[c].session
-        if c < part.end:
+    b, c, d = part.first, part.middle, part.reports
+    while b < part.middle or c < part.reports or d < part.end:
+        session = LARGEST
+        if b < part.middle:
+            session = moments[b].session
+        if c < part.reports:
             session = min(session, moments[c].session)
+        if d < part.end:
+            session = min(session, moments[d].session)
         next_b = end_of_session(moments, b, part.middle, session)
-        next_c = end_of_session(moments, c, part.end, session)
+        next_c = end_of_session(moments, c, part.reports, session)
+        next_d = end_of_session(moments, d, part.end, session)
         visit = found.visits[found.filled[1]]
         visit.session = session
         visit.video = video
         for place in range(c, next_c):
             visit.exceeding_count += moments[place].own
         count_visit(limits, moments, b, next_b, found)
+        count_reports(moments, d, next_d, visit, found)
         found.filled[1] += 1
-        b, c = next_b, next_c
+        b, c, d = next_b, next_c, next_d
 
 
 # --- the fold -------------------------------------------------------------------------------------
@@ -605,7 +648,7 @@ def settle_work_day(
     part_sessions(events, count, work)
     first = 0
     for at in range(videos):
-        part = Part(first, work.end[2 * at], work.end[2 * at + 1])
+        part = Part(first, work.end[3 * at], work.end[3 * at + 1], work.end[3 * at + 2])
         count_visits(limits, work.moments, work.video[at], part, found)
         first = part.end
 
@@ -737,6 +780,10 @@ def session_rows(settled: Settled) -> pa.Table:
     videos = np.bincount(visits["session"][visits["event_count"] > 0], minlength=sessions)
     kept = np.flatnonzero((sums.events > 0) | (open_ended > 0))
     listed = np.bincount(visits["session"], minlength=sessions)[kept]
+    length = settled.intervals["end"] - settled.intervals["start"]
+    of_session = np.repeat(visits["session"], visits["interval_count"])
+    # Sums of floats; exact, because they stay below 2^53.
+    watched = np.bincount(of_session, length, sessions).astype(np.int64)
     told = settled.told[kept]
     start_us = events.columns.us[sums.first_row[kept]]
     has_own = sums.events[kept] > 0
@@ -754,6 +801,7 @@ def session_rows(settled: Settled) -> pa.Table:
             "durationMs": pa.array(
                 day_share(start_us, sums.last_us[kept], sums.last_context_us[kept])
             ),
+            "watchMs": pa.array(watched[kept]),
             "visits": pa.ListArray.from_arrays(offsets(listed), _visit_structs(settled)),
         }
     )

@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 
 from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.core.schemas import EVENT_DATE, SESSIONS
-from vidagg_dagster.core.vocabulary import RANKS
+from vidagg_dagster.core.vocabulary import RANK_OF
 from vidagg_dagster.metrics.from_events import REASON_BITS
 from vidagg_dagster.metrics.sessions import SessionsOf
 from vidagg_dagster.spark.arrow import ANY_SIZE, Spread
@@ -68,4 +68,4 @@ def prepared(
 def _rank(events: DataFrame) -> Column:
     if "_rank" in events.columns:
         return F.col("_rank")
-    return chosen((F.col("eventName") == name, rank) for name, rank in RANKS.items())
+    return chosen((F.col("eventName") == name, rank) for name, rank in RANK_OF.items())

@@ -71,6 +71,7 @@ class Aggregation:
                 f"accepted {count['accepted']} + duplicates {count['duplicates']} + "
                 f"{ignored}rejected {count['rejected']}" + (f" ({reasons})" if reasons else "")
             )
+            + ("" if self.counts["input"] else "; no row was read: is it the right place?")
             + self._unknown()
             + self._catalogue()
         )

@@ -14,7 +14,7 @@ from datetime import date
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from vidagg_dagster.core.contract import LateDay, LateReport, SourceSpec, StepRequest
@@ -27,9 +27,12 @@ from vidagg_dagster.core.schemas import (
     SOURCE_INVENTORY,
 )
 from vidagg_dagster.metrics.ingestion import rows_by_file
+from vidagg_dagster.sources.catalog import TablePart
+from vidagg_dagster.sources.error_text import first_line
 from vidagg_dagster.sources.faults import require_without_rows
 from vidagg_dagster.sources.listing import EMPTY_FILE, list_source
 from vidagg_dagster.sources.read import read_source
+from vidagg_dagster.sources.table_changes import table_changes
 from vidagg_dagster.tables.interface import Tables
 from vidagg_dagster.tables.retry import retry_conflicts
 
@@ -76,6 +79,8 @@ class Inventory:
     based_on: int
     names: frozenset[str] | None
     """The files that are there; None where the source is read as a whole."""
+    rows_read: int = 0
+    """How many rows were read to count them: those of what is new or changed."""
 
     def names_of(self, days: Collection[date]) -> frozenset[str] | None:
         """The files that have rows of `days`; None where the source is read as a whole."""
@@ -135,24 +140,16 @@ def take_inventory(spark: SparkSession, tables: Tables, request: StepRequest) ->
     states = {name: entry.state for (name, _), entry in known.items()}
     trusted = listing is not None and note.get(_SETTINGS) == settings
     changed = {n for n, state in present.items() if not trusted or states.get(n) != state}
-    counts = _count(spark, request, changed) if changed else {}
-    unseen = _without_rows(changed, counts, present)
-    if unseen:
-        # Perhaps they were away for a moment, and to some engines that means no rows.
-        counts |= _count(spark, request, unseen)
-        require_without_rows(spec, _without_rows(unseen, counts, present))
+    counts, rows_read = _count_changed(spark, request, known if trusted else {}, changed, present)
     log.info(
-        "source: %d new or changed, of %d; %d rows counted",
-        len(changed),
-        len(present),
-        sum(rows for rows, _ in counts.values()),
+        "source: %d new or changed, of %d; %d rows counted", len(changed), len(present), rows_read
     )
     number = latest(known) + 1
     entries = updated(known, counts, changed, present, number, request.start_date)
     if not any(name == NOTED_READ for name, _ in known):
         entries.update(_marks_of_tables(tables))
     names = None if listing is None else frozenset(listing)
-    return Inventory(number, entries, known, new_note, based_on, names)
+    return Inventory(number, entries, known, new_note, based_on, names, rows_read)
 
 
 def require_all_read(inventory: Inventory, read: RowsRead, days: Collection[date]) -> None:
@@ -357,12 +354,97 @@ def _stored(tables: Tables) -> dict[tuple[str, date], Entry]:
     }
 
 
+def _count_changed(
+    spark: SparkSession,
+    request: StepRequest,
+    known: Entries,
+    changed: Collection[str],
+    present: Mapping[str, str | None],
+) -> tuple[Counts, int]:
+    """The counts of what is new or changed, and how many rows were read for them."""
+    if not changed:
+        return {}, 0
+    spec = _source(request)
+    if list(changed) == [spec.location]:
+        told = _count_changes_of_table(spark, request, known, present[spec.location])
+        if told is not None:
+            return told
+    counts = _count(spark, request, changed)
+    unseen = _without_rows(changed, counts, present)
+    if unseen:
+        # Perhaps they were away for a moment, and to some engines that means no rows.
+        counts |= _count(spark, request, unseen)
+        require_without_rows(spec, _without_rows(unseen, counts, present))
+    return counts, _sum(counts)
+
+
+def _count_changes_of_table(
+    spark: SparkSession, request: StepRequest, known: Entries, state: str | None
+) -> tuple[Counts, int] | None:
+    """As `_count_changed`, by reading only what has come to a table of the catalog, and what went.
+
+    None where the whole table has to be read. The number of rows that the table has by its own
+    account decides: with it every known row and every row that was read must add up.
+    """
+    spec = _source(request)
+    before = {key: (e.rows, e.checksum) for key, e in known.items() if key[0] == spec.location}
+    states = {known[key].state for key in before}
+    in_sequence = spec.mapping is not None and spec.mapping.in_sequence
+    if len(states) != 1 or in_sequence:
+        return None
+    try:
+        changes = table_changes(spark, spec.location.strip(), states.pop(), state)
+        if changes is None:
+            return None
+        came = _count_part(spark, request, changes.added)
+        went = _count_part(spark, request, changes.removed)
+    # Time travel may be forbidden, files of the old version gone. What is wrong with the table
+    # itself shows when it is read as a whole.
+    except Exception as error:
+        log.info("source: the changes of %s cannot be told: %s", spec.location, first_line(error))
+        return None
+    counts = _balance(before, came, went)
+    if counts is None or _sum(counts) != changes.rows:
+        return None
+    return counts, _sum(came) + _sum(went)
+
+
+def _balance(before: Counts, came: Counts, went: Counts) -> Counts | None:
+    """What is there after rows came and went; None if more went than there were."""
+    balance = {}
+    for key in {*before, *came, *went}:
+        rows, checksum = (
+            before.get(key, (0, 0))[at] + came.get(key, (0, 0))[at] - went.get(key, (0, 0))[at]
+            for at in (0, 1)
+        )
+        if rows < 0 or (rows == 0 and checksum):
+            return None
+        if rows:
+            balance[key] = (rows, checksum)
+    return balance
+
+
+def _sum(counts: Counts) -> int:
+    return sum(rows for rows, _ in counts.values())
+
+
+def _count_part(spark: SparkSession, request: StepRequest, part: TablePart) -> Counts:
+    if not part.files:
+        return {}
+    source = read_source(spark, _source(request), request.scratch, part=part)
+    return _counts_of(source, request)
+
+
 def _count(
     spark: SparkSession, request: StepRequest, names: Collection[str]
 ) -> dict[tuple[str, date], tuple[int, int]]:
+    return _counts_of(read_source(spark, _source(request), request.scratch, only=names), request)
+
+
+def _counts_of(source: DataFrame, request: StepRequest) -> dict[tuple[str, date], tuple[int, int]]:
     spec = _source(request)
     counted = rows_by_file(
-        read_source(spark, spec, request.scratch, only=names),
+        source,
         spec=spec,
         start_date=request.start_date,
         timezone=request.timezone,

@@ -10,7 +10,13 @@ from typing import Final
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from vidagg_dagster.core.contract import Metrics, SourceSpec, StepName
+from vidagg_dagster.core.contract import (
+    ROWS_COUNTED,
+    ROWS_OF_DAYS,
+    Metrics,
+    SourceSpec,
+    StepName,
+)
 from vidagg_dagster.core.days import ONE_DAY
 from vidagg_dagster.core.errors import StepError
 from vidagg_dagster.core.schemas import EVENT_DATE, INGESTION_COUNTS, RAW_EVENTS, REJECTED_EVENTS
@@ -52,7 +58,11 @@ def _compute(context: StepContext) -> StepOutput:
         unknown = ingestion.unknown_names(rows) if named else {}
     late = record_inventory(context.spark, context.tables, request, found.inventory, found.read)
     told = ", ".join(f"{name} {rows}" for name, rows in unknown.items())
-    metrics: Metrics = {"unknown event names": told} if told else {}
+    metrics: Metrics = {
+        **({"unknown event names": told} if told else {}),
+        ROWS_COUNTED: found.inventory.rows_read,
+        ROWS_OF_DAYS: sum(found.read.values()),
+    }
     return StepOutput(
         late=late,
         unknown_names=unknown,

@@ -24,10 +24,11 @@ from vidagg_dagster.core.schemas import (
     SOURCE_INVENTORY,
     TABLES,
     USER_VIDEO_ENGAGEMENT,
+    TableSpec,
 )
 from vidagg_dagster.pipeline.inventory import Entry, late_report
 from vidagg_dagster.pipeline.lifetime import not_taken_in
-from vidagg_dagster.tables.damage import remedy
+from vidagg_dagster.tables.damage import asset_of, remedy
 from vidagg_dagster.tables.delta_log import commit_id, days_replaced_since, written_days
 from vidagg_dagster.tables.stored import Stored, look
 
@@ -91,6 +92,13 @@ def _run_lifetime() -> str:
     return f"{_MATERIALIZE} {_LIFETIME}"
 
 
+def _run_alone(table: TableSpec) -> str | None:
+    """The command for a table without days that one step writes anew; None: all days are run."""
+    if table.partitioned or table is SOURCE_INVENTORY:
+        return None
+    return f"{_MATERIALIZE} {asset_of(table)}"
+
+
 def _lifetime_anew(stored: Stored) -> str:
     """Moved away first: a run that knows of no change would leave it as it is."""
     return f"mv {stored.folder} {stored.folder}.damaged && {_run_lifetime()}"
@@ -113,8 +121,9 @@ def _of_logs(stored: Mapping[str, Stored], materialized: Materialized) -> Iterat
         elif entry.version < 0 and (entry.folder.exists() or materialized.get(name)):
             days = tuple(sorted(materialized.get(name) or known))
             text = "the table is gone, or its log"
-            if entry.table is AGGREGATED_ENGAGEMENT:
-                yield Finding(name, text, _run_lifetime())
+            alone = _run_alone(entry.table)
+            if alone is not None:
+                yield Finding(name, text, alone)
             elif days:
                 yield Finding(name, text, run_days(days), days)
 
@@ -127,10 +136,11 @@ def _of_files(stored: Mapping[str, Stored]) -> Iterator[Finding]:
         more = f" and {len(entry.damage) - 1} more" if len(entry.damage) > 1 else ""
         days = {found.file.day for found in entry.damage if found.file.day is not None}
         text = f"{entry.damage[0].text}{more}; {remedy(entry.table, entry.damage).rstrip('.')}"
+        alone = _run_alone(entry.table)
         if days:
             command = run_days(days)
-        elif entry.table is AGGREGATED_ENGAGEMENT:
-            command = _run_lifetime()
+        elif alone is not None:
+            command = alone
         else:
             # Every day counts as late then, so all of them are run at once.
             command = run_days(stored[INGESTION_COUNTS.name].rows)

@@ -88,7 +88,7 @@ def strip(intervals: Iterable[tuple[float, float]], end_ms: int, y: int) -> str:
     return path
 
 
-def fewer(values: Sequence[float], most: int = 40) -> Sequence[float]:
+def fewer(values: Sequence[float], most: int = 30) -> Sequence[float]:
     """Every n-th value, at most `most` of them: for a picture as small as a word."""
     return values[:: -(-len(values) // most) or 1]
 

@@ -90,7 +90,8 @@ class Video:
             "viewers": self.row["viewers"],
             "start": self.starters["fromTheStart"],
             "peak": self.curve["mostWatched"] if self.curve else 0,
-            "audience": self.expected,
+            # Viewers from outside the audience would make percentages of it senseless.
+            "audience": self.expected if (self.expected or 0) >= self.row["viewers"] else None,
         }
         return [
             Denominator(name, whole, charts.ticks_up(self.top, whole))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vidagg_dagster.core.errors import TableError
+from vidagg_dagster.core.insight_schemas import AUDIENCE_STATUS, CHAPTER_ENGAGEMENT
 from vidagg_dagster.core.schemas import AGGREGATED_ENGAGEMENT
 from vidagg_dagster.report.contents import Answers, Page, Video
 from vidagg_dagster.report.language import Language
@@ -17,6 +18,7 @@ from vidagg_dagster.report.scope import Scope
 from vidagg_dagster.tables.views import connect, table_names
 
 if TYPE_CHECKING:
+    import duckdb
     import pyarrow as pa
 
 
@@ -26,15 +28,15 @@ def read_page(tables: Path, scope: Scope, texts: Language, *, with_users: bool =
     Raises:
         TableError: There are no tables, or none of users and videos.
     """
-    there = frozenset(table_names(tables))
-    if AGGREGATED_ENGAGEMENT.name not in there:
+    if AGGREGATED_ENGAGEMENT.name not in table_names(tables):
         raise TableError(
             f"{tables}: there is no table {AGGREGATED_ENGAGEMENT.name}; run days first"
         )
-    asked = queries(scope, there)
-    told = list(answerable(asked, there))
     connection = connect(tables)
     try:
+        there = tables_with_something(connection)
+        asked = queries(scope, there)
+        told = list(answerable(asked, there))
         answers = {
             query.name: ask(connection, query)
             for query in told
@@ -46,6 +48,17 @@ def read_page(tables: Path, scope: Scope, texts: Language, *, with_users: bool =
         connection.close()
     used = {query.name: query for query in told if query.name in answers or not query.shown}
     return Page(texts, answers, used, _videos(answers, intervals), with_users)
+
+
+def tables_with_something(connection: "duckdb.DuckDBPyConnection") -> frozenset[str]:
+    """The tables that the page can tell of: an audience or chapters that nobody gave are empty."""
+    names = {name for (name,) in connection.execute("SHOW TABLES").fetchall()}
+    empty = {
+        name
+        for name in names & {AUDIENCE_STATUS.name, CHAPTER_ENGAGEMENT.name}
+        if not connection.execute(f"FROM {name} LIMIT 1").fetchall()
+    }
+    return frozenset(names - empty)
 
 
 def _videos(answers: Answers, intervals: "pa.Table | None") -> list[Video]:

@@ -12,7 +12,7 @@ from vidagg_dagster.report import charts
 from vidagg_dagster.report.contents import Page
 from vidagg_dagster.report.gather import read_page
 from vidagg_dagster.report.language import LanguageName, language
-from vidagg_dagster.report.peaks import MIN_KEPT, RESAMPLES
+from vidagg_dagster.report.peaks import MIN_ABOVE_CHANCE, MIN_KEPT, RESAMPLES
 from vidagg_dagster.report.scope import DEFAULT_SCOPE, Scope
 
 
@@ -26,6 +26,8 @@ def write_page(
 ) -> Page:
     """Ask the tables of a folder, and write the page; the file appears when it is whole.
 
+    Where it names users, nobody else on the machine may read it.
+
     Raises:
         TableError: There are no tables, or none of users and videos.
         OutputError: The file cannot be written.
@@ -34,6 +36,8 @@ def write_page(
     text = render(page)
     draft = output.with_name(f".{output.name}.draft")
     try:
+        draft.unlink(missing_ok=True)
+        draft.touch(mode=0o600 if with_users else 0o666)
         draft.write_text(text, encoding="utf-8")
         draft.replace(output)
     except OSError as error:
@@ -66,6 +70,7 @@ def render(page: Page) -> str:
         policy=_policy(style, script),
         kept=MIN_KEPT,
         draws=RESAMPLES,
+        chance=MIN_ABOVE_CHANCE,
     )
 
 

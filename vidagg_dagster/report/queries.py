@@ -17,10 +17,11 @@ from vidagg_dagster.core.schemas import (
     USER_VIDEO_ENGAGEMENT,
     WATCH_INTERVALS,
 )
+from vidagg_dagster.core.vocabulary import EVIDENCE
 from vidagg_dagster.report.scope import Scope
 
 DAYS_SHOWN: Final = 92
-STRIPS: Final = 16
+STRIPS: Final = 14
 """Viewers of a video who have a strip, spread evenly from who saw most to who saw least."""
 MAX_USERS_TO_RESAMPLE: Final = 2_000
 """Users of a video who are drawn from when peaks are tested, at most."""
@@ -145,13 +146,13 @@ ORDER BY eventRows DESC, reason""",
         "evidence",
         (AGGREGATED_ENGAGEMENT.name,),
         ("evidence",),
-        """\
+        f"""\
 SELECT evidence, round(sum(seconds) / 3600, 2) AS watchHours,
        round(100 * sum(seconds) / nullif(sum(sum(seconds)) OVER (), 0), 2) AS percentage
-FROM (SELECT observedSeconds AS observed, heartbeatSeconds AS heartbeat,
-             bridgedSeconds AS bridged, clippedSeconds AS clipped
+FROM (SELECT {", ".join(f"{name}Seconds AS {name}" for name in EVIDENCE)}
       FROM aggregated_user_video_engagement)
-UNPIVOT (seconds FOR evidence IN (observed, heartbeat, bridged, clipped))
+UNPIVOT (seconds FOR evidence IN ({", ".join(EVIDENCE)}))
+WHERE evidence <> 'reported' OR seconds > 0
 GROUP BY evidence
 ORDER BY watchHours DESC, evidence""",
     ),
@@ -316,7 +317,7 @@ shown AS (
 WITH pairs AS (
 {rows}),
 {shown}
-SELECT userId, round(sum(watched) / 3600, 2) AS watchHours,
+SELECT userId, count(*) OVER () AS ofUsers, round(sum(watched) / 3600, 2) AS watchHours,
        list(place ORDER BY place) AS places,
        list(seen ORDER BY place) AS seen,
        list(status ORDER BY place) FILTER (status IS NOT NULL) AS status

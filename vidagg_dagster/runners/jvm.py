@@ -43,17 +43,19 @@ class LocalSpark(LazyPySparkResource):
 
 
 class JvmSteps(LocalSteps):
-    """Runs steps in this process, on JVM Spark."""
+    """Runs steps in this process, by default on JVM Spark."""
 
     engine: str = SPARK
     pyspark: dg.ResourceDependency[LocalSpark]
 
     def session(self) -> "SparkSession":
-        """The session of dagster-pyspark.
+        """The session of dagster-pyspark, unless the Launchpad names another engine.
 
         Raises:
             EngineError: The JVM does not start, or runs already with another configuration.
         """
+        if self.engine != SPARK:
+            return super().session()
         ours = local_conf()
         conf = self.pyspark.spark_config
         other = {key: value for key, value in conf.items() if ours.get(key) != value}

@@ -45,7 +45,7 @@ from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.core.time_format import parse_time_formats, require_time_formats
 from vidagg_dagster.core.unity_catalog import is_schema_name
 from vidagg_dagster.core.validation import contradiction, raise_together
-from vidagg_dagster.core.vocabulary import EVENT_NAMES
+from vidagg_dagster.core.vocabulary import RANK_OF
 from vidagg_dagster.report.language import LanguageName
 from vidagg_dagster.settings.alerts import AlertSettings
 from vidagg_dagster.settings.databricks import DatabricksSettings
@@ -113,7 +113,7 @@ class Settings(SettingsGroup):
         "mapped to `ignore` are counted and dropped.",
         json_schema_extra=allowed(
             "`ours=theirs|theirs,...` or a JSON object from theirs to ours, ours being `ignore` or "
-            "one of " + ", ".join(EVENT_NAMES)
+            "one of " + ", ".join(RANK_OF)
         ),
     )
     mapping: str | None = Field(
@@ -138,6 +138,20 @@ class Settings(SettingsGroup):
         min_length=1,
         description="Table or file with videoId, duration (seconds) and title. Without it no "
         "percentage, score or tier can be computed.",
+        json_schema_extra=allowed("a path, or `[catalog.][schema.]table`"),
+    )
+    audience: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Table or file with userId, videoId and, if there is one, dueDate: who should "
+        "watch what by when. Without it `audience_status` has no rows.",
+        json_schema_extra=allowed("a path, or `[catalog.][schema.]table`"),
+    )
+    chapters: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Table or file with videoId, start (seconds, or startMs) and title of "
+        "chapters. Without it `chapter_engagement` has no rows.",
         json_schema_extra=allowed("a path, or `[catalog.][schema.]table`"),
     )
     video_columns: dict[str, str] = Field(
@@ -213,7 +227,8 @@ class Settings(SettingsGroup):
     insights: bool = Field(
         default=True,
         description="Whether the daily job also computes the tables of the group video_insights: "
-        "curves, figures of a video and cohorts. Nothing else is computed from them.",
+        "curves, figures of a video, cohorts, audience and chapters. No other table is computed "
+        "from them. Those of before stay as they were: remove them.",
         json_schema_extra=allowed("on or off"),
     )
 
@@ -244,12 +259,17 @@ class Settings(SettingsGroup):
     databricks: Annotated[DatabricksSettings, VariablePrefix("DATABRICKS_")] = Field(
         default_factory=DatabricksSettings
     )
+    completion_forecast: Literal["off", "table", "learned"] = Field(
+        default="off",
+        description="How likely a viewer [completes](completion.md) a video: off, by a table, or "
+        "by a model where it is shown to be better than the table.",
+    )
     experiments: Annotated[ExperimentSettings, VariablePrefix("EXPERIMENTS_")] = Field(
         default_factory=ExperimentSettings
     )
     parameters: EngagementParameters = Field(default_factory=EngagementParameters)
 
-    @field_validator("source", "video_metadata")
+    @field_validator("source", "video_metadata", "audience", "chapters")
     @classmethod
     def _without_credentials(cls, value: str | None) -> str | None:
         if value is not None:
@@ -436,14 +456,25 @@ class Settings(SettingsGroup):
             yield contradiction("events in Azure are in our vocabulary", "source", "mapping")
 
     @model_validator(mode="after")
-    def _experiments_on_this_machine(self) -> Self:
-        if self.experiments.assignments is not None and self.target != "local":
-            raise contradiction(
+    def _insights_on_this_machine(self) -> Self:
+        raise_together(type(self).__name__, self._faults_of_insights())
+        return self
+
+    def _faults_of_insights(self) -> Iterator[PydanticCustomError]:
+        if self.target == "local":
+            return
+        if self.experiments.assignments is not None:
+            yield contradiction(
                 "experiments are evaluated only on tables of this machine",
                 "experiments.assignments",
                 "target",
             )
-        return self
+        if self.completion_forecast != "off":
+            yield contradiction(
+                "completion is forecast only on tables of this machine",
+                "completion_forecast",
+                "target",
+            )
 
     @model_validator(mode="after")
     def _complete_for_databricks(self) -> Self:
@@ -457,7 +488,8 @@ class Settings(SettingsGroup):
             yield contradiction(f"{needs} a table, or a path that the cluster sees", "source")
         for field, lacking in self.databricks.lacking():
             yield contradiction(f"{needs} {lacking}", f"databricks.{field}")
-        for field, location in (("source", self.source), ("video_metadata", self.video_metadata)):
+        for field in ("source", "video_metadata", "audience", "chapters"):
+            location = getattr(self, field)
             if location and not _ABSOLUTE.match(location):
                 yield contradiction(
                     "a relative path means nothing on a cluster; name a table or a whole path",

@@ -20,7 +20,7 @@ from vidagg_dagster.core.contract import (
 )
 from vidagg_dagster.core.errors import SourceError
 from vidagg_dagster.core.event_mapping import EventMapping
-from vidagg_dagster.sources.catalog import names_table, read_table
+from vidagg_dagster.sources.catalog import TablePart, names_table, read_table
 from vidagg_dagster.sources.columns import LINE_NUMBER, ColumnRequest, table_frame
 from vidagg_dagster.sources.delta import read_delta, read_local_delta
 from vidagg_dagster.sources.files import (
@@ -44,6 +44,7 @@ def read_source(
     scratch: str | None = None,
     *,
     only: Collection[str] | None = None,
+    part: TablePart | None = None,
     frame: DataFrame | None = None,
 ) -> DataFrame:
     """One row per input row of the events source.
@@ -60,6 +61,7 @@ def read_source(
         scratch: A folder that all machines of the engine see, for copies of files that it cannot
             read as they are. None: the temporary folder of this machine.
         only: Names of the files to read, as `list_source` gives them. None: all.
+        part: The rows to read of a Delta table of the catalog. None: all, at its latest version.
         frame: The rows themselves, instead of what lies at the location.
 
     Raises:
@@ -73,6 +75,8 @@ def read_source(
     request = _request(spec) if conversion is None else conversion.request()
     if frame is not None:
         rows = table_frame(frame, "the frame", request)
+    elif part is not None:
+        rows = read_table(spark, spec.location.strip(), request, part)
     else:
         rows = read_columns(spark, spec.location, spec.format, request, scratch, only=only)
     if conversion is not None:

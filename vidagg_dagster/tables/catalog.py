@@ -7,6 +7,7 @@ Connect and serverless compute are enough.
 import json
 import logging
 import re
+import shutil
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -77,7 +78,8 @@ _KEEPS_ROWS: Final = frozenset(
 class CatalogTables:
     """The declared tables as `location.<table name>`, where location is `[catalog.]schema`.
 
-    The schema must exist. A table is created by its first write.
+    The schema must exist. A table is created by its first write. `scratch` is a folder that all
+    machines of the engine and this process see.
 
     Example:
         >>> from vidagg_dagster.core.schemas import RAW_EVENTS
@@ -86,7 +88,7 @@ class CatalogTables:
         10342
     """
 
-    def __init__(self, spark: SparkSession, location: str) -> None:
+    def __init__(self, spark: SparkSession, location: str, scratch: str | None = None) -> None:
         if not is_schema_name(location):
             raise TableError(
                 f"{location!r} names no place for tables: use schema or catalog.schema, "
@@ -94,6 +96,7 @@ class CatalogTables:
             )
         self._spark = spark
         self._location = location
+        self._scratch = scratch
 
     def read(self, table: TableSpec, days: Sequence[date] | None = None) -> DataFrame:
         """See `Tables.read`."""
@@ -180,10 +183,23 @@ class CatalogTables:
 
     @contextmanager
     def computed(self, table: TableSpec, frames: Frames) -> Iterator[DataFrame]:
-        """See `Tables.computed`. A table keeps the rows, because serverless compute caches none."""
-        scratch = self._name(replace(table, name=scratch_table(table.name)))
+        """See `Tables.computed`. Serverless compute caches no rows, so they are written.
+
+        Files of `scratch` are gone at once. A managed table can be restored for a week: it would be
+        paid for, and a user who was erased could still be read there. It is for a server that
+        shares no folder with this process.
+        """
+        name, frame = scratch_table(table.name), union(each(frames))
+        if self._scratch is not None:
+            folder = f"{self._scratch}/{name}"
+            try:
+                frame.write.parquet(folder)
+                yield self._spark.read.schema(frame.schema).parquet(folder)
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+            return
+        scratch = self._name(replace(table, name=name))
         try:
-            frame = union(each(frames))
             frame.write.format("delta").option(*NO_STATISTICS).saveAsTable(scratch)
             yield self._spark.table(scratch)
         finally:

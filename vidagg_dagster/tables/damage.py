@@ -11,6 +11,7 @@ from typing import Final
 
 from vidagg_dagster.core.days import days_text
 from vidagg_dagster.core.errors import DamagedTableError
+from vidagg_dagster.core.insight_schemas import WRITTEN_WITH
 from vidagg_dagster.core.schemas import (
     INGESTION_COUNTS,
     RAW_EVENTS,
@@ -69,7 +70,9 @@ def remedy(table: TableSpec, damaged: Sequence[Damage]) -> str:
 
 def asset_of(table: TableSpec) -> str:
     """The asset whose run writes the table."""
-    return RAW_EVENTS.name if table in _BY_RAW_EVENTS else table.name
+    if table in _BY_RAW_EVENTS:
+        return RAW_EVENTS.name
+    return WRITTEN_WITH.get(table.name, table.name)
 
 
 def _size(path: Path) -> int | None:

@@ -154,6 +154,7 @@ def test_sessions_are_those_of_the_reference(world: World) -> None:
             row["eventCount"],
             row["durationMs"],
             row["videoCount"],
+            row["watchMs"],
         )
         for row in world.rows("sessions")
         if row["userId"] in users

@@ -73,6 +73,14 @@ def test_aggregate_writes_peter_s_row_as_json(
     assert row["lastWatchDate"] == "2026-01-05T10:02:20Z"
 
 
+def test_aggregate_says_that_there_was_nothing(tmp_path: Path) -> None:
+    (tmp_path / "events").mkdir()
+    output = tmp_path / "out.csv"
+    result = vidagg("aggregate", tmp_path / "events", "--output", output, "--engine", "sail")
+    assert result.returncode == 0, result.stderr
+    assert result.stderr.strip().endswith("; no row was read: is it the right place?")
+
+
 def test_aggregate_writes_the_same_row_as_csv_and_parquet(
     events: Path, videos: Path, tmp_path: Path
 ) -> None:

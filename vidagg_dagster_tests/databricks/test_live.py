@@ -1,6 +1,6 @@
-"""Opt-in: a day on a real workspace. docs/databricks.md says how; CI never runs it.
+"""Opt-in: two days on a real workspace. docs/databricks.md says how; CI never runs it.
 
-The same story runs against the loopback workspace in test_databricks_end_to_end.py.
+The same story runs against the loopback workspace in end_to_end/slow/test_databricks_clients.py.
 """
 
 import os
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from vidagg_dagster_tests.support.databricks_day import deploy_and_materialize
+from vidagg_dagster_tests.support.databricks_day import Place, deploy_and_run_two_days
 
 SCHEMA = "VIDAGG_TEST_DATABRICKS_SCHEMA"
 VOLUME = "VIDAGG_TEST_DATABRICKS_VOLUME"
@@ -18,5 +18,6 @@ VOLUME = "VIDAGG_TEST_DATABRICKS_VOLUME"
     not (os.environ.get(SCHEMA) and os.environ.get(VOLUME)),
     reason=f"needs a real workspace: credentials of the SDK, {SCHEMA} and {VOLUME}",
 )
-def test_a_day_on_a_real_workspace(tmp_path: Path, wheel: Path) -> None:
-    deploy_and_materialize(tmp_path, wheel, os.environ[SCHEMA], os.environ[VOLUME])
+def test_two_days_and_the_first_again_on_a_real_workspace(tmp_path: Path, wheel: Path) -> None:
+    place = Place(os.environ[SCHEMA], os.environ[VOLUME])
+    deploy_and_run_two_days(tmp_path, wheel, place)

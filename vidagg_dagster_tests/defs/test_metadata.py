@@ -7,7 +7,16 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from vidagg_dagster.core.contract import DayResult, LateDay, LateReport, StepName, StepResult
+from vidagg_dagster.core.contract import (
+    ROWS_COUNTED,
+    ROWS_OF_DAYS,
+    DayResult,
+    LateDay,
+    LateReport,
+    Metrics,
+    StepName,
+    StepResult,
+)
 from vidagg_dagster.core.schemas import SESSIONS
 from vidagg_dagster.defs.code_references import CODE_REFERENCES, code_references
 from vidagg_dagster.defs.metadata import (
@@ -109,3 +118,12 @@ def test_in_development_an_asset_leads_to_the_code_that_computes_it(
 def test_a_server_shows_no_paths_of_its_code(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DAGSTER_IS_DEV_CLI", raising=False)
     assert code_references(StepName.SESSIONS) == {}
+
+
+def test_what_was_read_of_the_source_is_shown_beside_what_the_days_have() -> None:
+    metrics: Metrics = {ROWS_COUNTED: 0, ROWS_OF_DAYS: 13, "write_seconds": 1.5}
+    result = StepResult(step=StepName.RAW_EVENTS, rows=11, metrics=metrics)
+    shown = run_metadata(result)
+    assert (shown[ROWS_COUNTED], shown[ROWS_OF_DAYS]) == (0, 13)
+    assert "write_seconds" not in shown
+    assert ROWS_COUNTED not in run_metadata(StepResult(step=StepName.SESSIONS, rows=3))

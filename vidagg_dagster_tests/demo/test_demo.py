@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
+from vidagg_dagster.demo.beside import AUDIENCE
 from vidagg_dagster.demo.catalogue import CATALOGUE
-from vidagg_dagster.demo.files import DemoFiles, generate
+from vidagg_dagster.demo.files import AUDIENCE_FILE, CHAPTERS_FILE, DemoFiles, generate
 from vidagg_dagster.demo.player import Habits, Player
 from vidagg_dagster.demo.plots import PLOTS
 from vidagg_dagster.demo.ways import WAYS
@@ -61,6 +62,28 @@ def test_the_same_seed_writes_the_same_bytes(demo: DemoFiles, tmp_path: Path) ->
         file.name: file.read_bytes() for file in demo.events.iterdir()
     }
     assert again.videos.read_bytes() == demo.videos.read_bytes()
+
+
+def test_chapters_and_an_audience_lie_beside_the_events(demo: DemoFiles) -> None:
+    listed = {video.video_id: video.duration_ms for video in CATALOGUE if video.listed}
+    chapters = rows_in(demo.videos.with_name(CHAPTERS_FILE))
+    assert {row["videoId"] for row in chapters} <= listed.keys() & PLOTS.keys()
+    assert all(1000 * row["start"] < listed[row["videoId"]] for row in chapters)
+    audience = rows_in(demo.videos.with_name(AUDIENCE_FILE))
+    assert {row["videoId"] for row in audience} <= listed.keys()
+    assert {row["dueDate"] for row in audience} == {"2026-01-12"}
+    assert len({row["userId"] for row in audience}) == len(audience) == AUDIENCE
+    watched = {row["userId"].strip() for _, row in good_rows_of(demo)}
+    assert len(watched & {row["userId"] for row in audience}) > AUDIENCE / 2
+
+
+def rows_in(file: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+
+
+def test_an_audience_is_no_larger_than_the_viewers(tmp_path: Path) -> None:
+    few = generate(tmp_path, days=1, viewers=3)
+    assert len(rows_in(few.videos.with_name(AUDIENCE_FILE))) == 3
 
 
 def test_another_seed_writes_other_events(tmp_path: Path) -> None:

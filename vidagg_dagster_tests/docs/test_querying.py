@@ -1,25 +1,21 @@
 """docs/querying.md: every query, in DuckDB, Spark and Polars, over the same small tables."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.dataset as ds
 import pytest
-from deltalake import DeltaTable
 from pyspark.sql import SparkSession
 
 from vidagg_dagster.core.contract import SAIL, StepName
 from vidagg_dagster.pipeline.run import run_step
 from vidagg_dagster.spark.session import engine_session, using
-from vidagg_dagster.tables.views import connect, table_names
-from vidagg_dagster_tests.conftest import require
+from vidagg_dagster.tables.views import connect
 from vidagg_dagster_tests.support.repository import REPO
-from vidagg_dagster_tests.support.small_site import Row, Site, day, event, write_site
+from vidagg_dagster_tests.support.small_site import Site, day
 
 PAGE = (REPO / "docs" / "querying.md").read_text(encoding="utf-8")
 QUESTIONS = {
@@ -32,37 +28,6 @@ QUESTIONS = {
 }
 OF_DUCKDB = {"reasons[0]": "reasons[1]"}
 """What the page says is written otherwise in DuckDB."""
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
-    require(SAIL)
-    site = write_site(tmp_path_factory.mktemp("site"), days=2)
-    more: list[Row | str] = [event(day(2), "09:00:00", "anna", "video_play", 0), "{broken"]
-    more += [event(day(2), f"09:0{n}:00", "anna", "video_pause", 60 * n) for n in (1, 2)]
-    site.write_day(day(2), more)
-    with using(SAIL):
-        for step in StepName:
-            run_step(engine_session(SAIL), site.request(step, [day(n) for n in range(3)]))
-    return site
-
-
-@pytest.fixture(scope="module")
-def views(site: Site) -> Iterator[SparkSession]:
-    with using(SAIL):
-        spark = engine_session(SAIL)
-        for name in table_names(site.tables):
-            table = DeltaTable(str(site.tables / name))
-            rows = ds.dataset(
-                table.file_uris(),
-                pa.schema(table.schema()),
-                format="parquet",
-                partitioning="hive",
-            ).to_table()
-            spark.createDataFrame(rows).createOrReplaceTempView(name)
-        yield spark
-        for name in table_names(site.tables):
-            spark.catalog.dropTempView(name)
 
 
 def plain(rows: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
@@ -97,14 +62,14 @@ def test_every_question_has_both_ways() -> None:
 
 @pytest.mark.parametrize("question", QUESTIONS)
 def test_duckdb_spark_and_polars_give_the_same_answer(
-    site: Site, views: SparkSession, question: str
+    site: Site, tables_in_spark: SparkSession, question: str
 ) -> None:
     sql, python = QUESTIONS[question]
     answer = by_duckdb(site.tables, sql)
     assert answer
     with using(SAIL):
         # Sail loses the order where a cross join is grouped by columns that are not selected.
-        assert sorted(plain(views.sql(sql).collect())) == sorted(answer)
+        assert sorted(plain(tables_in_spark.sql(sql).collect())) == sorted(answer)
     assert by_polars(site.tables, python) == answer
 
 

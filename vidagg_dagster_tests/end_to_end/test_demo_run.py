@@ -4,21 +4,38 @@ import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import dagster as dg
 import duckdb
 import pytest
+from deltalake import DeltaTable
 from pyspark.sql import SparkSession
 
+from tools.demo_picture import HEIGHT, picture
 from vidagg_dagster.core.contract import SAIL, SourceSpec
 from vidagg_dagster.defs.page import ENGAGEMENT_PAGE
 from vidagg_dagster.defs.verification import rows_told
+from vidagg_dagster.demo.plots import PLOTS
 from vidagg_dagster.pipeline.batch import aggregate_files
 from vidagg_dagster.pipeline.verify import verify
 from vidagg_dagster.report.scope import FILE
 from vidagg_dagster.spark.session import engine_session, using
 from vidagg_dagster_tests.support.demo_run import table
 from vidagg_dagster_tests.support.use_cases import QUERIES
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+WATCHED = """
+with part as (
+    select range as number, 25 * duration * range as first, 25 * duration * (range + 1) as last
+    from range(40), read_json_auto('{folder}/videos.jsonl') where videoId = $video
+)
+select sum(greatest(0, least(endMs, last) - greatest(startMs, first)))
+from part, read_parquet({files}) where videoId = $video
+group by number order by number
+"""
+"""Milliseconds that all viewers together watched of each fortieth of a video."""
 
 
 def test_there_is_a_progress_line_for_every_day(printed: str) -> None:
@@ -63,7 +80,10 @@ def test_the_page_is_written_by_dagster(folder: Path, printed: str) -> None:
     assert event.asset_materialization is not None
     file = folder / "tables" / FILE
     assert event.asset_materialization.metadata["page"].value == str(file)
-    assert "The Lighthouse Keeper" in file.read_text(encoding="utf-8")
+    page = file.read_text(encoding="utf-8")
+    assert "The Lighthouse Keeper" in page
+    assert "Behind the paywall" in page
+    assert 'id="audience"' in page
 
 
 def test_what_is_stored_agrees_with_the_history_of_dagster(folder: Path, printed: str) -> None:
@@ -146,3 +166,17 @@ def test_the_published_queries_run_unchanged(
     assert from_spark
     found, expected = (sorted(map(rounded, rows), key=repr) for rows in (from_spark, from_duckdb))
     assert found == expected
+
+
+def test_the_picture_of_the_readme_draws_the_rows(folder: Path, printed: str) -> None:
+    assert printed
+    files = DeltaTable(str(folder / "tables" / "watch_intervals")).file_uris()
+    query = WATCHED.format(folder=folder, files=files)
+    svg = ElementTree.fromstring(picture(folder / "tables"))
+    _, *shapes = svg.iter(f"{SVG}rect")  # the first is the ground
+    bars = [float(shape.attrib["height"]) for shape in shapes]
+    for number, video in enumerate(PLOTS):
+        watched = [float(row[0]) for row in duckdb.execute(query, {"video": video}).fetchall()]
+        assert max(watched) > 0
+        drawn = bars[number * len(watched) : (number + 1) * len(watched)]
+        assert drawn == pytest.approx([HEIGHT * part / max(watched) for part in watched], abs=0.06)

@@ -60,7 +60,8 @@ def test_a_group_below_30_takes_the_catalogue_s_share() -> None:
     kind = np.array([0, 1, 1])
     found = shrunk(Cells(count, good), kind)
     assert found.share[2, 0] == pytest.approx((529 + 0.5) / (1029 + 1))
-    enough = shrunk(Cells(count + [[0], [1], [0]], good + [[0], [1], [0]]), kind)
+    more = np.array([[0], [1], [0]])
+    enough = shrunk(Cells(count + more, good + more), kind)
     assert enough.share[2, 0] > 0.7
 
 

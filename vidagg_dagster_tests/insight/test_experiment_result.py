@@ -76,6 +76,19 @@ def test_wrong_numbers_of_units_block_the_effects() -> None:
     assert "No effects are shown" in page(result)
 
 
+def test_days_on_which_an_arm_is_missing_are_named_though_all_together_is_as_planned() -> None:
+    rows = [
+        *[exposure(f"a{n}", "control", 0) for n in range(40)],
+        *[exposure(f"b{n}", "treatment", 1) for n in range(40)],
+        *[exposure(f"c{n}", ARMS[n % 2], 2) for n in range(40)],
+    ]
+    result = result_of(rows, intervals())
+    assert result.sample_ratio_holds
+    assert result.uneven_days == (days(0).date(), days(1).date())
+    assert "Not as planned on 2026-01-05, 2026-01-06" in page(result)
+    assert result_of(exposures(40), intervals()).uneven_days == ()
+
+
 def test_tables_that_must_not_be_believed_block_the_effects() -> None:
     result = result_of(exposures(200), watching(200), faults=("a day is stale",))
     assert (result.effects, result.refused) == ((), ("a day is stale",))
@@ -116,3 +129,9 @@ def test_the_page_holds_every_effect_and_no_id_and_loads_nothing() -> None:
 def test_names_cannot_break_the_page() -> None:
     rows = [{**row, "variant": row["variant"].replace("treatment", "<b>")} for row in exposures(40)]
     assert "<b>" not in page(result_of(rows, watching(40)))
+
+
+def test_an_experiment_whose_units_are_all_in_two_arms_has_none() -> None:
+    result = result_of([exposure("u", "control"), exposure("u", "treatment")], watching(4))
+    assert result.in_two_arms == 1
+    assert any("fewer than two arms" in reason for reason in result.refused)

@@ -267,6 +267,7 @@ def test_without_the_union_everything_that_follows_from_it_is_null(
         "uniqueWatchPercentage",
         "rewatchedSeconds",
         "watchedIntervals",
+        "largestUnseenGap",
         "engagementScore",
         "engagementTier",
     )

@@ -135,3 +135,25 @@ def test_a_row_with_a_usable_time_has_its_own_day_whatever_else_is_wrong(
     ]
     found = {row.event_date for row in judged(source(spark, rows)).collect()}
     assert found == {DAY, date(2023, 1, 2)}
+
+
+def test_a_report_has_a_begin_that_lies_before_its_end(spark: SparkSession) -> None:
+    begins: dict[Any, Any] = {
+        "0": (1500, 0),
+        "1.5": (1500, 1500),
+        "1.6": ["invalid_position"],
+        "-1": ["invalid_position"],
+        "nan?": ["invalid_position"],
+        None: ["missing_position"],
+        "NULL": ["missing_position"],
+    }
+    rows = [
+        {"userId": str(at), "eventName": "Video_Reported", "seekFrom": begin}
+        for at, begin in enumerate(begins)
+    ]
+    found = {row.userId: row for row in judged(source(spark, rows)).collect()}
+    assert [
+        row.reasons or (row.positionMs, row.seekFromMs)
+        for row in (found[str(at)] for at in range(len(begins)))
+    ] == list(begins.values())
+    assert {row.eventName for row in found.values()} == {"video_reported"}

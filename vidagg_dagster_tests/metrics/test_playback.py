@@ -14,12 +14,14 @@ from hypothesis import strategies as st
 
 from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.core.schemas import SESSIONS
+from vidagg_dagster.core.vocabulary import EVIDENCE
 from vidagg_dagster.metrics import compiled
 from vidagg_dagster.metrics import events as events_of_the_fold
 from vidagg_dagster.metrics.arrays import combined, dense, order
 from vidagg_dagster.metrics.coverage import Merge, Spans, unite
 from vidagg_dagster.metrics.from_events import COUNTS, REASON_BITS, FromEvents
 from vidagg_dagster.metrics.sessions import SessionsOf
+from vidagg_dagster_tests.support.engine_frames import at
 from vidagg_dagster_tests.support.event_tables import parse_events
 from vidagg_dagster_tests.support.folded import (
     PREPARED,
@@ -40,6 +42,7 @@ from vidagg_dagster_tests.support.strategies import (
     ZONES,
     event_lists,
     random_events,
+    with_reports,
 )
 
 PARAMETERS = EngagementParameters()
@@ -68,6 +71,24 @@ def test_any_events_in_any_order_give_the_reference_s_rows(
 ) -> None:
     dice.shuffle(events)
     assert_folds_to_the_reference(events, timezone)
+
+
+@given(event_lists(), st.sampled_from(ZONES), st.randoms(use_true_random=False))
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+def test_reports_among_any_events_give_the_reference_s_rows(
+    events: list[Event], timezone: str, dice: random.Random
+) -> None:
+    assert_folds_to_the_reference(with_reports(events, dice), timezone)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_reports_of_many_users_give_the_reference_s_rows(seed: int) -> None:
+    events = with_reports(random_events(37 + seed, n_users=80), random.Random(seed))
+    assert_folds_to_the_reference(events, "Europe/Berlin")
 
 
 @pytest.mark.parametrize("timezone", ZONES)
@@ -260,15 +281,15 @@ SPANS = pa.list_(
             ("endMs", pa.int64()),
             ("clockMs", pa.int64()),
             ("evidence", pa.string()),
+            ("closedAt", pa.timestamp("us", tz="UTC")),
         ]
     )
 )
 
 
-def spans(*told: tuple[int, int, int, str]) -> list[dict[str, Any]]:
-    return [
-        dict(zip(("startMs", "endMs", "clockMs", "evidence"), one, strict=True)) for one in told
-    ]
+def spans(*told: tuple[int, int, int, str, int]) -> list[dict[str, Any]]:
+    names = ("startMs", "endMs", "clockMs", "evidence", "closedAt")
+    return [dict(zip(names, one, strict=True)) for one in told]
 
 
 def test_rows_of_a_key_are_merged_and_their_spans_added_up_by_evidence() -> None:
@@ -281,7 +302,12 @@ def test_rows_of_a_key_are_merged_and_their_spans_added_up_by_evidence() -> None
             "last": pa.array([5, None, None], pa.int64()),
             "told": [{"at": 1, "title": "a"}, {"at": 3, "title": "b"}, {"at": 2, "title": "c"}],
             "spans": pa.array(
-                [spans((0, 10, 5, "observed")), None, spans((5, 12, 4, "clipped"))], SPANS
+                [
+                    spans((2, 10, 5, "observed", 7), (40, 42, 0, "bridged", 7)),
+                    None,
+                    spans((5, 12, 4, "clipped", 6), (30, 31, 0, "bridged", 7)),
+                ],
+                SPANS,
             ),
         }
     )
@@ -295,19 +321,26 @@ def test_rows_of_a_key_are_merged_and_their_spans_added_up_by_evidence() -> None
         evidence=True,
         unite=True,
     )
-    nothing = dict.fromkeys(
-        ("watchMs", "clockMs", "observedMs", "heartbeatMs", "bridgedMs", "clippedMs", "uniqueMs"), 0
-    )
+    by_evidence = (f"{evidence}Ms" for evidence in EVIDENCE)
+    nothing = dict.fromkeys(("watchMs", "clockMs", *by_evidence, "uniqueMs"), 0)
     merged = sorted(merge(rows).to_pylist(), key=lambda row: str(row["userId"]))
     assert merged == [
         {"userId": "u", "videoId": "v", "count": 3, "first": 3, "last": 5}
         | {"told": {"at": 2, "title": "c"}}
         | nothing
-        | {"watchMs": 17, "clockMs": 9, "observedMs": 10, "clippedMs": 7, "uniqueMs": 12}
-        | {"watchedIntervals": [{"startMs": 0, "endMs": 12}]},
+        | {"watchMs": 18, "clockMs": 9, "observedMs": 8, "clippedMs": 7, "bridgedMs": 3}
+        | {"lastPlayedAt": at(7), "resumeMs": 42, "uniqueMs": 13, "gapMs": 18}
+        | {
+            "watchedIntervals": [
+                {"startMs": 2, "endMs": 12},
+                {"startMs": 30, "endMs": 31},
+                {"startMs": 40, "endMs": 42},
+            ]
+        },
         {"userId": "w", "videoId": "v", "count": 0, "first": None, "last": None}
         | {"told": {"at": 3, "title": "b"}}
         | nothing
+        | {"lastPlayedAt": None, "resumeMs": None, "gapMs": 0}
         | {"watchedIntervals": []},
     ]
     not_united = replace(merge, unite=False)(rows).to_pylist()

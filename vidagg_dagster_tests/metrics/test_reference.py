@@ -42,6 +42,7 @@ from vidagg_dagster_tests.support.strategies import (
     event_lists,
     microseconds,
     random_events,
+    with_reports,
     zones,
 )
 
@@ -148,8 +149,8 @@ def test_a_session_has_a_row_per_day_and_its_shares_add_up() -> None:
     )
     start = events[0].us
     assert session_rows(events, V300) == [
-        SessionRow("u", "s", start, date(2025, 1, 12), False, 2, 599_999, 1),
-        SessionRow("u", "s", start, date(2025, 1, 13), True, 2, 899_999 - 599_999, 1),
+        SessionRow("u", "s", start, date(2025, 1, 12), False, 2, 599_999, 1, 300_000),
+        SessionRow("u", "s", start, date(2025, 1, 13), True, 2, 899_999 - 599_999, 1, 300_000),
     ]
 
 
@@ -352,6 +353,8 @@ def test_random_events_exercise_every_rule() -> None:
     parameters, zone = ReferenceParameters(), "Europe/Berlin"
     events = random_events(seed, n_users=300, days=4)
     assert events == random_events(seed, n_users=300, days=4)
+    reports = with_reports(random_events(seed + 1, n_users=20), Random(seed))
+    events += [replace(event, user=f"reported {event.user}") for event in reports]
     kept, duplicates = deduplicate(events, zone)
     settled = settle(events, DURATIONS, parameters, zone)
     lifetime = lifetime_rows(settled.daily)

@@ -15,6 +15,8 @@ from pyspark.sql import SparkSession
 
 from vidagg_dagster.core.contract import (
     REQUIRED_COLUMNS,
+    ROWS_COUNTED,
+    ROWS_OF_DAYS,
     LateReport,
     SourceSpec,
     StepName,
@@ -181,11 +183,13 @@ def test_files_that_did_not_change_are_not_read_again(
         read_events(sail, site, [day(0)], at(day(1)))
         assert "source: 2 new or changed, of 2; 26 rows counted" in caplog.text
         caplog.clear()
-        read_events(sail, site, [day(1)], at(day(2)))
+        result = read_events(sail, site, [day(1)], at(day(2)))
         assert "source:" not in caplog.text
+        assert (result.metrics[ROWS_COUNTED], result.metrics[ROWS_OF_DAYS]) == (0, 13)
         site.write_day(LATE, peter(day(0)))
-        read_events(sail, site, [day(1)], at(day(2)))
+        result = read_events(sail, site, [day(1)], at(day(2)))
         assert "source: 1 new or changed, of 3; 6 rows counted" in caplog.text
+        assert (result.metrics[ROWS_COUNTED], result.metrics[ROWS_OF_DAYS]) == (6, 13)
 
 
 def test_another_way_to_read_the_source_reads_all_of_it_again(

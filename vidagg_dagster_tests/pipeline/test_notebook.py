@@ -266,6 +266,7 @@ def test_without_unique_seconds_the_other_columns_stay_the_same(
         "uniqueWatchPercentage",
         "rewatchedSeconds",
         "watchedIntervals",
+        "largestUnseenGap",
         "engagementScore",
         "engagementTier",
     }

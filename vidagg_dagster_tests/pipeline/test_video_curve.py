@@ -1,6 +1,7 @@
 """Curves as steps: any order of days, other durations, missing days, and edX's published answer."""
 
 import json
+import shutil
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,6 +15,7 @@ from vidagg_dagster.core.insight_schemas import (
     LIFETIME_VIDEO_CURVE,
     LIFETIME_VIDEO_ENGAGEMENT,
     VIDEO_CURVE,
+    VIDEO_ENGAGEMENT,
     VIEWER_COHORTS,
 )
 from vidagg_dagster.core.parameters import EngagementParameters
@@ -83,6 +85,19 @@ def test_any_order_of_days_ends_in_the_same_rows(
         run(sail, site, StepName, [day(number)])
     for table in (VIDEO_CURVE, LIFETIME_VIDEO_CURVE, LIFETIME_VIDEO_ENGAGEMENT, VIEWER_COHORTS):
         assert rows(sail, site, table) == rows(sail, computed, table)
+
+
+def test_jvm_spark_computes_the_same_rows(
+    jvm: SparkSession, computed: Site, tmp_path: Path
+) -> None:
+    shutil.copytree(computed.folder, tmp_path / "site")
+    site = Site(tmp_path / "site")
+    written = (VIDEO_CURVE, VIDEO_ENGAGEMENT, LIFETIME_VIDEO_CURVE, LIFETIME_VIDEO_ENGAGEMENT)
+    expected = [rows(jvm, site, table) for table in (*written, VIEWER_COHORTS)]
+    for table in written[:2]:
+        shutil.rmtree(site.tables / table.name)
+    run(jvm, site, INSIGHT_STEPS)
+    assert [rows(jvm, site, table) for table in (*written, VIEWER_COHORTS)] == expected
 
 
 def test_a_day_without_a_curve_is_counted_from_its_sessions(

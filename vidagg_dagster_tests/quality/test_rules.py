@@ -377,6 +377,13 @@ def test_a_declared_playback_rate_widens_the_clock_of_its_session(lab: Lab) -> N
     assert "watch_within_clock" not in lab.failed(WATCH_INTERVALS)
 
 
+def test_what_was_reported_has_no_clock_to_be_held_against(lab: Lab) -> None:
+    lab.change(WATCH_INTERVALS, {"clockMs": F.lit(1), "evidence": F.lit("reported")})
+    assert "watch_within_clock" not in lab.failed(WATCH_INTERVALS)
+    lab.change(WATCH_INTERVALS, {"evidence": F.lit("observed")})
+    assert "watch_within_clock" in lab.failed(WATCH_INTERVALS)
+
+
 class _KilledError(Exception):
     pass
 

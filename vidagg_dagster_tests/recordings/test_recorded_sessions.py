@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 
@@ -26,9 +27,15 @@ from recordings.scenarios import SCENARIOS
 from recordings.senders import off_by
 from recordings.trackers import ONLY_FULL, TRACKERS, Tracker, sent_by
 from vidagg_dagster.core.contract import SourceSpec
+from vidagg_dagster.insight.sweep import BINS, MIN_BIN_MS, SeenKernel
 from vidagg_dagster.pipeline.batch import Aggregation, aggregate_files
 from vidagg_dagster.spark.session import using
 from vidagg_dagster_tests.support.repository import REPO
+
+MAX_RECORDED_MS = BINS * MIN_BIN_MS
+"""No recorded video is longer, so that each bin is a second."""
+
+SPANS = pa.list_(pa.struct([("startMs", pa.int64()), ("endMs", pa.int64())]))
 
 
 @dataclass(frozen=True)
@@ -104,6 +111,30 @@ def test_what_was_watched_is_what_the_browser_played(found: OnEngine) -> None:
             assert one.apart_ms <= LIMIT_MS, one
             assert abs(one.total_off_ms) <= LIMIT_MS, one
             assert abs(one.clock_off_ms) <= LIMIT_MS, one
+
+
+def seen_bins(spans: Sequence[Span]) -> set[int]:
+    """The seconds of a video in which anything was seen, by the curve."""
+    rows = pa.table(
+        {
+            "day": pa.array([None], pa.date32()),
+            "videoId": pa.array(["v"]),
+            "durationMs": pa.array([MAX_RECORDED_MS], pa.int64()),
+            "spans": pa.array([[{"startMs": a, "endMs": b} for a, b in spans]], SPANS),
+        }
+    )
+    bins = SeenKernel()(rows).to_pylist()
+    return {row["binStartMs"] // MIN_BIN_MS for row in bins if row["viewers"]}
+
+
+def test_the_curve_of_a_session_is_that_of_the_browser_within_one_bin(found: OnEngine) -> None:
+    compared = [one for one in found.sessions if one.scenario not in EXPLAINED and one.played]
+    assert len(compared) > 50
+    for one in compared:
+        played, watched = seen_bins(one.played), seen_bins(one.watched)
+        for some, others in ((played, watched), (watched, played)):
+            near = {number + shift for number in others for shift in (-1, 0, 1)}
+            assert some <= near, one
 
 
 def test_the_lifetime_rows_are_the_compared_sessions_of_each_user_and_video(

@@ -3,7 +3,9 @@
 import base64
 import hashlib
 import html
+import os
 import re
+import stat
 from pathlib import Path
 from string import Formatter
 
@@ -12,7 +14,11 @@ from deltalake import DeltaTable
 
 from vidagg_dagster.cli.main import main
 from vidagg_dagster.core.errors import OutputError, TableError
-from vidagg_dagster.core.insight_schemas import INSIGHT_TABLES
+from vidagg_dagster.core.insight_schemas import (
+    AUDIENCE_STATUS,
+    CHAPTER_ENGAGEMENT,
+    INSIGHT_TABLES,
+)
 from vidagg_dagster.core.schemas import AGGREGATED_ENGAGEMENT, INGESTION_COUNTS, WATCH_INTERVALS
 from vidagg_dagster.report.language import LANGUAGES, LanguageName, language
 from vidagg_dagster.report.page import write_page
@@ -92,6 +98,20 @@ def test_the_same_tables_give_the_same_page(tables: Path, page_file: Path, tmp_p
     assert written(tables, tmp_path / "again.html") == page_file.read_text(encoding="utf-8")
 
 
+def test_only_a_page_without_users_is_for_everybody(tables: Path, tmp_path: Path) -> None:
+    umask = os.umask(0o022)
+    try:
+        modes = [mode_of(tables, tmp_path / "page.html", users) for users in (True, False, True)]
+    finally:
+        os.umask(umask)
+    assert modes == [0o600, 0o644, 0o600]
+
+
+def mode_of(tables: Path, file: Path, users: bool) -> int:
+    written(tables, file, users=users)
+    return stat.S_IMODE(file.stat().st_mode)
+
+
 def test_a_page_without_users_names_none(tables: Path, tmp_path: Path) -> None:
     page = written(tables, tmp_path / "page.html", users=False)
     assert [user for user in (*VIEWERS, IDLE) if user in html.unescape(page)] == []
@@ -118,6 +138,21 @@ def test_counts_that_do_not_add_up_are_said(tmp_path: Path) -> None:
     page = written(tables, tmp_path / "page.html")
     assert "The counts do not add up" in page
     assert 'class="good"' not in page
+
+
+def test_an_audience_and_chapters_that_nobody_gave_have_no_place(tmp_path: Path) -> None:
+    tables = write_tables(tmp_path / "tables")
+    for table in (AUDIENCE_STATUS, CHAPTER_ENGAGEMENT):
+        write(tables, table, [])
+    page = written(tables, tmp_path / "page.html")
+    assert [
+        text for text in ('id="audience"', ">Chapters", "overdue come first") if text in page
+    ] == []
+    assert "audience_status" not in page
+    full = written(write_tables(tmp_path / "full"), tmp_path / "full.html")
+    assert 'id="audience"' in full
+    assert ">Chapters" in full
+    assert "overdue come first" in full
 
 
 def test_tables_without_rows_give_a_page(tmp_path: Path) -> None:

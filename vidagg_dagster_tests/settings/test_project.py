@@ -19,13 +19,19 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_places_of_a_folder_are_told_so_that_they_mean_the_same_anywhere(tmp_path: Path) -> None:
     (tmp_path / "events").mkdir()
+    for name in ("audience.csv", "chapters.csv"):
+        (tmp_path / name).touch()
     written = {
         "VIDAGG_SOURCE": "events",
         "VIDAGG_VIDEO_METADATA": "main.raw.videos",
         "VIDAGG_DATA_ROOT": "tables",
+        "VIDAGG_AUDIENCE": "audience.csv",
+        "VIDAGG_CHAPTERS": "chapters.csv",
     }
     write_settings(tmp_path, written, "of a test")
     project = open_project(tmp_path)
+    assert project.environment["VIDAGG_AUDIENCE"] == str(tmp_path / "audience.csv")
+    assert project.environment["VIDAGG_CHAPTERS"] == str(tmp_path / "chapters.csv")
     assert project.environment["VIDAGG_SOURCE"] == str(tmp_path / "events")
     assert project.environment["VIDAGG_VIDEO_METADATA"] == "main.raw.videos"
     assert project.environment["VIDAGG_DATA_ROOT"] == str(tmp_path / "tables")

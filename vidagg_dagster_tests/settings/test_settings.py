@@ -63,6 +63,9 @@ def test_every_setting_can_come_from_the_environment(
         "COVERAGE_WEIGHT": "70.25",
         "REPAIR_SEEKS": "false",
         "OWNERS": "team:video, anna@example.com",
+        "INSIGHTS": "off",
+        "AUDIENCE": "audience.csv",
+        "CHAPTERS": "chapters.csv",
     }.items():
         monkeypatch.setenv(f"VIDAGG_{name}", value)
     settings = load_settings()
@@ -81,6 +84,8 @@ def test_every_setting_can_come_from_the_environment(
     )
     assert settings.estimate_missing_durations
     assert settings.max_days_per_run == 7
+    told = (settings.insights, settings.audience, settings.chapters)
+    assert told == (False, "audience.csv", "chapters.csv")
 
 
 def test_columns_can_be_a_json_object(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -512,6 +517,8 @@ def test_a_relative_path_means_nothing_on_a_cluster(
     assert f"VIDAGG_SOURCE='{source}': a relative path means nothing on a cluster" in refusal()
     monkeypatch.setenv("VIDAGG_SOURCE", "/Volumes/main/raw/events")
     load_settings()
+    monkeypatch.setenv("VIDAGG_AUDIENCE", "data/audience.csv")
+    assert "VIDAGG_AUDIENCE='data/audience.csv': a relative path means nothing" in refusal()
 
 
 def test_a_new_cluster_is_a_json_object_of_known_fields(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,26 +2,66 @@
 
 `python -m vidagg_dagster_tests.support.connect_server PORT [conf=value ...]`
 
-Prints `ready` and serves until its standard input ends, so it never outlives its parent.
+Its workers run the Python that PYSPARK_PYTHON names, by default this one. Prints `ready` and serves
+until its standard input ends, so it never outlives its parent.
 """
 
 import os
+import socket
+import subprocess
 import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+WORKERS = "PYSPARK_PYTHON"
+
+
+@contextmanager
+def serving(conf: Mapping[str, str], workers: Path | None = None) -> Iterator[str]:
+    """A server in its own process; yields its address.
+
+    Args:
+        conf: Further Spark configuration.
+        workers: The interpreter of its workers.
+    """
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    inherited = {name: value for name, value in os.environ.items() if name != WORKERS}
+    server = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "vidagg_dagster_tests.support.connect_server", str(port)),
+            *[f"{key}={value}" for key, value in conf.items()],
+        ],
+        env={**inherited, **({WORKERS: str(workers)} if workers else {})},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert server.stdout is not None
+        if server.stdout.readline().strip() != "ready":
+            raise RuntimeError(f"the Spark Connect server ended with code {server.wait()}")
+        yield f"sc://127.0.0.1:{port}"
+    finally:
+        # The server ends with its standard input, so also when this process is killed.
+        server.communicate(timeout=60)
 
 
 def main(port: str, *settings: str) -> None:
-    from vidagg_dagster.core.contract import SPARK
-    from vidagg_dagster.spark.session import engine_session
+    from vidagg_dagster.spark.jvm import build_session, jvm_conf
 
     os.environ.pop("SPARK_CONNECT_MODE_ENABLED", None)
-    engine_session(
-        SPARK,
-        conf={
+    os.environ.setdefault(WORKERS, sys.executable)
+    build_session(
+        {
+            **jvm_conf(),
             "spark.plugins": "org.apache.spark.sql.connect.SparkConnectPlugin",
             "spark.connect.grpc.binding.port": port,
             "spark.connect.grpc.binding.address": "127.0.0.1",
             **dict(setting.split("=", 1) for setting in settings),
-        },
+        }
     )
     print("ready", flush=True)
     sys.stdin.read()

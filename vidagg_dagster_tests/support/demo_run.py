@@ -14,7 +14,8 @@ DAYS = 3
 FIRST_DAY = "2026-01-05"
 
 
-def demo(folder: Path) -> str:
+def demo(folder: Path, *size: str) -> str:
+    """What `vidagg demo` prints, of a few days or of the `size` that options say."""
     environment = {
         name: value
         for name, value in os.environ.items()
@@ -23,8 +24,8 @@ def demo(folder: Path) -> str:
     result = subprocess.run(
         [
             *(sys.executable, "-m", "vidagg_dagster.cli.main", "demo", "--folder", str(folder)),
-            *("--engine", SAIL, "--days", str(DAYS), "--viewers", "20"),
-            *("--first-day", FIRST_DAY),
+            *("--engine", SAIL),
+            *(size or ("--days", str(DAYS), "--viewers", "20", "--first-day", FIRST_DAY)),
         ],
         capture_output=True,
         text=True,

@@ -133,6 +133,7 @@ def session_rows(frame: DataFrame) -> list[SessionRow]:
             event_count=row["eventCount"],
             duration_ms=row["durationMs"],
             video_count=row["videoCount"],
+            watch_ms=row["watchMs"],
         )
         for row in rows_of(frame)
     )

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from vidagg_dagster.core.parameters import EngagementParameters
-from vidagg_dagster.core.vocabulary import RANKS
+from vidagg_dagster.core.vocabulary import RANK_OF
 from vidagg_dagster.metrics.from_events import REASON_BITS, FromEvents
 from vidagg_dagster.metrics.sessions import SessionsOf
 from vidagg_dagster_tests.support.reference import (
@@ -60,6 +60,7 @@ FACTS = {
     "heartbeatMs": "heartbeat_ms",
     "bridgedMs": "bridged_ms",
     "clippedMs": "clipped_ms",
+    "reportedMs": "reported_ms",
     "tailMs": "tail_ms",
     "openEndedCount": "open_ended_count",
     "exceedingCount": "exceeding_count",
@@ -86,7 +87,7 @@ def prepared(
             "sessionId": event.session,
             "videoId": event.video,
             "us": event.us,
-            "nameRank": RANKS[event.name],
+            "nameRank": RANK_OF[event.name],
             "sentPositionMs": event.position_ms,
             "seekFromMs": event.told_origin,
             "durationMs": durations.get(event.video) or None,
@@ -124,6 +125,7 @@ def session_rows(rows: Iterable[Mapping[str, Any]]) -> list[SessionRow]:
             event_count=row["eventCount"],
             duration_ms=row["durationMs"],
             video_count=row["videoCount"],
+            watch_ms=row["watchMs"],
         )
         for row in rows
     )
@@ -169,6 +171,7 @@ def lifetime_of(
             intervals=[(span["startMs"], span["endMs"]) for span in row["watchedIntervals"]],
             first_us=row["firstWatchDate"] and micros(row["firstWatchDate"]),
             last_us=row["lastWatchDate"] and micros(row["lastWatchDate"]),
+            played=row["lastPlayedAt"] and (micros(row["lastPlayedAt"]), row["resumeMs"]),
         )
     return found
 

@@ -37,12 +37,14 @@ NAME_ORDER = (
     "video_seek",
     "video_pause",
     "video_ended",
+    "video_reported",
 )
+REPORTED = "video_reported"
 STARTS = frozenset({"video_play", "video_resume"})
 STOPS = frozenset({"video_pause", "video_ended"})
 SEEKS = frozenset({"video_seeking", "video_seek"})
 PLAYING, WAITING = "video_playing", "video_waiting"
-EVIDENCE = ("observed", "heartbeat", "bridged", "clipped")
+EVIDENCE = ("observed", "heartbeat", "bridged", "clipped", "reported")
 FLAGS = (
     "position_exceeds_duration",
     "excessive_watch_time",
@@ -68,11 +70,12 @@ class Event:
     rate: float | None = None
     event_id: str | None = None
     seek_from_ms: int | None = None
-    """Of a seek: the position at which it began. Means nothing on other events."""
+    """Of a seek: the position at which it began; of a report, where the stretch does. Means nothing
+    on other events."""
 
     @property
     def told_origin(self) -> int | None:
-        return self.seek_from_ms if self.name in SEEKS else None
+        return self.seek_from_ms if self.name in SEEKS or self.name == REPORTED else None
 
 
 @dataclass(frozen=True)
@@ -126,6 +129,7 @@ class Row:
     heartbeat_ms: int = 0
     bridged_ms: int = 0
     clipped_ms: int = 0
+    reported_ms: int = 0
     tail_ms: int = 0
     open_ended_count: int = 0
     exceeding_count: int = 0
@@ -134,6 +138,8 @@ class Row:
     intervals: list[tuple[int, int]] = field(default_factory=list)
     first_us: int | None = None
     last_us: int | None = None
+    played: tuple[int, int] | None = None
+    """When the last interval was closed, and where it ended."""
 
 
 ADDITIVE = (
@@ -149,6 +155,7 @@ ADDITIVE = (
     "heartbeat_ms",
     "bridged_ms",
     "clipped_ms",
+    "reported_ms",
     "tail_ms",
     "open_ended_count",
     "exceeding_count",
@@ -167,6 +174,7 @@ class SessionRow(NamedTuple):
     event_count: int
     duration_ms: int
     video_count: int
+    watch_ms: int
 
 
 class IntervalRow(NamedTuple):
@@ -385,7 +393,8 @@ def _ordered(events: Iterable[Event]) -> Iterator[tuple[Event, bool, bool]]:
 
 def _moments(events: Iterable[Event], video: _Video) -> Iterator[_Moment]:
     believable = [event for event in events if video.believes(event.position_ms)]
-    for event, before, after in _ordered(believable):
+    of_player = [event for event in believable if event.name != REPORTED]
+    for event, before, after in _ordered(of_player):
         origin = event.told_origin
         believed = origin is not None and video.believes(origin)
         yield _Moment(
@@ -793,6 +802,36 @@ def _interval(step: _Step) -> IntervalRow | None:
     )
 
 
+def _reports(events: Iterable[Event], video: _Video) -> list[_Moment]:
+    """ "Reported stretches are no events of the player": they take no part in pairs and states."""
+    return [
+        _Moment(
+            event=event,
+            day=day_of(event.us, video.timezone),
+            position=video.within(event.position_ms),
+            seek_from=None if event.told_origin is None else video.within(event.told_origin),
+            plays_before=False,
+            plays_after=False,
+            rate=event.rate,
+        )
+        for event in sorted(events, key=attrgetter("us"))
+        if event.name == REPORTED and video.believes(event.position_ms)
+    ]
+
+
+def _reported_interval(report: _Moment) -> IntervalRow | None:
+    """ "from `seekFrom` to the position, its clock the length divided by its own rate (1 if
+    unknown)" """
+    if report.seek_from is None or report.seek_from >= report.position:
+        return None
+    length = report.position - report.seek_from
+    clock = length if report.rate is None else math.floor(length / report.rate)
+    event = report.event
+    owner = (event.user, event.session, event.video, report.day)
+    span = (report.seek_from, report.position, clock, "reported")
+    return IntervalRow(*owner, *span, report.us, report.us)
+
+
 def _row_of_intervals(intervals: Iterable[IntervalRow]) -> Row:
     row = Row()
     for interval in intervals:
@@ -802,19 +841,26 @@ def _row_of_intervals(intervals: Iterable[IntervalRow]) -> Row:
         name = f"{interval.evidence}_ms"
         setattr(row, name, getattr(row, name) + length)
         row.intervals.append((interval.start_ms, interval.end_ms))
+        row.played = max(
+            row.played or (interval.closed_us, 0), (interval.closed_us, interval.end_ms)
+        )
     return row
 
 
 def _row_of_visit(
-    visit: Sequence[_Step], day: date, parameters: ReferenceParameters
+    visit: Sequence[_Step],
+    reports: Sequence[_Moment],
+    day: date,
+    parameters: ReferenceParameters,
 ) -> tuple[Row, list[IntervalRow]]:
     """What the events of `day` settle in a visit: "every fact belongs to the day of the event that
     settles it" """
-    closed = [interval for step in visit if (interval := _interval(step)) is not None]
-    intervals = [interval for interval in closed if interval.date == day]
+    closed = [*map(_interval, visit), *map(_reported_interval, reports)]
+    intervals = [found for found in closed if found is not None and found.date == day]
     row = _row_of_intervals(intervals)
-    own = [step.moment for step in visit if step.moment.day == day]
-    earlier = [step.moment for step in visit if step.moment.day < day]
+    moments = sorted([*(step.moment for step in visit), *reports], key=attrgetter("us"))
+    own = [moment for moment in moments if moment.day == day]
+    earlier = [moment for moment in moments if moment.day < day]
     if own:
         row.first_us, row.last_us = own[0].us, own[-1].us
         row.max_position_ms = max(moment.position for moment in own)
@@ -823,10 +869,10 @@ def _row_of_visit(
         row.session_duration_ms = milliseconds(from_us, own[-1].us)
         if earlier:
             row.session_duration_ms -= milliseconds(from_us, earlier[-1].us)
-    for moment, forward in _skips(visit, parameters):
+    for moment, forward in _skips(visit, parameters) if visit else ():
         row.forward_skips += moment.day == day and forward
         row.backward_skips += moment.day == day and not forward
-    row.pause_count = sum(moment.day == day for moment in _pauses(visit))
+    row.pause_count = sum(moment.day == day for moment in _pauses(visit)) if visit else 0
     row.completion_count = sum(moment.day == day for moment in _completions(visit, parameters))
     return row, intervals
 
@@ -851,23 +897,38 @@ def _settle_session(
     sessions = _sessions(events, timelines.values(), parameters)
 
     with_tail: set[int] = set()
+    watched: dict[int, int] = defaultdict(int)
     for name, steps in timelines.items():
         throughout = _plays_throughout(step.moment.event for step in steps)
-        for visit in _visits(steps, sessions):
-            row, intervals = _row_of_visit(visit, day, parameters)
+        reports = _reports(by_video[name], videos[name])
+        visits = {sessions.starts[v[0].moment.us]: v for v in _visits(steps, sessions)}
+        starts = {sessions.starts[report.us] for report in reports}
+        for start in sorted({*visits, *starts}):
+            visit = visits.get(start, [])
+            of_visit = [report for report in reports if sessions.starts[report.us] == start]
+            row, intervals = _row_of_visit(visit, of_visit, day, parameters)
             for tail in _tails(visit, sessions, videos[name]):
                 if day_of(tail.settled_us, timezone) == day:
                     row.open_ended_count += 1
                     row.tail_ms += tail.length
-                    with_tail.add(sessions.starts[visit[0].moment.us])
+                    with_tail.add(start)
             if row.first_us is None and row.open_ended_count == 0:
                 continue
-            row.no_start_count = int(throughout)
+            played = any(step.moment.day == day for step in visit) or row.open_ended_count > 0
+            row.no_start_count = int(throughout and played)
             key = (events[0].user, name, day)
             settled.daily[key] = merge([settled.daily.get(key, Row()), row])
             settled.intervals += intervals
+            watched[start] += row.watch_ms
         settled.voided += _voided(steps, sessions)
-    settled.sessions += _session_rows(events, timelines, sessions, with_tail, day, timezone)
+    seen = {
+        name: {step.moment.us for step in steps}
+        | {report.us for report in _reports(by_video[name], videos[name])}
+        for name, steps in timelines.items()
+    }
+    for session in _session_rows(events, seen, sessions, with_tail, day, timezone):
+        watch_ms = watched[session.session_start_us]
+        settled.sessions.append(session._replace(watch_ms=watch_ms))
 
 
 def _voided(steps: Sequence[_Step], sessions: _Sessions) -> int:
@@ -881,7 +942,7 @@ def _voided(steps: Sequence[_Step], sessions: _Sessions) -> int:
 
 def _session_rows(
     events: Sequence[Event],
-    timelines: Mapping[str, Sequence[_Step]],
+    seen: Mapping[str, set[int]],
     sessions: _Sessions,
     with_tail: set[int],
     day: date,
@@ -906,9 +967,8 @@ def _session_rows(
             continues=bool(earlier),
             event_count=sum(event.us in here for event in events),
             duration_ms=duration,
-            video_count=sum(
-                any(step.moment.us in here for step in steps) for steps in timelines.values()
-            ),
+            video_count=sum(not here.isdisjoint(instants) for instants in seen.values()),
+            watch_ms=0,
         )
 
 
@@ -977,6 +1037,8 @@ def merge(rows: Iterable[Row]) -> Row:
         for name in ADDITIVE:
             setattr(merged, name, getattr(merged, name) + getattr(row, name))
         merged.intervals = union(merged.intervals + row.intervals)
+        if row.played is not None:
+            merged.played = max(merged.played or row.played, row.played)
         if row.max_position_ms is not None:
             merged.max_position_ms = max(merged.max_position_ms or 0, row.max_position_ms)
         if row.first_us is not None and row.last_us is not None:
@@ -1013,6 +1075,12 @@ def _tier(score: float, parameters: ReferenceParameters) -> str:
     if hundredths >= parameters.low_tier_score * 100:
         return "Low"
     return "Minimal"
+
+
+def _gap(seen: Sequence[tuple[int, int]], duration: int) -> int:
+    """The longest stretch of the video that lies in none of the sorted, disjoint spans."""
+    edges = [(0, 0), *seen, (duration, duration)]
+    return max(0, *(after[0] - before[1] for before, after in pairwise(edges)))
 
 
 def published(
@@ -1085,8 +1153,12 @@ def published(
         "heartbeatSeconds": seconds(row.heartbeat_ms),
         "bridgedSeconds": seconds(row.bridged_ms),
         "clippedSeconds": seconds(row.clipped_ms),
+        "reportedSeconds": seconds(row.reported_ms),
         "estimatedTailSeconds": seconds(row.tail_ms),
         "watchedIntervals": list(row.intervals),
+        "lastPlayedAt": instant(row.played[0] if row.played else None),
+        "resumePosition": seconds(row.played[1]) if row.played else None,
+        "largestUnseenGap": None if duration is None else seconds(_gap(row.intervals, duration)),
         "engagementScore": score,
         "engagementTier": None if score is None else _tier(score, parameters),
         "qualityFlags": [flag for flag in FLAGS if flags[flag]],

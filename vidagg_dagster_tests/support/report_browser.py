@@ -1,7 +1,9 @@
 """The page in a real browser: Debian's Chromium, without a window."""
 
 import base64
+import os
 import shutil
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -77,3 +79,25 @@ class Shown:
         """Write what is in the window as PNG."""
         shot = self.tab.call("Page.captureScreenshot", format="png")
         file.write_bytes(base64.b64decode(shot["data"]))
+
+
+AXE = "axe-core@4.14.1"
+"""The checker of accessibility, MPL-2.0: tests run it, and nothing of it is shipped."""
+
+
+def axe_source() -> str:
+    """The script of axe-core, from npm once; the test is skipped where it cannot be had."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vidagg"
+    folder = cache / AXE.replace("@", "-")
+    script = folder / "node_modules" / "axe-core" / "axe.min.js"
+    if not script.is_file():
+        npm = shutil.which("npm")
+        if npm is None:
+            pytest.skip("axe-core: there is no npm here")
+        folder.mkdir(parents=True, exist_ok=True)
+        options = ["--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts", "--silent"]
+        command = [npm, "install", *options, "--prefix", str(folder), AXE]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        if done.returncode:
+            pytest.skip(f"axe-core: npm cannot install it: {done.stderr[-300:]}")
+    return script.read_text(encoding="utf-8")

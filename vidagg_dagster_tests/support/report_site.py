@@ -1,6 +1,6 @@
 """Tables for the page: few rows with a plot, and names that would break out of a careless page."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -23,6 +23,7 @@ from vidagg_dagster.core.schemas import (
     WATCH_INTERVALS,
     TableSpec,
 )
+from vidagg_dagster.core.vocabulary import EVIDENCE
 
 Row = Mapping[str, Any]
 
@@ -85,7 +86,7 @@ def write(folder: Path, table: TableSpec, rows: Iterable[Row]) -> None:
     )
 
 
-def _tables() -> dict[TableSpec, list[Row]]:
+def _tables() -> Mapping[TableSpec, Sequence[Row]]:
     pairs = [_pair(n, video) for video in LENGTHS_MS for n in range(len(VIEWERS))]
     seen = [pair for pair in pairs if pair["totalWatchTime"]]
     return {
@@ -133,10 +134,8 @@ def _pair(n: int, video: str) -> dict[str, Any]:
         "sessionCount": 1 + n % 2,
         "completionCount": int(end == length),
         "rewatchedSeconds": watch - unique,
+        **{f"{evidence}Seconds": 0.0 for evidence in EVIDENCE},
         "observedSeconds": watch,
-        "heartbeatSeconds": 0.0,
-        "bridgedSeconds": 0.0,
-        "clippedSeconds": 0.0,
         "watchedIntervals": [{"startMs": 0, "endMs": end}] if end else [],
         "qualityFlags": [] if length else ["unknown_duration"],
         "firstWatchDate": NOW - timedelta(days=2),

@@ -13,6 +13,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from vidagg_dagster.core.contract import StepName
+from vidagg_dagster.core.insight_schemas import VIDEO_CURVE, VIEWER_COHORTS
 from vidagg_dagster.core.schemas import (
     AGGREGATED_ENGAGEMENT,
     QUALITY_REPORT,
@@ -69,7 +70,7 @@ def heal(sail: SparkSession, site: Site, command: str) -> None:
         elif "dagster asset materialize" in part:
             named = [date.fromisoformat(text) for text in re.findall(r"\d{4}-\d\d-\d\d", part)]
             every = "--select '*'" in part
-            steps = list(StepName) if every else [StepName.AGGREGATED_ENGAGEMENT]
+            steps = list(StepName) if every else [StepName(part.split("--select ")[1].split()[0])]
             span = (named[-1] - named[0]).days + 1 if named else 0
             for step in steps:
                 days = [named[0] + timedelta(days=n) for n in range(span)]
@@ -139,6 +140,8 @@ SPOILS: Mapping[str, tuple[TableSpec, Spoil]] = {
     "events emptied": (RAW_EVENTS, _emptied(RAW_EVENTS)),
     "rejected emptied": (REJECTED_EVENTS, _emptied(REJECTED_EVENTS)),
     "intervals emptied": (TABLES["watch_intervals"], _emptied(TABLES["watch_intervals"])),
+    "curve cut": (VIDEO_CURVE, lambda _, site: os.truncate(file_of(site, VIDEO_CURVE), 100)),
+    "cohorts missing": (VIEWER_COHORTS, lambda _, site: file_of(site, VIEWER_COHORTS).unlink()),
     "inventory gone": (
         SOURCE_INVENTORY,
         lambda _, site: shutil.rmtree(site.tables / SOURCE_INVENTORY.name),

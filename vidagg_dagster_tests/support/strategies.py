@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 from hypothesis import strategies as st
 
-from vidagg_dagster_tests.support.reference import EPOCH, NAME_ORDER, Event
+from vidagg_dagster_tests.support.reference import EPOCH, NAME_ORDER, REPORTED, Event
 
 T = TypeVar("T")
 
@@ -25,6 +25,7 @@ DURATIONS = {"short": 60_000, "talk": 300_000, "film": 10_800_000, "zero": 0}
 VIDEOS = ("talk", "short", "film", "live", "zero")
 ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Pacific/Auckland", "Asia/Kathmandu")
 
+PLAYER_NAMES = tuple(name for name in NAME_ORDER if name != REPORTED)
 MILLISECOND, SECOND, MINUTE, HOUR = 1_000, 1_000_000, 60_000_000, 3_600_000_000
 DAY = 24 * HOUR
 TINY = (0, 0, 0, 1, 400, 999, MILLISECOND, 80 * MILLISECOND)
@@ -398,7 +399,7 @@ def _noise(choose: Choose, user: str, session: str, us: int, count: int) -> list
     events = []
     for _ in range(count):
         us += choose(choose((SHORT, TINY, LONG, IDLE)))
-        name, position = choose(NAME_ORDER), choose(POSITIONS)
+        name, position = choose(PLAYER_NAMES), choose(POSITIONS)
         video, rate, event_id = choose(VIDEOS), choose(RATES), choose(IDS)
         origin = choose(ORIGINS)
         events.append(Event(us, user, session, video, name, position, rate, event_id, origin))
@@ -426,6 +427,17 @@ durations: st.SearchStrategy[dict[str, int]] = st.one_of(
 """Lengths of videos in milliseconds; some videos without one."""
 
 zones: st.SearchStrategy[str] = st.sampled_from(ZONES)
+
+
+def with_reports(events: Sequence[Event], dice: random.Random) -> list[Event]:
+    """Some of the events as reports of what was watched up to their position."""
+
+    def report(event: Event) -> Event:
+        begin = dice.choice((0, event.position_ms, event.position_ms // 2, None))
+        return replace(event, name=REPORTED, seek_from_ms=begin)
+
+    share = dice.choice((0.1, 0.5, 1.0))
+    return [report(event) if dice.random() < share else event for event in events]
 
 
 def random_events(seed: int, n_users: int = 200, days: int = 4) -> list[Event]:

@@ -1,6 +1,7 @@
 """What only tables of a catalog do."""
 
 import uuid
+from datetime import datetime
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -76,3 +77,24 @@ def test_a_schema_that_is_not_there_is_named(catalog_spark: SparkSession) -> Non
     rows = catalog_spark.createDataFrame([], INGESTION_COUNTS.struct)
     with pytest.raises(TableError, match="no schema not_there"):
         tables.replace_days(INGESTION_COUNTS, rows, [DAY_1])
+
+
+def test_rows_for_one_step_are_files_of_the_scratch_folder_and_no_table(
+    catalog_spark: SparkSession, tmp_path: Path
+) -> None:
+    """A managed table of Unity Catalog can be restored for a week after it was dropped."""
+    schema = f"vidagg_{uuid.uuid4().hex}"
+    catalog_spark.sql(f"CREATE SCHEMA {schema}")
+    tables = CatalogTables(catalog_spark, f"spark_catalog.{schema}", str(tmp_path / "scratch"))
+    at = datetime(2026, 1, 5, 10, 0, 0, 123456)
+    rows = [("ada", at, [1, None], None), ("bob", None, None, b"x")]
+    frame = catalog_spark.createDataFrame(
+        rows, "userId string, timestamp timestamp, starts array<bigint>, payload binary"
+    )
+    with tables.computed(RAW_EVENTS, frame) as kept:
+        assert kept.schema == frame.schema
+        assert sorted(map(tuple, kept.collect())) == rows
+        assert len(list((tmp_path / "scratch").iterdir())) == 1
+        assert catalog_spark.sql(f"SHOW TABLES IN {schema}").collect() == []
+    assert list((tmp_path / "scratch").iterdir()) == []
+    catalog_spark.sql(f"DROP SCHEMA {schema}")

@@ -44,6 +44,18 @@ def test_an_upsert_updates_inserts_and_deletes_by_key_at_once(store: Store) -> N
     assert len(content(before)) == 3
 
 
+def test_all_rows_of_a_table_are_replaced_in_one_commit(store: Store) -> None:
+    table = AGGREGATED_ENGAGEMENT
+    store.tables.replace_all(table, store.frame(table, [pair("u", "old", 1.0)]))
+    before, version = store.tables.read(table), store.tables.version(table)
+    store.tables.replace_all(table, store.frame(table, [pair("u", "new", 2.0)]))
+    assert store.lifetime_keys(store.tables.version(table)) == [("u", "new")]
+    assert store.tables.version(table) == version + 1
+    assert len(content(before)) == 1, "who reads meanwhile sees the rows of before"
+    store.tables.replace_all(table, store.frame(table, []))
+    assert store.stored(table) == []
+
+
 def test_rows_change_in_one_commit_of_an_upsert(store: Store) -> None:
     table = AGGREGATED_ENGAGEMENT
     store.tables.upsert(table, store.frame(table, [pair("u", "v", 1.0)]), None, {})

@@ -1,6 +1,7 @@
 """The sensor `alerts`: tells the configured channels of failures and missing days."""
 
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Final
 
@@ -14,7 +15,9 @@ from vidagg_dagster.alerts.message import Alert
 from vidagg_dagster.alerts.outbox import Delivery, Outbox, accept, deliver
 from vidagg_dagster.core.contract import INSIGHT_STEPS, StepName
 from vidagg_dagster.core.schemas import TABLES
+from vidagg_dagster.defs.experiments import EXPERIMENTS
 from vidagg_dagster.defs.verification import STORED_TABLES
+from vidagg_dagster.insight.completion.names import TABLE_NAME
 from vidagg_dagster.settings.model import Settings
 
 INTERVAL_S: Final = 30
@@ -68,7 +71,7 @@ def collect_alerts(
 ) -> tuple[Outbox, list[Alert]]:
     """The alerts since `outbox` was written, and the outbox that remembers what was looked at."""
     assets = [step.value for step in StepName if settings.insights or step not in INSIGHT_STEPS]
-    outbox, of_runs = _alerts_of_runs(instance, settings, outbox, [*assets, STORED_TABLES])
+    outbox, of_runs = _alerts_of_runs(instance, settings, outbox, [*assets, *_others(settings)])
     days = due_days(
         datetime.fromtimestamp(now, UTC),
         settings.timezone,
@@ -80,6 +83,15 @@ def collect_alerts(
     of_days = missing_days(instance, daily, days, settings.operations.ui_url)
     day_due = days[-1] if days else outbox.day_due
     return outbox.model_copy(update={"day_due": day_due}), [*of_runs, *of_days]
+
+
+def _others(settings: Settings) -> Iterator[str]:
+    """The assets without days whose checks and runs are told, too."""
+    yield STORED_TABLES
+    if settings.experiments.assignments is not None:
+        yield EXPERIMENTS
+    if settings.completion_forecast != "off":
+        yield TABLE_NAME
 
 
 def _alerts_of_runs(

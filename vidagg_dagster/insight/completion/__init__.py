@@ -1,1 +1,1 @@
-"""The probability that a viewer completes a video: a table, and a model where it beats the table."""
+"""How likely a viewer completes a video: a table, and a model where it beats the table."""

@@ -1,6 +1,8 @@
 """The weekly decision: the table, tested on later weeks, and whether the model may replace it."""
 
+from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -34,7 +36,9 @@ class Evaluation(BaseModel):
     complete_until: datetime
     threshold_percent: int
     pairs: int
-    """Pairs whose window is over."""
+    """Pairs whose window is over, of the users that were learnt from."""
+    share_of_users: float = 1.0
+    """Of a large site some users are enough to learn from."""
     in_force: str
     """`table` or `learned`."""
     why: str
@@ -46,11 +50,15 @@ class Evaluation(BaseModel):
     """Of the model over the table; None where there is none."""
 
 
+Chance = Callable[[History], Floats]
+"""Some users -> the probability of each of their landmarks."""
+
+
 class Forecast(NamedTuple):
-    """The table of all known pairs, the probability of each landmark, and how good it was."""
+    """The table of all known pairs, the probabilities of anybody, and how good they were."""
 
     table: Survival
-    probability: Floats
+    chance: Chance
     """By the table or by the model, whichever is in force."""
     evaluation: Evaluation
 
@@ -76,7 +84,6 @@ def forecast(
     """The probabilities, and which of table and model they come from."""
     until_us = int(complete_until.timestamp() * 1_000_000)
     table = survival(known, duration_ms, threshold_percent)
-    of_table = by_table(table, known)
     evaluation = Evaluation(
         complete_until=complete_until,
         threshold_percent=threshold_percent,
@@ -87,9 +94,10 @@ def forecast(
     tested = _tested(known, duration_ms, threshold_percent, until_us, evaluation, try_learning)
     if tested.in_force == LEARNED:
         ours = _learned(known, duration_ms, threshold_percent, _weeks(known, until_us, 0))
-        if ours is not None:
-            return Forecast(table, ours, tested)
-    return Forecast(table, of_table, tested)
+        # What was enough to learn from on earlier weeks is enough on all of them.
+        assert ours is not None
+        return Forecast(table, ours, tested)
+    return Forecast(table, partial(by_table, table), tested)
 
 
 def by_table(table: Survival, known: History) -> Floats:
@@ -133,7 +141,7 @@ def _tested(
     ours = _learned(known, duration_ms, threshold, weeks)
     if ours is None:
         return found.model_copy(update={"why": "there are too few landmarks to learn from"})
-    return _compared(found, ours[test], of_table[test], truth, users)
+    return _compared(found, ours(known)[test], of_table[test], truth, users)
 
 
 def _compared(
@@ -155,13 +163,19 @@ def _compared(
     )
 
 
-def _learned(known: History, duration_ms: Ints, threshold: int, weeks: _Weeks) -> Floats | None:
-    """The model's probability of each landmark; None where there is too little to learn from."""
+def _learned(known: History, duration_ms: Ints, threshold: int, weeks: _Weeks) -> Chance | None:
+    """The model's probabilities; None where there is too little to learn from."""
     earliest = survival(known, duration_ms, threshold, _pairs_of(known, weeks.earliest))
     x = learned.features(known, by_table(earliest, known), duration_ms)
     happened = known.pairs.completed[known.landmarks.pair]
     model = learned.fit(x, happened, weeks.training, weeks.calibration)
-    return None if model is None else model(x)
+    if model is None:
+        return None
+
+    def chance(of: History) -> Floats:
+        return model(learned.features(of, by_table(earliest, of), duration_ms))
+
+    return chance
 
 
 def _weeks(known: History, until_us: int, held_back_days: int) -> _Weeks:
@@ -183,5 +197,5 @@ def _weeks(known: History, until_us: int, held_back_days: int) -> _Weeks:
 def _pairs_of(known: History, landmarks: Bools) -> Bools:
     """The pairs of the weeks that some landmarks are of, those without a landmark included."""
     began = known.pairs.first_us
-    last = began[known.landmarks.pair[landmarks]].max(initial=0)
-    return began <= last
+    last = int(began[known.landmarks.pair[landmarks]].max(initial=0))
+    return np.asarray(began <= last, bool)

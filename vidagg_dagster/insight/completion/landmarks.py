@@ -1,9 +1,9 @@
 """Moments at which a viewer rests, what was known then, and what became of it.
 
-A pair of a user and a video has `WINDOW_DAYS` from its first watched interval. It completes if its
-coverage reaches the threshold in that time. Each visit that ends below the threshold is a landmark;
-while nothing follows, the same rest is a landmark again after some days, as long as the window lasts.
-Whatever describes a landmark is of intervals that were closed by then.
+A pair of a user and a video has `WINDOW_DAYS` from its first watched interval. It completes if
+its coverage reaches the threshold in that time. Each visit that ends below the threshold is a
+landmark; while nothing follows, the same rest is a landmark again after some days, as long as the
+window lasts. Whatever describes a landmark is of intervals that were closed by then.
 """
 
 from typing import Final, NamedTuple
@@ -19,6 +19,9 @@ DAY_US: Final = 86_400_000_000
 WINDOW_DAYS: Final = 28
 IDLE_DAYS: Final = (0, 1, 3, 7, 14)
 """A rest is looked at as it begins, and when it has lasted so many days."""
+
+BY_DAYS: Final = (1, 7, WINDOW_DAYS)
+"""Completed within so many days of the first watched interval."""
 
 MAX_VISITS: Final = 20
 """Later visits of a pair are no landmarks of their own."""
@@ -44,6 +47,8 @@ class Pairs(NamedTuple):
     final: Floats
     """Coverage in percent at the end of the window, or now."""
     completed: Bools
+    completed_by: tuple[Bools, ...]
+    """The same within each of `BY_DAYS`; True is known earlier than False."""
     known: Bools
     """Whether the window is over, so that `completed` is known."""
 
@@ -114,18 +119,27 @@ def history(
     pair, closed, intervals = pair[inside], closed[inside], intervals.filter(pa.array(inside))
     spans = Spans(pair, integers(intervals["startMs"]), integers(intervals["endMs"]))
     duration = lengths[names % len(lengths)] if len(names) else first
-    unique = _unique(spans, len(names))
+    needed = duration * threshold_percent
+    completed = tuple(
+        100 * _unique(_of(spans, closed < first[pair] + days * DAY_US), len(names)) >= needed
+        for days in BY_DAYS
+    )
     pairs = Pairs(
         user=names // max(len(lengths), 1),
         video=names % max(len(lengths), 1),
         first_us=first,
-        final=100 * unique / duration,
-        completed=unique * 100 >= duration * threshold_percent,
+        final=100 * _unique(spans, len(names)) / duration,
+        completed=completed[-1],
+        completed_by=completed,
         known=first + WINDOW_DAYS * DAY_US <= until_us,
     )
     visits = _visits(pair, closed, intervals)
     marks = _landmarks(pairs, duration, spans, visits, threshold_percent, until_us)
     return History(users, pairs, marks)
+
+
+def _of(spans: Spans, chosen: Bools) -> Spans:
+    return Spans(*(column[chosen] for column in spans))
 
 
 def _unique(spans: Spans, keys: int) -> Ints:

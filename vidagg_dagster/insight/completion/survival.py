@@ -1,11 +1,12 @@
 """The table: how likely a viewer completes a video, by how far the viewer has come.
 
-Two moments. `reached`: the viewer is watching and passes a coverage; the chance is the product of the
-chances to pass each further step (Kaplan-Meier over coverage). `resting`: the viewer has stopped
-there, some days ago; the chance is the share of such rests that were followed by completion.
+Two moments. `reached`: the viewer is watching and passes a coverage; the chance is the product of
+the chances to pass each further step (Kaplan-Meier over coverage). `resting`: the viewer has
+stopped there, some days ago; the chance is the share of such rests that were followed by
+completion.
 
-A video with few viewers borrows from the catalogue: its shares are drawn towards those of videos of
-similar length (beta-binomial), the more the fewer viewers it has and the less videos differ.
+A video with few viewers borrows from the catalogue: its shares are drawn towards those of videos
+of similar length (beta-binomial), the more the fewer viewers it has and the less videos differ.
 """
 
 from typing import Final, NamedTuple
@@ -29,7 +30,7 @@ _Z: Final = 1.96
 class Cells(NamedTuple):
     """Observations by video and cell: how many, and how many of them went well."""
 
-    count: Ints
+    tried: Ints
     good: Ints
 
 
@@ -97,7 +98,7 @@ def survival(
 def kaplan_meier(at_risk: Cells) -> Floats:
     """Chance to reach the threshold from each step, of the counts alone; NaN where nobody was."""
     with np.errstate(invalid="ignore", divide="ignore"):
-        passed = at_risk.good / at_risk.count
+        passed = at_risk.good / at_risk.tried
     return np.flip(np.cumprod(np.flip(passed, axis=1), axis=1), axis=1)
 
 
@@ -131,15 +132,15 @@ def resting_cell(coverage: Floats, idle: Ints, steps: Floats) -> Ints:
 
 def shrunk(cells: Cells, kind: Ints) -> Shrunk:
     """Shares of each video, drawn towards those of its kind, and these towards all videos'."""
-    whole = (cells.good.sum(axis=0) + 0.5) / (cells.count.sum(axis=0) + 1)
+    whole = (cells.good.sum(axis=0) + 0.5) / (cells.tried.sum(axis=0) + 1)
     prior = np.tile(whole, (len(kind), 1))
     for number in np.unique(kind):
         of_kind = kind == number
-        count, good = cells.count[of_kind].sum(axis=0), cells.good[of_kind].sum(axis=0)
+        count, good = cells.tried[of_kind].sum(axis=0), cells.good[of_kind].sum(axis=0)
         own = (good + MIN_GROUP * whole) / (count + MIN_GROUP)
         prior[of_kind] = np.where(count >= MIN_GROUP, own, whole)
     strength = _strength(cells, prior)
-    weight = cells.count + strength
+    weight = cells.tried + strength
     return Shrunk((cells.good + strength * prior) / weight, weight)
 
 
@@ -148,7 +149,7 @@ def _strength(cells: Cells, prior: Floats) -> Floats:
 
     Shares of videos that differ from their prior by more than chance make it small.
     """
-    count = cells.count
+    count = cells.tried
     seen = count > 0
     with np.errstate(invalid="ignore", divide="ignore"):
         off = np.where(seen, cells.good / np.maximum(count, 1) - prior, 0)
@@ -156,7 +157,8 @@ def _strength(cells: Cells, prior: Floats) -> Floats:
         likeness = excess / (count - seen).sum(axis=0)
         strength = 1 / likeness - 1
     strength = np.where(likeness > 0, strength, _MAX_STRENGTH)
-    return np.clip(np.nan_to_num(strength, nan=_MAX_STRENGTH), _MIN_STRENGTH, _MAX_STRENGTH)
+    strength = np.nan_to_num(strength, nan=_MAX_STRENGTH)
+    return np.asarray(np.clip(strength, _MIN_STRENGTH, _MAX_STRENGTH), np.float64)
 
 
 def _to_the_end(passed: Shrunk) -> Shrunk:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from typing import Final
 
+from vidagg_dagster.core.days import days_text
 from vidagg_dagster.core.text import spaced
 from vidagg_dagster.insight.experiments.result import DayEffect, Effect, Result
 
@@ -72,6 +73,11 @@ def _arms(result: Result) -> Iterator[str]:
         yield f'<td class="n">{spaced(arm.units)}'
     verdict = "as planned" if result.sample_ratio_holds else "not as planned"
     yield f"</table><p>The numbers are {verdict} (p = {result.sample_ratio_p:.2g}).</p>"
+    if result.uneven_days:
+        yield (
+            f"<p>Not as planned on {days_text(result.uneven_days)} (UTC): look at what happened "
+            "to the assignment or its log then.</p>"
+        )
 
 
 def _effects(result: Result) -> Iterator[str]:

@@ -10,6 +10,9 @@ DEFAULT_CONTROL: Final = "control"
 DEFAULT_WINDOW_DAYS: Final = 14
 DEFAULT_COVARIATE_DAYS: Final = 28
 DEFAULT_PLANNED_UNITS: Final = 10_000
+FOLDER: Final = "experiments"
+"""Where the pages and results are, below the folder of the tables."""
+
 MIN_CLUSTERS: Final = 10
 """Below so many clusters in an arm, the variance between them is a guess."""
 

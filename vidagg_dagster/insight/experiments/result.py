@@ -1,6 +1,7 @@
 """What an experiment came to, or why it is not told."""
 
-from datetime import datetime
+from collections import Counter, defaultdict
+from datetime import date, datetime
 
 import numpy as np
 import pyarrow as pa
@@ -79,6 +80,9 @@ class Result(_Model):
     waiting: int
     in_two_arms: int
     sample_ratio_p: float
+    uneven_days: tuple[date, ...] = ()
+    """Days (UTC) on which the first exposures were not in the planned shares: a switch that was
+    flipped, or a log that was down. All days together may still be as planned."""
     clustered: bool
     looks: int = 0
     """How often effects were computed: more than once means somebody may have peeked."""
@@ -133,6 +137,7 @@ def evaluate(
         waiting=units.waiting,
         in_two_arms=len(assigned.in_two_arms),
         sample_ratio_p=ratio_p,
+        uneven_days=_uneven_days(assigned, shares),
         clustered=assigned.clustered,
         table_faults=faults,
     )
@@ -149,6 +154,22 @@ def _counts(assigned: Assigned) -> dict[str, int]:
         pairs = pairs.group_by(["variant", CLUSTER]).aggregate([])
     counted = pairs.group_by("variant").aggregate([([], "count_all")]).to_pylist()
     return {row["variant"]: row["count_all"] for row in counted}
+
+
+def _uneven_days(assigned: Assigned, shares: dict[str, float]) -> tuple[date, ...]:
+    """Days whose exposures are less likely than the bound, shared among the days."""
+    if assigned.clustered:
+        # The units of a cluster are exposed together, which says nothing of the assignment.
+        return ()
+    counts: dict[date, Counter[str]] = defaultdict(Counter)
+    exposed = assigned.units["exposedAt"].to_pylist()
+    for moment, variant in zip(exposed, assigned.units["variant"].to_pylist(), strict=True):
+        counts[moment.date()][variant] += 1
+    return tuple(
+        day
+        for day in sorted(counts)
+        if sample_ratio_p(counts[day], shares) < MIN_SAMPLE_RATIO_P / len(counts)
+    )
 
 
 def _arms(assigned: Assigned, units: Units, shares: dict[str, float]) -> tuple[Arm, ...]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import pyarrow.compute as pc
@@ -18,6 +18,7 @@ from vidagg_dagster.insight.duck import (
     open_views,
     read_days,
     read_rows,
+    rows_of,
 )
 from vidagg_dagster.insight.experiments.assignment import (
     CLUSTER,
@@ -28,16 +29,13 @@ from vidagg_dagster.insight.experiments.assignment import (
 )
 from vidagg_dagster.insight.experiments.estimates import require_library
 from vidagg_dagster.insight.experiments.page import page
-from vidagg_dagster.insight.experiments.plan import Plan
+from vidagg_dagster.insight.experiments.plan import FOLDER, Plan
 from vidagg_dagster.insight.experiments.result import Result, evaluate
 from vidagg_dagster.insight.experiments.units import INTERVAL_COLUMNS
 from vidagg_dagster.tables.disk import make_private
 
 if TYPE_CHECKING:
     import duckdb
-
-FOLDER: Final = "experiments"
-"""Where the pages and results are, below the folder of the tables."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +69,7 @@ def read_assignments(location: Path) -> Assignments:
         if name in rows.columns
     ]
     exposed = 'TRY_CAST("exposedAt" AS TIMESTAMPTZ) AS "exposedAt"'
-    return assignments(rows.select(", ".join([*texts, exposed])).to_arrow_table())
+    return assignments(rows_of(rows.select(", ".join([*texts, exposed])), location))
 
 
 def run(

@@ -23,6 +23,8 @@ _NULL_WITHOUT_DURATION_OR_SESSION: Final = frozenset(
         "watchPercentage",
         "uniqueWatchPercentage",
         "completionPercentage",
+        "resumePosition",
+        "largestUnseenGap",
         "engagementScore",
         "avgWatchTimePerSession",
         "avgSessionDuration",
@@ -99,7 +101,7 @@ _ROW_RULES: Final = (
     ),
     RowRule(
         name="evidence_adds_up",
-        description="observed + heartbeat + bridged + clipped = totalWatchTime, and "
+        description="observed + heartbeat + bridged + clipped + reported = totalWatchTime, and "
         f"rewatchedSeconds = total - unique, to the millisecond. {BROKEN_TABLE}",
         violates=_evidence_off,
     ),

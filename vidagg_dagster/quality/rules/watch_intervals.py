@@ -6,7 +6,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from vidagg_dagster.core.schemas import EVENT_DATE, RAW_EVENTS, WATCH_INTERVALS
-from vidagg_dagster.core.vocabulary import EVIDENCE
+from vidagg_dagster.core.vocabulary import EVIDENCE, REPORTED_EVIDENCE
 from vidagg_dagster.quality.evaluate import (
     CheckContext,
     DayRule,
@@ -36,6 +36,8 @@ def _without_length() -> Column:
 def _watch_within_clock(context: CheckContext) -> RuleFindings:
     """Per session and day: watch time <= clock x rate + tolerance for each interval.
 
+    What was reported has no clock.
+
     The rate is the greatest one that an event of the session declares, on the day or the day
     before, and at least the assumed one. It is at least 1, because what precedes a seek is
     credited at 1.
@@ -43,6 +45,7 @@ def _watch_within_clock(context: CheckContext) -> RuleFindings:
     assumed_rate = max(1.0, context.parameters.max_playback_rate)
     watched = (
         context.tables.read(WATCH_INTERVALS, context.days)
+        .where(F.col("evidence") != REPORTED_EVIDENCE)
         .groupBy(*_SESSION, "sessionStart")
         .agg(
             F.sum("watchMs").alias("watchMs"),

@@ -12,7 +12,14 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from vidagg_dagster.core.contract import EVENT_COLUMNS, SourceSpec
-from vidagg_dagster.core.event_mapping import EACH, EventColumn, EventMapping, Place, PositionUnit
+from vidagg_dagster.core.event_mapping import (
+    EACH,
+    INNER,
+    EventColumn,
+    EventMapping,
+    Place,
+    PositionUnit,
+)
 from vidagg_dagster.core.record_path import Element, Entry, RecordPath, Step, parse_path
 from vidagg_dagster.core.vocabulary import LAST_START, RANKS, SEEK, SEEKING
 from vidagg_dagster.sources.columns import (
@@ -70,12 +77,13 @@ class Conversion:
 
     def request(self) -> ColumnRequest:
         """The columns of the source that the mapping begins at."""
-        names = self._first_steps(self._all_paths())
+        array = [] if self._each is None else [self._each]
+        names = self._first_steps([*self._all_paths(), *array])
         keys = {name: f"_column{at}" for at, name in enumerate(names)}
         one_of = {
             ours: tuple(keys[name] for name in self._first_steps(_paths(places)))
             for ours, places in self.columns.items()
-            if ours in _NEEDED_IN_FILES
+            if ours in _NEEDED_IN_FILES and all(place.literal is None for place in places)
         }
         return ColumnRequest(
             columns={key: name for name, key in keys.items()},
@@ -94,9 +102,16 @@ class Conversion:
         texts: dict[RecordPath, Column] = {(name,): F.col(key) for name, key in keys.items()}
         if self._each is not None:
             read, values = _extracted(read, texts, [self._each], "_outer")
-            elements = json_array(values[self._each])
-            read = read.select("*", F.explode_outer(elements).alias(EACH))
+            listed = values[self._each]
+            if self.mapping.each_form == "segments":
+                listed = _segments(listed)
+            read = read.select("*", F.explode_outer(json_array(listed)).alias(EACH))
             texts[EACH,] = F.col(EACH)
+        if self.mapping.inner is not None:
+            inside = parse_path(self.mapping.inner)
+            read, values = _extracted(read, texts, [inside], "_middle")
+            read = read.select("*", F.explode_outer(json_array(values[inside])).alias(INNER))
+            texts[INNER,] = F.col(INNER)
         read, values = _extracted(read, texts, self._all_paths(), "_inner")
         events = read.select(
             *[column.alias(ours) for ours, column in self._columns(values).items()],
@@ -120,11 +135,12 @@ class Conversion:
         return parse_path(self.mapping.each) if self.mapping.each is not None else None
 
     def _first_steps(self, paths: Iterable[RecordPath]) -> list[str]:
-        """The columns of the source that paths begin at."""
-        begins = dict.fromkeys(str(path[0]) for path in paths)
-        if self._each is not None and begins.pop(EACH, EACH) is None:
-            begins[str(self._each[0])] = None
-        return list(begins)
+        """The columns of the source that paths begin at; of elements that of their array."""
+        begins = (
+            self._each[0] if self._each is not None and path[0] in (EACH, INNER) else path[0]
+            for path in paths
+        )
+        return list(dict.fromkeys(map(str, begins)))
 
     def _columns(self, values: Mapping[RecordPath, Column]) -> dict[str, Column]:
         """Our columns in the order of an event, and the typed ones."""
@@ -216,10 +232,16 @@ def _paths(places: Iterable[Place]) -> list[RecordPath]:
     return [path for place in places for path in place.steps]
 
 
+def _segments(text: Column) -> Column:
+    """`0[.]12[,]30[.]40` as an array of JSON: [[0,12],[30,40]]."""
+    pairs = F.replace(F.replace(text, F.lit("[,]"), F.lit("],[")), F.lit("[.]"), F.lit(","))
+    return F.concat(F.lit("[["), pairs, F.lit("]]"))
+
+
 def _text(place: Place, values: Mapping[RecordPath, Column]) -> Column:
     if place.literal is not None:
         return F.lit(place.literal)
-    texts = [said(values[path]) for path in place.steps]
+    texts = [said(values[path]) for path in place.steps[: len(place.paths)]]
     if len(texts) == 1:
         return texts[0]
     joined = F.concat_ws(place.separator, *texts)
@@ -227,7 +249,8 @@ def _text(place: Place, values: Mapping[RecordPath, Column]) -> Column:
 
 
 def _first(places: Sequence[Place], values: Mapping[RecordPath, Column]) -> Column:
-    texts = [_text(place, values) for place in places]
+    # Of a sum there is no text.
+    texts = [_text(place, values) for place in places if place.plus is None]
     if not texts:
         return F.lit(None).cast("string")
     return F.coalesce(*texts) if len(texts) > 1 else texts[0]
@@ -238,8 +261,11 @@ def _seconds(places: Sequence[Place], values: Mapping[RecordPath, Column]) -> Co
     result = F.lit(None).cast("double")
     for place in reversed(places):
         text = _text(place, values)
+        seconds = _as_seconds(text, place.unit)
+        if place.plus is not None:
+            seconds = seconds + _as_seconds(said(values[place.steps[-1]]), place.unit)
         # Of the first place that says something, even if that is no number.
-        result = F.when(text.isNotNull(), _as_seconds(text, place.unit)).otherwise(result)
+        result = F.when(text.isNotNull(), seconds).otherwise(result)
     return result
 
 

@@ -9,9 +9,9 @@ from typing import Any, Final
 
 from vidagg_dagster.core.contract import REQUIRED_COLUMNS, SourceFormat
 from vidagg_dagster.core.errors import SourceError
-from vidagg_dagster.core.event_mapping import EACH, REJECT, EventColumn, EventMapping, Place
+from vidagg_dagster.core.event_mapping import EACH, INNER, REJECT, EventColumn, EventMapping, Place
 from vidagg_dagster.core.record_path import Element, Entry, RecordPath, Step, parse_path
-from vidagg_dagster.core.vocabulary import ALIASES, EVENT_NAMES, IGNORE
+from vidagg_dagster.core.vocabulary import ALIASES, IGNORE, RANK_OF
 from vidagg_dagster.sources.files import InputFile, file_format_of, find_files, local_path, not_here
 from vidagg_dagster.sources.mappings.vocabularies import vocabularies
 from vidagg_dagster.sources.parquet_files import parquet_file
@@ -112,10 +112,7 @@ def find_value(record: Any, path: RecordPath) -> Any:
 
 def _inside(value: Any, step: Step) -> Any:
     if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
-            return None
+        value = _json(value)
     if isinstance(step, str):
         return value.get(step) if isinstance(value, dict) else None
     if not isinstance(value, list):
@@ -123,6 +120,13 @@ def _inside(value: Any, step: Step) -> Any:
     if isinstance(step, Element):
         return value[step.index] if step.index < len(value) else None
     return _entry(value, step)
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _entry(elements: Sequence[Any], entry: Entry) -> Any:
@@ -141,7 +145,7 @@ def _fit(mapping: EventMapping, records: Sequence[Record]) -> Fit:
             continue
         needed = _ALWAYS if mapping.fill_down else (*_ALWAYS, *_IDS)
         whole = all(_says(_places(mapping, name, column), event) for column in needed)
-        if target in EVENT_NAMES and whole:
+        if target in RANK_OF and whole:
             usable += 1
         else:
             other += 1
@@ -149,11 +153,21 @@ def _fit(mapping: EventMapping, records: Sequence[Record]) -> Fit:
 
 
 def _events(mapping: EventMapping, records: Sequence[Record]) -> Iterator[Record]:
-    each = parse_path(mapping.each) if mapping.each is not None else None
     for record in records:
-        elements = find_value(record, each) if each is not None else None
-        for element in elements if isinstance(elements, list) else [None]:
-            yield {**record, EACH: element}
+        for element in _elements(record, mapping.each, mapping.each_form):
+            event = {**record, EACH: element}
+            for inner in _elements(event, mapping.inner, "array"):
+                yield {**event, INNER: inner}
+
+
+def _elements(record: Record, path: str | None, form: str) -> list[Any]:
+    """What is at a path, as `convert` takes it apart; one nothing if there is no array."""
+    found = None if path is None else find_value(record, parse_path(path))
+    if form == "segments" and isinstance(found, str):
+        found = [pair.split("[.]") for pair in found.split("[,]")]
+    elif isinstance(found, str):
+        found = _json(found)
+    return found if isinstance(found, list) else [None]
 
 
 def _name(mapping: EventMapping, event: Record) -> str:

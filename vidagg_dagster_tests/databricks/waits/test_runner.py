@@ -469,7 +469,7 @@ def test_a_cluster_is_asked_for_instead_of_serverless(
     assert materialized(project.run())
     submission = project.jobs[0].submission
     assert list(submission.compute) == [expected]
-    assert not submission.serverless
+    assert submission.environment is None
 
 
 def test_a_cluster_that_is_not_there_is_an_error_of_the_submission(project: Project) -> None:

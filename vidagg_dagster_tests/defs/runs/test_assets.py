@@ -11,7 +11,7 @@ import pytest
 from dagster._core.definitions.freshness import CronFreshnessPolicy
 from pyspark.sql import SparkSession
 
-from vidagg_dagster.core.contract import DayResult, StepName, StepResult
+from vidagg_dagster.core.contract import INSIGHT_STEPS, DayResult, StepName, StepResult
 from vidagg_dagster.core.insight_schemas import INSIGHT_TABLES
 from vidagg_dagster.core.lineage import PLAYER_EVENTS, VIDEO_METADATA
 from vidagg_dagster.core.parameters import EngagementParameters
@@ -26,6 +26,8 @@ from vidagg_dagster.core.schemas import (
     USER_VIDEO_ENGAGEMENT,
 )
 from vidagg_dagster.defs.assets import BESIDE, GROUP, INSIGHTS_GROUP, build_assets
+from vidagg_dagster.defs.jobs import daily_engagement
+from vidagg_dagster.defs.targets import step_resources
 from vidagg_dagster.quality.rules import RULES
 from vidagg_dagster.runners.progress import day_line, summary_line
 from vidagg_dagster.settings.variables import PREFIX
@@ -358,6 +360,18 @@ def test_every_asset_and_column_is_described(project: Project) -> None:
         assert [column.name for column in columns] == TABLES[name].column_names
         if name not in beside:  # written by the step of another table
             assert isinstance(spec.freshness_policy, CronFreshnessPolicy)
+
+
+def test_insights_can_be_left_out(project: Project) -> None:
+    project.changed["insights"] = False
+    assets = build_assets(project.settings)
+    job = dg.Definitions(
+        assets=assets, jobs=[daily_engagement], resources=step_resources(project.settings)
+    ).resolve_job_def(daily_engagement.name)
+    names = {key.to_user_string() for key in job.asset_layer.executable_asset_keys}
+    assert names == {*StepName} - {*INSIGHT_STEPS}
+    described = {asset.key.to_user_string() for asset in assets if isinstance(asset, dg.AssetSpec)}
+    assert not described & {*INSIGHT_TABLES}
 
 
 def test_the_lineage_names_columns_that_exist_for_every_column(project: Project) -> None:

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import time
+import venv
 from pathlib import Path
 
 import dagster as dg
@@ -21,13 +22,13 @@ from vidagg_dagster.defs.targets import step_resources
 from vidagg_dagster_tests.conftest import delta_conf
 from vidagg_dagster_tests.support.arrow import rows_of
 from vidagg_dagster_tests.support.dagster_ui import Ui, free_port, serving
-from vidagg_dagster_tests.support.databricks_day import deploy_and_materialize
 from vidagg_dagster_tests.support.databricks_rows import (
     local_rows,
     settings_for,
     stored,
     without_run_time,
 )
+from vidagg_dagster_tests.support.fake_databricks.server import CLIENT_ID, CLIENT_SECRET
 from vidagg_dagster_tests.support.fake_databricks.site import Databricks, classic_spark, databricks
 from vidagg_dagster_tests.support.pages import shell_lines
 from vidagg_dagster_tests.support.repository import REPO
@@ -179,24 +180,22 @@ def _a_terminated_run(ui: Ui, site: Site, place: Databricks) -> None:
     assert ui.materialized_days("raw_events") == 2
 
 
-def test_the_live_test_s_story_holds_on_the_loopback_workspace(
-    place: Databricks, schema: str, wheel: Path, tmp_path: Path
-) -> None:
-    deploy_and_materialize(tmp_path, wheel, schema, place.volume)
-    assert place.leftovers() == []
-
-
 def test_the_commands_of_the_page_lead_to_a_first_day(
     place: Databricks, schema: str, catalog_spark: SparkSession, tmp_path: Path
 ) -> None:
+    """As a service principal, in a virtual environment that has what the page installs."""
     site = write_site(tmp_path / "site", 1)
+    venv.create(tmp_path / ".venv", with_pip=True)
     environment = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("VIDAGG_", "DAGSTER_", "SPARK_"))
+        if not name.startswith(("VIDAGG_", "DAGSTER_", "DATABRICKS_", "PYTHONPATH", "SPARK_"))
     }
     ours = {
-        **place.credentials,
+        "DATABRICKS_HOST": place.credentials["DATABRICKS_HOST"],
+        "DATABRICKS_CLIENT_ID": CLIENT_ID,
+        "DATABRICKS_CLIENT_SECRET": CLIENT_SECRET,
+        "DATABRICKS_CONFIG_FILE": "/dev/null",
         "VIDAGG_SOURCE": str(site.events),
         "VIDAGG_VIDEO_METADATA": str(site.videos),
         "VIDAGG_DATABRICKS_SCHEMA": schema,
@@ -207,12 +206,10 @@ def test_the_commands_of_the_page_lead_to_a_first_day(
     told: dict[str, str] = {}
     for line in shell_lines(REPO / "docs" / "databricks.md"):
         if line.startswith("export "):
-            pairs = dict(pair.split("=", 1) for pair in line.split()[1:])
-            # The loopback workspace knows only tokens.
-            told |= {name: pairs[name] for name in pairs if "CLIENT" not in name}
+            told |= dict(pair.split("=", 1) for pair in line.split()[1:])
             continue
         done = subprocess.run(
-            line.replace(".venv/bin", str(Path(sys.executable).parent)),
+            line.replace(".venv/bin", str(tmp_path / ".venv" / "bin")),
             shell=True,
             cwd=REPO,
             env={**environment, **told, **ours},
@@ -222,9 +219,9 @@ def test_the_commands_of_the_page_lead_to_a_first_day(
         )
         assert done.returncode == 0, f"{line}\n{done.stdout[-3000:]}{done.stderr[-3000:]}"
     assert set(ours) - set(told) == {
-        *("DATABRICKS_TOKEN", "DATABRICKS_CONFIG_FILE", "DAGSTER_HOME"),
-        "VIDAGG_DATABRICKS_POLL_SECONDS",
+        *("DATABRICKS_CONFIG_FILE", "DAGSTER_HOME", "VIDAGG_DATABRICKS_POLL_SECONDS"),
     }  # the page has all others
+    assert "POST /oidc/v1/token" in place.workspace.requests
     store = TableStore(kind="catalog", location=schema)
     assert {name: len(rows) for name, rows in stored(catalog_spark, store).items()}[
         "aggregated_user_video_engagement"

@@ -5,21 +5,18 @@ import os
 import shutil
 import subprocess
 import sys
-import venv
 from collections.abc import Sequence
 from pathlib import Path
-
-import pytest
 
 from vidagg_dagster.core.contract import SAIL, StepName, TableStore
 from vidagg_dagster.pipeline.run import run_step
 from vidagg_dagster.spark.session import engine_session, using
 from vidagg_dagster_tests.conftest import DELTA_FOR_SPARK_35, delta_conf, jars_from_maven, require
 from vidagg_dagster_tests.support.cluster_steps import comparable, stored_rows
+from vidagg_dagster_tests.support.interpreters import environment, interpreter
 from vidagg_dagster_tests.support.repository import REPO
 from vidagg_dagster_tests.support.small_site import day, write_site
 
-PYTHON_312 = "VIDAGG_TEST_PYTHON312"
 ENGINE_TESTS = (
     "sources/test_*.py",
     "metrics/test_ingestion_*.py",
@@ -29,18 +26,6 @@ ENGINE_TESTS = (
 )
 """The tests of steps that need neither Dagster nor tables in a folder."""
 CATALOG_TESTS = ("tables/test_contract_*.py", "tables/test_catalog.py")
-
-
-def environment(folder: Path, python: str, *packages: str) -> Path:
-    """A virtual environment with packages; returns its interpreter."""
-    if python == sys.executable:
-        venv.create(folder, with_pip=True)
-    else:
-        subprocess.run([python, "-m", "venv", str(folder)], check=True)
-    interpreter = folder / "bin" / "python"
-    pip = [str(interpreter), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, *packages], check=True)
-    return interpreter
 
 
 def _clean_environment() -> dict[str, str]:
@@ -107,25 +92,21 @@ def test_on_spark_3_5_the_engine_passes_its_tests_and_stores_the_same_rows(
 def test_on_python_3_12_the_wheel_computes_a_day(
     wheel: Path, delta_jars: list[Path], tmp_path: Path
 ) -> None:
-    """Serverless environments 3 to 5. The interpreter is VIDAGG_TEST_PYTHON312, else in PATH."""
-    python = os.environ.get(PYTHON_312) or shutil.which("python3.12")
-    answers = python and subprocess.run([python, "-V"], capture_output=True, check=False)
-    if not answers or answers.returncode:
-        pytest.skip(f"no python3.12 here; {PYTHON_312} can name one")
-    assert python is not None
+    """Serverless environments 3 to 5."""
+    python = interpreter("3.12")
     packages = ("pyspark[connect]==4.2.*", "pandas<3", "pyarrow>=17", str(wheel))
-    interpreter = environment(tmp_path / "env", python, *packages)
+    installed = environment(tmp_path / "env", python, *packages)
     work = tmp_path / "work"
     shutil.copytree(REPO / "vidagg_dagster_tests", work / "vidagg_dagster_tests")
     out = tmp_path / "rows.json"
     site = write_site(tmp_path / "site", 1)
     conf = delta_conf(delta_jars, tmp_path / "warehouse")
     settings = [f"{name}={value}" for name, value in conf.items()]
-    command = [str(interpreter), "-m", "vidagg_dagster_tests.support.cluster_steps"]
+    command = [str(installed), "-m", "vidagg_dagster_tests.support.cluster_steps"]
     subprocess.run(
         [*command, str(site.folder), str(out), *settings],
         cwd=work,
-        env={**_clean_environment(), "PYSPARK_PYTHON": str(interpreter)},
+        env={**_clean_environment(), "PYSPARK_PYTHON": str(installed)},
         check=True,
     )
     rows = json.loads(out.read_text())["user_video_engagement"]

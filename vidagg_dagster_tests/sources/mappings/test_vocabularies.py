@@ -129,6 +129,11 @@ SPECIFIED = {
         "tokenexpired"
     ),
     "peertube": _words("watching seek"),
+    "xapi_segments": [
+        f"http://adlnet.gov/expapi/verbs/{verb}" for verb in ("terminated", "completed")
+    ],
+    "mooccubex": ["segment"],
+    "panopto": _words("Seek Pause End PlayerClose Viewed"),
     "cmcd": [
         *(f"{event} {state}" for event in ("ps", "t") for state in _words("s p k r a w e f q d")),
         *(f"{event} p" for event in _words("pr br e c b m um pe pc rr as ae abs abe sk")),

@@ -124,16 +124,23 @@ class Runs:
         folder: Folder for the output of tasks.
         serverless: Environment variables that lead a serverless task to its Spark.
         classic: The same for a task on a cluster.
+        environments: Serverless environments by version, each as the interpreter that a task has
+            there instead of this one.
     """
 
     def __init__(
-        self, folder: Path, serverless: Mapping[str, str], classic: Mapping[str, str]
+        self,
+        folder: Path,
+        serverless: Mapping[str, str],
+        classic: Mapping[str, str],
+        environments: Mapping[str, Path],
     ) -> None:
         self.address = ""
         self.all: dict[int, Run] = {}
         self._folder = folder
         self._folder.mkdir(parents=True, exist_ok=True)
         self._spark = {True: serverless, False: classic}
+        self._environments = environments
         self._lock = threading.Lock()
 
     def submit(self, submission: Submission) -> Answer:
@@ -225,28 +232,31 @@ class Runs:
         if missing or not task.wheels:
             run.problem = f"Library installation failed: {missing or 'no wheel'} not found"
             return
+        own = self._environments.get(task.environment or "")
+        python = str(own or sys.executable)
         order = {
             "package": task.package,
             "entry_point": task.entry_point,
             "parameters": task.parameters,
             "wheels": task.wheels,
-            "blocked": BLOCKED,
+            # An environment of its own has what it has.
+            "blocked": [] if own else BLOCKED,
             "outcome": str(run.outcome),
         }
         kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
         log = (self._folder / f"{run.id}.log").open("wb")
         run.process = subprocess.Popen(
             [
-                sys.executable,
+                python,
                 str(Path(__file__).with_name("task_process.py")),
                 json.dumps(order),
             ],
             cwd="/",
             env={
                 **kept,
-                **self._spark[task.serverless],
+                **self._spark[task.environment is not None],
                 "DATABRICKS_RUNTIME_VERSION": "17.3",
-                "PYSPARK_PYTHON": sys.executable,
+                "PYSPARK_PYTHON": python,
             },
             stdout=log,
             stderr=log,

@@ -58,6 +58,7 @@ def databricks(
     *,
     serverless: Mapping[str, str] | None = None,
     classic: Mapping[str, str] | None = None,
+    environments: Mapping[str, Path] | None = None,
 ) -> Iterator[Databricks]:
     """Starts a workspace whose files lie below `folder`.
 
@@ -65,6 +66,7 @@ def databricks(
         folder: An empty folder.
         serverless: Environment variables that lead a serverless task to its Spark.
         classic: The same for tasks on clusters.
+        environments: See `Runs`.
     """
     root = folder / "Volumes"
     volume = root / "main" / "video" / "vidagg"
@@ -76,7 +78,7 @@ def databricks(
         sources=["main.video.events"],
         clusters={CLUSTER: {"state": "RUNNING", "spark_version": "17.3.x-scala2.13"}},
     )
-    runs = Runs(folder / "output", serverless or {}, classic or {})
+    runs = Runs(folder / "output", serverless or {}, classic or {}, environments or {})
     workspace = Workspace(Volumes(root), runs, catalog)
     with serve(workspace):
         yield Databricks(workspace, str(volume))

@@ -34,7 +34,8 @@ class Submission:
     entry_point: str
     parameters: list[str]
     wheels: list[str]
-    serverless: bool
+    environment: str | None
+    """Version of the serverless environment; None on a cluster."""
     compute: Mapping[str, Any]
     asked: Mapping[str, Any]
     """The whole request."""
@@ -67,7 +68,7 @@ def read_submission(body: Mapping[str, Any], clusters: Mapping[str, Any]) -> Sub
     if token is not None and len(token) > _TOKEN_LENGTH:
         raise bad_request("idempotency_token must have at most 64 characters")
     wheel = _required(task, "python_wheel_task")
-    wheels, serverless = _compute(task, environments, clusters)
+    wheels, environment = _compute(task, environments, clusters)
     return Submission(
         run_name=body.get("run_name", "Untitled"),
         token=token,
@@ -77,7 +78,7 @@ def read_submission(body: Mapping[str, Any], clusters: Mapping[str, Any]) -> Sub
         entry_point=_required(wheel, "entry_point"),
         parameters=wheel.get("parameters", []),
         wheels=wheels,
-        serverless=serverless,
+        environment=environment,
         asked=body,
         compute={k: task[k] for k in ("new_cluster", "existing_cluster_id") if k in task},
     )
@@ -85,7 +86,7 @@ def read_submission(body: Mapping[str, Any], clusters: Mapping[str, Any]) -> Sub
 
 def _compute(
     task: Mapping[str, Any], environments: list[Mapping[str, Any]], clusters: Mapping[str, Any]
-) -> tuple[list[str], bool]:
+) -> tuple[list[str], str | None]:
     kinds = [
         kind for kind in ("environment_key", "new_cluster", "existing_cluster_id") if kind in task
     ]
@@ -98,8 +99,8 @@ def _compute(
         spec = specs.get(task["environment_key"])
         if spec is None:
             raise bad_request(f"there is no environment {task['environment_key']}")
-        _required(spec, "environment_version")
-        return list(spec.get("dependencies", [])), True
+        version = _required(spec, "environment_version")
+        return list(spec.get("dependencies", [])), str(version)
     if kinds == ["existing_cluster_id"] and task["existing_cluster_id"] not in clusters:
         raise bad_request(f"Cluster {task['existing_cluster_id']} does not exist")
     if kinds == ["new_cluster"]:
@@ -111,7 +112,7 @@ def _compute(
             raise bad_request("new_cluster: node_type_id is missing")
         if ("autoscale" in cluster) == ("num_workers" in cluster):
             raise bad_request("new_cluster: either autoscale or num_workers")
-    return [library["whl"] for library in task.get("libraries", [])], False
+    return [library["whl"] for library in task.get("libraries", [])], None
 
 
 def _required(part: Mapping[str, Any], name: str) -> Any:

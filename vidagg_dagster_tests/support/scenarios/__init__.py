@@ -13,6 +13,7 @@ from vidagg_dagster_tests.support.scenarios import (
     intervals,
     pauses,
     players,
+    reports,
     seeks,
     sessions,
     skips,
@@ -35,4 +36,5 @@ SCENARIOS: tuple[Scenario, ...] = (
     *durations.SCENARIOS,
     *engagement.SCENARIOS,
     *edges.SCENARIOS,
+    *reports.SCENARIOS,
 )

@@ -14,6 +14,13 @@ from deltalake import DeltaTable
 from pyspark.sql import SparkSession
 
 from vidagg_dagster.core.contract import SAIL, StepName
+from vidagg_dagster.core.insight_schemas import (
+    LIFETIME_VIDEO_CURVE,
+    LIFETIME_VIDEO_ENGAGEMENT,
+    VIDEO_CURVE,
+    VIDEO_ENGAGEMENT,
+    VIEWER_COHORTS,
+)
 from vidagg_dagster.core.schemas import (
     AGGREGATED_ENGAGEMENT,
     INGESTION_COUNTS,
@@ -22,7 +29,6 @@ from vidagg_dagster.core.schemas import (
     REJECTED_EVENTS,
     SESSIONS,
     SOURCE_INVENTORY,
-    TABLES,
     USER_VIDEO_ENGAGEMENT,
     WATCH_INTERVALS,
     TableSpec,
@@ -50,7 +56,14 @@ RUN_OF = {
     USER_VIDEO_ENGAGEMENT: StepName.USER_VIDEO_ENGAGEMENT,
     AGGREGATED_ENGAGEMENT: StepName.AGGREGATED_ENGAGEMENT,
     QUALITY_REPORT: StepName.QUALITY_REPORT,
+    VIDEO_CURVE: StepName.VIDEO_CURVE,
+    VIDEO_ENGAGEMENT: StepName.VIDEO_CURVE,
+    LIFETIME_VIDEO_CURVE: StepName.LIFETIME_VIDEO_CURVE,
+    LIFETIME_VIDEO_ENGAGEMENT: StepName.LIFETIME_VIDEO_CURVE,
+    VIEWER_COHORTS: StepName.LIFETIME_VIDEO_CURVE,
 }
+TABLES = {table.name: table for table in RUN_OF}
+"""All that are written where nobody tells of an audience or of chapters."""
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
-"""Experiments on the tables that the steps have computed, by the asset and by the command."""
+"""Experiments and forecasts on the tables that the steps have computed."""
 
 import csv
 import json
 import shutil
+import time
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
@@ -11,21 +12,30 @@ import dagster as dg
 import pytest
 from pyspark.sql import SparkSession
 
+from vidagg_dagster.alerts.outbox import Outbox
 from vidagg_dagster.cli.main import main
 from vidagg_dagster.core.contract import StepName
+from vidagg_dagster.defs.assets import build_assets
+from vidagg_dagster.defs.completion import completion
 from vidagg_dagster.defs.experiments import (
     BELIEVABLE,
     EXPERIMENTS,
+    JOB,
     ONE_ARM,
     SAMPLE_RATIO,
     USABLE,
     experiments,
 )
+from vidagg_dagster.defs.sensors.alerts import collect_alerts
+from vidagg_dagster.defs.targets import step_resources
+from vidagg_dagster.defs.verification import verification
+from vidagg_dagster.insight.completion.run import keep, run
 from vidagg_dagster.insight.experiments.result import Result
 from vidagg_dagster.pipeline.run import run_step
 from vidagg_dagster.settings import Settings
 from vidagg_dagster.settings.insights import ExperimentSettings
 from vidagg_dagster.spark.session import engine_session, using
+from vidagg_dagster.tables.views import connect
 from vidagg_dagster_tests.conftest import require
 from vidagg_dagster_tests.support.small_site import Site, day, event, write_site
 
@@ -83,7 +93,7 @@ def settings(site: Site) -> Settings:
 
 def checks(site: Site) -> dict[str, bool]:
     with dg.DagsterInstance.ephemeral() as instance:
-        job = experiments(settings(site)).resolve_job_def(EXPERIMENTS)
+        job = experiments(settings(site)).resolve_job_def(JOB)
         result = job.execute_in_process(instance=instance, raise_on_error=False)
         return {check.check_name: check.passed for check in result.get_asset_check_evaluations()}
 
@@ -124,6 +134,17 @@ def test_a_broken_sample_ratio_fails_its_check_and_no_effect_is_told(site: Site)
     assert result_of(site).effects == ()
 
 
+def test_a_failed_check_is_told(site: Site) -> None:
+    assign(site, [(f"more{n}", "treatment", f"{day(1)}T00:00:00Z") for n in range(40)])
+    now = time.time()
+    with dg.DagsterInstance.ephemeral() as instance:
+        job = experiments(settings(site)).resolve_job_def(JOB)
+        job.execute_in_process(instance=instance, raise_on_error=False)
+        _, found = collect_alerts(instance, settings(site), Outbox(seen_until=now), now)
+    told = [alert for alert in found if alert.asset == EXPERIMENTS]
+    assert [alert.check for alert in told] == [SAMPLE_RATIO]
+
+
 def test_a_day_that_is_stale_fails_its_check_and_no_effect_is_told(site: Site) -> None:
     assign(site)
     require("sail")
@@ -155,10 +176,32 @@ def test_the_command_tells_the_same_and_lists_who_is_left_out(
 
 def test_a_table_that_is_not_there_is_named(site: Site) -> None:
     with dg.DagsterInstance.ephemeral() as instance:
-        job = experiments(settings(site)).resolve_job_def(EXPERIMENTS)
+        job = experiments(settings(site)).resolve_job_def(JOB)
         result = job.execute_in_process(instance=instance, raise_on_error=False)
         (failed,) = [event for event in result.all_events if event.is_step_failure]
     assert "assignments.csv: there is no such file" in str(failed.event_specific_data)
+
+
+def test_completion_is_forecast_on_the_tables_of_the_steps(site: Site) -> None:
+    found = run(site.tables, "UTC", 75, try_learning=False)
+    keep(site.tables, found)
+    now = {
+        row["userId"]: row["coverage"]
+        for row in found.now.to_pylist()
+        if row["videoId"] == "video_001"
+    }
+    assert (now["peter"], now["u0"], now["u1"]) == (40, 3.33, 13.33)
+    pairs = USERS + 3  # peter, and anna with two videos
+    with connect(site.tables) as connection:
+        assert connection.sql("SELECT started FROM completion_cohorts").fetchall() == [(pairs,)]
+
+
+def test_the_code_location_loads_with_all_of_it(site: Site) -> None:
+    on = settings(site).model_copy(update={"completion_forecast": "learned"})
+    steps = dg.Definitions(assets=build_assets(on), resources=step_resources(on))
+    dg.Definitions.validate_loadable(
+        dg.Definitions.merge(steps, verification(on), experiments(on), completion(on))
+    )
 
 
 def test_without_the_setting_nothing_is_there() -> None:

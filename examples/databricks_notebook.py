@@ -10,7 +10,7 @@
 
 # COMMAND ----------
 
-# MAGIC %pip install /Volumes/main/video/vidagg/wheels/vidagg_dagster-0.2.0-py3-none-any.whl
+# MAGIC %pip install /Volumes/main/video/vidagg/wheels/vidagg_dagster-0.3.0-py3-none-any.whl
 
 # COMMAND ----------
 

@@ -4,7 +4,6 @@
 run it wherever it runs, report the result. What a step computes is in `pipeline/`.
 """
 
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -47,6 +46,7 @@ from vidagg_dagster.defs.partitions import (
     by_deadline,
     daily_partitions,
     days_of,
+    with_backfill_policies,
 )
 from vidagg_dagster.defs.targets import POOL, retry_policy
 from vidagg_dagster.runners.runner import StepRunner
@@ -179,25 +179,23 @@ BESIDE: Final = (
 """Tables that the step of another one writes beside its own, and what that asset has of them."""
 
 
+@with_backfill_policies()
 def build_assets(settings: Settings) -> list[dg.AssetsDefinition | dg.AssetSpec]:
     """The inputs and the assets, with the partitions and places that the settings name."""
-    with warnings.catch_warnings():
-        # In beta for years. Without it a backfill starts one run, and one engine, per day.
-        warnings.filterwarnings("ignore", ".*`backfill_policy`", dg.BetaWarning)
-        return [
-            _player_events(settings),
-            _video_metadata(settings),
-            *(
-                _beside(settings, table, main, shown)
-                for table, main, shown in BESIDE
-                if _is_wanted(settings, main)
-            ),
-            *(
-                _asset(declared, settings)
-                for declared in ASSETS
-                if _is_wanted(settings, declared.table)
-            ),
-        ]
+    return [
+        _player_events(settings),
+        _video_metadata(settings),
+        *(
+            _beside(settings, table, main, shown)
+            for table, main, shown in BESIDE
+            if _is_wanted(settings, main)
+        ),
+        *(
+            _asset(declared, settings)
+            for declared in ASSETS
+            if _is_wanted(settings, declared.table)
+        ),
+    ]
 
 
 def _is_wanted(settings: Settings, table: TableSpec) -> bool:

@@ -9,6 +9,7 @@ import dagster as dg
 from vidagg_dagster.core.errors import VidaggError
 from vidagg_dagster.core.schemas import AGGREGATED_ENGAGEMENT, WATCH_INTERVALS
 from vidagg_dagster.defs.metadata import ROW_COUNT
+from vidagg_dagster.defs.partitions import BESIDE_RANGES, with_backfill_policies
 from vidagg_dagster.defs.targets import POOL
 from vidagg_dagster.insight.completion.names import FOLDER, PAGE, TABLE_NAME
 from vidagg_dagster.settings.model import Settings
@@ -31,6 +32,7 @@ _CHECKS: Final = {
 }
 
 
+@with_backfill_policies()
 def completion(settings: Settings) -> dg.Definitions:
     """All of it; nothing where it is switched off."""
     if settings.completion_forecast == "off":
@@ -64,6 +66,7 @@ def _survival(settings: Settings) -> dg.AssetsDefinition:
         deps=[WATCH_INTERVALS.name, AGGREGATED_ENGAGEMENT.name],
         group_name=GROUP,
         owners=settings.operations.owners,
+        backfill_policy=BESIDE_RANGES,
         kinds={"deltalake"},
         pool=POOL,
         check_specs=[

@@ -16,6 +16,7 @@ from vidagg_dagster.core.schemas import (
     USER_VIDEO_ENGAGEMENT,
     WATCH_INTERVALS,
 )
+from vidagg_dagster.defs.partitions import BESIDE_RANGES, with_backfill_policies
 from vidagg_dagster.defs.targets import POOL
 from vidagg_dagster.insight.experiments.plan import FOLDER
 from vidagg_dagster.settings.model import Settings
@@ -61,6 +62,7 @@ _NEEDED: Final = frozenset(
 """The tables that an experiment's numbers come from."""
 
 
+@with_backfill_policies()
 def experiments(settings: Settings) -> dg.Definitions:
     """All of it; nothing where there is no assignment table."""
     if settings.experiments.assignments is None:
@@ -114,6 +116,7 @@ def _experiments(settings: Settings) -> dg.AssetsDefinition:
         deps=[WATCH_INTERVALS.name, AGGREGATED_ENGAGEMENT.name],
         group_name=GROUP,
         owners=settings.operations.owners,
+        backfill_policy=BESIDE_RANGES,
         kinds={"python"},
         pool=POOL,
         check_specs=[

@@ -1,6 +1,5 @@
 """The asset that sends changed rows to Log Analytics, where VIDAGG_EXPORT_LOG_ANALYTICS says so."""
 
-import warnings
 from datetime import datetime
 from typing import Any, Final
 
@@ -11,7 +10,7 @@ from vidagg_dagster.core.errors import VidaggError
 from vidagg_dagster.core.schemas import AGGREGATED_ENGAGEMENT
 from vidagg_dagster.defs.assets import GROUP
 from vidagg_dagster.defs.metadata import ROW_COUNT
-from vidagg_dagster.defs.partitions import backfill_policy, daily_partitions
+from vidagg_dagster.defs.partitions import backfill_policy, daily_partitions, with_backfill_policies
 from vidagg_dagster.defs.targets import POOL, retry_policy
 from vidagg_dagster.settings import Settings
 
@@ -22,14 +21,12 @@ EXPORTER: Final = "azure_export"
 SENT_UNTIL: Final = "sent until"
 
 
+@with_backfill_policies()
 def export_assets(settings: Settings) -> list[dg.AssetsDefinition]:
     """The asset, where rows are to be sent."""
     if settings.export_target is None:
         return []
-    with warnings.catch_warnings():
-        # As in `assets.py`: in beta for years.
-        warnings.filterwarnings("ignore", ".*`backfill_policy`", dg.BetaWarning)
-        return [_engagement_in_azure(settings)]
+    return [_engagement_in_azure(settings)]
 
 
 def export_resources(settings: Settings) -> dict[str, dg.ResourceDefinition]:

@@ -3,7 +3,6 @@
 It is there where VIDAGG_SOURCE names a workspace or a resource of Azure, and only there.
 """
 
-import warnings
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -21,7 +20,12 @@ from vidagg_dagster.core.lineage import LANDED_EVENTS, PLAYER_EVENTS
 from vidagg_dagster.core.vocabulary import IGNORE
 from vidagg_dagster.defs.assets import GROUP
 from vidagg_dagster.defs.metadata import PARTITION_ROW_COUNT
-from vidagg_dagster.defs.partitions import backfill_policy, daily_partitions, days_of
+from vidagg_dagster.defs.partitions import (
+    backfill_policy,
+    daily_partitions,
+    days_of,
+    with_backfill_policies,
+)
 from vidagg_dagster.defs.targets import POOL, retry_policy
 from vidagg_dagster.settings import Settings
 
@@ -30,15 +34,13 @@ LOGS: Final = "logs"
 """The resource: an `EventsClient`."""
 
 
+@with_backfill_policies()
 def landing_assets(settings: Settings) -> list[dg.AssetsDefinition]:
     """The asset, where the source is in Azure."""
     source = settings.azure_source
     if source is None:
         return []
-    with warnings.catch_warnings():
-        # As in `assets.py`: in beta for years.
-        warnings.filterwarnings("ignore", ".*`backfill_policy`", dg.BetaWarning)
-        return [_landed_events(settings)]
+    return [_landed_events(settings)]
 
 
 def landing_resources(settings: Settings) -> dict[str, dg.ResourceDefinition]:

@@ -8,6 +8,7 @@ import dagster as dg
 from vidagg_dagster.core.errors import VidaggError
 from vidagg_dagster.core.insight_schemas import LIFETIME_VIDEO_CURVE
 from vidagg_dagster.core.schemas import AGGREGATED_ENGAGEMENT
+from vidagg_dagster.defs.partitions import BESIDE_RANGES, with_backfill_policies
 from vidagg_dagster.report.scope import FILE
 from vidagg_dagster.settings.model import Settings
 
@@ -22,6 +23,7 @@ page_job = dg.define_asset_job(
 )
 
 
+@with_backfill_policies()
 def page(settings: Settings) -> dg.Definitions:
     """All of it; nothing where the tables are in a catalog."""
     if not settings.tables_are_here:
@@ -47,6 +49,7 @@ def _asset(settings: Settings) -> dg.AssetsDefinition:
         ],
         group_name=GROUP,
         owners=settings.operations.owners,
+        backfill_policy=BESIDE_RANGES,
         kinds={"html", "duckdb"},
     )
     def materialize(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:

@@ -1,6 +1,10 @@
 """The daily partitions, and the days of a run."""
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date, timedelta
+from typing import Final
 
 import dagster as dg
 
@@ -18,6 +22,18 @@ def backfill_policy(settings: Settings) -> dg.BackfillPolicy:
     """How a backfill is split into runs. All assets share it, or Dagster would split by asset."""
     max_days = settings.max_days_per_run
     return dg.BackfillPolicy.multi_run(max_days) if max_days else dg.BackfillPolicy.single_run()
+
+
+BESIDE_RANGES: Final = dg.BackfillPolicy.single_run()
+"""For assets without partitions. Without it Dagster's command refuses a range of all assets."""
+
+
+@contextmanager
+def with_backfill_policies() -> Iterator[None]:
+    """Assets that have one are built here. The parameter has been in beta for years, and warns."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*`backfill_policy`", dg.BetaWarning)
+        yield
 
 
 def by_deadline(settings: Settings) -> dg.FreshnessPolicy:

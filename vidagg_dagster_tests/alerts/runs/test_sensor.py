@@ -107,7 +107,7 @@ def test_the_sensor_tells_a_missing_day_once(instance: dg.DagsterInstance) -> No
         bell.tick()
         [body] = http.taken
     assert body["cause"] == "missing_day"
-    assert body["counts"] == {"assets missing": 5, "of": 5}
+    assert body["counts"] == {"assets missing": 6, "of": 6}
 
 
 @pytest.mark.usefixtures("yesterday_is_there")

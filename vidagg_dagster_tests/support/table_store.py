@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -146,13 +146,16 @@ def awkward_rows(table: TableSpec, days: Sequence[date]) -> Rows:
             for place, column in enumerate(table.columns)
         }
         rows.append(row)
-        rows.append(dict.fromkeys(row))  # every column except the key may be null
+        # Every column except the key may be null.
+        rows.append({name: row[name] if name in table.key else None for name in row})
     for number, row in enumerate(rows):
         if EVENT_DATE in table.column_names:
             row[EVENT_DATE] = days[number % len(days)]
         for name in table.key:
             if name in ("userId", "videoId", "sourceFile"):
                 row[name] = f"{name} {number} ü"
+            if name == "cohortWeek":
+                row[name] = date(2024, 1, 1) + timedelta(weeks=number)
     return rows
 
 

@@ -171,8 +171,14 @@ def _elements(record: Record, path: str | None, form: str) -> list[Any]:
 
 
 def _name(mapping: EventMapping, event: Record) -> str:
-    """The name of an event, in lower case; empty if it has none."""
+    """The name of an event, in lower case; empty if it has none.
+
+    A literal, which stands for records without a name, is no name of a record that has our column
+    of it: PeerTube's would else make a heartbeat of every event of our own.
+    """
     for place in mapping.columns["eventName"]:
+        if place.literal and event.get("eventName"):
+            return ""
         parts = [find_value(event, path) for path in place.steps]
         told = [str(part) for part in parts if part is not None]
         name = place.literal or place.separator.join(told)

@@ -11,7 +11,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from vidagg_dagster.core.contract import SourceSpec
-from vidagg_dagster.metrics.ingestion import judge, near_days
+from vidagg_dagster.metrics.ingestion import judge, near_days, of_days
 from vidagg_dagster.sources.read import read_source
 
 DAY = date(2026, 1, 5)
@@ -49,7 +49,7 @@ def test_every_row_of_the_day_is_kept_in_any_zone_and_so_is_one_without_a_usable
 
     def users(frame: object) -> list[str]:
         judged = judge(frame, spec=source, start_date=DAY, timezone=zone, run_time=None)  # type: ignore[arg-type]
-        of_day = judged.where(F.col("event_date") == F.lit(DAY)).select("userId").collect()
+        of_day = of_days(judged, F.col("event_date") == F.lit(DAY)).select("userId").collect()
         return sorted(row["userId"] for row in of_day)
 
     assert users(near) == users(rows)

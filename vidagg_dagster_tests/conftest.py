@@ -50,7 +50,7 @@ TESTS = Path(__file__).parent
 JVM = frozenset({"jvm", "connect_spark", "connect_server", "catalog_spark"})
 JVM_PARAMS = frozenset({SPARK, "local-spark", "catalog"})
 POSTGRES = "postgres"
-MANY_QUERIES = frozenset({"patient_engine", "patient_spark"})
+MANY_QUERIES = frozenset({"patient_engine", "patient_spark", "patient_store"})
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -121,13 +121,13 @@ def spark(engine: str) -> SparkSession:
     return engine_session(engine)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def patient_engine(engine: str) -> str:
     """`engine` for a test of many small queries, which is in the slow lane on JVM Spark."""
     return engine
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def patient_spark(spark: SparkSession) -> SparkSession:
     """`spark` for a test of many small queries, which is in the slow lane on JVM Spark."""
     return spark

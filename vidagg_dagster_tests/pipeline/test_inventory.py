@@ -65,7 +65,7 @@ def late(result: StepResult) -> dict[int, tuple[int, bool]]:
 
 
 def test_a_day_takes_from_the_day_before_what_only_the_first_event_of_a_session_tells(
-    spark: SparkSession, tmp_path: Path
+    patient_spark: SparkSession, tmp_path: Path
 ) -> None:
     site = write_site(tmp_path, 2)
     night = [event(day(0), "23:59:00", "eve", "video_play", 0, sessionId="night")]
@@ -79,19 +79,19 @@ def test_a_day_takes_from_the_day_before_what_only_the_first_event_of_a_session_
     request = site.request(StepName.RAW_EVENTS, [day(1)])
     assert request.source is not None
     source = request.source.model_copy(update={"mapping": mapping})
-    result = run_step(spark, request.model_copy(update={"source": source}))
+    result = run_step(patient_spark, request.model_copy(update={"source": source}))
     assert result.rows == 2
 
 
 def test_events_that_arrive_for_a_day_that_was_read_are_counted_by_their_day(
-    spark: SparkSession, tmp_path: Path
+    patient_spark: SparkSession, tmp_path: Path
 ) -> None:
     site = write_site(tmp_path, 4)
     for number in range(3):
-        found = read_events(spark, site, [day(number)], at(day(number + 1)))
+        found = read_events(patient_spark, site, [day(number)], at(day(number + 1)))
         assert (late(found), follow_up(found)) == ({}, [])
     site.write_day(LATE, [*peter(day(0)), *anna(day(2)), *peter(day(3))])
-    found = read_events(spark, site, [day(3)], at(day(4)))
+    found = read_events(patient_spark, site, [day(3)], at(day(4)))
     # Day 3 is being read, so it is not late.
     assert late(found) == {0: (6, True), 2: (7, True)}
     assert follow_up(found) == [0, 2]

@@ -50,12 +50,12 @@ class OnEngine:
 
 
 @pytest.fixture(scope="module")
-def found(engine: str, spark: SparkSession) -> OnEngine:
+def found(engine: str, patient_spark: SparkSession) -> OnEngine:
     with using(engine):
-        results = {tracker: lifetime(spark, tracker) for tracker in TRACKERS}
+        results = {tracker: lifetime(patient_spark, tracker) for tracker in TRACKERS}
         return OnEngine(
-            sessions=compare(spark),
-            trials=off_by(spark, all_trials()),
+            sessions=compare(patient_spark),
+            trials=off_by(patient_spark, all_trials()),
             counts={tracker: result.counts for tracker, result in results.items()},
             lifetime={
                 (tracker, row["userId"], row["videoId"]): (

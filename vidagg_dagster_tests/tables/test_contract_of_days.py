@@ -33,21 +33,21 @@ from vidagg_dagster_tests.support.table_store import (
 
 @pytest.mark.parametrize("table", TABLES.values(), ids=TABLES.keys())
 def test_every_declared_table_gives_back_what_was_written(
-    any_store: Store, table: TableSpec
+    patient_store: Store, table: TableSpec
 ) -> None:
     days = [date(2000, 1, 1), date(2024, 2, 29)]
     rows = awkward_rows(table, days)
     if table.partitioned:
-        any_store.tables.replace_days(table, any_store.frame(table, rows), days)
+        patient_store.tables.replace_days(table, patient_store.frame(table, rows), days)
     else:
-        any_store.tables.upsert(table, any_store.frame(table, rows), None, {})
+        patient_store.tables.upsert(table, patient_store.frame(table, rows), None, {})
 
-    read = any_store.tables.read(table)
+    read = patient_store.tables.read(table)
 
     assert types(read) == types_of(table)
     assert content(read) == sorted(rows, key=repr)
     for day in days if table.partitioned else []:
-        assert any_store.stored(table, [day]) == sorted(
+        assert patient_store.stored(table, [day]) == sorted(
             (row for row in rows if row[EVENT_DATE] == day), key=repr
         )
 

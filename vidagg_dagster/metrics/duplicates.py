@@ -114,7 +114,6 @@ def _nulls_last(rows: pa.Table, name: str) -> list[Array]:
         return []
     column = rows[name]
     unknown = np.asarray(column.is_null().to_numpy(), bool)
-    kind = column.type
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_dictionary(kind):
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         return [unknown, np.where(unknown, 0, ordered_codes(column)[0])]
     return [unknown, np.asarray(column.fill_null(0).to_numpy())]

@@ -23,9 +23,6 @@ Kernel = Callable[["pa.Table"], "pa.Table"]
 ROWS_AT_ONCE: Final = 500_000
 """About how many rows one call of a kernel gets, where the number of rows is known."""
 
-NUMBERED_FROM: Final = 2 * ROWS_AT_ONCE
-"""In calls with more rows texts are held as numbers."""
-
 _WORTH_TWO: Final = 50_000
 
 _BATCH_ROWS: Final = 50_000
@@ -78,13 +75,12 @@ class _OnPartition:
     def __call__(self, batches: "Iterator[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":
         import pyarrow as pa
 
-        held = _held(batches)
-        if held is not None:
+        held = [batch for batch in batches if batch.num_rows]
+        if held:
             with _slots():
-                result = self.kernel(held)
+                result = self.kernel(pa.Table.from_batches(held))
             # Engines match columns by position.
-            texts = _map_columns(result.select(self.columns), pa.types.is_dictionary, _as_texts)
-            yield from texts.to_batches(max_chunksize=_BATCH_ROWS)
+            yield from result.select(self.columns).to_batches(max_chunksize=_BATCH_ROWS)
 
 
 def write_files(frame: DataFrame, folder: Path) -> list[Path]:
@@ -115,56 +111,6 @@ class _ToFile:
                 for batch in batches:
                     file.write(batch)
             yield pa.RecordBatch.from_pydict({"file": [name]})
-
-
-def _held(batches: "Iterator[pa.RecordBatch]") -> "pa.Table | None":
-    """All rows; None where there are none.
-
-    Of very many rows, such as a bot sends, texts become numbers as soon as they arrive: they
-    repeat, and they take more than half of the memory.
-    """
-    import pyarrow as pa
-
-    numbered: list[pa.Table] = []
-    held: list[pa.RecordBatch] = []
-    rows = 0
-    for batch in batches:
-        if batch.num_rows:
-            held.append(batch)
-            rows += batch.num_rows
-        if rows >= NUMBERED_FROM:
-            numbered.append(_numbered(pa.Table.from_batches(held)))
-            held, rows = [], 0
-    if not numbered:
-        return pa.Table.from_batches(held) if held else None
-    if held:
-        numbered.append(_numbered(pa.Table.from_batches(held)))
-    return pa.concat_tables(numbered).unify_dictionaries()
-
-
-def _numbered(table: "pa.Table") -> "pa.Table":
-    import pyarrow as pa
-
-    def is_text(kind: pa.DataType) -> bool:
-        return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
-
-    return _map_columns(table, is_text, lambda column: column.dictionary_encode())
-
-
-def _as_texts(column: "pa.ChunkedArray") -> "pa.ChunkedArray":
-    return column.cast(column.type.value_type)
-
-
-def _map_columns(
-    table: "pa.Table",
-    chosen: "Callable[[pa.DataType], bool]",
-    change: "Callable[[pa.ChunkedArray], pa.ChunkedArray]",
-) -> "pa.Table":
-    """`table` with its columns of the chosen types changed."""
-    for at, field in enumerate(table.schema):
-        if chosen(field.type):
-            table = table.set_column(at, field.name, change(table[at]))
-    return table
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,6 @@ from vidagg_dagster.core.schemas import AGGREGATED_ENGAGEMENT
 from vidagg_dagster.demo.files import DemoFiles, generate
 from vidagg_dagster.pipeline.batch import Aggregation, aggregate_files
 from vidagg_dagster.sources.videos import CatalogueCount
-from vidagg_dagster.spark import arrow
 from vidagg_dagster.spark.session import engine_session, using
 from vidagg_dagster_tests.conftest import require
 from vidagg_dagster_tests.support import peter
@@ -99,22 +98,6 @@ def test_slices_of_users_give_the_same_rows_and_counts(sail: SparkSession, demo:
     )
     assert sliced.rows.to_pylist() == whole.rows.to_pylist()
     assert sliced.counts == whole.counts
-
-
-def test_texts_that_are_held_as_numbers_give_the_same_rows(
-    sail: SparkSession, demo: DemoFiles, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def found(first_day: date | None) -> Aggregation:
-        source = SourceSpec(location=str(demo.events))
-        return aggregate_files(sail, source, run_time=RUN_TIME, first_day=first_day)
-
-    days = None, demo.days[0]
-    as_texts = [found(day) for day in days]
-    monkeypatch.setattr(arrow, "NUMBERED_FROM", 50)
-    for as_numbers, expected in zip(map(found, days), as_texts, strict=True):
-        assert as_numbers.rows.to_pylist() == expected.rows.to_pylist()
-        assert as_numbers.counts == expected.counts
-        assert as_numbers.counts["duplicates"] > 0
 
 
 def test_an_id_that_several_users_share_is_no_duplicate_in_slices_neither(

@@ -4,9 +4,12 @@ import argparse
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from vidagg_dagster.core.errors import BadInputError
+
+if TYPE_CHECKING:
+    from vidagg_dagster.settings.model import Settings
 
 DEMO_FOLDER: Final = Path("demo_data")
 
@@ -53,6 +56,21 @@ def folder_of(options: argparse.Namespace) -> Path:
     """The folder that the arguments of `add_folder` mean."""
     folder: Path = DEMO_FOLDER if options.demo else options.folder
     return folder
+
+
+def settings_of(options: argparse.Namespace) -> "Settings":
+    """The settings of the folder that the arguments of `add_folder` mean.
+
+    Raises:
+        BadInputError: There is no such folder.
+        SettingsError: A setting is missing or wrong.
+    """
+    from vidagg_dagster.settings.project import open_project
+
+    folder = folder_of(options)
+    if not folder.is_dir():
+        raise BadInputError(f"there is no folder {folder}")
+    return open_project(folder, isolated=options.demo).settings
 
 
 def add_for_spreadsheet(parser: argparse.ArgumentParser) -> None:

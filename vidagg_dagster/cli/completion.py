@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vidagg_dagster.cli.arguments import add_command, add_folder, folder_of
+from vidagg_dagster.cli.arguments import add_command, add_folder, settings_of
 from vidagg_dagster.core.errors import BadInputError
 
 if TYPE_CHECKING:
@@ -37,12 +37,8 @@ def _completion(options: argparse.Namespace) -> int:
     from vidagg_dagster.cli.output import check_output, write_output
     from vidagg_dagster.defs.completion import forecast_of
     from vidagg_dagster.insight.completion.run import keep
-    from vidagg_dagster.settings.project import open_project
 
-    folder = folder_of(options)
-    if not folder.is_dir():
-        raise BadInputError(f"there is no folder {folder}")
-    settings = open_project(folder, isolated=options.demo).settings
+    settings = settings_of(options)
     if settings.completion_forecast == "off":
         raise BadInputError("set VIDAGG_COMPLETION_FORECAST to table or learned")
     if options.output is not None:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
-from vidagg_dagster.cli.arguments import add_command, add_folder, folder_of
+from vidagg_dagster.cli.arguments import add_command, add_folder, settings_of
 from vidagg_dagster.cli.exit_codes import FAILED
 from vidagg_dagster.core.errors import BadInputError, OutputError
 from vidagg_dagster.insight.experiments.allocation import Allocation, bucket
@@ -106,12 +106,8 @@ def _assign(options: argparse.Namespace) -> int:
 
 def _experiments(options: argparse.Namespace) -> int:
     from vidagg_dagster.defs.experiments import evaluated
-    from vidagg_dagster.settings.project import open_project
 
-    folder = folder_of(options)
-    if not folder.is_dir():
-        raise BadInputError(f"there is no folder {folder}")
-    settings = open_project(folder, isolated=options.demo).settings
+    settings = settings_of(options)
     if settings.experiments.assignments is None:
         raise BadInputError("set VIDAGG_EXPERIMENTS_ASSIGNMENTS to the table of assignments")
     found = evaluated(settings)

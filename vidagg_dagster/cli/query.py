@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from vidagg_dagster.cli.arguments import add_command, add_folder, add_for_spreadsheet, folder_of
+from vidagg_dagster.cli.arguments import add_command, add_folder, add_for_spreadsheet, settings_of
 from vidagg_dagster.core.errors import BadInputError, OutputError
 
 if TYPE_CHECKING:
@@ -156,13 +156,9 @@ def _export_files(
 
 
 def _connection(options: argparse.Namespace) -> "duckdb.DuckDBPyConnection":
-    from vidagg_dagster.settings.project import open_project
     from vidagg_dagster.tables.views import connect
 
-    folder = folder_of(options)
-    if not folder.is_dir():
-        raise BadInputError(f"there is no folder {folder}")
-    settings = open_project(folder, isolated=options.demo).settings
+    settings = settings_of(options)
     if not settings.tables_are_here:
         raise BadInputError(f"the tables are in {settings.store.location}; query them there")
     return connect(settings.data_root)

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from vidagg_dagster.cli.arguments import add_command, add_folder, folder_of
+from vidagg_dagster.cli.arguments import add_command, add_folder, settings_of
 from vidagg_dagster.core.errors import BadInputError, OutputError
 from vidagg_dagster.report.language import LANGUAGES
 from vidagg_dagster.report.scope import DEFAULT_SCOPE, FILE, Scope
@@ -58,12 +58,8 @@ def _count(text: str) -> int:
 
 def _report(options: argparse.Namespace) -> int:
     from vidagg_dagster.report.page import write_page
-    from vidagg_dagster.settings.project import open_project
 
-    folder = folder_of(options)
-    if not folder.is_dir():
-        raise BadInputError(f"there is no folder {folder}")
-    settings = open_project(folder, isolated=options.demo).settings
+    settings = settings_of(options)
     if not settings.tables_are_here:
         raise BadInputError(
             f"the tables are in {settings.store.location}; this page reads those of a folder"

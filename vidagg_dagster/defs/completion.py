@@ -10,6 +10,7 @@ from vidagg_dagster.core.errors import VidaggError
 from vidagg_dagster.core.schemas import AGGREGATED_ENGAGEMENT, WATCH_INTERVALS
 from vidagg_dagster.defs.metadata import ROW_COUNT
 from vidagg_dagster.defs.partitions import BESIDE_RANGES, with_backfill_policies
+from vidagg_dagster.defs.schedules import after_deadline
 from vidagg_dagster.defs.targets import POOL
 from vidagg_dagster.insight.completion.names import FOLDER, PAGE, TABLE_NAME
 from vidagg_dagster.settings.model import Settings
@@ -139,13 +140,12 @@ completion_job = dg.define_asset_job(
 
 
 def _schedule(settings: Settings) -> dg.ScheduleDefinition:
-    """On Mondays, an hour after the deadline. Off until someone switches it on."""
-    return dg.ScheduleDefinition(
-        name="completion_schedule",
+    return after_deadline(
+        settings,
+        "completion_schedule",
         job=completion_job,
-        cron_schedule=f"0 {(settings.operations.deadline_hour + 1) % 24} * * 1",
-        execution_timezone=settings.timezone,
-        default_status=dg.DefaultScheduleStatus.STOPPED,
+        minutes=60,
+        weekday="1",
         description="On Mondays computes how likely videos are completed, and decides whether the "
         "table or the model is in force.",
     )

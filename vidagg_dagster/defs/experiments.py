@@ -17,6 +17,7 @@ from vidagg_dagster.core.schemas import (
     WATCH_INTERVALS,
 )
 from vidagg_dagster.defs.partitions import BESIDE_RANGES, with_backfill_policies
+from vidagg_dagster.defs.schedules import after_deadline
 from vidagg_dagster.defs.targets import POOL
 from vidagg_dagster.insight.experiments.plan import FOLDER
 from vidagg_dagster.settings.model import Settings
@@ -198,12 +199,10 @@ experiments_job = dg.define_asset_job(
 
 
 def _schedule(settings: Settings) -> dg.ScheduleDefinition:
-    """Once a day, an hour after the deadline. Off until someone switches it on."""
-    return dg.ScheduleDefinition(
-        name="experiments_schedule",
+    return after_deadline(
+        settings,
+        "experiments_schedule",
         job=experiments_job,
-        cron_schedule=f"0 {(settings.operations.deadline_hour + 1) % 24} * * *",
-        execution_timezone=settings.timezone,
-        default_status=dg.DefaultScheduleStatus.STOPPED,
+        minutes=60,
         description="An hour after the deadline evaluates the experiments.",
     )

@@ -1,6 +1,6 @@
 """When the job of a day runs."""
 
-from typing import Final
+from typing import Any, Final
 
 import dagster as dg
 
@@ -10,6 +10,31 @@ from vidagg_dagster.settings.model import Settings
 PRIORITY_TAG: Final = "dagster/priority"
 BEFORE_BACKFILLS: Final = "10"
 """Runs that wait for the pool go by priority; those of a backfill have 0."""
+
+
+def after_deadline(
+    settings: Settings,
+    name: str,
+    *,
+    job: Any,
+    minutes: int,
+    description: str,
+    weekday: str = "*",
+) -> dg.ScheduleDefinition:
+    """So long after the hour at which a day is due. Off until someone switches it on.
+
+    `job` is what `define_asset_job` gives, whose type Dagster does not export. `weekday` is that of
+    cron: 1 is Monday.
+    """
+    hours, minute = divmod(settings.operations.deadline_hour * 60 + minutes, 60)
+    return dg.ScheduleDefinition(
+        name=name,
+        job=job,
+        cron_schedule=f"{minute} {hours % 24} * * {weekday}",
+        execution_timezone=settings.timezone,
+        default_status=dg.DefaultScheduleStatus.STOPPED,
+        description=description,
+    )
 
 
 def daily_schedule(settings: Settings) -> dg.ScheduleDefinition:

@@ -8,6 +8,7 @@ import dagster as dg
 
 from vidagg_dagster.core.schemas import AGGREGATED_ENGAGEMENT, QUALITY_REPORT, TABLES
 from vidagg_dagster.defs.metadata import PARTITION_ROW_COUNT
+from vidagg_dagster.defs.schedules import after_deadline
 from vidagg_dagster.settings.model import Settings
 
 STORED_TABLES: Final = "stored_tables"
@@ -35,7 +36,7 @@ def verification(settings: Settings) -> dg.Definitions:
         assets=[ASSET],
         asset_checks=[verified(settings)],
         jobs=[verify_job],
-        schedules=[verify_schedule(settings)],
+        schedules=[_schedule(settings)],
     )
 
 
@@ -70,14 +71,12 @@ verify_job = dg.define_asset_job(
 )
 
 
-def verify_schedule(settings: Settings) -> dg.ScheduleDefinition:
-    """Once a day, half an hour after the deadline. Off until someone switches it on."""
-    return dg.ScheduleDefinition(
-        name="verify_schedule",
+def _schedule(settings: Settings) -> dg.ScheduleDefinition:
+    return after_deadline(
+        settings,
+        "verify_schedule",
         job=verify_job,
-        cron_schedule=f"30 {settings.operations.deadline_hour} * * *",
-        execution_timezone=settings.timezone,
-        default_status=dg.DefaultScheduleStatus.STOPPED,
+        minutes=30,
         description="Half an hour after the deadline compares everything that is stored.",
     )
 

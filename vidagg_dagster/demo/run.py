@@ -68,7 +68,7 @@ def run_demo(
     started = time.monotonic()
     first_day = first_day or first_day_of(days)
     variables = demo_settings(choice.engine, first_day) | _of_the_machine()
-    _remove_other_demo(folder, variables)
+    remove_other_demo(folder, variables)
     files = generate(folder, first_day=first_day, days=days, viewers=viewers)
     print(
         f"{spaced(files.rows)} rows of {len(files.days)} days, made up for {viewers} viewers, "
@@ -102,7 +102,7 @@ def _of_the_machine() -> dict[str, str]:
     return {name: value for name, value in given_variables().items() if name == MEMORY_SETTING}
 
 
-def _remove_other_demo(folder: Path, variables: Mapping[str, str]) -> None:
+def remove_other_demo(folder: Path, variables: Mapping[str, str]) -> None:
     """What a demo of other days or of an earlier version has left, whose tables differ."""
     from dotenv import dotenv_values
 

@@ -10,6 +10,7 @@ from vidagg_dagster.core.text import spaced
 from vidagg_dagster.insight.completion.forecast import BASE, LEARNED, TABLE, Evaluation
 from vidagg_dagster.insight.completion.landmarks import BY_DAYS
 from vidagg_dagster.insight.completion.scoring import Bin
+from vidagg_dagster.insight.html import document, picture
 
 _SIDE, _MARGIN = 320, 44
 _TITLES: Final = {
@@ -17,30 +18,12 @@ _TITLES: Final = {
     TABLE: "the table",
     LEARNED: "the model",
 }
-_STYLE: Final = """
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 52rem; margin: 2rem auto; padding: 0 1rem;
-  color: #1c2430; background: #fff }
-table { border-collapse: collapse } td, th { padding: .3rem .8rem .3rem 0; text-align: left;
-  border-bottom: 1px solid #dde }
-td.n, th.n { text-align: right; font-variant-numeric: tabular-nums }
-.note { color: #556 } svg { max-width: 100%; height: auto }
-"""
 
 
 def page(found: Evaluation, cohorts: pa.Table) -> str:
     """The whole page."""
-    return "\n".join(
-        [
-            '<!doctype html><html lang="en"><meta charset="utf-8">',
-            '<title>Completion</title><meta name="viewport" content="width=device-width">',
-            f"<style>{_STYLE}</style><h1>How likely is it that a video is completed?</h1>",
-            *_head(found),
-            *_scores(found),
-            *_cohorts(cohorts),
-            "</html>",
-            "",
-        ]
-    )
+    heading = "How likely is it that a video is completed?"
+    return document("Completion", heading, [*_head(found), *_scores(found), *_cohorts(cohorts)])
 
 
 def _head(found: Evaluation) -> Iterator[str]:
@@ -107,9 +90,4 @@ def reliability_picture(found: Sequence[Bin]) -> str:
             f'<text x="{x(one.probability) + radius + 2}" y="{y(one.completed) + 4}">'
             f"{spaced(one.landmarks)}</text>"
         )
-    height = _SIDE + 40
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {end + 60} {height}" '
-        f'width="{end + 60}" font-family="sans-serif" font-size="12" role="img" '
-        f'aria-label="Told probability against share that completed">{drawn}</svg>'
-    )
+    return picture(end + 60, _SIDE + 40, "Told probability against share that completed", drawn)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pyarrow as pa
+from pydantic import BaseModel, ConfigDict
 
 from vidagg_dagster.core.errors import StepError
 from vidagg_dagster.insight.experiments.plan import Plan
@@ -48,9 +49,10 @@ METRICS: Final = (
 )
 
 
-@dataclass(frozen=True)
-class Difference:
+class Difference(BaseModel):
     """Treatment minus control, with its 95 % interval and the one that stays valid at each look."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     control: float
     treatment: float

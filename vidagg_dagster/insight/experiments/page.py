@@ -2,44 +2,25 @@
 
 from collections.abc import Iterator, Sequence
 from html import escape
-from typing import Final
 
 from vidagg_dagster.core.days import days_text
 from vidagg_dagster.core.text import spaced
 from vidagg_dagster.insight.experiments.result import DayEffect, Effect, Result
+from vidagg_dagster.insight.html import document, picture
 
 _WIDTH, _ROW, _LABEL, _RIGHT = 760, 30, 250, 190
 _DAYS_HEIGHT, _MARGIN = 180, 48
 
-_STYLE: Final = """
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem;
-  color: #1c2430; background: #fff }
-h1, h2 { line-height: 1.2 } h2 { margin-top: 2rem }
-table { border-collapse: collapse } td, th { padding: .3rem .8rem .3rem 0; text-align: left;
-  border-bottom: 1px solid #dde }
-td.n, th.n { text-align: right; font-variant-numeric: tabular-nums }
-.refused { border-left: 4px solid #c33; padding: .2rem 1rem; background: #fdf3f3 }
-.note { color: #556 } svg { max-width: 100%; height: auto }
-svg text { font: 13px system-ui, sans-serif; fill: #1c2430 }
-"""
-
 
 def page(result: Result) -> str:
     """The whole page."""
-    name = escape(result.experiment)
-    parts = [
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{name}</title>',
-        '<meta name="viewport" content="width=device-width">',
-        f"<style>{_STYLE}</style><h1>Experiment {name}</h1>",
-        *_head(result),
-        *_arms(result),
-    ]
+    parts = [*_head(result), *_arms(result)]
     if result.refused:
         parts += ["<h2>No effects are shown</h2>"]
         parts += [f'<p class="refused">{escape(reason)}</p>' for reason in result.refused]
     else:
         parts += [*_effects(result), *_days(result)]
-    return "\n".join([*parts, "</html>", ""])
+    return document(result.experiment, f"Experiment {result.experiment}", parts)
 
 
 def _head(result: Result) -> Iterator[str]:
@@ -149,11 +130,7 @@ def intervals_picture(effects: Sequence[Effect]) -> str:
             f'<text x="{_WIDTH - _RIGHT + 8}" y="{y + 4}">{middle:+.1f} % '
             f"[{inner[0]:+.1f}, {inner[1]:+.1f}]</text>"
         )
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" width="{_WIDTH}" '
-        f'font-family="sans-serif" font-size="13" role="img" '
-        f'aria-label="Differences in percent of the control">{drawn}</svg>'
-    )
+    return picture(_WIDTH, height, "Differences in percent of the control", drawn)
 
 
 def _outer(effect: Effect) -> tuple[float, float]:
@@ -191,8 +168,4 @@ def days_picture(days: Sequence[DayEffect], window_days: int) -> str:
             f'<circle cx="{x}" cy="{y(day.effect)}" r="4" fill="#12285f"/>'
             f'<text x="{x - 4}" y="{_DAYS_HEIGHT - 2}">{day.day + 1}</text>'
         )
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_DAYS_HEIGHT}" '
-        f'width="{_WIDTH}" font-family="sans-serif" font-size="13" role="img" '
-        f'aria-label="Effect by day since the exposure">{drawn}</svg>'
-    )
+    return picture(_WIDTH, _DAYS_HEIGHT, "Effect by day since the exposure", drawn)

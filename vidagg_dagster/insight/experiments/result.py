@@ -11,6 +11,7 @@ from vidagg_dagster.insight.experiments.assignment import CLUSTER, Assigned
 from vidagg_dagster.insight.experiments.estimates import (
     METRICS,
     MIN_SAMPLE_RATIO_P,
+    Difference,
     adjusted,
     aggregates,
     daily_differences,
@@ -36,8 +37,8 @@ class Arm(_Model):
     clusters: int | None = None
 
 
-class Effect(_Model):
-    """A metric in a variant against the control; see `estimates.Difference`.
+class Effect(Difference):
+    """A metric in a variant against the control.
 
     `adjusted_p` takes into account how many metrics there are.
     """
@@ -46,15 +47,6 @@ class Effect(_Model):
     title: str
     unit: str
     variant: str
-    control: float
-    treatment: float
-    effect: float
-    lower: float
-    upper: float
-    always_lower: float
-    always_upper: float
-    relative: float | None
-    p: float
     adjusted_p: float
 
 
@@ -243,7 +235,7 @@ def _with_effects(result: Result, rows: pa.Table, daily: Floats) -> Result:
             unit=metric.unit,
             variant=name,
             adjusted_p=p,
-            **vars(one),
+            **one.model_dump(),
         )
         for (metric, name, one), p in zip(
             found, adjusted([one.p for _, _, one in found]), strict=True

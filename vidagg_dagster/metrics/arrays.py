@@ -41,11 +41,16 @@ def order(*keys: Numbers) -> Ints:
     """
     if not len(keys[0]):
         return np.zeros(0, np.int64)
-    major, minor = (key.astype(np.int64) - int(key.min()) for key in keys[:2])
-    span = int(minor.max()) + 1
-    if (int(major.max()) + 1) * span >= 2**63:
+    (major, least_major), (minor, least_minor) = ((key, int(key.min())) for key in keys[:2])
+    span = int(minor.max()) - least_minor + 1
+    if (int(major.max()) - least_major + 1) * span >= 2**63:
         return np.lexsort(keys[::-1])
-    packed = major * span + minor
+    # In place, because the rows may be very many.
+    packed = major.astype(np.int64)
+    packed -= least_major
+    packed *= span
+    packed += minor
+    packed -= least_minor
     if len(keys) == 2:
         return np.argsort(packed, kind="stable")
     # The quickest sort does not keep the order of equal rows, so their order is a key as well.
@@ -66,33 +71,41 @@ def combined(major: Numbers, minor: Numbers, minor_size: int) -> Ints:
     """
     if len(major) and (int(major.max()) + 1) * max(minor_size, 1) >= 2**62:
         major = dense(major)
-    return major.astype(np.int64) * max(minor_size, 1) + minor
+    number = major.astype(np.int64)
+    number *= max(minor_size, 1)
+    number += minor
+    return number
 
 
-def dense(numbers: Numbers) -> Ints:
+def dense(numbers: Numbers) -> Numbers:
     """Other numbers for other numbers: 0, 1, 2 in the order of their first appearance."""
-    indices = pa.array(numbers).dictionary_encode().indices
-    return np.asarray(indices.to_numpy(), np.int64)
+    return np.asarray(pa.array(numbers).dictionary_encode().indices.to_numpy())
 
 
-def codes(column: pa.ChunkedArray) -> tuple[Ints, pa.Array]:
+def one_array(column: pa.ChunkedArray) -> pa.Array:
+    """The texts of a column in one piece."""
+    texts = column.combine_chunks()
+    if isinstance(texts, pa.ChunkedArray):  # none or several, by version of pyarrow
+        return pa.concat_arrays(texts.chunks) if texts.num_chunks else pa.array([], pa.string())
+    return texts
+
+
+def codes(column: pa.ChunkedArray) -> tuple[Numbers, pa.Array]:
     """Texts -> numbers and the distinct texts that these count, in no order.
 
     The numbers of nulls mean nothing.
     """
-    texts = column.combine_chunks()
-    if isinstance(texts, pa.ChunkedArray):  # none or several, by version of pyarrow
-        texts = pa.concat_arrays(texts.chunks) if texts.num_chunks else pa.array([], pa.string())
+    texts = one_array(column)
     encoded = texts if pa.types.is_dictionary(texts.type) else texts.dictionary_encode()
-    return encoded.indices.fill_null(0).to_numpy().astype(np.int64), encoded.dictionary
+    return np.asarray(encoded.indices.fill_null(0).to_numpy()), encoded.dictionary
 
 
-def ordered_codes(column: pa.ChunkedArray) -> tuple[Ints, pa.Array]:
+def ordered_codes(column: pa.ChunkedArray) -> tuple[Numbers, pa.Array]:
     """As `codes`, with the distinct texts sorted by their UTF-8 bytes, as engines sort texts."""
     numbers, texts = codes(column)
     ranking = pc.sort_indices(texts)
-    rank = np.empty(len(texts), np.int64)
-    rank[ranking.to_numpy()] = np.arange(len(texts))
+    rank = np.empty(len(texts), np.int32)
+    rank[ranking.to_numpy()] = np.arange(len(texts), dtype=np.int32)
     # Where all texts are null, there is none that their numbers could count.
     return (rank[numbers] if len(texts) else numbers), texts.take(ranking)
 
@@ -137,7 +150,7 @@ def instants(us: Ints, known: Bools | None = None) -> pa.Array:
     return array.cast(pa.timestamp("us", tz="UTC"))
 
 
-def dates(days: Ints) -> pa.Array:
+def dates(days: Numbers) -> pa.Array:
     """Days since 1970 -> dates."""
     return pa.array(days.astype(np.int32)).cast(pa.date32())
 

@@ -15,9 +15,12 @@ from vidagg_dagster.metrics.arrays import (
     changes,
     codes,
     combined,
+    dates,
     dense,
     floats_or_nan,
     integers_or,
+    nullable,
+    one_array,
     order,
     ordered_codes,
 )
@@ -103,21 +106,31 @@ class Numbered:
         user, users = codes(table["userId"])
         session_id, session_ids = codes(table["sessionId"])
         video, video_ids = ordered_codes(table["videoId"])
-        told = dense(combined(user, session_id, len(session_ids)))
         return cls(
             users=users,
             session_ids=session_ids,
             video_ids=video_ids,
-            user=user.astype(np.int32),
-            session_id=session_id.astype(np.int32),
-            video=video.astype(np.int32),
-            told=told.astype(np.int32),
+            user=user,
+            session_id=session_id,
+            video=video,
+            told=dense(combined(user, session_id, len(session_ids))),
             rate=floats_or_nan(table["playbackRate"]),
             **{
                 ours: integers_or(table[name], UNKNOWN).astype(width, copy=False)
                 for ours, (name, width) in _NUMBERS.items()
             },
         )
+
+    def said(self, table: pa.Table) -> pa.Table:
+        """What decides which of equal events stays, without the memory of `table`."""
+        columns = {
+            "event_date": dates(self.day),
+            "seekFromMs": nullable(self.seek_from, self.seek_from != UNKNOWN),
+            "playbackRate": nullable(self.rate, ~np.isnan(self.rate)),
+        }
+        if "eventId" in table.column_names:
+            columns["eventId"] = one_array(table["eventId"])
+        return pa.table(columns)
 
     @property
     def player(self) -> Ints:
@@ -127,6 +140,8 @@ class Numbered:
     def by_time(self, rows: Ints) -> Ints:
         """`rows` sorted by told session, time, name, position and video."""
         keys = (self.told, self.us, self.rank, self.sent, self.video)
+        if len(rows) == len(self.us):
+            return order(*keys)
         return rows[order(*(key[rows] for key in keys))]
 
     def parts(self, by_time: Ints) -> list[Ints]:

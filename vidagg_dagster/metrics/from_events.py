@@ -15,6 +15,7 @@ from vidagg_dagster.metrics.arrays import (
     LARGEST,
     SMALLEST,
     Ints,
+    Numbers,
     combined,
     dates,
     groups,
@@ -62,14 +63,17 @@ class FromEvents:
 
     def __call__(self, events: pa.Table) -> pa.Table:
         """One row per user and video, and one that counts."""
-        bits = integers(events[REASON_BITS])
+        bits = integers(events[REASON_BITS]).astype(np.int32)
         numbered = Numbered.of(events)
-        by_time = numbered.by_time(np.flatnonzero(bits == 0))
-        alike = (numbered.player, numbered.us, numbered.rank, numbered.sent)
-        unique = by_time[~repeated(events, by_time, *alike)[by_time]]
+        said = numbered.said(events)
+        # What is not needed any more goes, because a bot's events may all be here.
+        del events
+        unique = _unique(numbered, said, np.flatnonzero(bits == 0))
+        counts = _counts(bits, len(unique))
+        users, video_ids = numbered.users, numbered.video_ids
         visited = _together(self._visited(numbered, numbered.parts(unique)))
-        pairs = pair_facts(visited, numbered.users, numbered.video_ids)
-        return _with_counts(pairs, _counts(bits, len(unique)))
+        del numbered, said, bits, unique
+        return _with_counts(pair_facts(visited, users, video_ids), counts)
 
     def _visited(self, numbered: Numbered, parts: Sequence[Ints]) -> Sequence["Visited"]:
         """What the parts settle. A user with very many events is worth all cores."""
@@ -82,6 +86,13 @@ class FromEvents:
             return [settle_part(parts[0])]
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             return list(pool.map(settle_part, parts))
+
+
+def _unique(numbered: Numbered, said: pa.Table, rows: Ints) -> Ints:
+    """Those of the rows that stay of equal events, by time."""
+    by_time = numbered.by_time(rows)
+    alike = (numbered.player, numbered.us, numbered.rank, numbered.sent)
+    return by_time[~repeated(said, by_time, *alike)[by_time]]
 
 
 class Visited(NamedTuple):
@@ -173,7 +184,7 @@ def _interval_facts(spans: Any, key: Ints, keys: int) -> dict[str, pa.Array]:
     }
 
 
-def _counts(bits: Ints, accepted: int) -> list[int]:
+def _counts(bits: Numbers, accepted: int) -> list[int]:
     by_bit = [int(np.count_nonzero(bits & (1 << bit))) for bit in range(IGNORED_BIT + 1)]
     rejected = int(np.count_nonzero(bits)) - by_bit[IGNORED_BIT]
     return [len(bits), accepted, *by_bit, rejected]

@@ -1,12 +1,12 @@
 """How an engine runs a kernel: all rows of a user in one partition, one call per partition."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from threading import BoundedSemaphore
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 from uuid import uuid4
 
 from pyspark.sql import Column, DataFrame
@@ -17,8 +17,13 @@ if TYPE_CHECKING:
 
 ColumnOrName = Column | str
 
-Kernel = Callable[["pa.Table"], "pa.Table"]
-"""Table -> table. Must be picklable, because it is sent to other processes."""
+
+class Kernel(Protocol):
+    """Table -> table. Must be picklable, because it is sent to other processes."""
+
+    def __call__(self, rows: "pa.Table", /) -> "pa.Table":
+        """Nobody else refers to `rows`: who deletes them frees their memory."""
+
 
 ROWS_AT_ONCE: Final = 500_000
 """About how many rows one call of a kernel gets, where the number of rows is known."""
@@ -77,8 +82,12 @@ class _OnPartition:
 
         held = [batch for batch in batches if batch.num_rows]
         if held:
+            rows = [pa.Table.from_batches(held)]
+            held.clear()
             with _slots():
-                result = self.kernel(pa.Table.from_batches(held))
+                # By its name, because CPython hands the arguments of a method over, but keeps those
+                # of an object that is called.
+                result = self.kernel.__call__(rows.pop())
             # Engines match columns by position.
             yield from result.select(self.columns).to_batches(max_chunksize=_BATCH_ROWS)
 

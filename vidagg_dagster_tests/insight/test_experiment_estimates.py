@@ -135,6 +135,33 @@ def test_the_always_valid_interval_is_near_its_narrowest_at_the_planned_size() -
     assert width(1_000) < 1.02 * min(width(planned) for planned in range(200, 5_000, 100))
 
 
+def test_what_could_be_seen_is_that_of_statsmodels() -> None:
+    """Arms of 900 and 300 users; the past does not count where there is none."""
+    power = pytest.importorskip("statsmodels.stats.power", reason="statsmodels is not installed")
+    draws = np.random.default_rng(4)
+    variants = np.where(np.arange(1_200) % 4, "control", "treatment")
+    watched = draws.lognormal(3, 1, 1_200)
+    one = found("watch_seconds", simulated_rows(variants, watchSeconds=watched))
+    assert one is not None
+    theirs = power.TTestIndPower().solve_power(nobs1=900, ratio=1 / 3, alpha=0.05, power=0.8)
+    assert one.detectable is not None
+    assert isclose(one.detectable, theirs * watched.std(ddof=1), rel_tol=0.01)
+
+
+def test_the_past_makes_smaller_differences_visible() -> None:
+    draws = np.random.default_rng(1)
+    before = draws.lognormal(4, 1, 1_000)
+    variants = np.where(np.arange(1_000) % 2, "treatment", "control")
+    watched = before + draws.normal(0, 10, 1_000)
+    plain = found("watch_seconds", simulated_rows(variants, watchSeconds=watched))
+    adjusted = found(
+        "watch_seconds", simulated_rows(variants, watchSeconds=watched, before_watchSeconds=before)
+    )
+    assert plain is not None
+    assert adjusted is not None
+    assert (adjusted.detectable or 0) < 0.2 * (plain.detectable or 0)
+
+
 @pytest.mark.parametrize(
     ("counts", "holds"),
     [

@@ -21,10 +21,13 @@ from vidagg_dagster.metrics.arrays import Bools, Floats
 
 if TYPE_CHECKING:
     from tea_tasting.aggr import Aggregates
-    from tea_tasting.metrics.mean import MeanResult
+    from tea_tasting.metrics.mean import MeanResult, RatioOfMeans
 
 MIN_SAMPLE_RATIO_P: Final = 0.001
 """Numbers of units less likely than this are no chance: the assignment or its log is broken."""
+
+POWER: Final = 0.8
+"""A difference that could have been seen is found by so large a share of such experiments."""
 
 _NORMAL_95: Final = 1.959963984540054
 
@@ -50,7 +53,11 @@ METRICS: Final = (
 
 
 class Difference(BaseModel):
-    """Treatment minus control, with its 95 % interval and the one that stays valid at each look."""
+    """Treatment minus control, with its 95 % interval and the one that stays valid at each look.
+
+    `detectable` is the smallest true difference that as many users find with the probability
+    `POWER`; None where it cannot be told.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -63,6 +70,7 @@ class Difference(BaseModel):
     always_upper: float
     relative: float | None
     p: float
+    detectable: float | None
 
 
 def require_library() -> None:
@@ -111,13 +119,17 @@ def difference(
         return None
     if all(arm.ratio_var(numerator, denominator) <= 0 for arm in arms):
         return None
-    found = tt.RatioOfMeans(
+    test = tt.RatioOfMeans(
         numerator,
         denominator,
         # Where nobody was there before, there is no past to adjust for.
         *(past if all(arm.mean(past[1]) for arm in arms) else ()),
         confidence_level=1 - plan.alpha,
-    ).analyze_aggregates(control, treatment)
+        alpha=plan.alpha,
+        power=POWER,
+        ratio=treatment.count() / control.count(),
+    )
+    found = test.analyze_aggregates(control, treatment)
     error = abs(found.effect_size / found.statistic) if found.statistic else _normal_error(found)
     units = control.count() + treatment.count()
     half = half_width(error, units, plan.planned_units, plan.alpha)
@@ -131,7 +143,13 @@ def difference(
         always_upper=float(found.effect_size + half),
         relative=float(found.rel_effect_size) if isfinite(found.rel_effect_size) else None,
         p=float(found.pvalue),
+        detectable=_detectable(test, control + treatment) if error > 0 else None,
     )
+
+
+def _detectable(test: "RatioOfMeans", both: "Aggregates") -> float:
+    """By the variance of both arms together, and as many users as there are."""
+    return float(test.solve_power_from_aggregates(both, "effect_size")[0].effect_size)
 
 
 def daily_differences(

@@ -17,6 +17,7 @@ from vidagg_dagster.insight.experiments.estimates import (
     adjusted,
     aggregates,
     daily_differences,
+    detectable,
     difference,
     sample_ratio_p,
 )
@@ -48,7 +49,8 @@ class Arm(_Model):
 class Effect(Difference):
     """A metric in a variant against the control.
 
-    `adjusted_p` takes into account how many metrics there are.
+    `adjusted_p` takes into account how many metrics there are. `detectable` is the smallest true
+    difference that as many users find with the probability `estimates.POWER`.
     """
 
     metric: str
@@ -56,6 +58,7 @@ class Effect(Difference):
     unit: str
     variant: str
     adjusted_p: float
+    detectable: float | None
 
 
 class DayEffect(_Model):
@@ -240,6 +243,7 @@ def _with_effects(result: Result, compared: Units) -> Result:
             unit=metric.unit,
             variant=name,
             adjusted_p=p,
+            detectable=detectable(metric, by_variant[plan.control], by_variant[name], plan),
             **one.model_dump(),
         )
         for (metric, name, one), p in zip(

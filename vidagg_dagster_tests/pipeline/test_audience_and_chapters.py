@@ -17,6 +17,7 @@ from vidagg_dagster.core.insight_schemas import (
 )
 from vidagg_dagster.core.schemas import TableSpec
 from vidagg_dagster.pipeline.run import run_step
+from vidagg_dagster.pipeline.told import TOLD
 from vidagg_dagster.sources import users as users_module
 from vidagg_dagster.sources.audience import read_audience, read_chapters
 from vidagg_dagster.sources.published import published_days
@@ -168,6 +169,16 @@ def test_reach_is_told_where_the_column_of_publication_is_named(
     )
     assert welcome["reachPercentageByDay1"] == 66.67
     assert after(sail, computed, VIDEO_REACH) == []
+
+
+def test_what_nobody_tells_makes_no_table(sail: SparkSession, tmp_path: Path) -> None:
+    """Not even an empty one: the daily run reads and writes nothing for it."""
+    site = write_site(tmp_path, 1)
+    for step in StepName:
+        run_step(sail, site.request(step, [day(0)]))
+    stored = {folder.name for folder in site.tables.iterdir()}
+    assert "viewer_cohorts" in stored
+    assert not stored & {table.name for table in TOLD}
 
 
 def test_a_user_of_whom_two_things_are_told_has_neither(sail: SparkSession, tmp_path: Path) -> None:

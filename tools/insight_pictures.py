@@ -9,7 +9,8 @@ from typing import Final
 
 from vidagg_dagster.insight.completion.page import reliability_picture
 from vidagg_dagster.insight.completion.scoring import Bin
-from vidagg_dagster.insight.experiments.page import intervals_picture
+from vidagg_dagster.insight.experiments.curves import Part
+from vidagg_dagster.insight.experiments.pictures import curves_picture, intervals_picture
 from vidagg_dagster.insight.experiments.result import Effect
 
 FOLDER: Final = Path("docs", "images")
@@ -46,6 +47,7 @@ def _effect(title: str, control: float, effect: float, half: float, always: floa
         relative=effect / control,
         p=0.05,
         adjusted_p=0.05,
+        detectable=None,
     )
 
 
@@ -62,11 +64,35 @@ def experiment_picture() -> str:
     )
 
 
+def curves_of_an_experiment() -> str:
+    """Curves of two arms that part after the middle of the videos."""
+    parts = []
+    for number in range(20):
+        control = 0.92 - 0.031 * number
+        effect = 0.004 if number < 9 else 0.005 * (number - 8)
+        half, band = 0.016, 0.024
+        parts.append(
+            Part(
+                from_percent=5 * number,
+                to_percent=5 * number + 5,
+                control=control,
+                treatment=control + effect,
+                effect=effect,
+                lower=effect - half,
+                upper=effect + half,
+                band_lower=effect - band,
+                band_upper=effect + band,
+            )
+        )
+    return curves_picture(parts, "control", "new")
+
+
 def pictures() -> Mapping[str, str]:
     """Name of the file -> its text."""
     return {
         "completion.svg": reliability_picture(_BINS) + "\n",
         "experiment.svg": experiment_picture() + "\n",
+        "experiment_curves.svg": curves_of_an_experiment() + "\n",
     }
 
 

@@ -27,12 +27,22 @@ return document.documentElement.scrollHeight;
 
 def take(page: ChromiumPage) -> bytes:
     """The picture as PNG."""
+    open_page(page, PAGE)
+    video = page.js("document.querySelector('section.video:has(li.again)').id")
+    return picture_of(page, SHOWN.replace("VIDEO", video))
+
+
+def open_page(page: ChromiumPage, file: Path) -> None:
+    """Show a page of this machine, by day."""
     page.call("Emulation.setEmulatedMedia", features=[_scheme("light")])
     _size(page, 900)
-    page.navigate(PAGE.absolute().as_uri())
+    page.navigate(file.absolute().as_uri())
     page.until("location.protocol === 'file:' && document.readyState === 'complete'")
-    video = page.js("document.querySelector('section.video:has(li.again)').id")
-    _size(page, int(page.js(f"(() => {{ {SHOWN.replace('VIDEO', video)} }})()")))
+
+
+def picture_of(page: ChromiumPage, script: str) -> bytes:
+    """The whole page as PNG, after a script that leaves what is shown and returns its height."""
+    _size(page, int(page.js(f"(() => {{ {script} }})()")))
     return base64.b64decode(page.call("Page.captureScreenshot", format="png")["data"])
 
 

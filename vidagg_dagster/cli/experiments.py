@@ -131,6 +131,7 @@ def _lines(found: "Evaluated") -> Iterator[str]:
                 f"  {one.title}, {one.variant}: {one.effect:+.4g} "
                 f"[{one.lower:+.4g}, {one.upper:+.4g}], at every look "
                 f"[{one.always_lower:+.4g}, {one.always_upper:+.4g}]"
+                + ("" if one.detectable is None else f"; could be seen: {one.detectable:.3g}")
             )
 
 

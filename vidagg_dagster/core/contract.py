@@ -22,8 +22,10 @@ EVENT_COLUMNS: Final = (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS)
 """The columns of an event, by our names; a source may call them otherwise."""
 
 
-VIDEO_COLUMNS: Final = ("videoId", "duration", "durationMs", "title", "updatedAt")
-"""The columns of a video catalogue, by our names: `duration` in seconds, or `durationMs`."""
+PUBLISHED_AT: Final = "publishedAt"
+VIDEO_COLUMNS: Final = ("videoId", "duration", "durationMs", "title", "updatedAt", PUBLISHED_AT)
+"""The columns of a video catalogue, by our names: `duration` in seconds, or `durationMs`. The last
+one is read only where it is named."""
 
 SourceFormat = Literal["auto", "jsonl", "csv", "parquet", "delta", "table"]
 """What a source is; `auto` goes by what lies there."""
@@ -155,6 +157,10 @@ class StepRequest(_Model):
     video_metadata: str | None = None
     audience: str | None = None
     chapters: str | None = None
+    users: str | None = None
+    cohort_by: tuple[str, ...] = Field(
+        default=(), description="Columns of the table of users that make cohorts."
+    )
     video_columns: dict[str, str] = Field(
         default_factory=dict,
         description="Our name of a column of the video catalogue -> the catalogue's.",

@@ -188,6 +188,74 @@ VIEWER_COHORTS: Final = TableSpec(
     partitioned=False,
 )
 
+ATTRIBUTE_COHORTS: Final = TableSpec(
+    name="attribute_cohorts",
+    doc="One row per attribute of users (`VIDAGG_COHORT_BY`), value of it, week in which users "
+    "watched for the first time, and week since. The values of an attribute add up to "
+    "`viewer_cohorts`.",
+    columns=(
+        ColumnSpec("attribute", STRING, "Name of the column in the table of users."),
+        ColumnSpec(
+            "value",
+            STRING,
+            "What the users have there; null: nothing, different values, or no row.",
+        ),
+        *VIEWER_COHORTS.columns,
+    ),
+    key=("attribute", "value", *VIEWER_COHORTS.key),
+    partitioned=False,
+)
+
+REACH_DAYS: Final = (1, 7, 28)
+"""Reach is told of so many days after the day of publication."""
+
+VIDEO_REACH: Final = TableSpec(
+    name="video_reach",
+    doc="One row per video of the catalogue: of the users who could have seen it, how many did "
+    "within so many days after the day of its publication.",
+    columns=(
+        VIDEO,
+        TITLE,
+        ColumnSpec(
+            "publishedDay",
+            DATE,
+            "Day of publishedAt in the configured time zone; null where that cannot be read.",
+        ),
+        ColumnSpec(
+            "couldSeeBy",
+            STRING,
+            "audience: who should watch it, by `VIDAGG_AUDIENCE`. visitors: of a video without an "
+            "audience, users with any event from publishedDay to "
+            f"{REACH_DAYS[-1]} days after it.",
+        ),
+        ColumnSpec(
+            "couldSee",
+            LONG,
+            "Users who could have seen it; null of visitors while the days are not over.",
+        ),
+        *(
+            ColumnSpec(
+                f"reachedByDay{days}",
+                LONG,
+                f"Those who watched any part of it from publishedDay to {days} days after it; "
+                "null while these days are not over, and where one of them was not read.",
+            )
+            for days in REACH_DAYS
+        ),
+        *(
+            ColumnSpec(
+                f"reachPercentageByDay{days}",
+                DOUBLE,
+                f"100 x reachedByDay{days} / couldSee (percent, two places); null where one of "
+                "them is, or nobody could.",
+            )
+            for days in REACH_DAYS
+        ),
+    ),
+    key=("videoId",),
+    partitioned=False,
+)
+
 AUDIENCE_STATUSES: Final = ("not_started", "in_progress", "completed", "unknown")
 
 AUDIENCE_STATUS: Final = TableSpec(
@@ -261,6 +329,8 @@ INSIGHT_TABLES: Final[dict[str, TableSpec]] = {
         VIDEO_ENGAGEMENT,
         LIFETIME_VIDEO_ENGAGEMENT,
         VIEWER_COHORTS,
+        ATTRIBUTE_COHORTS,
+        VIDEO_REACH,
         AUDIENCE_STATUS,
         CHAPTER_ENGAGEMENT,
     )
@@ -272,6 +342,8 @@ WRITTEN_WITH: Final[dict[str, str]] = {
         (
             LIFETIME_VIDEO_ENGAGEMENT.name,
             VIEWER_COHORTS.name,
+            ATTRIBUTE_COHORTS.name,
+            VIDEO_REACH.name,
             AUDIENCE_STATUS.name,
             CHAPTER_ENGAGEMENT.name,
         ),

@@ -14,12 +14,14 @@ import dagster as dg
 
 from vidagg_dagster.core.contract import INSIGHT_STEPS, StepName, StepRequest, StepResult
 from vidagg_dagster.core.insight_schemas import (
+    ATTRIBUTE_COHORTS,
     AUDIENCE_STATUS,
     CHAPTER_ENGAGEMENT,
     LIFETIME_VIDEO_CURVE,
     LIFETIME_VIDEO_ENGAGEMENT,
     VIDEO_CURVE,
     VIDEO_ENGAGEMENT,
+    VIDEO_REACH,
     VIEWER_COHORTS,
 )
 from vidagg_dagster.core.lineage import LANDED_EVENTS, PLAYER_EVENTS, VIDEO_METADATA
@@ -162,7 +164,8 @@ ASSETS: Final = (
         One row per video and bin, all days together: what a retention curve is drawn from.
 
         A user who watched a part on two days is one viewer of it. Each run computes the table
-        anew. Written with it: lifetime_video_engagement, viewer_cohorts, audience_status and
+        anew. Written with it: lifetime_video_engagement, viewer_cohorts, and where people
+        have told what they need, attribute_cohorts, video_reach, audience_status and
         chapter_engagement.
         """,
     ),
@@ -173,6 +176,8 @@ BESIDE: Final = (
     (VIDEO_ENGAGEMENT, VIDEO_CURVE, "Its checks are there, too."),
     (LIFETIME_VIDEO_ENGAGEMENT, LIFETIME_VIDEO_CURVE, "Its checks are there, too."),
     (VIEWER_COHORTS, LIFETIME_VIDEO_CURVE, "Its checks are there, too."),
+    (ATTRIBUTE_COHORTS, LIFETIME_VIDEO_CURVE, "Needs VIDAGG_USERS and VIDAGG_COHORT_BY."),
+    (VIDEO_REACH, LIFETIME_VIDEO_CURVE, "Needs publishedAt in VIDAGG_VIDEO_COLUMNS."),
     (AUDIENCE_STATUS, LIFETIME_VIDEO_CURVE, "Needs VIDAGG_AUDIENCE."),
     (CHAPTER_ENGAGEMENT, LIFETIME_VIDEO_CURVE, "Needs VIDAGG_CHAPTERS."),
 )
@@ -300,6 +305,8 @@ def _request(
         video_metadata=settings.video_metadata,
         audience=settings.audience,
         chapters=settings.chapters,
+        users=settings.users,
+        cohort_by=settings.cohort_by,
         video_columns=settings.video_columns,
         estimate_missing_durations=settings.estimate_missing_durations,
         parameters=settings.parameters,

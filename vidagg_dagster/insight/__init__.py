@@ -1,1 +1,1 @@
-"""What analysts ask: curves, figures, cohorts, audience, chapters, experiments, completion."""
+"""What analysts ask: curves, figures, cohorts, reach, chapters, experiments, completion."""

@@ -1,14 +1,20 @@
-"""Cohorts of viewers by the week in which they first watched, and how many came back."""
+"""Cohorts of viewers by the week in which they first watched, and how many came back.
 
-from collections.abc import Collection, Iterator
+Also by an attribute of users, such as their plan or department.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
 from datetime import date, timedelta
 from typing import Final, NamedTuple
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import Row as SparkRow
 from pyspark.sql import functions as F
 
-from vidagg_dagster.core.insight_schemas import VIEWER_COHORTS
+from vidagg_dagster.core.insight_schemas import ATTRIBUTE_COHORTS, VIEWER_COHORTS
 from vidagg_dagster.core.table_spec import EVENT_DATE
+from vidagg_dagster.sources.users import attribute_column
 from vidagg_dagster.spark.columns import milliseconds
 
 WEEK: Final = timedelta(days=7)
@@ -34,13 +40,35 @@ def viewer_cohorts(daily: DataFrame, read: Collection[date]) -> DataFrame:
     The cells are few, so that they are completed here and not by the engine.
     """
     cells = {
-        (row["cohortWeek"], row["week"]): Activity(row["users"], row["watchMs"], row["completions"])
-        for row in _cells(daily).collect()
+        (row["cohortWeek"], row["week"]): _activity(row)
+        for row in _added_up(_since_the_first(daily)).collect()
     }
     return daily.sparkSession.createDataFrame([*_rows(cells, read)], VIEWER_COHORTS.struct)
 
 
-def _cells(daily: DataFrame) -> DataFrame:
+def attribute_cohorts(
+    daily: DataFrame, users: DataFrame, attributes: Sequence[str], read: Collection[date]
+) -> DataFrame:
+    """As `viewer_cohorts`, for each of the `attributes` of `users` -> `attribute_cohorts`.
+
+    `users` is what `sources.users.read_users` gives. Users without a row, or without a value in
+    it, are the cohort whose value is null.
+    """
+    since = _since_the_first(daily).join(users, on="userId", how="left")
+    found: list[tuple[str, str | None, *Row]] = []
+    for number, attribute in enumerate(attributes):
+        by_value: dict[str | None, Cells] = defaultdict(dict)
+        value = F.col(attribute_column(number)).alias("value")
+        for row in _added_up(since, value).collect():
+            by_value[row["value"]][row["cohortWeek"], row["week"]] = _activity(row)
+        # The null first, as engines sort it.
+        for name in sorted(by_value, key=lambda name: (name is not None, name or "")):
+            found += [(attribute, name, *row) for row in _rows(by_value[name], read)]
+    return daily.sparkSession.createDataFrame(found, ATTRIBUTE_COHORTS.struct)
+
+
+def _since_the_first(daily: DataFrame) -> DataFrame:
+    """Users and weeks with what they did, from the week in which they first watched."""
     watched = milliseconds(F.col("totalWatchTime"))
     weeks = daily.groupBy("userId", F.trunc(EVENT_DATE, "week").alias("week")).agg(
         F.sum(watched).alias("watchMs"), F.sum("completionCount").alias("completions")
@@ -48,12 +76,19 @@ def _cells(daily: DataFrame) -> DataFrame:
     first = (
         weeks.where(F.col("watchMs") > 0).groupBy("userId").agg(F.min("week").alias("cohortWeek"))
     )
-    since = weeks.join(first, on="userId").where(F.col("week") >= F.col("cohortWeek"))
-    return since.groupBy("cohortWeek", "week").agg(
+    return weeks.join(first, on="userId").where(F.col("week") >= F.col("cohortWeek"))
+
+
+def _added_up(since: DataFrame, *by: Column) -> DataFrame:
+    return since.groupBy(*by, "cohortWeek", "week").agg(
         F.count_if(F.col("watchMs") > 0).alias("users"),
         F.sum("watchMs").alias("watchMs"),
         F.sum("completions").alias("completions"),
     )
+
+
+def _activity(row: SparkRow) -> Activity:
+    return Activity(row["users"], row["watchMs"], row["completions"])
 
 
 def _rows(cells: Cells, read: Collection[date]) -> Iterator[Row]:

@@ -6,8 +6,6 @@ from pyspark.sql import DataFrame
 
 from vidagg_dagster.core.contract import StepName
 from vidagg_dagster.core.insight_schemas import (
-    AUDIENCE_STATUS,
-    CHAPTER_ENGAGEMENT,
     LIFETIME_VIDEO_CURVE,
     LIFETIME_VIDEO_ENGAGEMENT,
     VIDEO_CURVE,
@@ -19,16 +17,12 @@ from vidagg_dagster.core.schemas import (
     INGESTION_COUNTS,
     SESSIONS,
     USER_VIDEO_ENGAGEMENT,
-    WATCH_INTERVALS,
-    TableSpec,
 )
-from vidagg_dagster.insight.audience import audience_status
-from vidagg_dagster.insight.chapters import chapter_engagement
 from vidagg_dagster.insight.cohorts import viewer_cohorts
 from vidagg_dagster.insight.figures import lifetime_figures, most_watched
 from vidagg_dagster.insight.lifetime_curve import lifetime_curve
 from vidagg_dagster.pipeline.step import Step, StepContext, StepOutput
-from vidagg_dagster.sources.audience import read_audience, read_chapters
+from vidagg_dagster.pipeline.told import replace_told
 from vidagg_dagster.tables.interface import Tables
 
 
@@ -46,7 +40,7 @@ def _compute(context: StepContext) -> StepOutput:
     tables.replace_all(LIFETIME_VIDEO_ENGAGEMENT, lifetime_figures(lifetime, videos))
     read = _days_read(tables)
     tables.replace_all(VIEWER_COHORTS, viewer_cohorts(tables.read(USER_VIDEO_ENGAGEMENT), read))
-    _replace_told(context, lifetime, max(read, default=None))
+    replace_told(context, lifetime, read)
     return StepOutput(
         taken_in=tables.day_counts(VIDEO_CURVE, context.days) if context.days else {},
         metrics={"videos_from_sessions": len(curve.from_sessions)},
@@ -56,26 +50,6 @@ def _compute(context: StepContext) -> StepOutput:
 def _days_read(tables: Tables) -> set[date]:
     days = tables.read(INGESTION_COUNTS).select(EVENT_DATE).distinct().collect()
     return {row[EVENT_DATE] for row in days}
-
-
-def _replace_told(context: StepContext, lifetime: DataFrame, last_day: date | None) -> None:
-    """The tables of what people have told: the audience, and the chapters."""
-    request, spark, tables = context.request, context.spark, context.tables
-    told: dict[TableSpec, DataFrame] = {}
-    if request.audience is not None:
-        audience = read_audience(spark, request.audience, request.scratch)
-        told[AUDIENCE_STATUS] = audience_status(
-            audience, lifetime, context.videos, last_day, request.parameters
-        )
-    if request.chapters is not None:
-        chapters = read_chapters(spark, request.chapters, request.scratch)
-        intervals = tables.read(WATCH_INTERVALS)
-        told[CHAPTER_ENGAGEMENT] = chapter_engagement(chapters, lifetime, intervals, context.videos)
-    for table in (AUDIENCE_STATUS, CHAPTER_ENGAGEMENT):
-        # Emptied, where nobody tells any more what it was made of.
-        if table in told or tables.version(table) >= 0:
-            rows = told.get(table, spark.createDataFrame([], table.struct))
-            tables.replace_all(table, rows)
 
 
 def _top(context: StepContext) -> DataFrame:

@@ -139,6 +139,15 @@ class Page:
             found.setdefault(row["cohortWeek"], {})[row["weekOffset"]] = row
         return found
 
+    @cached_property
+    def attributes(self) -> dict[str, dict[str | None, dict[int, Row]]]:
+        """The rows of cohorts by an attribute: attribute, value and offset -> row."""
+        found: dict[str, dict[str | None, dict[int, Row]]] = {}
+        for row in self.rows("attribute_cohorts"):
+            cells = found.setdefault(row["attribute"], {}).setdefault(row["value"], {})
+            cells[row["weekOffset"]] = row
+        return found
+
     @property
     def columns(self) -> list[tuple[int, str]]:
         """Place and title of the videos of the table of users."""

@@ -2,12 +2,17 @@
 
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from vidagg_dagster.core.errors import TableError
-from vidagg_dagster.core.insight_schemas import AUDIENCE_STATUS, CHAPTER_ENGAGEMENT
+from vidagg_dagster.core.insight_schemas import (
+    ATTRIBUTE_COHORTS,
+    AUDIENCE_STATUS,
+    CHAPTER_ENGAGEMENT,
+    VIDEO_REACH,
+)
 from vidagg_dagster.core.schemas import AGGREGATED_ENGAGEMENT
 from vidagg_dagster.report.contents import Answers, Page, Video
 from vidagg_dagster.report.language import Language
@@ -20,6 +25,10 @@ from vidagg_dagster.tables.views import connect, table_names
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
+
+_OF_WHAT_IS_TOLD: Final = {
+    table.name for table in (ATTRIBUTE_COHORTS, VIDEO_REACH, AUDIENCE_STATUS, CHAPTER_ENGAGEMENT)
+}
 
 
 def read_page(tables: Path, scope: Scope, texts: Language, *, with_users: bool = True) -> Page:
@@ -51,11 +60,11 @@ def read_page(tables: Path, scope: Scope, texts: Language, *, with_users: bool =
 
 
 def tables_with_something(connection: "duckdb.DuckDBPyConnection") -> frozenset[str]:
-    """The tables that the page can tell of: an audience or chapters that nobody gave are empty."""
+    """The tables that the page can tell of: those of what nobody has told are empty."""
     names = {name for (name,) in connection.execute("SHOW TABLES").fetchall()}
     empty = {
         name
-        for name in names & {AUDIENCE_STATUS.name, CHAPTER_ENGAGEMENT.name}
+        for name in names & _OF_WHAT_IS_TOLD
         if not connection.execute(f"FROM {name} LIMIT 1").fetchall()
     }
     return frozenset(names - empty)

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from vidagg_dagster.core.insight_schemas import (
+    ATTRIBUTE_COHORTS,
     AUDIENCE_STATUS,
     CHAPTER_ENGAGEMENT,
     LIFETIME_VIDEO_CURVE,
     LIFETIME_VIDEO_ENGAGEMENT,
+    VIDEO_REACH,
     VIEWER_COHORTS,
 )
 from vidagg_dagster.core.schemas import (
@@ -21,6 +23,10 @@ from vidagg_dagster.core.vocabulary import EVIDENCE
 from vidagg_dagster.report.scope import Scope
 
 DAYS_SHOWN: Final = 92
+VALUES_SHOWN: Final = 30
+"""Values of an attribute of users that have a row, those with the most users."""
+PUBLISHED_SHOWN: Final = 50
+"""Videos whose reach is shown, those published last."""
 STRIPS: Final = 14
 """Viewers of a video who have a strip, spread evenly from who saw most to who saw least."""
 MAX_USERS_TO_RESAMPLE: Final = 2_000
@@ -178,6 +184,40 @@ SELECT cohortWeek, weekOffset, users, activeUsers,
        round(watchSeconds / 3600, 2) AS watchHours, completions
 FROM viewer_cohorts
 ORDER BY cohortWeek, weekOffset""",
+    ),
+    Query(
+        "attribute_cohorts",
+        (ATTRIBUTE_COHORTS.name,),
+        ("attribute", "value", "weekOffset"),
+        f"""\
+WITH largest AS (
+  SELECT attribute, value, sum(users) AS size
+  FROM attribute_cohorts
+  WHERE weekOffset = 0
+  GROUP BY attribute, value
+  QUALIFY row_number() OVER (PARTITION BY attribute ORDER BY size DESC, value) <= {VALUES_SHOWN})
+SELECT a.attribute, a.value, weekOffset, sum(users) AS users, sum(activeUsers) AS activeUsers,
+       round(100 * sum(activeUsers) / sum(users), 1) AS percentage,
+       round(sum(watchSeconds) / 3600, 2) AS watchHours
+FROM attribute_cohorts a
+JOIN largest l ON l.attribute = a.attribute AND l.value IS NOT DISTINCT FROM a.value
+WHERE activeUsers IS NOT NULL
+GROUP BY a.attribute, a.value, weekOffset, size
+ORDER BY a.attribute, size DESC, a.value, weekOffset""",
+    ),
+    Query(
+        "reach",
+        (VIDEO_REACH.name,),
+        ("videoId",),
+        f"""\
+SELECT videoId, videoTitle AS title, publishedDay, couldSeeBy, couldSee,
+       reachedByDay1, reachedByDay7, reachedByDay28,
+       reachPercentageByDay1 AS day1, reachPercentageByDay7 AS day7,
+       reachPercentageByDay28 AS day28
+FROM video_reach
+WHERE publishedDay IS NOT NULL
+ORDER BY publishedDay DESC, videoId
+LIMIT {PUBLISHED_SHOWN}""",
     ),
     Query(
         "audience",

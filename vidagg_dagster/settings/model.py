@@ -56,6 +56,7 @@ from vidagg_dagster.settings.fields import (
     allowed,
     json_object,
     require_no_credentials,
+    words,
 )
 from vidagg_dagster.settings.insights import ExperimentSettings
 from vidagg_dagster.settings.operations import OperationsSettings
@@ -154,10 +155,24 @@ class Settings(SettingsGroup):
         "chapters. Without it `chapter_engagement` has no rows.",
         json_schema_extra=allowed("a path, or `[catalog.][schema.]table`"),
     )
+    users: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Table or file with userId and columns that tell something of users, such as "
+        "their plan or department. For [cohorts](cohorts.md) by it; needs `VIDAGG_COHORT_BY`.",
+        json_schema_extra=allowed("a path, or `[catalog.][schema.]table`"),
+    )
+    cohort_by: tuple[str, ...] = Field(
+        default=(),
+        description="Columns of `VIDAGG_USERS` by which `attribute_cohorts` has cohorts. Without "
+        "them it has no rows.",
+        json_schema_extra=allowed("names of columns, separated by commas"),
+    )
     video_columns: dict[str, str] = Field(
         default_factory=dict,
         description="The catalogue's own column names, where they differ from ours. `durationMs` "
-        "instead of `duration` says that durations are milliseconds.",
+        "instead of `duration` says that durations are milliseconds. `publishedAt` is read only if "
+        "it is named here; then there is `video_reach`.",
         json_schema_extra=allowed(
             "`ours=theirs,...` or a JSON object, ours being one of " + ", ".join(VIDEO_COLUMNS)
         ),
@@ -269,7 +284,7 @@ class Settings(SettingsGroup):
     )
     parameters: EngagementParameters = Field(default_factory=EngagementParameters)
 
-    @field_validator("source", "video_metadata", "audience", "chapters")
+    @field_validator("source", "video_metadata", "audience", "chapters", "users")
     @classmethod
     def _without_credentials(cls, value: str | None) -> str | None:
         if value is not None:
@@ -289,6 +304,11 @@ class Settings(SettingsGroup):
         if not isinstance(value, str):
             return value
         return json_object(value) if value.lstrip().startswith("{") else parse_columns(value)
+
+    @field_validator("cohort_by", mode="before")
+    @classmethod
+    def _parse_cohort_by(cls, value: object) -> object:
+        return words(value) if isinstance(value, str) else value
 
     @field_validator("video_columns", mode="before")
     @classmethod
@@ -461,6 +481,12 @@ class Settings(SettingsGroup):
         return self
 
     def _faults_of_insights(self) -> Iterator[PydanticCustomError]:
+        if (self.users is None) != (not self.cohort_by):
+            yield contradiction(
+                "cohorts by an attribute need a table of users and the names of its columns",
+                "users",
+                "cohort_by",
+            )
         if self.target == "local":
             return
         if self.experiments.assignments is not None:
@@ -488,7 +514,7 @@ class Settings(SettingsGroup):
             yield contradiction(f"{needs} a table, or a path that the cluster sees", "source")
         for field, lacking in self.databricks.lacking():
             yield contradiction(f"{needs} {lacking}", f"databricks.{field}")
-        for field in ("source", "video_metadata", "audience", "chapters"):
+        for field in ("source", "video_metadata", "audience", "chapters", "users"):
             location = getattr(self, field)
             if location and not _ABSOLUTE.match(location):
                 yield contradiction(

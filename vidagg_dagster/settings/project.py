@@ -56,6 +56,7 @@ def open_project(folder: Path, *, isolated: bool = False) -> Project:
             "VIDAGG_VIDEO_METADATA": _anywhere(settings.video_metadata),
             "VIDAGG_AUDIENCE": _anywhere(settings.audience),
             "VIDAGG_CHAPTERS": _anywhere(settings.chapters),
+            "VIDAGG_USERS": _anywhere(settings.users),
             "VIDAGG_DATA_ROOT": str(settings.data_root),
             "VIDAGG_EXPERIMENTS_ASSIGNMENTS": str(settings.experiments.assignments or ""),
             HOME_VARIABLE: str(home),

@@ -8,7 +8,7 @@ from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from vidagg_dagster.core.contract import VIDEO_COLUMNS, SourceSpec
+from vidagg_dagster.core.contract import PUBLISHED_AT, VIDEO_COLUMNS, SourceSpec
 from vidagg_dagster.sources.columns import (
     LINE_NUMBER,
     MALFORMED,
@@ -163,7 +163,8 @@ def _rows(
     columns: Mapping[str, str],
 ) -> DataFrame:
     in_ms = "durationMs" in columns
-    names = [name for name in VIDEO_COLUMNS if name != ("duration" if in_ms else "durationMs")]
+    unasked = {"duration" if in_ms else "durationMs", PUBLISHED_AT} - columns.keys()
+    names = [name for name in VIDEO_COLUMNS if name not in unasked]
     request = ColumnRequest(
         columns={name: columns.get(name, name) for name in names},
         # A column that is named and not there is a mistake in its name.

@@ -26,7 +26,19 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     audience, chapters = site.folder / "audience.csv", site.folder / "chapters.csv"
     audience.write_text("userId,videoId,dueDate\npeter,video_002,2026-01-06\nanna,video_001,\n")
     chapters.write_text("videoId,start,title\nvideo_001,0,Hello\nvideo_001,115,More\n")
-    told = {"audience": str(audience), "chapters": str(chapters)}
+    users = site.folder / "users.csv"
+    users.write_text("userId,plan\nanna,free\n")
+    site.videos.write_text(
+        '{"videoId": "video_001", "duration": 300, "title": "Welcome", "released": "2026-01-05"}\n'
+        '{"videoId": "video_002", "duration": 60, "title": "Trailer", "released": "2026-01-06"}\n'
+    )
+    told = {
+        "audience": str(audience),
+        "chapters": str(chapters),
+        "users": str(users),
+        "cohort_by": ("plan",),
+        "video_columns": {"publishedAt": "released"},
+    }
     with using(SAIL):
         for step in StepName:
             request = site.request(step, [day(n) for n in range(3)])

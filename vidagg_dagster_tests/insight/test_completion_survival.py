@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from vidagg_dagster.insight.completion.landmarks import history
-from vidagg_dagster.insight.completion.scoring import bins, score, skill
+from vidagg_dagster.insight.completion.scoring import bins, score, skill, slope
 from vidagg_dagster.insight.completion.survival import (
     Cells,
     bounds,
@@ -55,6 +55,17 @@ def test_videos_that_do_not_differ_are_all_as_the_whole() -> None:
     assert np.ptp(found.share) < 0.3 * np.ptp(good / count)
 
 
+def test_a_cell_of_few_videos_borrows_how_alike_they_are_from_all_cells() -> None:
+    """Videos that are all alike, in twenty cells: by itself a cell is now and then sure of more."""
+    count = np.full((6, 20), 40)
+    good = np.random.default_rng(1).binomial(40, 0.3, (6, 20))
+    together = shrunk(Cells(count, good), np.zeros(6, int))
+    alone = [
+        shrunk(Cells(count[:, [n]], good[:, [n]]), np.zeros(6, int)).share[:, 0] for n in range(20)
+    ]
+    assert np.ptp(together.share, axis=0).mean() < 0.7 * np.ptp(alone, axis=1).mean()
+
+
 def test_a_group_below_30_takes_the_catalogue_s_share() -> None:
     count, good = np.array([[1000], [29], [0]]), np.array([[500], [29], [0]])
     kind = np.array([0, 1, 1])
@@ -99,3 +110,19 @@ def test_skill_is_above_0_only_where_it_is_shown() -> None:
     assert skill(chance, base, happened, user).lower > 0.2
     assert skill(base, base, happened, user).lower <= 0
     assert skill(draws.random(2_000), base, happened, user).upper < 0
+
+
+def test_the_slope_of_what_is_told_too_extreme_is_below_1() -> None:
+    draws = np.random.default_rng(2)
+    true = draws.uniform(0.2, 0.8, 4_000)
+    happened = draws.random(4_000) < true
+    user = np.arange(4_000) // 2
+    right = slope(true, happened, user)
+    extreme = slope(0.5 + 2 * (true - 0.5), happened, user)
+    assert right is not None
+    assert extreme is not None
+    assert right.lower < 1 < right.upper
+    assert right.value == pytest.approx(np.polyfit(true, happened, 1)[0])
+    assert extreme.value == pytest.approx(right.value / 2)
+    assert extreme.upper < 1
+    assert slope(np.full(3, 0.4), np.array([True, False, True]), np.arange(3)) is None

@@ -11,6 +11,7 @@ from vidagg_dagster.insight.experiments.estimates import (
     MIN_SAMPLE_RATIO_P,
     Difference,
     aggregates,
+    detectable,
     difference,
     sample_ratio_p,
 )
@@ -27,6 +28,13 @@ BY_NAME = {metric.name: metric for metric in METRICS}
 def found(metric: str, rows: Any) -> Difference | None:
     arms = aggregates(rows, METRICS)
     return difference(BY_NAME[metric], arms["control"], arms["treatment"], PLAN)
+
+
+def could_be_seen(rows: Any) -> float:
+    arms = aggregates(rows, METRICS)
+    one = detectable(BY_NAME["watch_seconds"], arms["control"], arms["treatment"], PLAN)
+    assert one is not None
+    return one
 
 
 def numbers(*values: float) -> Numbers:
@@ -133,6 +141,27 @@ def test_the_always_valid_interval_is_near_its_narrowest_at_the_planned_size() -
         return half_width(1, 1_000, planned, 0.05)
 
     assert width(1_000) < 1.02 * min(width(planned) for planned in range(200, 5_000, 100))
+
+
+def test_what_could_be_seen_is_that_of_statsmodels() -> None:
+    """Arms of 900 and 300 users; the past does not count where there is none."""
+    power = pytest.importorskip("statsmodels.stats.power", reason="statsmodels is not installed")
+    draws = np.random.default_rng(4)
+    variants = np.where(np.arange(1_200) % 4, "control", "treatment")
+    watched = draws.lognormal(3, 1, 1_200)
+    could = could_be_seen(simulated_rows(variants, watchSeconds=watched))
+    theirs = power.TTestIndPower().solve_power(nobs1=900, ratio=1 / 3, alpha=0.05, power=0.8)
+    assert isclose(could, theirs * watched.std(ddof=1), rel_tol=0.01)
+
+
+def test_the_past_makes_smaller_differences_visible() -> None:
+    draws = np.random.default_rng(1)
+    before = draws.lognormal(4, 1, 1_000)
+    variants = np.where(np.arange(1_000) % 2, "treatment", "control")
+    watched = before + draws.normal(0, 10, 1_000)
+    plain = could_be_seen(simulated_rows(variants, watchSeconds=watched))
+    rows = simulated_rows(variants, watchSeconds=watched, before_watchSeconds=before)
+    assert 0 < could_be_seen(rows) < 0.2 * plain
 
 
 @pytest.mark.parametrize(

@@ -123,7 +123,7 @@ def test_the_page_holds_every_effect_and_no_id_and_loads_nothing() -> None:
         assert f"{effect.effect:+.4g}" in text
     assert not re.search(r"\bu\d+\b", text)
     assert not re.search(r"(src|href)=|@import|url\(|<script", text)
-    assert text.count("<svg") == 2
+    assert text.count("<svg") == 3
 
 
 def test_names_cannot_break_the_page() -> None:

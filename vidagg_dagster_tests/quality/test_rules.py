@@ -42,6 +42,8 @@ from vidagg_dagster_tests.support.quality_lab import (
     counted,
     measured,
     peters,
+    store_a_cohort,
+    store_a_reach,
     when_peter,
 )
 from vidagg_dagster_tests.support.small_site import Site, day
@@ -260,7 +262,18 @@ BREAKS: list[tuple[TableSpec, str, Callable[[Lab], None]]] = [
         "cohorts_add_up",
         lambda lab: lab.change(VIEWER_COHORTS, {"users": F.lit(3)}),
     ),
+    (LIFETIME_VIDEO_CURVE, "attribute_cohorts_add_up", lambda lab: store_a_cohort(lab, users=3)),
+    (LIFETIME_VIDEO_CURVE, "reach_is_possible", lambda lab: store_a_reach(lab, 2, 1, 5)),
+    (LIFETIME_VIDEO_CURVE, "reach_is_possible", lambda lab: store_a_reach(lab, 1, 2, 1)),
 ]
+
+
+def test_what_nobody_told_breaks_no_rule_and_neither_does_what_fits(lab: Lab) -> None:
+    rules = {"attribute_cohorts_add_up", "reach_is_possible"}
+    assert not rules & lab.failed(LIFETIME_VIDEO_CURVE)
+    store_a_cohort(lab, users=2)
+    store_a_reach(lab, 1, 1, 1)
+    assert not rules & lab.failed(LIFETIME_VIDEO_CURVE)
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,7 @@ def test_every_number_is_in_the_answer_to_its_query(
     numbers = page.js(NUMBERS)
     assert {number["query"] for number in numbers} == {
         *("overview", "videos", "chapters", "cohorts", "audience"),
+        *("attribute_cohorts", "reach"),
         *("outcomes", "reasons", "evidence", "flags"),
     }
     assert len(numbers) >= 100

@@ -15,9 +15,11 @@ from deltalake import DeltaTable
 from vidagg_dagster.cli.main import main
 from vidagg_dagster.core.errors import OutputError, TableError
 from vidagg_dagster.core.insight_schemas import (
+    ATTRIBUTE_COHORTS,
     AUDIENCE_STATUS,
     CHAPTER_ENGAGEMENT,
     INSIGHT_TABLES,
+    VIDEO_REACH,
 )
 from vidagg_dagster.core.schemas import AGGREGATED_ENGAGEMENT, INGESTION_COUNTS, WATCH_INTERVALS
 from vidagg_dagster.report.language import LANGUAGES, LanguageName, language
@@ -140,13 +142,15 @@ def test_counts_that_do_not_add_up_are_said(tmp_path: Path) -> None:
     assert 'class="good"' not in page
 
 
-def test_an_audience_and_chapters_that_nobody_gave_have_no_place(tmp_path: Path) -> None:
+def test_what_nobody_has_told_has_no_place(tmp_path: Path) -> None:
     tables = write_tables(tmp_path / "tables")
-    for table in (AUDIENCE_STATUS, CHAPTER_ENGAGEMENT):
+    for table in (AUDIENCE_STATUS, CHAPTER_ENGAGEMENT, ATTRIBUTE_COHORTS, VIDEO_REACH):
         write(tables, table, [])
     page = written(tables, tmp_path / "page.html")
     assert [
-        text for text in ('id="audience"', ">Chapters", "overdue come first") if text in page
+        text
+        for text in ('id="audience"', 'id="reach"', "By plan", ">Chapters", "overdue come first")
+        if text in page
     ] == []
     assert "audience_status" not in page
     full = written(write_tables(tmp_path / "full"), tmp_path / "full.html")

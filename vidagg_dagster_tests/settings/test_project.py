@@ -19,7 +19,7 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_places_of_a_folder_are_told_so_that_they_mean_the_same_anywhere(tmp_path: Path) -> None:
     (tmp_path / "events").mkdir()
-    for name in ("audience.csv", "chapters.csv"):
+    for name in ("audience.csv", "chapters.csv", "users.csv"):
         (tmp_path / name).touch()
     written = {
         "VIDAGG_SOURCE": "events",
@@ -27,11 +27,14 @@ def test_places_of_a_folder_are_told_so_that_they_mean_the_same_anywhere(tmp_pat
         "VIDAGG_DATA_ROOT": "tables",
         "VIDAGG_AUDIENCE": "audience.csv",
         "VIDAGG_CHAPTERS": "chapters.csv",
+        "VIDAGG_USERS": "users.csv",
+        "VIDAGG_COHORT_BY": "plan",
     }
     write_settings(tmp_path, written, "of a test")
     project = open_project(tmp_path)
     assert project.environment["VIDAGG_AUDIENCE"] == str(tmp_path / "audience.csv")
     assert project.environment["VIDAGG_CHAPTERS"] == str(tmp_path / "chapters.csv")
+    assert project.environment["VIDAGG_USERS"] == str(tmp_path / "users.csv")
     assert project.environment["VIDAGG_SOURCE"] == str(tmp_path / "events")
     assert project.environment["VIDAGG_VIDEO_METADATA"] == "main.raw.videos"
     assert project.environment["VIDAGG_DATA_ROOT"] == str(tmp_path / "tables")

@@ -66,6 +66,8 @@ def test_every_setting_can_come_from_the_environment(
         "INSIGHTS": "off",
         "AUDIENCE": "audience.csv",
         "CHAPTERS": "chapters.csv",
+        "USERS": "users.csv",
+        "COHORT_BY": "plan, city",
     }.items():
         monkeypatch.setenv(f"VIDAGG_{name}", value)
     settings = load_settings()
@@ -86,6 +88,16 @@ def test_every_setting_can_come_from_the_environment(
     assert settings.max_days_per_run == 7
     told = (settings.insights, settings.audience, settings.chapters)
     assert told == (False, "audience.csv", "chapters.csv")
+    assert (settings.users, settings.cohort_by) == ("users.csv", ("plan", "city"))
+
+
+@pytest.mark.parametrize(("name", "value"), [("USERS", "users.csv"), ("COHORT_BY", "plan")])
+def test_a_table_of_users_and_its_columns_are_named_together(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(f"VIDAGG_{name}", value)
+    with pytest.raises(SettingsError, match="cohorts by an attribute need a table of users"):
+        load_settings()
 
 
 def test_columns_can_be_a_json_object(monkeypatch: pytest.MonkeyPatch) -> None:

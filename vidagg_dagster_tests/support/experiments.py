@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from vidagg_dagster.insight.experiments.assignment import Assigned, assignments
-from vidagg_dagster.insight.experiments.units import BEFORE, FIGURES, UNIT_COUNT
+from vidagg_dagster.insight.experiments.units import BEFORE, FIGURES, PARTS, UNIT_COUNT
 
 START: Final = datetime(2026, 1, 5, tzinfo=UTC)
 NAME: Final = "player-2"
@@ -106,3 +106,35 @@ def simulated_rows(variants: Sequence[str] | npt.NDArray[np.str_], **columns: Nu
             **before,
         }
     )
+
+
+class CurveSite:
+    """Users who start videos and leave each somewhere: keen ones more of them, and later.
+
+    The arms do not differ. `seen`, `started` and `treated` are those of `curves.parts`.
+    """
+
+    def __init__(self, seed: int, users: int) -> None:
+        draws = np.random.default_rng(seed)
+        keen = draws.gamma(1.0, 1.0, users)
+        count = 1 + draws.poisson(3 * keen)
+        user = np.repeat(np.arange(users), count)
+        left = draws.beta(1 + 2 * keen[user], 2) * PARTS
+        shares = np.clip(left[:, None] - np.arange(PARTS), 0, 1)
+        self.seen = np.zeros((users, PARTS))
+        np.add.at(self.seen, user, shares)
+        self.started = count.astype(float)
+        self.treated = np.arange(users) % 2 == 1
+
+    def aggregates(self, part: int, arm: npt.NDArray[np.bool_]) -> Any:
+        """Seen of a part and started by the users of an arm, for tea-tasting."""
+        from tea_tasting.aggr import Aggregates
+
+        seen, started = self.seen[arm, part], self.started[arm]
+        spread = np.cov(seen, started)
+        return Aggregates(
+            count_=int(arm.sum()),
+            mean_={"seen": float(seen.mean()), "started": float(started.mean())},
+            var_={"seen": float(spread[0, 0]), "started": float(spread[1, 1])},
+            cov_={("seen", "started"): float(spread[0, 1])},
+        )

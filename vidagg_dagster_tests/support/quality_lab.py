@@ -8,6 +8,12 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from vidagg_dagster.core.contract import LifetimeUpdate, RuleOutcome
+from vidagg_dagster.core.insight_schemas import (
+    ATTRIBUTE_COHORTS,
+    REACH_DAYS,
+    VIDEO_REACH,
+    VIEWER_COHORTS,
+)
 from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.core.schemas import (
     INGESTION_COUNTS,
@@ -125,3 +131,22 @@ def measured(name: str, value: float) -> Callable[[Lab], None]:
     return lambda lab: lab.change(
         QUALITY_REPORT, {"value": F.lit(value)}, where=F.col("measure") == name
     )
+
+
+def store_a_cohort(lab: Lab, users: int) -> None:
+    """All users as the cohort of whom no plan is told, `users` of them."""
+    whole = lab.tables.read(VIEWER_COHORTS)
+    rows = whole.select(
+        F.lit("plan").alias("attribute"),
+        F.lit(None).cast("string").alias("value"),
+        *[F.lit(users).cast("bigint").alias(n) if n == "users" else n for n in whole.columns],
+    )
+    lab.tables.replace_all(ATTRIBUTE_COHORTS, rows)
+
+
+def store_a_reach(lab: Lab, *reached: int) -> None:
+    """One video that two users could have seen, and how many did by each day."""
+    row = dict.fromkeys(VIDEO_REACH.column_names) | {"videoId": "video_001", "couldSee": 2}
+    row |= {f"reachedByDay{d}": n for d, n in zip(REACH_DAYS, reached, strict=True)}
+    rows = lab.spark.createDataFrame([tuple(row.values())], VIDEO_REACH.struct)
+    lab.tables.replace_all(VIDEO_REACH, rows)

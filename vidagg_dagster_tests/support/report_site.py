@@ -10,10 +10,12 @@ from deltalake import write_deltalake
 from pyspark.sql.pandas.types import to_arrow_schema
 
 from vidagg_dagster.core.insight_schemas import (
+    ATTRIBUTE_COHORTS,
     AUDIENCE_STATUS,
     CHAPTER_ENGAGEMENT,
     LIFETIME_VIDEO_CURVE,
     LIFETIME_VIDEO_ENGAGEMENT,
+    VIDEO_REACH,
     VIEWER_COHORTS,
 )
 from vidagg_dagster.core.schemas import (
@@ -113,6 +115,8 @@ def _tables() -> Mapping[TableSpec, Sequence[Row]]:
         LIFETIME_VIDEO_ENGAGEMENT: [_figures(video, seen) for video in LENGTHS_MS],
         LIFETIME_VIDEO_CURVE: [row for video in LENGTHS_MS for row in _curve(video)],
         VIEWER_COHORTS: _cohorts(),
+        ATTRIBUTE_COHORTS: _attribute_cohorts(),
+        VIDEO_REACH: _reach(),
         AUDIENCE_STATUS: _audience(),
         CHAPTER_ENGAGEMENT: _chapters(),
     }
@@ -230,6 +234,33 @@ def _cohorts() -> list[Row]:
             "completions": users,
         }
         for (week, offset), users in active.items()
+    ]
+
+
+def _attribute_cohorts() -> list[Row]:
+    return [
+        {**row, "attribute": "plan", "value": value, "users": users, "activeUsers": active}
+        for row in _cohorts()
+        for value, users, active in (("<b>gold</b>", 7, 3), (None, 2, 1))
+        if row["activeUsers"] is not None
+    ]
+
+
+def _reach() -> list[Row]:
+    return [
+        {
+            "videoId": video,
+            "videoTitle": TITLES[video],
+            "publishedDay": DAY,
+            "couldSeeBy": by,
+            "couldSee": could,
+            "reachedByDay1": 6,
+            "reachPercentageByDay1": share,
+        }
+        for video, by, could, share in (
+            (PLAIN, "audience", 24, 25.0),
+            (HOSTILE, "visitors", None, None),
+        )
     ]
 
 

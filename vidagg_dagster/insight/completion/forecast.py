@@ -3,14 +3,22 @@
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from vidagg_dagster.insight.completion import learned
 from vidagg_dagster.insight.completion.landmarks import DAY_US, WINDOW_DAYS, History
-from vidagg_dagster.insight.completion.scoring import Bin, Score, Skill, bins, score, skill
+from vidagg_dagster.insight.completion.scoring import (
+    Bin,
+    Score,
+    Skill,
+    bins,
+    score,
+    skill,
+    slope,
+)
 from vidagg_dagster.insight.completion.survival import (
     Survival,
     resting_cell,
@@ -45,6 +53,8 @@ class Evaluation(BaseModel):
     test_landmarks: int = 0
     scores: tuple[Score, ...] = ()
     bins: tuple[Bin, ...] = ()
+    slope: tuple[float, float, float] | None = None
+    """The calibration slope and its 95 % interval; None where everybody is told the same."""
     skill_over_base: tuple[float, float, float] | None = None
     skill_of_learned: tuple[float, float, float] | None = None
     """Of the model over the table; None where there is none."""
@@ -131,7 +141,7 @@ def _tested(
         update={
             "test_landmarks": int(test.sum()),
             "scores": tuple(scores),
-            "bins": tuple(bins(of_table[test], truth)),
+            **_calibration(of_table[test], truth, users),
             "skill_over_base": tuple(skill(of_table[test], base, truth, users)),
             "why": "no model was tried",
         }
@@ -158,9 +168,15 @@ def _compared(
             f"[{gain.lower:+.3f}, {gain.upper:+.3f}]",
             "scores": (*found.scores, score(LEARNED, ours, truth)),
             "skill_of_learned": tuple(gain),
-            **({"bins": tuple(bins(ours, truth))} if better else {}),
+            **(_calibration(ours, truth, users) if better else {}),
         }
     )
+
+
+def _calibration(told: Floats, truth: Bools, users: Ints) -> dict[str, Any]:
+    """The fields that say how well calibrated the forecast in force is."""
+    found = slope(told, truth, users)
+    return {"bins": tuple(bins(told, truth)), "slope": None if found is None else tuple(found)}
 
 
 def _learned(known: History, duration_ms: Ints, threshold: int, weeks: _Weeks) -> Chance | None:

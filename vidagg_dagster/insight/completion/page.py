@@ -50,6 +50,13 @@ def _scores(found: Evaluation) -> Iterator[str]:
     yield "</table><p class=note>The lower the better. Everything was learnt before.</p>"
     yield "<h2>Of those told so much, so many completed</h2>"
     yield reliability_picture(found.bins)
+    if found.slope is not None:
+        value, lower, upper = found.slope
+        yield (
+            f"<p>Calibration slope {value:.2f}, 95 % interval {lower:.2f} to {upper:.2f}: of those "
+            f"told 10 points more, {10 * value:.1f} points more completed. 1 is right; below it "
+            "the forecast is too extreme.</p>"
+        )
 
 
 def _cohorts(rows: pa.Table) -> Iterator[str]:

@@ -41,6 +41,18 @@ class Skill(NamedTuple):
     upper: float
 
 
+class Slope(NamedTuple):
+    """Of a straight line through what happened, by what was told; with its 95 % interval.
+
+    1 where probabilities are calibrated, below it where they are too extreme, above it where they
+    are too timid. The interval is that of a bootstrap over users.
+    """
+
+    value: float
+    lower: float
+    upper: float
+
+
 def score(name: str, probability: Floats, happened: Bools) -> Score:
     """The scores of some probabilities."""
     safe = np.clip(probability, _LEAST, 1 - _LEAST)
@@ -69,10 +81,43 @@ def bins(probability: Floats, happened: Bools) -> list[Bin]:
 
 def skill(probability: Floats, other: Floats, happened: Bools, user: Ints) -> Skill:
     """How much better the probabilities are than others. Landmarks of a user go together."""
+    sums = _by_user(user, (probability - happened) ** 2, (other - happened) ** 2)
+    ours, theirs = (_draws(len(sums)) @ sums).T
+    whole, of_other = sums.sum(axis=0)
+    drawn = 1 - ours / np.maximum(theirs, _LEAST)
+    return Skill(float(1 - whole / of_other), *_middle_95(drawn))
+
+
+def slope(probability: Floats, happened: Bools, user: Ints) -> Slope | None:
+    """The calibration slope; None where all were told the same. Landmarks of a user go together."""
+    if not len(probability) or np.ptp(probability) == 0:
+        return None
+    ones = np.ones(len(probability))
+    sums = _by_user(
+        user, ones, probability, happened, probability**2, np.where(happened, probability, 0)
+    )
+    drawn = _slope(_draws(len(sums)) @ sums)
+    return Slope(float(_slope(sums.sum(axis=0))), *_middle_95(drawn))
+
+
+def _slope(sums: Floats) -> Floats:
+    """Least squares by the sums of 1, x, y, x squared and x times y."""
+    count, x, y, squares, products = np.moveaxis(sums, -1, 0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray((count * products - x * y) / (count * squares - x * x), np.float64)
+
+
+def _by_user(user: Ints, *values: Floats | Bools) -> Floats:
+    """Sums of each user (row), a column for each of the values."""
     _, of = np.unique(user, return_inverse=True)
-    ours = np.bincount(of, (probability - happened) ** 2)
-    theirs = np.bincount(of, (other - happened) ** 2)
-    draws = np.random.default_rng(0).poisson(1.0, (RESAMPLES, len(ours)))
-    drawn = 1 - (draws @ ours) / np.maximum(draws @ theirs, _LEAST)
-    low, high = np.quantile(drawn, [0.025, 0.975])
-    return Skill(float(1 - ours.sum() / theirs.sum()), float(low), float(high))
+    return np.column_stack([np.bincount(of, column) for column in values])
+
+
+def _draws(users: int) -> Ints:
+    """How often each user is drawn in each resample."""
+    return np.random.default_rng(0).poisson(1.0, (RESAMPLES, users))
+
+
+def _middle_95(drawn: Floats) -> tuple[float, float]:
+    low, high = np.nanquantile(drawn, [0.025, 0.975])
+    return float(low), float(high)

@@ -147,14 +147,19 @@ def shrunk(cells: Cells, kind: Ints) -> Shrunk:
 def _strength(cells: Cells, prior: Floats) -> Floats:
     """How many observations the prior is worth in each cell, by the method of moments.
 
-    Shares of videos that differ from their prior by more than chance make it small.
+    Shares of videos that differ from their prior by more than chance make it small. A cell borrows
+    from all cells: of a dozen videos alone chance would often make it too small, and then what is
+    told is too extreme.
     """
     count = cells.tried
     seen = count > 0
     with np.errstate(invalid="ignore", divide="ignore"):
         off = np.where(seen, cells.good / np.maximum(count, 1) - prior, 0)
         excess = (count * off**2 / (prior * (1 - prior)) - seen).sum(axis=0)
-        likeness = excess / (count - seen).sum(axis=0)
+        known = (count - seen).sum(axis=0)
+        # As much of all cells as an average cell tells itself.
+        mean = known.sum() / max((known > 0).sum(), 1)
+        likeness = (excess + mean * excess.sum() / known.sum()) / (known + mean)
         strength = 1 / likeness - 1
     strength = np.where(likeness > 0, strength, _MAX_STRENGTH)
     strength = np.nan_to_num(strength, nan=_MAX_STRENGTH)

@@ -21,10 +21,13 @@ from vidagg_dagster.metrics.arrays import Bools, Floats
 
 if TYPE_CHECKING:
     from tea_tasting.aggr import Aggregates
-    from tea_tasting.metrics.mean import MeanResult
+    from tea_tasting.metrics.mean import MeanResult, RatioOfMeans
 
 MIN_SAMPLE_RATIO_P: Final = 0.001
 """Numbers of units less likely than this are no chance: the assignment or its log is broken."""
+
+POWER: Final = 0.8
+"""A difference that could have been seen is found by so large a share of such experiments."""
 
 _NORMAL_95: Final = 1.959963984540054
 
@@ -103,21 +106,13 @@ def difference(
     metric: Metric, control: "Aggregates", treatment: "Aggregates", plan: Plan
 ) -> Difference | None:
     """The difference of two arms; None where the rows do not tell: too few, or nothing varies."""
-    import tea_tasting as tt
-
-    numerator, denominator, *past = _columns(metric)
+    numerator, denominator, *_ = _columns(metric)
     arms = (control, treatment)
     if min(arm.count() for arm in arms) < 2 or any(not arm.mean(denominator) for arm in arms):
         return None
     if all(arm.ratio_var(numerator, denominator) <= 0 for arm in arms):
         return None
-    found = tt.RatioOfMeans(
-        numerator,
-        denominator,
-        # Where nobody was there before, there is no past to adjust for.
-        *(past if all(arm.mean(past[1]) for arm in arms) else ()),
-        confidence_level=1 - plan.alpha,
-    ).analyze_aggregates(control, treatment)
+    found = _test(metric, arms, plan).analyze_aggregates(control, treatment)
     error = abs(found.effect_size / found.statistic) if found.statistic else _normal_error(found)
     units = control.count() + treatment.count()
     half = half_width(error, units, plan.planned_units, plan.alpha)
@@ -131,6 +126,39 @@ def difference(
         always_upper=float(found.effect_size + half),
         relative=float(found.rel_effect_size) if isfinite(found.rel_effect_size) else None,
         p=float(found.pvalue),
+    )
+
+
+def detectable(
+    metric: Metric, control: "Aggregates", treatment: "Aggregates", plan: Plan
+) -> float | None:
+    """The smallest true difference that as many users as these find with the probability `POWER`.
+
+    By the variance of both arms together. None where past and present are the same to the last
+    digit, so that no variance is left. Of arms that have a `difference`.
+    """
+    test = _test(metric, (control, treatment), plan)
+    both = control + treatment
+    names = _columns(metric)
+    if both.ratio_var(names[0], names[1]) <= 0:
+        return None
+    return float(test.solve_power_from_aggregates(both, "effect_size")[0].effect_size)
+
+
+def _test(metric: Metric, arms: tuple["Aggregates", "Aggregates"], plan: Plan) -> "RatioOfMeans":
+    import tea_tasting as tt
+
+    control, treatment = arms
+    numerator, denominator, *past = _columns(metric)
+    return tt.RatioOfMeans(
+        numerator,
+        denominator,
+        # Where nobody was there before, there is no past to adjust for.
+        *(past if all(arm.mean(past[1]) for arm in arms) else ()),
+        confidence_level=1 - plan.alpha,
+        alpha=plan.alpha,
+        power=POWER,
+        ratio=treatment.count() / control.count(),
     )
 
 

@@ -2,14 +2,18 @@
 
 from collections.abc import Iterator, Sequence
 from html import escape
+from itertools import groupby
 
 from vidagg_dagster.core.days import days_text
 from vidagg_dagster.core.text import spaced
-from vidagg_dagster.insight.experiments.result import DayEffect, Effect, Result
-from vidagg_dagster.insight.html import document, picture
-
-_WIDTH, _ROW, _LABEL, _RIGHT = 760, 30, 250, 190
-_DAYS_HEIGHT, _MARGIN = 180, 48
+from vidagg_dagster.insight.experiments.curves import Part
+from vidagg_dagster.insight.experiments.pictures import (
+    curves_picture,
+    days_picture,
+    intervals_picture,
+)
+from vidagg_dagster.insight.experiments.result import Effect, Result
+from vidagg_dagster.insight.html import document
 
 
 def page(result: Result) -> str:
@@ -19,7 +23,7 @@ def page(result: Result) -> str:
         parts += ["<h2>No effects are shown</h2>"]
         parts += [f'<p class="refused">{escape(reason)}</p>' for reason in result.refused]
     else:
-        parts += [*_effects(result), *_days(result)]
+        parts += [*_effects(result), *_curves(result), *_days(result)]
     return document(result.experiment, f"Experiment {result.experiment}", parts)
 
 
@@ -70,6 +74,7 @@ def _effects(result: Result) -> Iterator[str]:
             f'<table><tr><th>metric<th class="n">{escape(result.plan.control)}'
             f'<th class="n">{escape(variant)}<th class="n">difference<th class="n">95 % interval'
             '<th class="n">valid at every look<th class="n">p<th class="n">adjusted p'
+            '<th class="n">could be seen'
         )
         for effect in of_variant:
             yield _row(effect)
@@ -79,7 +84,9 @@ def _effects(result: Result) -> Iterator[str]:
     yield (
         '<p class="note">The 95 % interval holds for one look at a time that was fixed before. Who '
         "looks every day and stops at what pleases needs the wide one. Adjusted p: the share of "
-        "false ones among all metrics that are called different (Benjamini-Hochberg).</p>"
+        "false ones among all metrics that are called different (Benjamini-Hochberg). Could be "
+        "seen: the smallest true difference that four of five such experiments with as many users "
+        "would find at one look. A smaller one may be there, though none was found.</p>"
     )
 
 
@@ -93,9 +100,17 @@ def _row(effect: Effect) -> str:
         f"{effect.always_lower:+.4g} to {effect.always_upper:+.4g}",
         f"{effect.p:.2g}",
         f"{effect.adjusted_p:.2g}",
+        _detectable(effect),
     ]
     title = f"{effect.title} [{effect.unit}]" if effect.unit else effect.title
     return f"<tr><td>{escape(title)}" + "".join(f'<td class="n">{cell}' for cell in cells)
+
+
+def _detectable(effect: Effect) -> str:
+    if effect.detectable is None:
+        return "-"
+    percent = f" ({100 * effect.detectable / effect.control:.1f} %)" if effect.control else ""
+    return f"{effect.detectable:.3g}{percent}"
 
 
 def number(value: float) -> str:
@@ -103,38 +118,48 @@ def number(value: float) -> str:
     return spaced(round(value)) if abs(value) >= 10_000 else f"{value:.4g}"
 
 
-def intervals_picture(effects: Sequence[Effect]) -> str:
-    """The intervals in percent of the control; metrics without one are left out."""
-    shown = [effect for effect in effects if effect.control and effect.relative is not None]
-    if not shown:
-        return ""
-    bounds = [100 * side / effect.control for effect in shown for side in _outer(effect)]
-    low, high = min(0, *bounds), max(0, *bounds)
-    scale = (_WIDTH - _LABEL - _RIGHT) / ((high - low) or 1)
-
-    def x(percent: float) -> float:
-        return round(_LABEL + (percent - low) * scale, 1)
-
-    height = _ROW * len(shown)
-    drawn = f'<path d="M{x(0)} 0V{height}" stroke="#889" stroke-dasharray="3 3"/>'
-    for row, effect in enumerate(shown):
-        y = _ROW * row + _ROW / 2
-        inner = [100 * side / effect.control for side in (effect.lower, effect.upper)]
-        wide = [100 * side / effect.control for side in _outer(effect)]
-        middle = 100 * effect.effect / effect.control
-        drawn += (
-            f'<text x="0" y="{y + 4}">{escape(effect.title)}</text>'
-            f'<path d="M{x(wide[0])} {y}H{x(wide[1])}" stroke="#9bb4e8" stroke-width="3"/>'
-            f'<path d="M{x(inner[0])} {y}H{x(inner[1])}" stroke="#2f5bd0" stroke-width="9"/>'
-            f'<circle cx="{x(middle)}" cy="{y}" r="6" fill="#12285f"/>'
-            f'<text x="{_WIDTH - _RIGHT + 8}" y="{y + 4}">{middle:+.1f} % '
-            f"[{inner[0]:+.1f}, {inner[1]:+.1f}]</text>"
+def _curves(result: Result) -> Iterator[str]:
+    for variant in sorted({part.variant for part in result.curves}):
+        curve = [part for part in result.curves if part.variant == variant]
+        yield f"<h2>Which parts of started videos were seen: {escape(variant)}</h2>"
+        yield curves_picture(curve, result.plan.control, variant)
+        yield (
+            f"<p>{_where_they_differ(curve)}</p>"
+            '<p class="note">Every video is cut into equal parts, whatever its length; a point is '
+            "the mean share seen of a part, over the started videos whose length is known. Below "
+            "it the difference in percentage points: the dark interval is right in 95 of 100 "
+            "experiments for one part, the light band for all parts together. Errors are those "
+            "between users, by the delta method; they are not adjusted for the past.</p>"
         )
-    return picture(_WIDTH, height, "Differences in percent of the control", drawn)
+        yield _curve_table(curve, result.plan.control, variant)
 
 
-def _outer(effect: Effect) -> tuple[float, float]:
-    return effect.always_lower, effect.always_upper
+def _where_they_differ(curve: Sequence[Part]) -> str:
+    found = []
+    for sign, stretch in groupby(curve, key=lambda part: part.sign):
+        first, *rest = stretch
+        if sign:
+            word, last = "more" if sign > 0 else "less", rest[-1] if rest else first
+            found.append(f"{word} from {first.from_percent:.0f} to {last.to_percent:.0f} %")
+    if not found:
+        return "The band holds 0 everywhere."
+    return f"The band leaves out 0: {', '.join(found)}."
+
+
+def _curve_table(curve: Sequence[Part], control: str, variant: str) -> str:
+    rows = "".join(
+        f"<tr><td>{part.from_percent:.0f} to {part.to_percent:.0f} %"
+        f'<td class="n">{100 * part.control:.1f} %<td class="n">{100 * part.treatment:.1f} %'
+        f'<td class="n">{100 * part.effect:+.1f}'
+        f'<td class="n">{100 * part.lower:+.1f} to {100 * part.upper:+.1f}'
+        f'<td class="n">{100 * part.band_lower:+.1f} to {100 * part.band_upper:+.1f}'
+        for part in curve
+    )
+    return (
+        f'<details><summary>The numbers</summary><table><tr><th>part<th class="n">{escape(control)}'
+        f'<th class="n">{escape(variant)}<th class="n">difference<th class="n">95 % interval'
+        f'<th class="n">band{rows}</table></details>'
+    )
 
 
 def _days(result: Result) -> Iterator[str]:
@@ -146,26 +171,3 @@ def _days(result: Result) -> Iterator[str]:
             '<p class="note">Difference per user on each day, with its 95 % interval. An effect '
             "that fades was the charm of novelty.</p>"
         )
-
-
-def days_picture(days: Sequence[DayEffect], window_days: int) -> str:
-    """The effect of each day since the exposure, with its interval."""
-    low = min(0, *(day.lower for day in days))
-    high = max(0, *(day.upper for day in days))
-    step = (_WIDTH - _MARGIN) / window_days
-    scale = (_DAYS_HEIGHT - 30) / ((high - low) or 1)
-
-    def y(value: float) -> float:
-        return round(10 + (high - value) * scale, 1)
-
-    drawn = f'<path d="M{_MARGIN} {y(0)}H{_WIDTH}" stroke="#889" stroke-dasharray="3 3"/>'
-    for value in sorted({low, 0, high}):
-        drawn += f'<text x="0" y="{y(value) + 4}">{value:+.3g}</text>'
-    for day in days:
-        x = round(_MARGIN + step * (day.day + 0.5), 1)
-        drawn += (
-            f'<path d="M{x} {y(day.lower)}V{y(day.upper)}" stroke="#9bb4e8" stroke-width="5"/>'
-            f'<circle cx="{x}" cy="{y(day.effect)}" r="4" fill="#12285f"/>'
-            f'<text x="{x - 4}" y="{_DAYS_HEIGHT - 2}">{day.day + 1}</text>'
-        )
-    return picture(_WIDTH, _DAYS_HEIGHT, "Effect by day since the exposure", drawn)

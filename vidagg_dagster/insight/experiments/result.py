@@ -1,6 +1,7 @@
 """What an experiment came to, or why it is not told."""
 
 from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 
 import numpy as np
@@ -8,6 +9,7 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
 from vidagg_dagster.insight.experiments.assignment import CLUSTER, Assigned
+from vidagg_dagster.insight.experiments.curves import Part, parts
 from vidagg_dagster.insight.experiments.estimates import (
     METRICS,
     MIN_SAMPLE_RATIO_P,
@@ -15,12 +17,19 @@ from vidagg_dagster.insight.experiments.estimates import (
     adjusted,
     aggregates,
     daily_differences,
+    detectable,
     difference,
     sample_ratio_p,
 )
 from vidagg_dagster.insight.experiments.plan import MIN_CLUSTERS, Plan
-from vidagg_dagster.insight.experiments.units import UNIT_COUNT, Units, by_cluster, unit_rows
-from vidagg_dagster.metrics.arrays import Floats, floats_or_nan
+from vidagg_dagster.insight.experiments.units import (
+    UNIT_COUNT,
+    Units,
+    by_cluster,
+    cells_by_cluster,
+    unit_rows,
+)
+from vidagg_dagster.metrics.arrays import Bools, floats_or_nan
 
 
 class _Model(BaseModel):
@@ -40,7 +49,8 @@ class Arm(_Model):
 class Effect(Difference):
     """A metric in a variant against the control.
 
-    `adjusted_p` takes into account how many metrics there are.
+    `adjusted_p` takes into account how many metrics there are. `detectable` is the smallest true
+    difference that as many users find with the probability `estimates.POWER`.
     """
 
     metric: str
@@ -48,6 +58,7 @@ class Effect(Difference):
     unit: str
     variant: str
     adjusted_p: float
+    detectable: float | None
 
 
 class DayEffect(_Model):
@@ -58,6 +69,12 @@ class DayEffect(_Model):
     effect: float
     lower: float
     upper: float
+
+
+class CurvePart(Part):
+    """Of the curve of a variant beside that of the control."""
+
+    variant: str
 
 
 class Result(_Model):
@@ -86,6 +103,8 @@ class Result(_Model):
     not_known: tuple[str, ...] = ()
     """Metrics that the rows do not tell: too few units, or nothing varies."""
     days: tuple[DayEffect, ...] = ()
+    curves: tuple[CurvePart, ...] = ()
+    """Part by part of the started videos whose length is known; see `curves.parts`."""
 
     @property
     def sample_ratio_holds(self) -> bool:
@@ -113,9 +132,7 @@ def evaluate(
     """
     until_us = int(complete_until.timestamp() * 1_000_000)
     units = unit_rows(assigned.units, intervals, durations, plan, until_us)
-    rows, daily = units.rows, units.daily
-    if assigned.clustered:
-        rows, daily = by_cluster(rows), _daily_by_cluster(units)
+    compared = _by_cluster(units) if assigned.clustered else units
     counts = _counts(assigned)
     shares = plan.shares or dict.fromkeys(sorted({*counts, plan.control}), 1.0)
     ratio_p = sample_ratio_p(counts, shares)
@@ -133,10 +150,10 @@ def evaluate(
         clustered=assigned.clustered,
         table_faults=faults,
     )
-    refused = (*faults, *_refusals(result, rows))
+    refused = (*faults, *_refusals(result, compared.rows))
     if refused:
         return result.model_copy(update={"refused": refused})
-    return _with_effects(result, rows, daily)
+    return _with_effects(result, compared)
 
 
 def _counts(assigned: Assigned) -> dict[str, int]:
@@ -207,27 +224,18 @@ def _refusals(result: Result, rows: pa.Table) -> list[str]:
     return found
 
 
-def _with_effects(result: Result, rows: pa.Table, daily: Floats) -> Result:
+def _with_effects(result: Result, compared: Units) -> Result:
     plan = result.plan
-    by_variant = aggregates(rows, METRICS)
-    control = by_variant[plan.control]
-    variants = np.array(rows["variant"].to_pylist())
-    weights = floats_or_nan(rows[UNIT_COUNT])
-    found, not_known, days = [], [], []
-    for name in sorted(set(by_variant) - {plan.control}):
+    by_variant = aggregates(compared.rows, METRICS)
+    variants = sorted(set(by_variant) - {plan.control})
+    found, not_known = [], []
+    for name in variants:
         for metric in METRICS:
-            one = difference(metric, control, by_variant[name], plan)
+            one = difference(metric, by_variant[plan.control], by_variant[name], plan)
             if one is None:
                 not_known.append(f"{metric.name} ({name})")
             else:
                 found.append((metric, name, one))
-        arms = variants == plan.control, variants == name
-        for day, effect in enumerate(daily_differences(daily, weights, *arms, plan)):
-            if effect is not None:
-                low, high = effect[1:]
-                days.append(
-                    DayEffect(variant=name, day=day, effect=effect[0], lower=low, upper=high)
-                )
     effects = [
         Effect(
             metric=metric.name,
@@ -235,6 +243,7 @@ def _with_effects(result: Result, rows: pa.Table, daily: Floats) -> Result:
             unit=metric.unit,
             variant=name,
             adjusted_p=p,
+            detectable=detectable(metric, by_variant[plan.control], by_variant[name], plan),
             **one.model_dump(),
         )
         for (metric, name, one), p in zip(
@@ -242,15 +251,40 @@ def _with_effects(result: Result, rows: pa.Table, daily: Floats) -> Result:
         )
     ]
     return result.model_copy(
-        update={"effects": tuple(effects), "not_known": tuple(not_known), "days": tuple(days)}
+        update={
+            "effects": tuple(effects),
+            "not_known": tuple(not_known),
+            "days": tuple(_day_effects(compared, variants, plan)),
+            "curves": tuple(_curves(compared, variants, plan)),
+        }
     )
 
 
-def _daily_by_cluster(units: Units) -> Floats:
-    """The days of the units added up per cluster, in the order of `by_cluster`."""
-    clusters = by_cluster(units.rows)[CLUSTER].to_pylist()
-    position = {cluster: row for row, cluster in enumerate(clusters)}
-    of_unit = [position[cluster] for cluster in units.rows[CLUSTER].to_pylist()]
-    summed = np.zeros((len(clusters), units.daily.shape[1]))
-    np.add.at(summed, of_unit, units.daily)
-    return summed
+def _day_effects(compared: Units, variants: Sequence[str], plan: Plan) -> Iterator[DayEffect]:
+    weights = floats_or_nan(compared.rows[UNIT_COUNT])
+    for name in variants:
+        arms = _rows_of(compared, plan.control), _rows_of(compared, name)
+        for day, found in enumerate(daily_differences(compared.daily, weights, *arms, plan)):
+            if found is not None:
+                effect, low, high = found
+                yield DayEffect(variant=name, day=day, effect=effect, lower=low, upper=high)
+
+
+def _curves(compared: Units, variants: Sequence[str], plan: Plan) -> Iterator[CurvePart]:
+    started = floats_or_nan(compared.rows["videosOffered"])
+    for name in variants:
+        arms = _rows_of(compared, plan.control), _rows_of(compared, name)
+        for part in parts(compared.seen, started, *arms, plan.alpha):
+            yield CurvePart(variant=name, **part.model_dump())
+
+
+def _rows_of(compared: Units, variant: str) -> Bools:
+    return np.asarray(np.array(compared.rows["variant"].to_pylist()) == variant, bool)
+
+
+def _by_cluster(units: Units) -> Units:
+    return units._replace(
+        rows=by_cluster(units.rows),
+        daily=cells_by_cluster(units.rows, units.daily),
+        seen=cells_by_cluster(units.rows, units.seen),
+    )

@@ -44,6 +44,9 @@ BEFORE: Final = "before_"
 UNIT_COUNT: Final = "units"
 """Units in the row: 1, or those of a cluster."""
 
+PARTS: Final = 20
+"""Parts of equal length into which each video is cut, for curves over videos of any length."""
+
 INTERVAL_COLUMNS: Final = (
     "userId",
     "sessionId",
@@ -62,6 +65,8 @@ class Units(NamedTuple):
     rows: pa.Table
     daily: Floats
     """Watch seconds by unit (row) and day since its exposure (column)."""
+    seen: Floats
+    """By unit (row) and part (column): the share seen of it, added up over `videosOffered`."""
     waiting: int
 
 
@@ -97,8 +102,9 @@ def unit_rows(
     found, durations_ms = _intervals(units, intervals, durations)
     inside = (found.after_us > 0) & (found.after_us <= window)
     before = (found.after_us <= 0) & (found.after_us > -plan.covariate_days * DAY_US)
+    watched = _of(found, inside)
     columns: dict[str, Array] = {UNIT_COUNT: np.ones(count, np.int64)}
-    columns |= _figures(_of(found, inside), durations_ms, count, plan)
+    columns |= _figures(watched, durations_ms, count, plan)
     columns |= {
         f"{BEFORE}{name}": values
         for name, values in _figures(_of(found, before), durations_ms, count, plan).items()
@@ -106,7 +112,18 @@ def unit_rows(
     rows = units.select(["unitId", "variant", CLUSTER])
     for name, values in columns.items():
         rows = rows.append_column(name, pa.array(values))
-    return Units(rows, _daily(_of(found, inside), count, plan), waiting)
+    seen = _seen(watched, durations_ms, count)
+    return Units(rows, _daily(watched, count, plan), seen, waiting)
+
+
+def cells_by_cluster(rows: pa.Table, cells: Floats) -> Floats:
+    """Cells of the units, whose `rows` are given, added up in the order of `by_cluster`."""
+    clusters = by_cluster(rows)[CLUSTER].to_pylist()
+    position = {cluster: row for row, cluster in enumerate(clusters)}
+    of_unit = [position[cluster] for cluster in rows[CLUSTER].to_pylist()]
+    summed = np.zeros((len(clusters), cells.shape[1]))
+    np.add.at(summed, of_unit, cells)
+    return summed
 
 
 def by_cluster(rows: pa.Table) -> pa.Table:
@@ -184,3 +201,17 @@ def _daily(found: _Intervals, count: int, plan: Plan) -> Floats:
         found.unit * plan.window_days + day, found.end - found.start, count * plan.window_days
     )
     return (cells / 1000).reshape(count, plan.window_days)
+
+
+def _seen(found: _Intervals, durations_ms: Ints, count: int) -> Floats:
+    videos = max(len(durations_ms), 1)
+    united = unite(Spans(combined(found.unit, found.video, videos), found.start, found.end))
+    duration = durations_ms[united.key % videos] if len(united.key) else united.end
+    known = duration > 0
+    unit, start, end = (column[known] for column in (united.key // videos, *united[1:3]))
+    width = duration[known] / PARTS
+    seen = np.zeros((count, PARTS))
+    for part in range(PARTS):
+        inside = np.minimum(end, (part + 1) * width) - np.maximum(start, part * width)
+        seen[:, part] = np.bincount(unit, np.maximum(inside, 0) / width, count)
+    return seen

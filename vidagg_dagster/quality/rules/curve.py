@@ -3,19 +3,23 @@
 The figures of a video and the cohorts are written with a curve, so their rules are here too.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
+from itertools import pairwise
 from typing import Final
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from vidagg_dagster.core.insight_schemas import (
+    ATTRIBUTE_COHORTS,
     LIFETIME_VIDEO_CURVE,
     LIFETIME_VIDEO_ENGAGEMENT,
+    REACH_DAYS,
     VIDEO_CURVE,
     VIDEO_ENGAGEMENT,
+    VIDEO_REACH,
     VIEWER_COHORTS,
 )
 from vidagg_dagster.core.schemas import (
@@ -35,6 +39,7 @@ from vidagg_dagster.quality.evaluate import (
 )
 from vidagg_dagster.quality.rules.shared import (
     BROKEN_TABLE,
+    any_of,
     keys_present,
     numbers_valid,
     one_row_per_key,
@@ -42,6 +47,8 @@ from vidagg_dagster.quality.rules.shared import (
 
 Sums = Mapping[date | None, Mapping[str, int]]
 """Day -> sums by name; the day is None for tables without days."""
+
+_Evaluate = Callable[[CheckContext], RuleFindings]
 
 _IN_BINS: Final = ("uniqueMs", "watchMs", "lastSeen")
 _IN_FIGURES: Final = ("uniqueMs", "watchMs", "users", "viewers", "plays", "completions")
@@ -153,6 +160,39 @@ def _cohorts_add_up(context: CheckContext) -> RuleFindings:
     }
 
 
+def _attribute_cohorts_add_up(context: CheckContext) -> RuleFindings:
+    """The values of each attribute, added up, are the cohorts of all users."""
+    by = ["attribute", *VIEWER_COHORTS.key]
+    counts = ("users", "activeUsers", "completions")
+    found = context.tables.read(ATTRIBUTE_COHORTS)
+    summed = found.groupBy(*by).agg(*[F.sum(name).alias(f"sum_{name}") for name in counts])
+    whole = context.tables.read(VIEWER_COHORTS)
+    expected = found.select("attribute").distinct().crossJoin(whole)
+    both = expected.join(summed, on=by, how="full")
+    differing = both.where(
+        any_of(~F.col(name).eqNullSafe(F.col(f"sum_{name}")) for name in counts)
+    ).count()
+    return {None: RuleFinding(differing, {"differing": differing} if differing else {})}
+
+
+def _reach_is_possible(context: CheckContext) -> RuleFindings:
+    """Nobody is reached who could not be, and who was reached stays so."""
+    reached = [F.col(f"reachedByDay{days}") for days in REACH_DAYS]
+    steps = list(pairwise([*reached, F.col("couldSee")]))
+    rows = context.tables.read(VIDEO_REACH)
+    wrong = rows.where(any_of(earlier > later for earlier, later in steps)).count()
+    return {None: RuleFinding(wrong, {"videos": wrong} if wrong else {})}
+
+
+def _where_told(table: TableSpec, evaluate: _Evaluate) -> _Evaluate:
+    """Not read at all where nobody told what the table is made of."""
+
+    def judged(context: CheckContext) -> RuleFindings:
+        return evaluate(context) if context.tables.version(table) >= 0 else {None: RuleFinding(0)}
+
+    return judged
+
+
 def _rules(compared: _Compared) -> Iterator[Rule]:
     curve, figures, pairs = compared.curve, compared.figures, compared.pairs
     yield keys_present(curve)
@@ -188,5 +228,17 @@ LIFETIME_RULES: Final[tuple[Rule, ...]] = (
         description="Every user who watched is in one cohort of viewer_cohorts, and active in its "
         f"first week. {BROKEN_TABLE}",
         evaluate=_cohorts_add_up,
+    ),
+    DayRule(
+        name="attribute_cohorts_add_up",
+        description="The values of each attribute in attribute_cohorts add up to viewer_cohorts. "
+        f"{BROKEN_TABLE}",
+        evaluate=_where_told(ATTRIBUTE_COHORTS, _attribute_cohorts_add_up),
+    ),
+    DayRule(
+        name="reach_is_possible",
+        description="In video_reach nobody was reached who could not be, and no fewer after more "
+        f"days. {BROKEN_TABLE}",
+        evaluate=_where_told(VIDEO_REACH, _reach_is_possible),
     ),
 )

@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vidagg_dagster.insight.experiments.estimates import METRICS, aggregates, difference
+from vidagg_dagster.insight.experiments.curves import parts
+from vidagg_dagster.insight.experiments.estimates import METRICS, aggregates, detectable, difference
 from vidagg_dagster.insight.experiments.plan import Plan
 from vidagg_dagster.insight.experiments.sequential import half_width
-from vidagg_dagster_tests.support.experiments import Numbers, simulated_rows
+from vidagg_dagster_tests.support.experiments import CurveSite, Numbers, simulated_rows
 
 pytest.importorskip("tea_tasting", reason="the extra experiments is not installed")
 
@@ -131,3 +132,27 @@ def _at_looks(arms: Numbers, looks: Any) -> tuple[Numbers, Numbers]:
     means = sums / counts
     variances = (squares - counts * means**2) / (counts - 1)
     return means[1] - means[0], np.sqrt((variances / counts).sum(axis=0))
+
+
+def test_the_band_of_curves_holds_in_95_of_100_experiments() -> None:
+    together = alone = 0
+    for seed in range(1_000):
+        site = CurveSite(seed, 400)
+        found = parts(site.seen, site.started, ~site.treated, site.treated, 0.05)
+        together += all(one.sign == 0 for one in found)
+        alone += all(one.lower <= 0 <= one.upper for one in found)
+    assert abs(together / 1_000 - 0.95) <= 0.02
+    assert alone / 1_000 < 0.85
+
+
+def test_a_difference_that_could_be_seen_is_seen_by_four_of_five_experiments() -> None:
+    """Experiments without an effect say what they could have seen; others have that effect."""
+    seen = 0
+    metric = BY_NAME["watch_seconds"]
+    told = [detectable(metric, *Site(seed).arms(), PLAN) or 0 for seed in range(100)]
+    could = float(np.mean(told))
+    for seed in range(1_000, 1_000 + EXPERIMENTS):
+        one = difference(metric, *Site(seed).arms(effect=could), PLAN)
+        assert one is not None
+        seen += one.lower > 0
+    assert abs(seen / EXPERIMENTS - 0.8) <= 0.03

@@ -22,9 +22,6 @@ from vidagg_dagster.spark.parsing import (
 AUDIENCE: Final = ("userId", "videoId", "dueDate")
 CHAPTERS: Final = ("videoId", "start", "startMs", "title")
 
-_NUMBERED: Final = True
-"""Nobody asks for the line, but Sail fails to filter text lines that are not numbered."""
-
 
 def read_audience(spark: SparkSession, location: str, scratch: str | None = None) -> DataFrame:
     """One row per user and video of the audience: userId, videoId, dueDate (null without one).
@@ -38,7 +35,7 @@ def read_audience(spark: SparkSession, location: str, scratch: str | None = None
         columns={name: name for name in AUDIENCE},
         required=("userId", "videoId"),
         instant="dueDate",
-        numbered=_NUMBERED,
+        numbered=True,
     )
     found = read_columns(spark, location, "auto", request, scratch)
     told = filled(F.col("dueDate"))
@@ -69,7 +66,7 @@ def read_chapters(spark: SparkSession, location: str, scratch: str | None = None
         columns={name: name for name in CHAPTERS},
         required=("videoId",),
         one_of={"start": ("start", "startMs")},
-        numbered=_NUMBERED,
+        numbered=True,
     )
     found = read_columns(spark, location, "auto", request, scratch)
     seconds, ms = filled(F.col("start")), filled(F.col("startMs"))

@@ -38,7 +38,10 @@ class ColumnRequest:
     droppable: str | None = None
     """Our name of a column that the result lacks where the source certainly has none."""
     numbered: bool = False
-    """Whether text lines come with their `lineNumber` (else it is null)."""
+    """Whether text lines come with their `lineNumber` (else it is null).
+
+    For small tables, also where nobody wants the number: Sail fails to filter other text lines.
+    """
     one_of: Mapping[str, tuple[str, ...]] = field_of(default_factory=dict)
     """A value that is needed -> our names of the columns that may carry it."""
     any_case: bool = False

@@ -38,7 +38,6 @@ def published_days(
         columns={name: columns.get(name, name) for name in names},
         required=names,
         instant=PUBLISHED_AT,
-        # Nobody asks for the line, but Sail fails to filter text lines that are not numbered.
         numbered=True,
         any_case=True,
     )

@@ -36,7 +36,6 @@ def read_users(
     request = ColumnRequest(
         columns=names,
         required=tuple(names),
-        # Nobody asks for the line, but Sail fails to filter text lines that are not numbered.
         numbered=True,
         any_case=True,
     )

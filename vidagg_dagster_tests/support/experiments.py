@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from vidagg_dagster.insight.experiments.assignment import Assigned, assignments
+from vidagg_dagster.insight.experiments.curves import parts
 from vidagg_dagster.insight.experiments.units import BEFORE, FIGURES, PARTS, UNIT_COUNT
 
 START: Final = datetime(2026, 1, 5, tzinfo=UTC)
@@ -125,6 +126,15 @@ class CurveSite:
         np.add.at(self.seen, user, shares)
         self.started = count.astype(float)
         self.treated = np.arange(users) % 2 == 1
+
+    @property
+    def band_holds(self) -> tuple[bool, bool]:
+        """Whether the band holds 0 at all parts, and whether the intervals of all parts do."""
+        found = parts(self.seen, self.started, ~self.treated, self.treated, 0.05)
+        return (
+            all(one.sign == 0 for one in found),
+            all(one.lower <= 0 <= one.upper for one in found),
+        )
 
     def aggregates(self, part: int, arm: npt.NDArray[np.bool_]) -> Any:
         """Seen of a part and started by the users of an arm, for tea-tasting."""

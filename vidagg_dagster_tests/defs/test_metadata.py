@@ -26,6 +26,7 @@ from vidagg_dagster.defs.metadata import (
     MAX_LATE_DAYS,
     MEASURES,
     TABLE_NAME,
+    TOP_VIDEOS,
     URI,
     FollowUp,
     day_metadata,
@@ -79,6 +80,17 @@ def test_the_newest_late_days_are_shown_and_all_are_counted() -> None:
         day.day.isoformat() for day in days[1:]
     ]
     assert shown[LATE_ROWS].value == 2 * len(days)
+
+
+def test_the_most_watched_videos_are_shown_in_four_columns() -> None:
+    video = {"videoId": "v1", "watchSeconds": 5400.0, "title": "One", "users": 3, "completions": 2}
+    untitled = {**video, "videoId": "v2", "title": None}
+    shown = day_metadata(DayResult(day=date(2026, 1, 1), rows=3, top=(video, untitled)))
+    records = [record.data for record in shown[TOP_VIDEOS].records]
+    assert records[0] == {"video": "One", "watched": "1 h 30 min", "users": 3, "completions": 2}
+    assert records[1]["video"] == "v2"
+    counted = day_metadata(DayResult(day=date(2026, 1, 1), rows=3, top=({"videoId": "v", "n": 1},)))
+    assert counted[TOP_VIDEOS].records[0].data == {"videoId": "v", "n": 1}
 
 
 def test_a_day_without_measures_shows_no_table_of_them() -> None:

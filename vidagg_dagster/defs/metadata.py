@@ -187,7 +187,7 @@ def _top_video(video: Mapping[str, Any]) -> dict[str, Any]:
     """Four columns at most: the page of an asset has no room for a fifth."""
     shown = dict(video)
     if _WATCH_SECONDS in shown:
-        name, title = shown.pop("videoId"), shown.pop("title")
+        name, title = shown.pop("videoId"), shown.pop("title", None)
         shown = {"video": title or name, "watched": clock(shown.pop(_WATCH_SECONDS)), **shown}
     return shown
 

@@ -82,15 +82,31 @@ def test_the_newest_late_days_are_shown_and_all_are_counted() -> None:
     assert shown[LATE_ROWS].value == 2 * len(days)
 
 
-def test_the_most_watched_videos_are_shown_in_four_columns() -> None:
-    video = {"videoId": "v1", "watchSeconds": 5400.0, "title": "One", "users": 3, "completions": 2}
-    untitled = {**video, "videoId": "v2", "title": None}
-    shown = day_metadata(DayResult(day=date(2026, 1, 1), rows=3, top=(video, untitled)))
-    records = [record.data for record in shown[TOP_VIDEOS].records]
-    assert records[0] == {"video": "One", "watched": "1 h 30 min", "users": 3, "completions": 2}
-    assert records[1]["video"] == "v2"
-    counted = day_metadata(DayResult(day=date(2026, 1, 1), rows=3, top=({"videoId": "v", "n": 1},)))
-    assert counted[TOP_VIDEOS].records[0].data == {"videoId": "v", "n": 1}
+@pytest.mark.parametrize(
+    ("video", "shown"),
+    [
+        (
+            {"videoId": "v1", "watchSeconds": 5400.0, "title": "One", "users": 3, "completions": 2},
+            {"video": "One", "watched": "1 h 30 min", "users": 3, "completions": 2},
+        ),
+        (
+            {"videoId": "v1", "watchSeconds": 60.0, "title": None, "users": 3, "completions": 2},
+            {"video": "v1", "watched": "0 h 01 min", "users": 3, "completions": 2},
+        ),
+        (
+            {"videoId": "v1", "watchSeconds": 60.0, "intervals": 4},
+            {"video": "v1", "watched": "0 h 01 min", "intervals": 4},
+        ),
+        ({"videoId": "v1", "sessions": 2}, {"videoId": "v1", "sessions": 2}),
+    ],
+)
+def test_the_top_videos_have_four_columns_at_most(
+    video: dict[str, Any], shown: dict[str, Any]
+) -> None:
+    (record,) = day_metadata(DayResult(day=date(2026, 1, 1), rows=3, top=(video,)))[
+        TOP_VIDEOS
+    ].records
+    assert record.data == shown
 
 
 def test_a_day_without_measures_shows_no_table_of_them() -> None:

@@ -182,9 +182,13 @@ def _ask_event(name: str, rows: int) -> str:
 
 
 def _report(source: str, found: _Found) -> Iterator[str]:
-    yield f"{source}: {spaced(found.rows)} rows"
+    yield f"{source}: {spaced(found.rows)} {'row' if found.rows == 1 else 'rows'}"
     if found.days:
         yield f"  days      {found.days[0]} to {found.days[1]} (UTC)"
+    else:
+        yield "  days      none are recognised. If vidagg map cannot read the times either, say in"
+        yield "            .env how they are written, such as VIDAGG_TIME_FORMAT=%d.%m.%Y %H:%M:%S,"
+        yield "            and the first day as VIDAGG_START_DATE"
     if found.vocabulary is not None:
         yield f"  names     {found.vocabulary.name}: {found.vocabulary.title}"
         yield "            vidagg map shows how its rows are read, and what it does not tell"

@@ -6,12 +6,15 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from vidagg_dagster.cli.aggregate import FORMATS
 from vidagg_dagster.cli.arguments import add_command, require_files
 from vidagg_dagster.core.contract import ENGINE_NAMES, OPTIONAL_COLUMNS, SourceSpec
 from vidagg_dagster.core.event_mapping import EventMapping
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
 
 SURE: Final = 0.5
 """The share of usable events from which a vocabulary is recognised."""
@@ -120,7 +123,8 @@ def _preview(options: argparse.Namespace, source: SourceSpec) -> Iterator[str]:
         parameters=EngagementParameters(), timezone="UTC", run_time=datetime.now(UTC)
     )
     with engine_of_command(options.engine or engine_setting()) as spark:
-        rows = chain.classified(chain.judged(read_source(spark, source), source))
+        read = read_source(spark, source)
+        rows = chain.classified(chain.judged(read, source))
         shown = rows.where(F.col("outcome") != "ignored").orderBy("timestamp", "userId")
         yield ""
         yield from _table([row.asDict() for row in shown.select(*_SHOWN).head(SHOWN_ROWS)])
@@ -135,11 +139,23 @@ def _preview(options: argparse.Namespace, source: SourceSpec) -> Iterator[str]:
         found = sorted((row["reason"], row["count"]) for row in reasons.collect())
         if found:
             yield "Rejected for: " + ", ".join(f"{name} {spaced(n)}" for name, n in found)
+        if dict(found).get("unparsable_timestamp") == sum(counted.values()):
+            yield _unread_time(read)
         unknown = unknown_names(rows)
         if unknown:
             yield "Names that are not known: " + ", ".join(
                 f"{name} {spaced(n)}" for name, n in unknown.items()
             )
+
+
+def _unread_time(read: "DataFrame") -> str:
+    from pyspark.sql import functions as F
+
+    (told,) = read.select(F.max("timestamp").alias("text")).collect()
+    return (
+        f"No time can be read, such as {told['text']}: say their pattern, such as "
+        '--time-format "%m/%d/%Y %I:%M:%S %p"'
+    )
 
 
 def _table(rows: Sequence[dict[str, Any]]) -> Iterator[str]:

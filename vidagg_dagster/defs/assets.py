@@ -4,7 +4,7 @@
 run it wherever it runs, report the result. What a step computes is in `pipeline/`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from inspect import cleandoc
@@ -51,6 +51,13 @@ from vidagg_dagster.defs.partitions import (
     with_backfill_policies,
 )
 from vidagg_dagster.defs.targets import POOL, retry_policy
+from vidagg_dagster.insight.audience import audience_status
+from vidagg_dagster.insight.chapters import chapter_engagement
+from vidagg_dagster.insight.cohorts import attribute_cohorts, viewer_cohorts
+from vidagg_dagster.insight.figures import daily_figures, lifetime_figures
+from vidagg_dagster.insight.reach import video_reach
+from vidagg_dagster.metrics.ingestion import judge
+from vidagg_dagster.pipeline.steps import STEPS
 from vidagg_dagster.runners.runner import StepRunner
 from vidagg_dagster.settings import Settings
 
@@ -171,17 +178,39 @@ ASSETS: Final = (
     ),
 )
 
+
+@dataclass(frozen=True)
+class TableBeside:
+    """A table that the step of `main` writes beside its own, as `computed_by` says."""
+
+    table: TableSpec
+    main: TableSpec
+    shown: str
+    """What `main` has of it."""
+    computed_by: Callable[..., object]
+
+
+_CHECKED: Final = "Its checks are there, too."
+
 BESIDE: Final = (
-    (REJECTED_EVENTS, RAW_EVENTS, "Its days show a sample of it."),
-    (VIDEO_ENGAGEMENT, VIDEO_CURVE, "Its checks are there, too."),
-    (LIFETIME_VIDEO_ENGAGEMENT, LIFETIME_VIDEO_CURVE, "Its checks are there, too."),
-    (VIEWER_COHORTS, LIFETIME_VIDEO_CURVE, "Its checks are there, too."),
-    (ATTRIBUTE_COHORTS, LIFETIME_VIDEO_CURVE, "Needs VIDAGG_USERS and VIDAGG_COHORT_BY."),
-    (VIDEO_REACH, LIFETIME_VIDEO_CURVE, "Needs publishedAt in VIDAGG_VIDEO_COLUMNS."),
-    (AUDIENCE_STATUS, LIFETIME_VIDEO_CURVE, "Needs VIDAGG_AUDIENCE."),
-    (CHAPTER_ENGAGEMENT, LIFETIME_VIDEO_CURVE, "Needs VIDAGG_CHAPTERS."),
+    TableBeside(REJECTED_EVENTS, RAW_EVENTS, "Its days show a sample of it.", judge),
+    TableBeside(VIDEO_ENGAGEMENT, VIDEO_CURVE, _CHECKED, daily_figures),
+    TableBeside(LIFETIME_VIDEO_ENGAGEMENT, LIFETIME_VIDEO_CURVE, _CHECKED, lifetime_figures),
+    TableBeside(VIEWER_COHORTS, LIFETIME_VIDEO_CURVE, _CHECKED, viewer_cohorts),
+    TableBeside(
+        ATTRIBUTE_COHORTS,
+        LIFETIME_VIDEO_CURVE,
+        "Needs VIDAGG_USERS and VIDAGG_COHORT_BY.",
+        attribute_cohorts,
+    ),
+    TableBeside(
+        VIDEO_REACH, LIFETIME_VIDEO_CURVE, "Needs publishedAt in VIDAGG_VIDEO_COLUMNS.", video_reach
+    ),
+    TableBeside(AUDIENCE_STATUS, LIFETIME_VIDEO_CURVE, "Needs VIDAGG_AUDIENCE.", audience_status),
+    TableBeside(
+        CHAPTER_ENGAGEMENT, LIFETIME_VIDEO_CURVE, "Needs VIDAGG_CHAPTERS.", chapter_engagement
+    ),
 )
-"""Tables that the step of another one writes beside its own, and what that asset has of them."""
 
 
 @with_backfill_policies()
@@ -191,9 +220,9 @@ def build_assets(settings: Settings) -> list[dg.AssetsDefinition | dg.AssetSpec]
         _player_events(settings),
         _video_metadata(settings),
         *(
-            _beside(settings, table, main, shown)
-            for table, main, shown in BESIDE
-            if _is_wanted(settings, main)
+            _beside(settings, declared)
+            for declared in BESIDE
+            if _is_wanted(settings, declared.main)
         ),
         *(
             _asset(declared, settings)
@@ -205,6 +234,10 @@ def build_assets(settings: Settings) -> list[dg.AssetsDefinition | dg.AssetSpec]
 
 def _is_wanted(settings: Settings, table: TableSpec) -> bool:
     return settings.insights or table.name not in INSIGHT_STEPS
+
+
+def _computed_by(table: TableSpec) -> Callable[..., object]:
+    return STEPS[StepName(table.name)].compute
 
 
 def _group(table: TableSpec) -> str:
@@ -229,7 +262,7 @@ def _asset(declared: TableAsset, settings: Settings) -> dg.AssetsDefinition:
         backfill_policy=backfill_policy(settings),
         freshness_policy=by_deadline(settings),
         check_specs=check_specs(table.name, partitions if table.partitioned else None),
-        metadata={**table_metadata(settings, table), **code_references(StepName(table.name))},
+        metadata={**table_metadata(settings, table), **code_references(_computed_by(table))},
     )
     def materialize(
         context: dg.AssetExecutionContext, steps: dg.ResourceParam[StepRunner]
@@ -258,17 +291,17 @@ def _player_events(settings: Settings) -> dg.AssetSpec:
     )
 
 
-def _beside(settings: Settings, table: TableSpec, main: TableSpec, shown: str) -> dg.AssetSpec:
-    """A table that the step of `main` writes beside its own."""
+def _beside(settings: Settings, declared: TableBeside) -> dg.AssetSpec:
+    table, main = declared.table, declared.main
     return dg.AssetSpec(
         table.name,
-        description=f"{table.doc.replace('`', '')} Written with {main.name}. {shown} All rows: "
-        f'vidagg query "from {table.name}".',
+        description=f"{table.doc.replace('`', '')} Written with {main.name}. "
+        f'{declared.shown} All rows: vidagg query "from {table.name}".',
         deps=(main.name,),
         group_name=_group(main),
         owners=settings.operations.owners,
         kinds=KINDS,
-        metadata=table_metadata(settings, table),
+        metadata={**table_metadata(settings, table), **code_references(declared.computed_by)},
     )
 
 

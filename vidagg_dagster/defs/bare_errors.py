@@ -1,8 +1,9 @@
 """What people are told on a terminal by `dagster asset` and `dagster job`: the error, no frames.
 
-A step that fails says its error first, but Dagster's log adds frames to it.
+An error that nobody foresaw keeps its frames.
 """
 
+import logging
 import re
 import sys
 from collections.abc import Callable
@@ -20,18 +21,34 @@ from vidagg_dagster.settings import load_settings
 _COMMANDS: Final = ("dagster", "dg")
 _NO_SUCH_DAY: Final = re.compile("partition key `(.*?)`")
 _NO_PARTITION: Final = "no '--partition' option"
+_FRAMES_OF_FAILURE: Final = re.compile(
+    r"\n\ndagster\._core\.definitions\.events\.Failure: (.*?)\n\nStack Trace:\n.*", re.DOTALL
+)
+"""How Dagster's log ends where a step fails by `dagster.Failure`: with what we foresee."""
 
 
 def errors_bare() -> None:
-    """Let a command of Dagster that ends by an error of ours, or by a wrong day, print only that.
+    """Let a command of Dagster print an error of ours, or a wrong day, without frames.
 
-    Other programs that load the code location keep their hook.
+    Other programs that load the code location keep their hook and their loggers.
     """
     program = Path(sys.argv[0])
     if program.name not in _COMMANDS and program.parent.name not in _COMMANDS:
         return
     if not isinstance(sys.excepthook, _Hook):
         sys.excepthook = _Hook(sys.excepthook)
+        # Dagster makes a logger of this class for the terminal of each run; a logger of the code
+        # location counts only where the configuration of a run names it.
+        logging.setLoggerClass(_WithoutFrames)
+
+
+class _WithoutFrames(logging.Logger):
+    """Says of a failure only what failed. What the UI shows of it has other handlers."""
+
+    def handle(self, record: logging.LogRecord) -> None:
+        if isinstance(record.msg, str):
+            record.msg = _FRAMES_OF_FAILURE.sub(r" \1", record.msg)
+        super().handle(record)
 
 
 class _Hook:

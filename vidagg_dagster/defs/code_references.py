@@ -2,14 +2,13 @@
 
 import os
 import warnings
+from collections.abc import Callable
+from importlib.util import find_spec
 from inspect import getfile, getsourcelines
 from pathlib import Path
 from typing import Any, Final
 
 import dagster as dg
-
-from vidagg_dagster.core.contract import StepName
-from vidagg_dagster.pipeline.steps import STEPS
 
 CODE_REFERENCES: Final = "dagster/code_references"
 _IN_DEVELOPMENT: Final = "DAGSTER_IS_DEV_CLI"
@@ -17,17 +16,27 @@ _IN_DEVELOPMENT: Final = "DAGSTER_IS_DEV_CLI"
 elsewhere a path of a server would lead nowhere."""
 
 
-def code_references(step: StepName) -> dict[str, Any]:
-    """Metadata that leads from the page of an asset to what computes it; empty on a server."""
+def code_references(place: Callable[..., object] | str) -> dict[str, Any]:
+    """Metadata that leads from the page of an asset to what computes it; empty on a server.
+
+    `place` is a function, or the name of a module, which is not imported for it.
+    """
     if not os.environ.get(_IN_DEVELOPMENT):
         return {}
-    compute = STEPS[step].compute
+    file, line = _position(place)
     with warnings.catch_warnings():
         # In beta for years, and each asset would warn at each start of the UI.
         warnings.simplefilter("ignore", dg.BetaWarning)
         reference = dg.LocalFileCodeReference(
-            file_path=str(Path(getfile(compute)).absolute()),
-            line_number=getsourcelines(compute)[1],
-            label="/".join(Path(getfile(compute)).parts[-2:]),
+            file_path=str(file.absolute()), line_number=line, label="/".join(file.parts[-2:])
         )
         return {CODE_REFERENCES: dg.CodeReferencesMetadataValue(code_references=[reference])}
+
+
+def _position(place: Callable[..., object] | str) -> tuple[Path, int]:
+    if callable(place):
+        return Path(getfile(place)), getsourcelines(place)[1]
+    found = find_spec(place)
+    if found is None or found.origin is None:
+        raise LookupError(place)
+    return Path(found.origin), 1

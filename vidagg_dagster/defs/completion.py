@@ -8,6 +8,7 @@ import dagster as dg
 
 from vidagg_dagster.core.errors import VidaggError
 from vidagg_dagster.core.schemas import AGGREGATED_ENGAGEMENT, WATCH_INTERVALS
+from vidagg_dagster.defs.code_references import code_references
 from vidagg_dagster.defs.metadata import ROW_COUNT
 from vidagg_dagster.defs.partitions import BESIDE_RANGES, with_backfill_policies
 from vidagg_dagster.defs.schedules import after_deadline
@@ -70,6 +71,7 @@ def _survival(settings: Settings) -> dg.AssetsDefinition:
         backfill_policy=BESIDE_RANGES,
         kinds={"deltalake"},
         pool=POOL,
+        metadata=code_references("vidagg_dagster.insight.completion.run"),
         check_specs=[
             dg.AssetCheckSpec(name, asset=TABLE_NAME, description=said)
             for name, said in _CHECKS.items()

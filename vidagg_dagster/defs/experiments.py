@@ -16,6 +16,7 @@ from vidagg_dagster.core.schemas import (
     USER_VIDEO_ENGAGEMENT,
     WATCH_INTERVALS,
 )
+from vidagg_dagster.defs.code_references import code_references
 from vidagg_dagster.defs.partitions import BESIDE_RANGES, with_backfill_policies
 from vidagg_dagster.defs.schedules import after_deadline
 from vidagg_dagster.defs.targets import POOL
@@ -120,6 +121,7 @@ def _experiments(settings: Settings) -> dg.AssetsDefinition:
         backfill_policy=BESIDE_RANGES,
         kinds={"python"},
         pool=POOL,
+        metadata=code_references("vidagg_dagster.insight.experiments.run"),
         check_specs=[
             dg.AssetCheckSpec(name, asset=EXPERIMENTS, description=said, blocking=name in _BLOCKING)
             for name, said in _CHECKS.items()

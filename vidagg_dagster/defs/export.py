@@ -9,6 +9,7 @@ from vidagg_dagster.azure.export import Exporter, ExportTarget, changed_rows
 from vidagg_dagster.core.errors import VidaggError
 from vidagg_dagster.core.schemas import AGGREGATED_ENGAGEMENT
 from vidagg_dagster.defs.assets import GROUP
+from vidagg_dagster.defs.code_references import code_references
 from vidagg_dagster.defs.metadata import ROW_COUNT
 from vidagg_dagster.defs.partitions import backfill_policy, daily_partitions, with_backfill_policies
 from vidagg_dagster.defs.targets import POOL, retry_policy
@@ -45,6 +46,7 @@ def _engagement_in_azure(settings: Settings) -> dg.AssetsDefinition:
         group_name=GROUP,
         owners=settings.operations.owners,
         kinds={"azure"},
+        metadata=code_references("vidagg_dagster.azure.export"),
         pool=POOL,
         retry_policy=retry_policy(settings),
         partitions_def=daily_partitions(settings),

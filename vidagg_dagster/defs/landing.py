@@ -19,6 +19,7 @@ from vidagg_dagster.core.errors import VidaggError
 from vidagg_dagster.core.lineage import LANDED_EVENTS, PLAYER_EVENTS
 from vidagg_dagster.core.vocabulary import IGNORE
 from vidagg_dagster.defs.assets import GROUP
+from vidagg_dagster.defs.code_references import code_references
 from vidagg_dagster.defs.metadata import PARTITION_ROW_COUNT
 from vidagg_dagster.defs.partitions import (
     backfill_policy,
@@ -65,6 +66,7 @@ def _landed_events(settings: Settings) -> dg.AssetsDefinition:
         group_name=GROUP,
         owners=settings.operations.owners,
         kinds={"azure", "parquet"},
+        metadata=code_references("vidagg_dagster.azure.landing"),
         pool=POOL,
         retry_policy=retry_policy(settings),
         partitions_def=daily_partitions(settings),

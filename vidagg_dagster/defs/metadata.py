@@ -176,20 +176,20 @@ def _top(videos: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The videos as a table, and as a picture where their watch time is known."""
     if not videos:
         return {}
-    records = [
-        {
-            "watched" if name == _WATCH_SECONDS else name: clock(value)
-            if name == _WATCH_SECONDS
-            else value
-            for name, value in video.items()
-        }
-        for video in videos
-    ]
     picture = watch_time_picture(videos)
     return {
         **({PICTURE: dg.MetadataValue.md(picture)} if picture else {}),
-        TOP_VIDEOS: _table(records),
+        TOP_VIDEOS: _table([_top_video(video) for video in videos]),
     }
+
+
+def _top_video(video: Mapping[str, Any]) -> dict[str, Any]:
+    """Four columns at most: the page of an asset has no room for a fifth."""
+    shown = dict(video)
+    if _WATCH_SECONDS in shown:
+        name, title = shown.pop("videoId"), shown.pop("title", None)
+        shown = {"video": title or name, "watched": clock(shown.pop(_WATCH_SECONDS)), **shown}
+    return shown
 
 
 def _measure(name: str, value: float | str | None) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import dagster as dg
 from vidagg_dagster.core.errors import VidaggError
 from vidagg_dagster.core.insight_schemas import LIFETIME_VIDEO_CURVE
 from vidagg_dagster.core.schemas import AGGREGATED_ENGAGEMENT
+from vidagg_dagster.defs.code_references import code_references
 from vidagg_dagster.defs.partitions import BESIDE_RANGES, with_backfill_policies
 from vidagg_dagster.report.scope import FILE
 from vidagg_dagster.settings.model import Settings
@@ -51,6 +52,7 @@ def _asset(settings: Settings) -> dg.AssetsDefinition:
         owners=settings.operations.owners,
         backfill_policy=BESIDE_RANGES,
         kinds={"html", "duckdb"},
+        metadata=code_references("vidagg_dagster.report.page"),
     )
     def materialize(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
         from vidagg_dagster.report.page import write_page

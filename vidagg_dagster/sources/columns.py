@@ -81,8 +81,8 @@ class ColumnRequest:
             named = ", ".join(o if o == t else f"{t} (for {o})" for o, t in missing.items())
             have = ", ".join(sorted(found)) or "none"
             raise SourceError(
-                f"Missing columns: {named}. Found in {where}: {have}. Add them, or map our names "
-                "to the source's."
+                f"Missing columns: {named}. Found in {where}: {have}. Add them, map our names to "
+                "the source's, or name the vocabulary that it is in: `vidagg map FILE` finds out."
             )
 
     def wanted(self, found: Set[str]) -> dict[str, str]:

@@ -12,7 +12,6 @@ from vidagg_dagster.azure.landing import Landing
 from vidagg_dagster.azure.logs import LogsClient
 from vidagg_dagster.azure.source import RESOURCE, WORKSPACE, parse_log_source
 from vidagg_dagster_tests.support.browser_sdk import (
-    CLIP,
     assert_as_played,
     custom_events,
     exported,
@@ -26,6 +25,7 @@ from vidagg_dagster_tests.support.fake_azure_logs import (
     fake_logs,
 )
 from vidagg_dagster_tests.support.kql_engine import azure
+from vidagg_dagster_tests.support.tracked_page import CLIP
 
 
 def row_of(sail: SparkSession, folder: Path, **options: Any) -> Mapping[str, Any]:

@@ -16,6 +16,7 @@ from vidagg_dagster import __version__
 from vidagg_dagster.cli.main import main
 from vidagg_dagster.core.errors import DayFailedError
 from vidagg_dagster_tests.support import peter
+from vidagg_dagster_tests.support.source_files import write
 
 
 def vidagg(
@@ -202,6 +203,19 @@ def test_map_recognises_a_vocabulary_and_shows_what_would_be_read(
     assert "accepted 2, duplicate 0, ignored 0, rejected 1" in shown
     assert "Names that are not known: https://w3id.org/xapi/video/verbs/sung 1" in shown
     assert f"vidagg aggregate {statements} --mapping xapi --output rows.csv" in shown
+
+
+@pytest.mark.parametrize(
+    ("time", "said"), [("1/5/2026, 9:00 AM", True), ("2026-01-05T09:00:00Z", False)]
+)
+def test_map_shows_a_time_that_cannot_be_read_and_what_helps(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], time: str, *, said: bool
+) -> None:
+    rows = ["timestamp,userId,sessionId,videoId,eventName,currentTime", f'"{time}",u,s,v,play,0']
+    events = write(tmp_path / "a.csv", rows)
+    assert main(["map", str(events), "--engine", "sail"]) == 0
+    shown = capsys.readouterr().out
+    assert (f"No time can be read, such as {time}: say their pattern, such as" in shown) is said
 
 
 def test_map_says_that_a_file_is_in_no_vocabulary(

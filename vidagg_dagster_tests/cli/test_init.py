@@ -128,6 +128,18 @@ def test_numbers_are_times_and_nested_fields_are_columns(tmp_path: Path) -> None
     assert (settings.timestamp_unit, settings.start_date) == ("ms", date(2026, 1, 5))
 
 
+@pytest.mark.parametrize("recognised", [True, False])
+def test_times_that_are_not_recognised_are_told_with_what_helps(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], *, recognised: bool
+) -> None:
+    time = {} if recognised else {"timestamp": "1/5/2026, 9:00:00.000 AM"}
+    events = write(tmp_path / "e.jsonl", [row | time for row in peter.EVENTS])
+    assert main(["init", str(events), "--folder", str(tmp_path / "site")]) == 0
+    said = capsys.readouterr().out
+    assert ("such as VIDAGG_TIME_FORMAT=" in said) is not recognised
+    assert ("days      2026-" in said) is recognised
+
+
 def test_flags_win_over_what_is_recognised(tmp_path: Path) -> None:
     rows = [row | {"viewer": "x", "eventName": "Go, now"} for row in peter.EVENTS]
     events = write(tmp_path / "events.jsonl", rows)

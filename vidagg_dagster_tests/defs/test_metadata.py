@@ -18,6 +18,7 @@ from vidagg_dagster.core.contract import (
     StepResult,
 )
 from vidagg_dagster.core.schemas import SESSIONS
+from vidagg_dagster.defs.assets import BESIDE, build_assets
 from vidagg_dagster.defs.code_references import CODE_REFERENCES, code_references
 from vidagg_dagster.defs.metadata import (
     LATE_DAYS,
@@ -25,6 +26,7 @@ from vidagg_dagster.defs.metadata import (
     MAX_LATE_DAYS,
     MEASURES,
     TABLE_NAME,
+    TOP_VIDEOS,
     URI,
     FollowUp,
     day_metadata,
@@ -32,6 +34,7 @@ from vidagg_dagster.defs.metadata import (
     run_metadata,
     table_metadata,
 )
+from vidagg_dagster.defs.page import page
 from vidagg_dagster.settings import Settings
 
 ON_DATABRICKS: dict[str, Any] = {
@@ -79,6 +82,33 @@ def test_the_newest_late_days_are_shown_and_all_are_counted() -> None:
     assert shown[LATE_ROWS].value == 2 * len(days)
 
 
+@pytest.mark.parametrize(
+    ("video", "shown"),
+    [
+        (
+            {"videoId": "v1", "watchSeconds": 5400.0, "title": "One", "users": 3, "completions": 2},
+            {"video": "One", "watched": "1 h 30 min", "users": 3, "completions": 2},
+        ),
+        (
+            {"videoId": "v1", "watchSeconds": 60.0, "title": None, "users": 3, "completions": 2},
+            {"video": "v1", "watched": "0 h 01 min", "users": 3, "completions": 2},
+        ),
+        (
+            {"videoId": "v1", "watchSeconds": 60.0, "intervals": 4},
+            {"video": "v1", "watched": "0 h 01 min", "intervals": 4},
+        ),
+        ({"videoId": "v1", "sessions": 2}, {"videoId": "v1", "sessions": 2}),
+    ],
+)
+def test_the_top_videos_have_four_columns_at_most(
+    video: dict[str, Any], shown: dict[str, Any]
+) -> None:
+    (record,) = day_metadata(DayResult(day=date(2026, 1, 1), rows=3, top=(video,)))[
+        TOP_VIDEOS
+    ].records
+    assert record.data == shown
+
+
 def test_a_day_without_measures_shows_no_table_of_them() -> None:
     day = DayResult(day=date(2026, 1, 1), rows=3)
     assert MEASURES not in day_metadata(day)
@@ -105,19 +135,43 @@ def test_a_table_on_this_machine_shows_its_folder(tmp_path: Path) -> None:
     assert (shown[TABLE_NAME], shown[URI]) == ("sessions", str(tmp_path / "sessions"))
 
 
-@pytest.mark.parametrize("step", StepName)
-def test_in_development_an_asset_leads_to_the_code_that_computes_it(
-    step: StepName, monkeypatch: pytest.MonkeyPatch
+def shown_code(asset: dg.AssetsDefinition | dg.AssetSpec) -> list[str]:
+    """The lines of code that the page of an asset leads to."""
+    (spec,) = [asset] if isinstance(asset, dg.AssetSpec) else asset.specs
+    if CODE_REFERENCES not in spec.metadata:
+        return []
+    return [
+        Path(found.file_path).read_text(encoding="utf-8").splitlines()[found.line_number - 1]
+        for found in spec.metadata[CODE_REFERENCES].code_references
+    ]
+
+
+def test_in_development_every_table_leads_to_the_code_that_computes_it(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("DAGSTER_IS_DEV_CLI", "1")
-    (found,) = code_references(step)[CODE_REFERENCES].code_references
-    line = Path(found.file_path).read_text(encoding="utf-8").splitlines()[found.line_number - 1]
-    assert line.startswith("def _compute(")
+    inputs, tables = build_assets(Settings())[:2], build_assets(Settings())[2:]
+    assert [shown_code(asset) for asset in inputs] == [[], []]
+    assert len(tables) == len(StepName) + len(BESIDE)
+    lines = [line for asset in tables for line in shown_code(asset)]
+    assert len(lines) == len(tables)
+    assert all(line.startswith("def ") for line in lines)
+    assert lines.count("def _compute(context: StepContext) -> StepOutput:") == len(StepName)
+
+
+def test_code_that_is_not_imported_yet_is_found_by_its_module(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("DAGSTER_IS_DEV_CLI", "1")
+    (asset,) = page(Settings(data_root=Path("tables"))).assets or []
+    assert isinstance(asset, dg.AssetsDefinition)
+    (line,) = shown_code(asset)
+    assert line.startswith('"""')
 
 
 def test_a_server_shows_no_paths_of_its_code(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DAGSTER_IS_DEV_CLI", raising=False)
-    assert code_references(StepName.SESSIONS) == {}
+    assert code_references("vidagg_dagster.report.page") == {}
 
 
 def test_what_was_read_of_the_source_is_shown_beside_what_the_days_have() -> None:

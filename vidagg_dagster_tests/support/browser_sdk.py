@@ -6,27 +6,21 @@ records once more what the fast tests read.
 """
 
 import json
-import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import pytest
 
-from recordings.chromium import chromium
-from recordings.clips import CLIPS, make_clip
 from recordings.files import Json
-from recordings.person import Person, Scenario
-from recordings.server import PAGE, Log, serve
+from recordings.person import Person
 from vidagg_dagster.azure.pack import RawEvent
 from vidagg_dagster_tests.support.kql_binder import documented
 from vidagg_dagster_tests.support.npm import npm_package
+from vidagg_dagster_tests.support.tracked_page import CLIP, USER, Sent, record_page
 
 SDK = ("@microsoft/applicationinsights-web", "3.4.4")
-BROWSER = "/usr/bin/chromium"
-CLIP = CLIPS[1]
 RECORDED = Path(__file__).parent / "browser_sdk.json"
 """What `record` gave when it was last run."""
 
@@ -35,7 +29,6 @@ TOLERANCE_MS: Final = 100
 
 _LOADED = """<script src="/sdk.js"></script>
 <script>
-window.track = () => {};
 const appInsights = new Microsoft.ApplicationInsights.ApplicationInsights({ config: {
   connectionString: "InstrumentationKey=00000000-0000-0000-0000-000000000001;"
     + `IngestionEndpoint=${location.origin}/`,
@@ -50,13 +43,6 @@ appInsights.trackPageView();
 }
 </script>
 """
-
-
-class Sent(NamedTuple):
-    """What the SDK sent during a page load, and what the page really played."""
-
-    beacons: list[Json]
-    truth: Json
 
 
 def act(person: Person) -> None:
@@ -78,24 +64,8 @@ def act(person: Person) -> None:
 
 def record() -> Sent:
     """Act it out in Chromium, on a page with the SDK."""
-    for program in (BROWSER, "ffmpeg"):
-        if shutil.which(program) is None:
-            pytest.skip(f"{program} is not installed")
     sdk = npm_package(*SDK) / "browser" / "es5" / "ai.3.min.js"
-    page = PAGE.read_text("utf-8") + _LOADED % documented("js")
-    log = Log()
-    scenario = Scenario("insights", "Events by Microsoft's SDK.", CLIP.video_id, "seeked", {}, act)
-    with tempfile.TemporaryDirectory() as folder:
-        make_clip(CLIP, Path(folder))
-        with (
-            serve(Path(folder), log, page.encode(), {"/sdk.js": sdk.read_bytes()}) as base,
-            chromium(BROWSER) as browser,
-        ):
-            person = Person(browser, base, log, scenario, "viewer", "visit")
-            act(person)
-            person.finish()
-    (truth,) = person.truth
-    return Sent(log.events, truth)
+    return record_page(_LOADED % documented("js"), {"/sdk.js": sdk}, act)
 
 
 def recorded() -> Sent:
@@ -149,7 +119,7 @@ def assert_as_played(row: Mapping[str, Any], truth: Json) -> None:
         assert one == pytest.approx(other, abs=TOLERANCE_MS)
     sampled = sum(end - start for start, end in truth["sampled_ranges"])
     assert row["totalWatchTime"] == pytest.approx(sampled, abs=len(played) * TOLERANCE_MS / 1000)
-    assert (row["userId"], row["videoId"], row["sessionCount"]) == ("viewer", CLIP.video_id, 1)
+    assert (row["userId"], row["videoId"], row["sessionCount"]) == (USER, CLIP.video_id, 1)
     assert (row["pauseCount"], row["completionCount"]) == (3, 0)
     assert (row["totalForwardSkips"], row["totalBackwardSkips"]) == (1, 1)
 

@@ -8,13 +8,13 @@ from pyspark.sql import SparkSession
 from vidagg_dagster.core.schemas import AGGREGATED_ENGAGEMENT
 from vidagg_dagster_tests.support.azure_site import azure_site
 from vidagg_dagster_tests.support.browser_sdk import (
-    CLIP,
     assert_as_played,
     custom_events,
     raw_events,
     record,
     recorded,
 )
+from vidagg_dagster_tests.support.tracked_page import CLIP
 
 
 def test_what_a_browser_sends_becomes_one_row_as_it_played(

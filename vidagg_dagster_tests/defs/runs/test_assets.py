@@ -342,7 +342,7 @@ def test_every_asset_and_column_is_described(project: Project) -> None:
         for asset in build_assets(project.settings)
         for spec in ([asset] if isinstance(asset, dg.AssetSpec) else asset.specs)
     }
-    beside = {table.name for table, _, _ in BESIDE}
+    beside = {declared.table.name for declared in BESIDE}
     assert set(specs) == {*StepName, *beside, VIDEO_METADATA, PLAYER_EVENTS}
     for name, spec in specs.items():
         assert spec.description is not None

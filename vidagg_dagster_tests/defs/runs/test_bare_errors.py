@@ -1,8 +1,10 @@
 """What Dagster's own commands print where a setting or a day is wrong: the error, no frames."""
 
+import logging
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -46,16 +48,36 @@ def test_a_wrong_day_is_told_with_the_days_there_are(tmp_path: Path) -> None:
     assert said == f"Error: There is no day 2099-01-01 to run. {DAYS}"
 
 
+def test_a_wrong_source_is_told_without_frames(tmp_path: Path) -> None:
+    nowhere = tmp_path / "nowhere.jsonl"
+    said = said_by_dagster(
+        "2026-01-05",
+        tmp_path,
+        VIDAGG_ENGINE="sail",
+        VIDAGG_START_DATE="2026-01-05",
+        VIDAGG_SOURCE=str(nowhere),
+        VIDAGG_DATA_ROOT=str(tmp_path / "tables"),
+    )
+    *_, of_step, of_run, last = said.splitlines()
+    reason = f"Source not found: there is no file or folder {nowhere}. Correct the location."
+    assert of_step.endswith(f'Execution of step "raw_events" failed. {reason}')
+    assert of_run.endswith(f"Steps failed: ['raw_events']. {reason}")
+    assert last == "Error: Materialization failed."
+    assert "Stack Trace" not in said
+
+
 @pytest.fixture
-def hook(monkeypatch: pytest.MonkeyPatch) -> list[BaseException]:
+def hook(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[BaseException]]:
     """What Python's own hook still gets where a command of Dagster has loaded the definitions."""
     rest: list[BaseException] = []
+    logger_class = logging.getLoggerClass()
     monkeypatch.setattr(sys, "argv", ["/usr/bin/dagster", "asset", "materialize"])
     monkeypatch.setattr(sys, "excepthook", lambda _kind, error, _frames: rest.append(error))
     monkeypatch.setenv("VIDAGG_START_DATE", "2026-01-05")
     errors_bare()
     errors_bare()
-    return rest
+    yield rest
+    logging.setLoggerClass(logger_class)
 
 
 @pytest.mark.parametrize(
@@ -83,8 +105,25 @@ def test_an_unexpected_error_keeps_its_frames(
     assert (capsys.readouterr().err, hook) == ("", [error])
 
 
+@pytest.mark.usefixtures("hook")
+@pytest.mark.parametrize(
+    ("kind", "shown"),
+    [
+        ("dagster._core.definitions.events.Failure", "It failed. Do this."),
+        ("LookupError", "It failed.\n\nLookupError: Do this.\n\nStack Trace:\n  File x, line 1"),
+    ],
+)
+def test_the_log_on_a_terminal_has_frames_of_unexpected_errors_alone(
+    kind: str, shown: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = logging.getLoggerClass()("dagster")
+    log.addHandler(caplog.handler)
+    log.error(f"It failed.\n\n{kind}: Do this.\n\nStack Trace:\n  File x, line 1")
+    assert caplog.messages == [shown]
+
+
 def test_other_programs_keep_their_hook(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["/usr/bin/pytest"])
-    before = sys.excepthook
+    before = sys.excepthook, logging.getLoggerClass()
     errors_bare()
-    assert sys.excepthook is before
+    assert (sys.excepthook, logging.getLoggerClass()) == before

@@ -90,6 +90,14 @@ SPECIFIED = {
         "adplaying adpause adended adbreakend aderror renditionchange orientationchange "
         "requestcompleted requestfailed requestcanceled "
     ),
+    # What mux-embed 5.19.0 emits.
+    "mux_beacons": _words(
+        "viewinit viewstart playerready playerdestroy play playing pause seeking seeked waiting "
+        "rebufferstart rebufferend timeupdate ratechange ended viewend hb error renditionchange "
+        "playbackmodechange networkchange texttrackchange requestcompleted requestfailed "
+        "requestcanceled adrequest adresponse adbreakstart adplay adplaying adpause adended "
+        "adbreakend aderror "
+    ),
     "adobe": [
         prefix + name
         for prefix in ("", "media.")

@@ -4,6 +4,9 @@ Steps cast rows to these declarations, and both kinds of tables are created from
 them as `dagster/column_schema`, and `docs/metrics.md` is generated from them.
 """
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from pyspark.sql import types as T
 
 from vidagg_dagster.core.insight_schemas import INSIGHT_TABLES
@@ -375,3 +378,27 @@ TABLES: dict[str, TableSpec] = {
         QUALITY_REPORT,
     )
 } | INSIGHT_TABLES
+
+_OF_A_SESSION = (RAW_EVENTS.name, SESSIONS.name)
+_OF_A_PAIR = (USER_VIDEO_ENGAGEMENT.name, AGGREGATED_ENGAGEMENT.name)
+
+TABLES_WITH_DIMENSIONS = (RAW_EVENTS, SESSIONS, USER_VIDEO_ENGAGEMENT, AGGREGATED_ENGAGEMENT)
+"""The tables that carry the dimensions which the settings ask for."""
+
+
+def with_dimensions(table: TableSpec, names: Sequence[str]) -> TableSpec:
+    """`table` with a column for each dimension behind its own columns, where it carries them."""
+    if not names or table.name not in (*_OF_A_SESSION, *_OF_A_PAIR):
+        return table
+    added = tuple(_dimension(table, name) for name in names)
+    return replace(table, columns=(*table.columns, *added), dimensions=tuple(names))
+
+
+def _dimension(table: TableSpec, name: str) -> ColumnSpec:
+    if table.name == RAW_EVENTS.name:
+        return ColumnSpec(name, STRING, "Dimension of the event, trimmed; null if it says none.")
+    if table.name == SESSIONS.name:
+        doc = "Dimension of the session: its first known value; null without one."
+        return ColumnSpec(name, STRING, doc)
+    doc = "Dimension of the sessions merged into this row: all known values, sorted."
+    return ColumnSpec(name, T.ArrayType(STRING), doc)

@@ -21,6 +21,7 @@ from vidagg_dagster.metrics.arrays import (
     order,
     ordered_codes,
 )
+from vidagg_dagster.metrics.dimensions import Dimension, dimensions_of
 from vidagg_dagster.metrics.playback import UNKNOWN
 
 ROWS_AT_ONCE: Final = 500_000
@@ -62,7 +63,8 @@ class Columns(NamedTuple):
 class Events:
     """Sorted events; `user` and `session_id` of each told session count `users`, `session_ids`.
 
-    The column `video` counts `video_ids`, which are sorted.
+    The column `video` counts `video_ids`, which are sorted. `dimensions` have the rows of
+    `columns`.
     """
 
     users: pa.Array
@@ -71,6 +73,7 @@ class Events:
     user: Ints
     session_id: Ints
     columns: Columns
+    dimensions: tuple[Dimension, ...]
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,7 @@ class Numbered:
     duration: Ints
     times_out_day: Numbers
     rate: Floats
+    dimensions: tuple[Dimension, ...]
 
     @classmethod
     def of(cls, table: pa.Table) -> "Numbered":
@@ -113,6 +117,7 @@ class Numbered:
             video=video.astype(np.int32),
             told=told.astype(np.int32),
             rate=floats_or_nan(table["playbackRate"]),
+            dimensions=dimensions_of(table),
             **{
                 ours: integers_or(table[name], UNKNOWN).astype(width, copy=False)
                 for ours, (name, width) in _NUMBERS.items()
@@ -165,6 +170,7 @@ class Numbered:
             user=self.user[begins].astype(np.int64),
             session_id=self.session_id[begins].astype(np.int64),
             columns=columns,
+            dimensions=tuple(dimension.of_rows(by_time) for dimension in self.dimensions),
         )
 
 

@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from vidagg_dagster.core.dimensions import carried
 from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.core.vocabulary import EVIDENCE, REASONS
 from vidagg_dagster.metrics.arrays import (
@@ -32,6 +33,7 @@ from vidagg_dagster.metrics.coverage import (
     total,
     union_columns,
 )
+from vidagg_dagster.metrics.dimensions import Dimension, sets
 from vidagg_dagster.metrics.duplicates import repeated
 from vidagg_dagster.metrics.events import Numbered
 from vidagg_dagster.metrics.playback import EVIDENCE_NAMES, UNKNOWN
@@ -68,7 +70,7 @@ class FromEvents:
         alike = (numbered.player, numbered.us, numbered.rank, numbered.sent)
         unique = by_time[~repeated(events, by_time, *alike)[by_time]]
         visited = _together(self._visited(numbered, numbered.parts(unique)))
-        pairs = pair_facts(visited, numbered.users, numbered.video_ids)
+        pairs = pair_facts(visited, numbered.users, numbered.video_ids, numbered.dimensions)
         return _with_counts(pairs, _counts(bits, len(unique)))
 
     def _visited(self, numbered: Numbered, parts: Sequence[Ints]) -> Sequence["Visited"]:
@@ -85,12 +87,16 @@ class FromEvents:
 
 
 class Visited(NamedTuple):
-    """Visits by session and video, the user and the work day of each, and their intervals."""
+    """Visits by session and video, the user and the work day of each, and their intervals.
+
+    `dimensions` has a column for each, with the codes of the visits' sessions.
+    """
 
     user: Ints
     day: Ints
     visits: Any
     intervals: Any
+    dimensions: Any
 
     @classmethod
     def of(cls, settled: Settled) -> "Visited":
@@ -98,16 +104,20 @@ class Visited(NamedTuple):
         session = settled.visits["session"]
         user = settled.events.user[settled.told[session]]
         day = settled.sessions.work_day[session]
-        return cls(user, day, settled.visits, settled.intervals)
+        codes = [code[session] for code in settled.dimensions()]
+        dimensions = np.column_stack(codes) if codes else np.zeros((len(session), 0), np.int32)
+        return cls(user, day, settled.visits, settled.intervals, dimensions)
 
 
 def _together(parts: Sequence[Visited]) -> Visited:
     return parts[0] if len(parts) == 1 else Visited(*map(np.concatenate, zip(*parts, strict=True)))
 
 
-def pair_facts(visited: Visited, users: pa.Array, video_ids: pa.Array) -> pa.Table:
+def pair_facts(
+    visited: Visited, users: pa.Array, video_ids: pa.Array, dimensions: Sequence[Dimension] = ()
+) -> pa.Table:
     """What work days settle -> one row per user and video with its sums, extremes and union."""
-    user, day, visits, intervals = visited
+    user, day, visits, intervals, codes = visited
     code = combined(user, visits["video"], len(video_ids))
     # A day without a believed event and without a tail has no row, so it is not merged either.
     by_day = order(code, day)
@@ -131,6 +141,10 @@ def pair_facts(visited: Visited, users: pa.Array, video_ids: pa.Array) -> pa.Tab
             **_visit_facts(visits[kept], key, keys),
             "activeDays": active,
             **_interval_facts(intervals, np.repeat(key_of_visit, visits["interval_count"]), keys),
+            **{
+                carried(dimension.name): sets(codes[kept, at], dimension.texts, key, keys)
+                for at, dimension in enumerate(dimensions)
+            },
         }
     )
 

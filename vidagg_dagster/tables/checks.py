@@ -1,6 +1,6 @@
 """Checks that both kinds of tables make before they write, and the errors that they share."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Final
 
@@ -11,6 +11,7 @@ from pyspark.sql import types as T
 from vidagg_dagster.core.days import days_text
 from vidagg_dagster.core.errors import TableConflictError, TableError
 from vidagg_dagster.core.schemas import EVENT_DATE, TableSpec
+from vidagg_dagster.core.table_spec import ColumnSpec
 from vidagg_dagster.tables.interface import Frames
 
 _WIDER: Final[Mapping[type[T.DataType], tuple[type[T.DataType], ...]]] = {
@@ -129,11 +130,36 @@ def changed_since_error(table: TableSpec, base: int | None, version: int) -> Tab
     )
 
 
-def other_columns_error(place: str, differing: Sequence[str]) -> TableError:
+def other_columns_error(
+    place: str, table: TableSpec, found: Mapping[str, T.DataType], differing: Sequence[str]
+) -> TableError:
     """The error for a table that exists with columns other than the declared ones."""
+    added = [name for name in differing if name in found and name not in table.column_names]
+    named = f", or name {', '.join(added)} in VIDAGG_DIMENSIONS" if added == differing else ""
     return TableError(
         f"{place} has other columns than this version writes: {', '.join(differing)}. Move it away "
-        "and materialize its days again."
+        f"and materialize its days again{named}."
+    )
+
+
+def new_dimensions(table: TableSpec, found: Iterable[str]) -> list[ColumnSpec]:
+    """The dimensions that a stored table has no column for yet, in any case of its name."""
+    stored = {name.lower() for name in found}
+    return [
+        column
+        for column in table.columns
+        if column.name in table.dimensions and column.name.lower() not in stored
+    ]
+
+
+def with_new_dimensions(table: TableSpec, stored: DataFrame) -> DataFrame:
+    """The declared columns of stored rows, with null for dimensions that came later."""
+    added = {column.name for column in new_dimensions(table, stored.columns)}
+    return stored.select(
+        *[
+            F.lit(None).cast(c.type).alias(c.name) if c.name in added else F.col(c.name)
+            for c in table.columns
+        ]
     )
 
 

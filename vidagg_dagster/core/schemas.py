@@ -379,16 +379,17 @@ TABLES: dict[str, TableSpec] = {
     )
 } | INSIGHT_TABLES
 
-_OF_A_SESSION = (RAW_EVENTS.name, SESSIONS.name)
-_OF_A_PAIR = (USER_VIDEO_ENGAGEMENT.name, AGGREGATED_ENGAGEMENT.name)
-
 TABLES_WITH_DIMENSIONS = (RAW_EVENTS, SESSIONS, USER_VIDEO_ENGAGEMENT, AGGREGATED_ENGAGEMENT)
 """The tables that carry the dimensions which the settings ask for."""
 
 
 def with_dimensions(table: TableSpec, names: Sequence[str]) -> TableSpec:
-    """`table` with a column for each dimension behind its own columns, where it carries them."""
-    if not names or table.name not in (*_OF_A_SESSION, *_OF_A_PAIR):
+    """`table` with a column for each dimension behind its own columns, where it carries them.
+
+    A table that has dimensions already keeps those.
+    """
+    carries = table.name in {carrying.name for carrying in TABLES_WITH_DIMENSIONS}
+    if not names or not carries or table.dimensions:
         return table
     added = tuple(_dimension(table, name) for name in names)
     return replace(table, columns=(*table.columns, *added), dimensions=tuple(names))

@@ -52,6 +52,7 @@ def user_video_engagement(
     union of the intervals is not computed, and what follows from it is null. The `dimensions` of
     the sessions become sets.
     """
+    happens = (F.col("eventCount") > 0) | (F.col("openEndedCount") > 0)
     columns = {carried(name): F.col(name) for name in dimensions}
     visits = sessions.select(
         EVENT_DATE,
@@ -66,11 +67,11 @@ def user_video_engagement(
         sums={name: F.col(field).cast("bigint") for name, field in VISIT_SUMS.items()},
         least={"firstWatchDate": F.col("firstEventTime")},
         greatest={"lastWatchDate": F.col("lastEventTime"), "maxPositionMs": F.col("maxPositionMs")},
-        lists={name: F.array_compact(F.array(name)) for name in columns},
+        lists={name: F.array_compact(F.array(F.when(happens, F.col(name)))) for name in columns},
         evidence=True,
         unite=unique,
         spread=spread,
-    ).where((F.col("eventCount") > 0) | (F.col("openEndedCount") > 0))
+    ).where(happens)
     described = with_durations(merged, videos)
     if estimates is not None:
         described = with_estimates(described, estimates.unionByName(_own_estimates(merged)))

@@ -33,7 +33,7 @@ from vidagg_dagster.metrics.coverage import (
     total,
     union_columns,
 )
-from vidagg_dagster.metrics.dimensions import Dimension, sets
+from vidagg_dagster.metrics.dimensions import NOT_KNOWN, Dimension, sets
 from vidagg_dagster.metrics.duplicates import repeated
 from vidagg_dagster.metrics.events import Numbered
 from vidagg_dagster.metrics.playback import EVIDENCE_NAMES, UNKNOWN
@@ -89,7 +89,8 @@ class FromEvents:
 class Visited(NamedTuple):
     """Visits by session and video, the user and the work day of each, and their intervals.
 
-    `dimensions` has a column for each, with the codes of the visits' sessions.
+    `dimensions` has a column for each, with the codes of the visits' sessions; of visits in which
+    nothing happens `NOT_KNOWN`.
     """
 
     user: Ints
@@ -104,8 +105,10 @@ class Visited(NamedTuple):
         session = settled.visits["session"]
         user = settled.events.user[settled.told[session]]
         day = settled.sessions.work_day[session]
-        codes = [code[session] for code in settled.dimensions()]
-        dimensions = np.column_stack(codes) if codes else np.zeros((len(session), 0), np.int32)
+        happens = settled.visits["event_count"] + settled.visits["open_ended_count"] > 0
+        dimensions = np.zeros((len(session), len(settled.events.dimensions)), np.int32)
+        for at, code in enumerate(settled.dimensions()):
+            dimensions[:, at] = np.where(happens, code[session], NOT_KNOWN)
         return cls(user, day, settled.visits, settled.intervals, dimensions)
 
 

@@ -383,6 +383,10 @@ TABLES_WITH_DIMENSIONS = (RAW_EVENTS, SESSIONS, USER_VIDEO_ENGAGEMENT, AGGREGATE
 """The tables that carry the dimensions which the settings ask for."""
 
 
+DIMENSION_DOC = "Dimension of"
+"""How the comment of a dimension's column begins: so it is known in a stored table."""
+
+
 def with_dimensions(table: TableSpec, names: Sequence[str]) -> TableSpec:
     """`table` with a column for each dimension behind its own columns, where it carries them.
 
@@ -397,9 +401,10 @@ def with_dimensions(table: TableSpec, names: Sequence[str]) -> TableSpec:
 
 def _dimension(table: TableSpec, name: str) -> ColumnSpec:
     if table.name == RAW_EVENTS.name:
-        return ColumnSpec(name, STRING, "Dimension of the event, trimmed; null if it says none.")
-    if table.name == SESSIONS.name:
-        doc = "Dimension of the session: its first known value; null without one."
+        doc = f"{DIMENSION_DOC} the event, trimmed; null if it says none."
         return ColumnSpec(name, STRING, doc)
-    doc = "Dimension of the sessions merged into this row: all known values, sorted."
+    if table.name == SESSIONS.name:
+        doc = f"{DIMENSION_DOC} the session: its first known value; null without one."
+        return ColumnSpec(name, STRING, doc)
+    doc = f"{DIMENSION_DOC} the sessions merged into this row: all known values, sorted."
     return ColumnSpec(name, T.ArrayType(STRING), doc)

@@ -18,7 +18,6 @@ from typing import Final
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql import types as T
 
 from vidagg_dagster.core.days import days_from_json, days_text, days_to_json
 from vidagg_dagster.core.errors import TableError
@@ -40,6 +39,7 @@ from vidagg_dagster.tables.checks import (
     differing_columns,
     distinct_days,
     each,
+    former_dimensions,
     key_error,
     lost_days_error,
     new_dimensions,
@@ -48,7 +48,7 @@ from vidagg_dagster.tables.checks import (
     require_key_columns,
     rows_of_other_days,
     stray_days_error,
-    with_new_dimensions,
+    with_every_dimension,
 )
 from vidagg_dagster.tables.interface import (
     DAYS_ENTRY,
@@ -127,7 +127,7 @@ class CatalogTables:
         frame = self._spark.read.option("versionAsOf", version).table(self._name(table))
         if days is not None:
             frame = frame.where(F.col(EVENT_DATE).isin(list(days)))
-        return with_new_dimensions(table, frame)
+        return with_every_dimension(table, frame)
 
     def replace_days(
         self,
@@ -142,7 +142,7 @@ class CatalogTables:
         table = with_dimensions(table, self._dimensions)
         days = distinct_days(table, days)
         frame = conform(table, union(each(frames)))
-        self._require_table(table)
+        frame = with_every_dimension(self._require_table(table), frame)
         if not if_changed:
             self._replace(table, frame, days, computed_from)
             return ()
@@ -171,7 +171,8 @@ class CatalogTables:
         table = with_dimensions(table, self._dimensions)
         gone = None if deleted is None else require_key_columns(table, deleted)
         rows = conform(table, rows)
-        self._require_table(table)
+        table = self._require_table(table)
+        rows = with_every_dimension(table, rows)
         if based_on is not None:
             changes = self.days_replaced_since(table, max(based_on, 0))
             if changes.days is None:
@@ -289,8 +290,10 @@ class CatalogTables:
     def _name(self, table: TableSpec) -> str:
         return ".".join(f"`{part}`" for part in [*self._location.split("."), table.name])
 
-    def _require_table(self, table: TableSpec) -> None:
-        """Create the table unless it exists with the declared columns."""
+    def _require_table(self, table: TableSpec) -> TableSpec:
+        """Create the table unless it exists with the declared columns; gives it as it is stored,
+        with dimensions that nobody asks for any more.
+        """
         name = self._name(table)
         if not self._spark.catalog.tableExists(name):
             try:
@@ -302,17 +305,19 @@ class CatalogTables:
                         "Create it, or correct the location of the tables."
                     ) from error
                 raise
-        added = new_dimensions(table, self._stored_columns(name))
+        added = new_dimensions(table, self._spark.table(name).columns)
         if added:
             self._spark.sql(add_columns(name, added))
-        stored = self._stored_columns(name)
+        stored = self._spark.table(name).schema
         differing = differing_columns(table, stored)
         if differing:
-            raise other_columns_error(name, table, stored, differing)
-
-    def _stored_columns(self, name: str) -> dict[str, T.DataType]:
-        fields = self._spark.table(name).schema.fields
-        return {field.name: field.dataType for field in fields}
+            raise other_columns_error(name, differing)
+        former = former_dimensions(table, stored)
+        return replace(
+            table,
+            columns=(*table.columns, *former),
+            dimensions=(*table.dimensions, *(column.name for column in former)),
+        )
 
     def _changed_days(
         self, table: TableSpec, rows: DataFrame, days: Sequence[date]

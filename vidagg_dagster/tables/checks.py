@@ -10,7 +10,7 @@ from pyspark.sql import types as T
 
 from vidagg_dagster.core.days import days_text
 from vidagg_dagster.core.errors import TableConflictError, TableError
-from vidagg_dagster.core.schemas import EVENT_DATE, TableSpec
+from vidagg_dagster.core.schemas import DIMENSION_DOC, EVENT_DATE, TableSpec
 from vidagg_dagster.core.table_spec import ColumnSpec
 from vidagg_dagster.tables.interface import Frames
 
@@ -130,15 +130,11 @@ def changed_since_error(table: TableSpec, base: int | None, version: int) -> Tab
     )
 
 
-def other_columns_error(
-    place: str, table: TableSpec, found: Mapping[str, T.DataType], differing: Sequence[str]
-) -> TableError:
+def other_columns_error(place: str, differing: Sequence[str]) -> TableError:
     """The error for a table that exists with columns other than the declared ones."""
-    added = [name for name in differing if name in found and name not in table.column_names]
-    named = f", or name {', '.join(added)} in VIDAGG_DIMENSIONS" if added == differing else ""
     return TableError(
         f"{place} has other columns than this version writes: {', '.join(differing)}. Move it away "
-        f"and materialize its days again{named}."
+        "and materialize its days again."
     )
 
 
@@ -152,10 +148,10 @@ def new_dimensions(table: TableSpec, found: Iterable[str]) -> list[ColumnSpec]:
     ]
 
 
-def with_new_dimensions(table: TableSpec, stored: DataFrame) -> DataFrame:
-    """The declared columns of stored rows, with null for dimensions that came later."""
-    added = {column.name for column in new_dimensions(table, stored.columns)}
-    return stored.select(
+def with_every_dimension(table: TableSpec, rows: DataFrame) -> DataFrame:
+    """The declared columns of rows, with null for dimensions that these do not have."""
+    added = {column.name for column in new_dimensions(table, rows.columns)}
+    return rows.select(
         *[
             F.lit(None).cast(c.type).alias(c.name) if c.name in added else F.col(c.name)
             for c in table.columns
@@ -163,9 +159,25 @@ def with_new_dimensions(table: TableSpec, stored: DataFrame) -> DataFrame:
     )
 
 
-def differing_columns(table: TableSpec, found: Mapping[str, T.DataType]) -> list[str]:
-    """Names of columns that a stored table lacks, has in addition, or has with another type."""
+def former_dimensions(table: TableSpec, stored: T.StructType) -> list[ColumnSpec]:
+    """Columns of dimensions that a stored table has and nobody asks for any more."""
+    asked = {name.lower() for name in table.column_names}
+    told = ((field, str(field.metadata.get("comment", ""))) for field in stored.fields)
+    return [
+        ColumnSpec(field.name, field.dataType, comment)
+        for field, comment in told
+        if comment.startswith(DIMENSION_DOC) and field.name.lower() not in asked
+    ]
+
+
+def differing_columns(table: TableSpec, stored: T.StructType) -> list[str]:
+    """Names of columns that a stored table lacks, has in addition, or has with another type.
+
+    Dimensions that nobody asks for any more may stay.
+    """
+    former = {column.name for column in former_dimensions(table, stored)}
     declared = {column.name: column.type for column in table.columns}
+    found = {f.name: f.dataType for f in stored.fields if f.name not in former}
     return [
         name
         for name in {**declared, **found}

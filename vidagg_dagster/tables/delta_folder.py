@@ -76,7 +76,8 @@ class LocalTables:
     """The declared tables as Delta tables `root/<table name>`.
 
     The engine behind `spark` must see the same file system as this process. Tables that carry
-    dimensions have a column for each of `dimensions`; one that is new is added to a stored table.
+    dimensions have a column for each of `dimensions`. One that is new is added to a stored table;
+    one that was asked for before is null in all rows that are written.
 
     Example:
         >>> from vidagg_dagster.core.schemas import RAW_EVENTS
@@ -251,16 +252,15 @@ class LocalTables:
                 configuration=dict([NO_STATISTICS]),
             )
             snapshot = DeltaTable(str(folder))
-        added = new_dimensions(table, _stored_columns(snapshot))
+        added = new_dimensions(table, _stored_schema(snapshot).names)
         if added:
             snapshot.alter.add_columns(
                 delta_log.delta_schema(replace(table, columns=tuple(added))).fields
             )
             snapshot = DeltaTable(str(folder))
-        stored = _stored_columns(snapshot)
-        differing = differing_columns(table, stored)
+        differing = differing_columns(table, _stored_schema(snapshot))
         if differing:
-            raise other_columns_error(str(folder), table, stored, differing)
+            raise other_columns_error(str(folder), differing)
         return snapshot
 
     def _read_files(self, table: TableSpec, files: Sequence[StoredFile]) -> DataFrame:
@@ -288,9 +288,8 @@ class LocalTables:
         return rows.select(*table.key)
 
 
-def _stored_columns(snapshot: DeltaTable) -> dict[str, T.DataType]:
-    stored = T.StructType.fromJson(json.loads(snapshot.schema().to_json()))
-    return {field.name: field.dataType for field in stored.fields}
+def _stored_schema(snapshot: DeltaTable) -> T.StructType:
+    return T.StructType.fromJson(json.loads(snapshot.schema().to_json()))
 
 
 def _commit_days(

@@ -25,7 +25,7 @@ from vidagg_dagster.tables.checks import (
     require_key_columns,
     rows_of_other_days,
     stray_days_error,
-    with_new_dimensions,
+    with_every_dimension,
 )
 from vidagg_dagster.tables.interface import NO_VERSIONS, Frames, Replaced, Versions
 
@@ -71,7 +71,7 @@ class SessionTables:
         require_days(table, days)
         if not self.exists(table):
             return self._spark.createDataFrame([], table.struct)
-        frame = with_new_dimensions(table, self._spark.table(self.name(table)))
+        frame = with_every_dimension(table, self._spark.table(self.name(table)))
         return frame if days is None else frame.where(F.col(EVENT_DATE).isin(list(days)))
 
     def replace_days(

@@ -1,4 +1,4 @@
-"""Tables that carry dimensions: a new one is added to what is stored, one that is gone is told."""
+"""Tables that carry dimensions: a new one is added to what is stored, one that is gone is null."""
 
 from typing import Any
 
@@ -76,17 +76,37 @@ def test_adding_a_dimension_replaces_no_day(store: Store) -> None:
     rows = [pair("ada", "v", event_date=DAY_2, device=["tv"])]
     tables = store.open(["device"])
     tables.replace_days(USER_VIDEO_ENGAGEMENT, store.frame(daily, rows), [DAY_2])
-    assert tables.days_replaced_since(USER_VIDEO_ENGAGEMENT, version).days == {DAY_2}
+    assert tables.days_replaced_since(USER_VIDEO_ENGAGEMENT, version).days == frozenset({DAY_2})
 
 
-def test_a_dimension_that_is_asked_for_no_more_is_refused_with_what_to_do(store: Store) -> None:
+def test_a_dimension_that_is_asked_for_no_more_is_null_from_then_on(store: Store) -> None:
     row = {"event_date": DAY_1, "userId": "ada", "device": "tv"}
     write(store, store.open(["device"]), ["device"], row)
-    with pytest.raises(TableError, match=r"other columns.*: device.*device in VIDAGG_DIMENSIONS"):
-        write(store, store.open(), [], {"event_date": DAY_2, "userId": "bob"})
-    # Another case of the name is another column to people, and the same one to Delta.
+    write(store, store.open(), [], {"event_date": DAY_2, "userId": "bob"})
+    other = {"event_date": DAY_3, "userId": "cy", "country": "DE"}
+    write(store, store.open(["country"]), ["country"], other)
+    tables = store.open(["country", "device"])
+    expected = [("ada", "tv", None), ("bob", None, None), ("cy", None, "DE")]
+    assert told(tables, SESSIONS, "device", "country") == expected
+
+
+def test_a_row_that_is_merged_without_its_dimension_loses_the_set(store: Store) -> None:
+    lifetime = with_dimensions(AGGREGATED_ENGAGEMENT, ["device"])
+    rows = [pair("ada", "v", device=["tv"]), pair("bob", "v", device=["tv"])]
+    tables = store.open(["device"])
+    tables.upsert(AGGREGATED_ENGAGEMENT, store.frame(lifetime, rows), None, {})
+    again = store.frame(AGGREGATED_ENGAGEMENT, [pair("bob", "v"), pair("cy", "v")])
+    assert store.open().upsert(AGGREGATED_ENGAGEMENT, again, None, {})[0] == 2
+    found = dict(told(tables, AGGREGATED_ENGAGEMENT, "device"))
+    assert (found["bob"], found["cy"]) == (None, None)
+
+
+def test_another_case_of_its_name_is_refused(store: Store) -> None:
+    """To people it is another column, to Delta the same one."""
+    row = {"event_date": DAY_1, "userId": "ada", "device": "tv"}
+    write(store, store.open(["device"]), ["device"], row)
     row = {"event_date": DAY_2, "userId": "bob", "Device": "tv"}
-    with pytest.raises(TableError, match="Device"):
+    with pytest.raises(TableError, match=r"other columns.*: Device"):
         write(store, store.open(["Device"]), ["Device"], row)
     assert told(store.open(["device"]), SESSIONS, "device") == [("ada", "tv")]
 

@@ -106,7 +106,7 @@ class Found(NamedTuple):
         """Memory for what so many events on work days give at most."""
         return cls(
             filled=np.zeros(3, np.int64),
-            sessions=SessionSums(*(np.zeros(events, np.int64) for _ in SessionSums._fields)),
+            sessions=SessionSums(*(np.empty(events, np.int64) for _ in SessionSums._fields)),
             visits=new_records(Visit, events),
             intervals=new_records(Interval, events),
         )
@@ -175,7 +175,7 @@ class WorkDay(NamedTuple):
         """Memory for so many events of a told session."""
 
         def numbers() -> Ints:
-            return np.zeros(events, np.int64)
+            return np.empty(events, np.int64)
 
         return cls(
             row=numbers(),
@@ -184,7 +184,7 @@ class WorkDay(NamedTuple):
             session=numbers(),
             next_instant=numbers(),
             video=numbers(),
-            end=np.zeros(3 * events, np.int64),
+            end=np.empty(3 * events, np.int64),
             by_time=ByTime(numbers(), numbers(), numbers()),
             order=Order(numbers(), numbers()),
             players=Players(*(np.full(3 * videos, UNKNOWN, np.int64) for _ in range(2))),
@@ -442,13 +442,33 @@ class Part(NamedTuple):
 
 
 @rule
-def count_activity(moments: Sequence[Moment], first: int, end: int, visit: Visit) -> None:
-    """Counts the events of a visit, and fills its extremes."""
-    visit.start_us = moments[first].us if first < end else UNKNOWN
+def begin_visit(visit: Visit, session: int, video: int) -> None:
+    """A visit of which nothing is known but its session and video."""
+    visit.session = session
+    visit.video = video
+    visit.event_count = 0
+    visit.exceeding_count = 0
+    visit.context_count = 0
+    visit.pause_count = 0
+    visit.completion_count = 0
+    visit.forward_skip_count = 0
+    visit.backward_skip_count = 0
+    visit.open_ended_count = 0
+    visit.tail_ms = 0
+    visit.no_start = False
+    visit.start_us = UNKNOWN
     visit.first_us = UNKNOWN
     visit.last_us = UNKNOWN
     visit.last_context_us = UNKNOWN
     visit.max_position = UNKNOWN
+    visit.interval_count = 0
+
+
+@rule
+def count_activity(moments: Sequence[Moment], first: int, end: int, visit: Visit) -> None:
+    """Counts the events of a visit, and fills its extremes."""
+    if first < end:
+        visit.start_us = moments[first].us
     for b in range(first, end):
         moment = moments[b]
         if moment.own:
@@ -612,7 +632,7 @@ def count_visit(
 def count_visits(
     limits: Limits, moments: Sequence[Moment], video: int, part: Part, found: Found
 ) -> None:
-    """Fills the visits of a video, of which `found` holds zeros."""
+    """Fills the visits of a video."""
     b, c, d = part.first, part.middle, part.reports
     while b < part.middle or c < part.reports or d < part.end:
         session = LARGEST
@@ -626,8 +646,7 @@ def count_visits(
         next_c = end_of_session(moments, c, part.reports, session)
         next_d = end_of_session(moments, d, part.end, session)
         visit = found.visits[found.filled[1]]
-        visit.session = session
-        visit.video = video
+        begin_visit(visit, session, video)
         for place in range(c, next_c):
             visit.exceeding_count += moments[place].own
         count_visit(limits, moments, b, next_b, found)
@@ -676,7 +695,7 @@ def settle_told_session(
 
 
 def _settle(limits: Limits, wanted: Wanted, events: Columns, filled: Filled) -> int:
-    """Settles all work days of sorted events; `filled.found` holds zeros at first."""
+    """Settles all work days of sorted events."""
     first = 0
     while first < len(events.us):
         end = first + 1

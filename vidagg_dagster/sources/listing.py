@@ -19,11 +19,12 @@ from vidagg_dagster.sources.files import (
     status_of,
 )
 from vidagg_dagster.sources.packed import PACKED_SUFFIXES, member_bytes
+from vidagg_dagster.sources.parquet_files import parquet_rows
 
 EMPTY_FILE: Final = "0 bytes,"
 """How the state of a file without content begins."""
 _PACKED_EVENT_BYTES: Final = 15
-"""About what an event takes as Parquet, or as compressed text."""
+"""About what an event takes as compressed text, or packed by columns."""
 _TEXT_EVENT_BYTES: Final = 150
 """About what an event takes as a line of text."""
 
@@ -62,10 +63,12 @@ def files_of(spec: SourceSpec) -> list[InputFile]:
 
 
 def estimated_rows(spec: SourceSpec) -> int | None:
-    """About how many rows the files of a source have, by their sizes; None for other sources.
+    """About how many rows the files of a source have; None for other sources.
+
+    Footers of Parquet files say it exactly, sizes of others about.
 
     Raises:
-        SourceError: The files cannot be listed.
+        SourceError: The files cannot be listed, or a Parquet file is damaged.
     """
     files = files_of(spec)
     return sum(map(_estimated_rows, files)) if files else None
@@ -76,6 +79,8 @@ def _estimated_rows(file: InputFile) -> int:
         size = member_bytes(file.path, file.member)
     else:
         size = file.path.stat().st_size if file.path.exists() else 0
+        if file.format == "parquet" and size:
+            return parquet_rows(file)
     packed = file.format not in TEXT_FORMATS or (
         file.member is None and file.path.suffix.lower() in PACKED_SUFFIXES
     )

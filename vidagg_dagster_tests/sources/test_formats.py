@@ -276,6 +276,7 @@ def test_the_members_of_an_archive_are_files(sail: SparkSession, tmp_path: Path)
     ]
     assert estimated_rows(SourceSpec(location=str(path))) == 2 * (len(HEADER) + len(ROW) + 2) // 300
     parquet(tmp_path / "in.parquet", typed())
+    assert estimated_rows(SourceSpec(location=str(tmp_path / "in.parquet"))) == 1
     path.write_bytes(zipped(**{"p.parquet": (tmp_path / "in.parquet").read_bytes()}))
     assert values(sail, path, "sourceFile", "userId") == [("a.zip/p.parquet", "u")]
 

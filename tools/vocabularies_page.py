@@ -70,6 +70,8 @@ timestamp_unit: ms
 - `currentTime: {path: start, plus: length}` adds a length to a position, in its unit: where what a
   `video_reported` tells ended. Its `seekFrom` is where it began.
 - `{literal: text}` stands for a value that a record says by saying nothing.
+- `dimensions: {device: context.device.type}` says where a [dimension](dimensions.md) is that
+  `VIDAGG_DIMENSIONS` or `--dimensions` may ask for. A path there goes before it.
 - **Seeks** with two positions give `currentTime` the destination, and `seekFrom` the origin.
 - `fill_down: [userId, videoId]` takes over what an earlier event of the session told. It costs
   more than all else: a million events of Segment take 2.7 times the processor time of the same
@@ -115,6 +117,8 @@ def _section(mapping: EventMapping) -> Iterator[str]:
         usual = [_places(places)] if places else []
         if usual or own:
             yield f"| `{name}` | {'; '.join([*own, *usual])} |"
+    for name, places in mapping.dimensions.items():
+        yield f"| [dimension](dimensions.md) `{name}` | {_places(places)} |"
     if mapping.events:
         yield ""
         yield from _events(mapping)

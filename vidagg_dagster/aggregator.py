@@ -25,6 +25,7 @@ from pyspark.sql import functions as F
 
 from vidagg_dagster.core.column_mapping import require_event_names, require_video_columns
 from vidagg_dagster.core.contract import AUTO, DEFAULT_MAX_POSITION_S, SourceSpec, TimestampUnit
+from vidagg_dagster.core.dimensions import require_dimensions
 from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.core.schemas import (
     AGGREGATED_ENGAGEMENT,
@@ -36,6 +37,7 @@ from vidagg_dagster.metrics.composition import EngagementChain
 from vidagg_dagster.metrics.ingestion import accepted
 from vidagg_dagster.pipeline.lifetime import update_lifetime
 from vidagg_dagster.quality.summary import readable_rows, summary_stats
+from vidagg_dagster.sources.dimensions import absent_dimensions, told
 from vidagg_dagster.sources.mappings.vocabularies import find_mapping
 from vidagg_dagster.sources.read import read_source
 from vidagg_dagster.sources.videos import read_videos
@@ -111,6 +113,8 @@ class VideoEngagementAggregator:
         max_position: positions above this many seconds are invalid.
         mapping: the vocabulary of the input: a known one by its name, or a file of YAML. Names in
             `columns` are then paths into its records.
+        dimensions: further columns of the input, of whose values rows have sets: their names, or
+            the name of each -> the input's column or a path to it.
         estimate_missing_durations: take the largest position seen where no duration is known.
         table_format: format of the saved tables; the session's default if None.
         keep_in: a folder that the engine's machines see, in which each result is computed once. By
@@ -118,7 +122,8 @@ class VideoEngagementAggregator:
 
     Raises:
         ValueError: `event_names` maps to a name that is neither ours nor `ignore`, `video_columns`
-            from a name that is no column of a catalogue, or a time format is no pattern.
+            from a name that is no column of a catalogue, a time format is no pattern, or a
+            dimension has an impossible name.
         SourceError: `mapping` is neither a known vocabulary nor a file of one.
 
     Saving replaces whole tables. With Delta each one is replaced in one commit; with Parquet a
@@ -142,6 +147,7 @@ class VideoEngagementAggregator:
         event_names: Mapping[str, str] | None = None,
         max_position: float = DEFAULT_MAX_POSITION_S,
         mapping: str | Path | None = None,
+        dimensions: Sequence[str] | Mapping[str, str | None] = (),
         estimate_missing_durations: bool = False,
         table_format: str | None = None,
         keep_in: str | Path | None = None,
@@ -161,6 +167,8 @@ class VideoEngagementAggregator:
         self.event_names = require_event_names(event_names or {})
         self.max_position = max_position
         self.mapping = None if mapping is None else find_mapping(str(mapping))
+        named = dimensions if isinstance(dimensions, Mapping) else dict.fromkeys(dimensions)
+        self.dimensions = require_dimensions(named)
         self.estimate_missing_durations = estimate_missing_durations
         self.table_format = table_format
         self.keep_in = None if keep_in is None else str(keep_in)
@@ -315,7 +323,7 @@ class VideoEngagementAggregator:
             AGGREGATED_ENGAGEMENT.name: self.output_table,
             USER_VIDEO_ENGAGEMENT.name: self.daily_table,
         }
-        return SessionTables(self.spark, names, self.table_format)
+        return SessionTables(self.spark, names, self.table_format, tuple(self.dimensions))
 
     def _chain(self, run_time: datetime, *, unique: bool = True) -> EngagementChain:
         return EngagementChain(
@@ -324,6 +332,7 @@ class VideoEngagementAggregator:
             run_time=run_time,
             estimate_missing_durations=self.estimate_missing_durations,
             unique=unique,
+            dimensions=tuple(self.dimensions),
         )
 
     def _require_utc(self) -> None:
@@ -373,7 +382,11 @@ class VideoEngagementAggregator:
             mapping=self.mapping,
         )
         frame = self.input_table if isinstance(self.input_table, DataFrame) else None
-        source = read_source(self.spark, spec, frame=frame)
+        seen: set[str] = set()
+        source = read_source(self.spark, spec, frame=frame, dimensions=self.dimensions, seen=seen)
+        absent = absent_dimensions(self.dimensions if seen else {}, self.mapping, seen)
+        if absent:
+            warnings.warn(f"not in the input: {told(absent)}", stacklevel=3)
         source = source.where(days.may_hold(F.col("typedTimestamp")))
         classified = chain.classified(chain.judged(source, spec))
         # Behind an explode no engine moves the filter down to where the day is spelled out as the

@@ -24,6 +24,7 @@ from vidagg_dagster.core.contract import (
     SourceSpec,
     TimestampUnit,
 )
+from vidagg_dagster.core.dimensions import parse_dimensions
 from vidagg_dagster.core.errors import BadInputError, NothingAcceptedError
 from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.core.terminal import Status
@@ -142,6 +143,14 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
         help="the columns' names in EVENTS where they differ, e.g. userId=user,timestamp=ts",
     )
     parser.add_argument(
+        "--dimensions",
+        type=_dimensions,
+        default={},
+        metavar="NAME[=THEIRS],...",
+        help="further columns of EVENTS, of whose values rows have sets, e.g. "
+        "device,country=geo.country",
+    )
+    parser.add_argument(
         "--event-names",
         type=_event_names,
         default={},
@@ -184,6 +193,13 @@ def _zone(text: str) -> str:
 def _columns(text: str) -> dict[str, str]:
     try:
         return parse_columns(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _dimensions(text: str) -> dict[str, str | None]:
+    try:
+        return parse_dimensions(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 
@@ -284,6 +300,7 @@ def _write_rows(options: argparse.Namespace, parameters: EngagementParameters) -
             timezone=options.timezone,
             run_time=datetime.now(UTC),
             estimate_missing_durations=options.estimate_missing_durations,
+            dimensions=options.dimensions,
             first_day=options.first_day,
             last_day=options.last_day,
             report=report,

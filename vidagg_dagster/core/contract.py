@@ -166,6 +166,11 @@ class StepRequest(_Model):
         description="Our name of a column of the video catalogue -> the catalogue's.",
     )
     estimate_missing_durations: bool = False
+    dimensions: dict[str, str | None] = Field(
+        default_factory=dict,
+        description="Further columns of the events that sessions and pairs carry: the name of "
+        "each -> the source's column, if it has another name.",
+    )
     parameters: EngagementParameters = EngagementParameters()
     max_lateness_days: int = Field(
         default=DEFAULT_MAX_LATENESS_DAYS,

@@ -153,6 +153,10 @@ class EventMapping(_Model):
         description="Name of an event, in any case -> ours. A name with `*` stands for many, and "
         "counts after those without. Empty: the names are ours.",
     )
+    dimensions: dict[str, Places] = Field(
+        default_factory=dict,
+        description="Where the records have what may be asked for as a dimension.",
+    )
     each: str | None = Field(
         default=None,
         description="Path of an array whose elements are the events. Paths that begin with `each` "
@@ -232,7 +236,8 @@ class EventMapping(_Model):
     def paths(self) -> tuple[RecordPath, ...]:
         """All paths of values, each once."""
         own = [places for rule in self.events.values() for places in rule.columns.values()]
-        every = [place for places in (*self.columns.values(), *own) for place in places]
+        named = (*self.columns.values(), *own, *self.dimensions.values())
+        every = [place for places in named for place in places]
         return tuple(dict.fromkeys(path for place in every for path in place.steps))
 
     @field_validator("each", "inner", "sampled")

@@ -4,6 +4,9 @@ Steps cast rows to these declarations, and both kinds of tables are created from
 them as `dagster/column_schema`, and `docs/metrics.md` is generated from them.
 """
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from pyspark.sql import types as T
 
 from vidagg_dagster.core.insight_schemas import INSIGHT_TABLES
@@ -375,3 +378,33 @@ TABLES: dict[str, TableSpec] = {
         QUALITY_REPORT,
     )
 } | INSIGHT_TABLES
+
+TABLES_WITH_DIMENSIONS = (RAW_EVENTS, SESSIONS, USER_VIDEO_ENGAGEMENT, AGGREGATED_ENGAGEMENT)
+"""The tables that carry the dimensions which the settings ask for."""
+
+
+DIMENSION_DOC = "Dimension of"
+"""How the comment of a dimension's column begins: so it is known in a stored table."""
+
+
+def with_dimensions(table: TableSpec, names: Sequence[str]) -> TableSpec:
+    """`table` with a column for each dimension behind its own columns, where it carries them.
+
+    A table that has dimensions already keeps those.
+    """
+    carries = table.name in {carrying.name for carrying in TABLES_WITH_DIMENSIONS}
+    if not names or not carries or table.dimensions:
+        return table
+    added = tuple(_dimension(table, name) for name in names)
+    return replace(table, columns=(*table.columns, *added), dimensions=tuple(names))
+
+
+def _dimension(table: TableSpec, name: str) -> ColumnSpec:
+    if table.name == RAW_EVENTS.name:
+        doc = f"{DIMENSION_DOC} the event, trimmed; null if it says none."
+        return ColumnSpec(name, STRING, doc)
+    if table.name == SESSIONS.name:
+        doc = f"{DIMENSION_DOC} the session: its first known value; null without one."
+        return ColumnSpec(name, STRING, doc)
+    doc = f"{DIMENSION_DOC} the sessions merged into this row: all known values, sorted."
+    return ColumnSpec(name, T.ArrayType(STRING), doc)

@@ -32,6 +32,8 @@ class TableSpec:
     columns: tuple[ColumnSpec, ...]
     key: tuple[str, ...] = ()
     partitioned: bool = True
+    dimensions: tuple[str, ...] = ()
+    """Those of the columns that the settings ask for."""
 
     @property
     def column_names(self) -> list[str]:

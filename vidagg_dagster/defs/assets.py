@@ -342,6 +342,7 @@ def _request(
         cohort_by=settings.cohort_by,
         video_columns=settings.video_columns,
         estimate_missing_durations=settings.estimate_missing_durations,
+        dimensions=settings.dimensions,
         parameters=settings.parameters,
         max_lateness_days=settings.operations.max_lateness_days,
         events_at_once=settings.events_at_once,

@@ -19,7 +19,7 @@ from vidagg_dagster.core.contract import (
 )
 from vidagg_dagster.core.days import span_text
 from vidagg_dagster.core.lineage import LINEAGE, PLAYER_EVENTS
-from vidagg_dagster.core.schemas import TABLES, TableSpec
+from vidagg_dagster.core.schemas import TABLES, TableSpec, with_dimensions
 from vidagg_dagster.core.text import clock
 from vidagg_dagster.defs.pictures import watch_time_picture
 from vidagg_dagster.quality.report import MEASURES as REPORTED
@@ -81,7 +81,7 @@ def table_metadata(settings: Settings, table: TableSpec) -> dict[str, Any]:
         COLUMN_SCHEMA: dg.TableSchema(
             [
                 dg.TableColumn(column.name, column.type.simpleString(), description=column.doc)
-                for column in table.columns
+                for column in with_dimensions(table, tuple(settings.dimensions)).columns
             ]
         ),
         COLUMN_LINEAGE: dg.TableColumnLineage(

@@ -28,6 +28,7 @@ class EngagementChain:
         estimate_missing_durations: Take the largest position seen where no duration is known.
         unique: Whether to unite the watched intervals. Without it, what follows from the union is
             null.
+        dimensions: Further columns of the events that sessions and pairs carry.
         spread: How rows are spread over calls of the fold.
     """
 
@@ -36,6 +37,7 @@ class EngagementChain:
     run_time: datetime
     estimate_missing_durations: bool = False
     unique: bool = True
+    dimensions: tuple[str, ...] = ()
     spread: Spread = ANY_SIZE
 
     def judged(
@@ -67,6 +69,7 @@ class EngagementChain:
             days=days,
             parameters=self.parameters,
             timezone=self.timezone,
+            dimensions=self.dimensions,
             spread=self.spread,
         )
 
@@ -81,6 +84,7 @@ class EngagementChain:
             run_time=self.run_time,
             estimates=estimates,
             unique=self.unique,
+            dimensions=self.dimensions,
             spread=self.spread,
         )
 
@@ -96,6 +100,7 @@ class EngagementChain:
             run_time=self.run_time,
             estimate=self.estimate_missing_durations,
             unique=self.unique,
+            dimensions=self.dimensions,
             spread=self.spread,
         )
 
@@ -106,6 +111,7 @@ class EngagementChain:
             parameters=self.parameters,
             run_time=self.run_time,
             unique=self.unique,
+            dimensions=self.dimensions,
             spread=self.spread,
         )
 
@@ -120,6 +126,7 @@ class EngagementChain:
             videos,
             parameters=self.parameters,
             timezone=self.timezone,
+            dimensions=self.dimensions,
             spread=self.spread,
         )
 
@@ -131,4 +138,5 @@ class EngagementChain:
             parameters=self.parameters,
             run_time=self.run_time,
             estimate=self.estimate_missing_durations,
+            dimensions=self.dimensions,
         )

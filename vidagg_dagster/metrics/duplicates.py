@@ -6,6 +6,7 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
+from vidagg_dagster.core.dimensions import carried, dimensions_among
 from vidagg_dagster.metrics.arrays import (
     Array,
     Bools,
@@ -31,7 +32,8 @@ class Duplicates:
 
     Rows of one user, session, video and name are one event if time and position are equal, or the
     day and the eventId. The one that says most stays: `seekFrom` known before unknown, the smaller
-    first; then `playbackRate` likewise; then the earliest; then eventId and sourceFile decide.
+    first; then `playbackRate` likewise; then the earliest; then each dimension, known before
+    unknown; then eventId and sourceFile decide.
 
     Attributes:
         us, rank, position: Names of the columns with the time, the name's rank and the position.
@@ -104,7 +106,7 @@ def _says_most(rows: pa.Table, us: Ints, position: Ints) -> list[Array]:
     for name in ("seekFromMs", "playbackRate"):
         keys += _nulls_last(rows, name)
     keys += [us, position]
-    for name in ("eventId", "sourceFile"):
+    for name in (*map(carried, dimensions_among(rows.column_names)), "eventId", "sourceFile"):
         keys += _nulls_last(rows, name)
     return keys
 

@@ -7,8 +7,14 @@ from decimal import Decimal
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from vidagg_dagster.core.dimensions import carried
 from vidagg_dagster.core.parameters import EngagementParameters
-from vidagg_dagster.core.schemas import EVENT_DATE, USER_VIDEO_ENGAGEMENT, TableSpec
+from vidagg_dagster.core.schemas import (
+    EVENT_DATE,
+    USER_VIDEO_ENGAGEMENT,
+    TableSpec,
+    with_dimensions,
+)
 from vidagg_dagster.core.vocabulary import EVIDENCE, VISIT_SUMS
 from vidagg_dagster.metrics.intervals import merge_with_union
 from vidagg_dagster.spark.arrow import ANY_SIZE, Spread
@@ -36,17 +42,24 @@ def user_video_engagement(
     run_time: datetime,
     estimates: DataFrame | None = None,
     unique: bool = True,
+    dimensions: Sequence[str] = (),
     spread: Spread = ANY_SIZE,
 ) -> DataFrame:
     """One row per user, video and day of the given `sessions` rows, in the columns of the table.
 
     `videos` has `videoId`, `durationMs`, `videoTitle`. With `estimates` (`videoId`, `durationMs`:
     largest positions seen on other days) unknown durations are estimated. With `unique=False` the
-    union of the intervals is not computed, and what follows from it is null.
+    union of the intervals is not computed, and what follows from it is null. The `dimensions` of
+    the sessions become sets.
     """
-    visits = sessions.select(EVENT_DATE, "userId", F.explode("visits").alias("visit")).select(
-        EVENT_DATE, "userId", "visit.*"
-    )
+    happens = (F.col("eventCount") > 0) | (F.col("openEndedCount") > 0)
+    columns = {carried(name): F.col(name) for name in dimensions}
+    visits = sessions.select(
+        EVENT_DATE,
+        "userId",
+        F.explode("visits").alias("visit"),
+        *[column.alias(name) for name, column in columns.items()],
+    ).select(EVENT_DATE, "userId", "visit.*", *columns)
     merged = merge_with_union(
         visits,
         [EVENT_DATE, "userId", "videoId"],
@@ -54,15 +67,16 @@ def user_video_engagement(
         sums={name: F.col(field).cast("bigint") for name, field in VISIT_SUMS.items()},
         least={"firstWatchDate": F.col("firstEventTime")},
         greatest={"lastWatchDate": F.col("lastEventTime"), "maxPositionMs": F.col("maxPositionMs")},
-        lists={},
+        lists={name: F.array_compact(F.array(F.when(happens, F.col(name)))) for name in columns},
         evidence=True,
         unite=unique,
         spread=spread,
-    ).where((F.col("eventCount") > 0) | (F.col("openEndedCount") > 0))
+    ).where(happens)
     described = with_durations(merged, videos)
     if estimates is not None:
         described = with_estimates(described, estimates.unionByName(_own_estimates(merged)))
-    return publish(described, USER_VIDEO_ENGAGEMENT, parameters=parameters, run_time=run_time)
+    table = with_dimensions(USER_VIDEO_ENGAGEMENT, dimensions)
+    return publish(described, table, parameters=parameters, run_time=run_time)
 
 
 def with_durations(merged: DataFrame, videos: DataFrame, *, estimate: bool = False) -> DataFrame:
@@ -135,15 +149,16 @@ def publish(
     *,
     parameters: EngagementParameters,
     run_time: datetime,
-    carried: Sequence[str] = (),
+    more: Sequence[str] = (),
 ) -> DataFrame:
     """Facts in milliseconds -> the published columns of `table`, derived ones included.
 
     `merged` has the keys, `facts.SUMS`, `uniqueMs`, `gapMs`, `maxPositionMs`, `watchedIntervals`,
     `lastPlayedAt`, `resumeMs`,
     `durationMs`, `durationSource`, `videoTitle`, `firstWatchDate`, `lastWatchDate` and what else
-    `table` needs under its own name. Where `uniqueMs` is null, so is all that follows from it.
-    The columns `carried` come behind those of the table.
+    `table` needs under its own name; its dimensions as they are carried, with repetitions. Where
+    `uniqueMs` is null, so is all that follows from it.
+    The columns `more` come behind those of the table.
     """
     unique, total, duration = F.col("uniqueMs"), F.col("watchMs"), F.col("durationMs")
     reached = F.coalesce(F.col("maxPositionMs"), F.lit(0))
@@ -181,13 +196,14 @@ def publish(
         "totalSessionDuration": seconds(F.col("sessionMs")),
         "exceedingPositionCount": F.col("exceedingCount"),
         "processedAt": F.lit(run_time),
+        **{n: F.array_sort(F.array_distinct(F.col(carried(n)))) for n in table.dimensions},
     }
     return merged.select(
         *[
             columns.get(column.name, F.col(column.name)).cast(column.type).alias(column.name)
             for column in table.columns
         ],
-        *carried,
+        *more,
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from vidagg_dagster.core.dimensions import carried
 from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.metrics.arrays import (
     Bools,
@@ -24,6 +25,7 @@ from vidagg_dagster.metrics.arrays import (
     order,
     ordered_codes,
 )
+from vidagg_dagster.metrics.dimensions import NOT_KNOWN, Dimension, dimensions_of
 from vidagg_dagster.metrics.playback import UNKNOWN
 
 ROWS_AT_ONCE: Final = 500_000
@@ -65,7 +67,8 @@ class Columns(NamedTuple):
 class Events:
     """Sorted events; `user` and `session_id` of each told session count `users`, `session_ids`.
 
-    The column `video` counts `video_ids`, which are sorted.
+    The column `video` counts `video_ids`, which are sorted. `dimensions` have the rows of
+    `columns`.
     """
 
     users: pa.Array
@@ -74,6 +77,7 @@ class Events:
     user: Ints
     session_id: Ints
     columns: Columns
+    dimensions: tuple[Dimension, ...]
 
 
 @dataclass(frozen=True)
@@ -99,6 +103,7 @@ class Numbered:
     duration: Ints
     times_out_day: Numbers
     rate: Floats
+    dimensions: tuple[Dimension, ...]
 
     @classmethod
     def of(cls, table: pa.Table) -> "Numbered":
@@ -115,6 +120,7 @@ class Numbered:
             video=video,
             told=dense(combined(user, session_id, len(session_ids))),
             rate=floats_or_nan(table["playbackRate"]),
+            dimensions=dimensions_of(table),
             **{
                 ours: integers_or(table[name], UNKNOWN).astype(width, copy=False)
                 for ours, (name, width) in _NUMBERS.items()
@@ -130,6 +136,10 @@ class Numbered:
         }
         if "eventId" in table.column_names:
             columns["eventId"] = one_array(table["eventId"])
+        for dimension in self.dimensions:
+            # The numbers have the order of the texts.
+            code = dimension.code
+            columns[carried(dimension.name)] = nullable(code, code != NOT_KNOWN)
         return pa.table(columns)
 
     @property
@@ -180,6 +190,7 @@ class Numbered:
             user=self.user[begins].astype(np.int64),
             session_id=self.session_id[begins].astype(np.int64),
             columns=columns,
+            dimensions=tuple(dimension.of_rows(by_time) for dimension in self.dimensions),
         )
 
 

@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from vidagg_dagster.core.dimensions import carried
 from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.core.vocabulary import EVIDENCE, REASONS
 from vidagg_dagster.metrics.arrays import (
@@ -33,6 +34,7 @@ from vidagg_dagster.metrics.coverage import (
     total,
     union_columns,
 )
+from vidagg_dagster.metrics.dimensions import NOT_KNOWN, Dimension, sets
 from vidagg_dagster.metrics.duplicates import repeated
 from vidagg_dagster.metrics.events import Numbered
 from vidagg_dagster.metrics.playback import EVIDENCE_NAMES, UNKNOWN
@@ -70,10 +72,10 @@ class FromEvents:
         del events
         unique = _unique(numbered, said, np.flatnonzero(bits == 0))
         counts = _counts(bits, len(unique))
-        users, video_ids = numbered.users, numbered.video_ids
+        users, video_ids, dimensions = numbered.users, numbered.video_ids, numbered.dimensions
         visited = _together(self._visited(numbered, numbered.parts(unique)))
         del numbered, said, bits, unique
-        return _with_counts(pair_facts(visited, users, video_ids), counts)
+        return _with_counts(pair_facts(visited, users, video_ids, dimensions), counts)
 
     def _visited(self, numbered: Numbered, parts: Sequence[Ints]) -> Sequence["Visited"]:
         """What the parts settle. A user with very many events is worth all cores."""
@@ -96,12 +98,17 @@ def _unique(numbered: Numbered, said: pa.Table, rows: Ints) -> Ints:
 
 
 class Visited(NamedTuple):
-    """Visits by session and video, the user and the work day of each, and their intervals."""
+    """Visits by session and video, the user and the work day of each, and their intervals.
+
+    `dimensions` has a column for each, with the codes of the visits' sessions; of visits in which
+    nothing happens `NOT_KNOWN`.
+    """
 
     user: Ints
     day: Ints
     visits: Any
     intervals: Any
+    dimensions: Any
 
     @classmethod
     def of(cls, settled: Settled) -> "Visited":
@@ -109,16 +116,22 @@ class Visited(NamedTuple):
         session = settled.visits["session"]
         user = settled.events.user[settled.told[session]]
         day = settled.sessions.work_day[session]
-        return cls(user, day, settled.visits, settled.intervals)
+        happens = settled.visits["event_count"] + settled.visits["open_ended_count"] > 0
+        dimensions = np.zeros((len(session), len(settled.events.dimensions)), np.int32)
+        for at, code in enumerate(settled.dimensions()):
+            dimensions[:, at] = np.where(happens, code[session], NOT_KNOWN)
+        return cls(user, day, settled.visits, settled.intervals, dimensions)
 
 
 def _together(parts: Sequence[Visited]) -> Visited:
     return parts[0] if len(parts) == 1 else Visited(*map(np.concatenate, zip(*parts, strict=True)))
 
 
-def pair_facts(visited: Visited, users: pa.Array, video_ids: pa.Array) -> pa.Table:
+def pair_facts(
+    visited: Visited, users: pa.Array, video_ids: pa.Array, dimensions: Sequence[Dimension] = ()
+) -> pa.Table:
     """What work days settle -> one row per user and video with its sums, extremes and union."""
-    user, day, visits, intervals = visited
+    user, day, visits, intervals, codes = visited
     code = combined(user, visits["video"], len(video_ids))
     # A day without a believed event and without a tail has no row, so it is not merged either.
     by_day = order(code, day)
@@ -142,6 +155,10 @@ def pair_facts(visited: Visited, users: pa.Array, video_ids: pa.Array) -> pa.Tab
             **_visit_facts(visits[kept], key, keys),
             "activeDays": active,
             **_interval_facts(intervals, np.repeat(key_of_visit, visits["interval_count"]), keys),
+            **{
+                carried(dimension.name): sets(codes[kept, at], dimension.texts, key, keys)
+                for at, dimension in enumerate(dimensions)
+            },
         }
     )
 

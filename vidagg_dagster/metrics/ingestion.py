@@ -11,6 +11,7 @@ from pyspark.sql import types as T
 
 from vidagg_dagster.core.contract import SourceSpec
 from vidagg_dagster.core.days import EARLIEST
+from vidagg_dagster.core.dimensions import carried, dimensions_among
 from vidagg_dagster.core.event_mapping import REJECT
 from vidagg_dagster.core.schemas import (
     EVENT_DATE,
@@ -81,8 +82,8 @@ def classify(
     Returns one row per input row: event_date, timestamp, userId, sessionId, videoId, eventName
     (canonical), positionMs, playbackRate, seekFromMs, eventId, sourceFile; `reasons` (why it is
     rejected, in the order of `REASONS`; empty if it is not), `payload` (rejected rows only),
-    `unknownName` (the event's name in lower case, where it is not known) and `outcome`
-    (`accepted`, `duplicate`, `ignored` or `rejected`).
+    `unknownName` (the event's name in lower case, where it is not known), `outcome`
+    (`accepted`, `duplicate`, `ignored` or `rejected`), and the dimensions that `source` carries.
 
     Args:
         source: The source frame.
@@ -127,6 +128,7 @@ def find_duplicates(judged: DataFrame, *, spread: Spread = ANY_SIZE) -> DataFram
         "payload",
         UNKNOWN_NAME,
         OUTCOME,
+        *_dimensions(judged),
     )
 
 
@@ -172,8 +174,10 @@ def near_days(source: DataFrame, days: Collection[date]) -> DataFrame:
 
 
 def accepted(classified: DataFrame) -> DataFrame:
-    """The rows of `RAW_EVENTS`."""
-    return _as_table(classified.where(F.col(OUTCOME) == ACCEPTED), RAW_EVENTS)
+    """The rows of `RAW_EVENTS`, with the dimensions that are carried."""
+    rows = classified.where(F.col(OUTCOME) == ACCEPTED)
+    dimensions = dimensions_among(classified.columns)
+    return _as_table(rows, RAW_EVENTS, *[F.col(carried(n)).alias(n) for n in dimensions])
 
 
 def rejected(classified: DataFrame) -> DataFrame:
@@ -253,8 +257,12 @@ def rows_by_file(
     )
 
 
-def _as_table(rows: DataFrame, table: TableSpec) -> DataFrame:
-    return rows.select(*[F.col(c.name).cast(c.type).alias(c.name) for c in table.columns])
+def _as_table(rows: DataFrame, table: TableSpec, *more: Column) -> DataFrame:
+    return rows.select(*[F.col(c.name).cast(c.type).alias(c.name) for c in table.columns], *more)
+
+
+def _dimensions(rows: DataFrame) -> list[str]:
+    return [carried(name) for name in dimensions_among(rows.columns)]
 
 
 def _parsed(source: DataFrame, spec: SourceSpec, run_time: datetime | None) -> DataFrame:
@@ -281,6 +289,7 @@ def _parsed(source: DataFrame, spec: SourceSpec, run_time: datetime | None) -> D
         said(F.col("playbackRate")).alias("_rate"),
         said(F.col("seekFrom")).alias("_from"),
         said(event_id).alias("eventId"),
+        *[said(F.col(name)).alias(name) for name in _dimensions(source)],
     )
 
     def instant(time: Column) -> Column:
@@ -378,6 +387,7 @@ def _judged(rows: DataFrame, payload: Column, start_date: date | None, timezone:
         .alias(REASON_BITS),
         "_hash",
         "_rank",
+        *_dimensions(rows),
     )
 
 

@@ -1,13 +1,20 @@
 """Daily rows merged into one row per user and video."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
+from vidagg_dagster.core.dimensions import carried
 from vidagg_dagster.core.parameters import EngagementParameters
-from vidagg_dagster.core.schemas import AGGREGATED_ENGAGEMENT, EVENT_DATE, SPAN
+from vidagg_dagster.core.schemas import (
+    AGGREGATED_ENGAGEMENT,
+    EVENT_DATE,
+    SPAN,
+    with_dimensions,
+)
 from vidagg_dagster.core.vocabulary import EVIDENCE, SUMS
 from vidagg_dagster.metrics.engagement import (
     duration_estimates,
@@ -31,6 +38,7 @@ def merge_days(
     run_time: datetime,
     estimate: bool = False,
     unique: bool = True,
+    dimensions: Sequence[str] = (),
     spread: Spread = ANY_SIZE,
 ) -> DataFrame:
     """Daily rows -> one row per user and video, in the columns of the lifetime table.
@@ -44,6 +52,7 @@ def merge_days(
         run_time=run_time,
         estimates=duration_estimates(daily) if estimate else None,
         unique=unique,
+        dimensions=dimensions,
         spread=spread,
     )
 
@@ -54,6 +63,7 @@ def lifetime_from_events(
     *,
     parameters: EngagementParameters,
     timezone: str,
+    dimensions: Sequence[str] = (),
     spread: Spread = ANY_SIZE,
 ) -> DataFrame:
     """Judged rows of all days (`events.judge`) -> one row per user and video, not yet published.
@@ -65,7 +75,9 @@ def lifetime_from_events(
     by_user = F.when(F.col(REASON_BITS) == 0, F.xxhash64("userId")).otherwise(
         F.xxhash64("userId", "sessionId", "videoId", "us", "sentPositionMs")
     )
-    return spread.apply(by_number, FromEvents(parameters), _FACTS, by=by_user)
+    sets = [T.StructField(carried(name), T.ArrayType(T.StringType())) for name in dimensions]
+    facts = T.StructType([*_FACTS.fields, *sets])
+    return spread.apply(by_number, FromEvents(parameters), facts, by=by_user)
 
 
 def publish_lifetime(
@@ -75,6 +87,7 @@ def publish_lifetime(
     parameters: EngagementParameters,
     run_time: datetime,
     estimate: bool = False,
+    dimensions: Sequence[str] = (),
 ) -> DataFrame:
     """What `lifetime_from_events` gives -> the columns of the lifetime table, and `COUNTS`.
 
@@ -82,10 +95,10 @@ def publish_lifetime(
     """
     return publish(
         with_durations(facts, videos, estimate=estimate),
-        AGGREGATED_ENGAGEMENT,
+        with_dimensions(AGGREGATED_ENGAGEMENT, dimensions),
         parameters=parameters,
         run_time=run_time,
-        carried=(COUNTS,),
+        more=(COUNTS,),
     )
 
 
@@ -120,6 +133,7 @@ def merge_rows(
     run_time: datetime,
     estimates: DataFrame | None = None,
     unique: bool = True,
+    dimensions: Sequence[str] = (),
     spread: Spread = ANY_SIZE,
 ) -> DataFrame:
     """Rows with `activeDays`, of which no two of a pair share a day -> one row per pair.
@@ -140,7 +154,10 @@ def merge_rows(
             # No two rows of a pair share a day, so none share an instant.
             "played": F.struct("lastPlayedAt", milliseconds(F.col("resumePosition")).alias("ms")),
         },
-        lists={"days": F.col("activeDays")},
+        lists={
+            "days": F.col("activeDays"),
+            **{carried(name): F.col(name) for name in dimensions},
+        },
         unite=unique,
         spread=spread,
     )
@@ -158,7 +175,8 @@ def merge_rows(
     )
     if estimates is not None:
         pairs = with_estimates(pairs, estimates)
-    return publish(pairs, AGGREGATED_ENGAGEMENT, parameters=parameters, run_time=run_time)
+    table = with_dimensions(AGGREGATED_ENGAGEMENT, dimensions)
+    return publish(pairs, table, parameters=parameters, run_time=run_time)
 
 
 def _with_known_intervals(rows: DataFrame) -> DataFrame:

@@ -23,6 +23,7 @@ from vidagg_dagster.metrics.arrays import (
     LARGEST,
     Bools,
     Ints,
+    Numbers,
     changes,
     dates,
     instants,
@@ -31,6 +32,7 @@ from vidagg_dagster.metrics.arrays import (
     order,
 )
 from vidagg_dagster.metrics.compiled import Fold, new_records, rule
+from vidagg_dagster.metrics.dimensions import Stretches, first_known
 from vidagg_dagster.metrics.events import Columns, Events, Numbered
 from vidagg_dagster.metrics.playback import NONE, SAID, UNKNOWN, ByTime, Limits, Moment, Order
 
@@ -724,6 +726,16 @@ class Settled:
         """The told session of each session."""
         return self.events.columns.told[self.sessions.first_row]
 
+    def dimensions(self) -> list[Numbers]:
+        """Of each dimension of the events, the first known code of each session."""
+        columns, sums = self.events.columns, self.sessions
+        last_us = np.maximum(sums.last_us, sums.last_context_us)
+        stretches = Stretches(sums.first_row, last_us, sums.work_day)
+        return [
+            first_known(dimension, columns.told, columns.us, columns.day, stretches)
+            for dimension in self.events.dimensions
+        ]
+
 
 def settle(
     events: Events, days: tuple[date, ...] | None, parameters: EngagementParameters
@@ -822,6 +834,10 @@ def session_rows(settled: Settled) -> pa.Table:
             ),
             "watchMs": pa.array(watched[kept]),
             "visits": pa.ListArray.from_arrays(offsets(listed), _visit_structs(settled)),
+            **{
+                dimension.name: dimension.values(code[kept])
+                for dimension, code in zip(events.dimensions, settled.dimensions(), strict=True)
+            },
         }
     )
 

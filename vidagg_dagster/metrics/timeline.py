@@ -7,8 +7,9 @@ from typing import Final
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from vidagg_dagster.core.dimensions import carried, dimensions_among
 from vidagg_dagster.core.parameters import EngagementParameters
-from vidagg_dagster.core.schemas import EVENT_DATE, SESSIONS
+from vidagg_dagster.core.schemas import EVENT_DATE, SESSIONS, with_dimensions
 from vidagg_dagster.core.vocabulary import RANK_OF
 from vidagg_dagster.metrics.from_events import REASON_BITS
 from vidagg_dagster.metrics.sessions import SessionsOf
@@ -26,16 +27,20 @@ def sessions(
     days: Sequence[date] | None,
     parameters: EngagementParameters,
     timezone: str,
+    dimensions: Sequence[str] = (),
     spread: Spread = ANY_SIZE,
 ) -> DataFrame:
     """One row per session and day, with everything that happened to each of its videos.
 
     `events` are `raw_events` rows of the `days` and of the day before each (`days=None`: every
-    day there is), `videos` has `videoId` and `durationMs`. Returns the columns of `sessions`.
+    day there is), `videos` has `videoId` and `durationMs`. Returns the columns of `sessions`, with
+    the `dimensions`, which the events have under these names.
     """
+    for name in dimensions:
+        events = events.withColumnRenamed(name, carried(name))
     by_number = prepared(events.drop("eventId"), videos, parameters, timezone)
     fold = SessionsOf(None if days is None else tuple(days), parameters)
-    return spread.apply(by_number, fold, SESSIONS.struct)
+    return spread.apply(by_number, fold, with_dimensions(SESSIONS, dimensions).struct)
 
 
 def prepared(
@@ -45,7 +50,7 @@ def prepared(
 
     One row per event: event_date, userId, sessionId, videoId, us, nameRank, sentPositionMs,
     seekFromMs, durationMs, playbackRate, and timesOutDay: the day on which a tail after the event
-    would time out.
+    would time out; and the dimensions that events carry.
     """
     us = F.unix_micros("timestamp")
     durations = F.broadcast(videos.select("videoId", "durationMs"))
@@ -62,6 +67,7 @@ def prepared(
         "playbackRate",
         calendar_day(us + parameters.session_timeout_ms * 1000, timezone).alias("timesOutDay"),
         *[name for name in _CARRIED if name in events.columns],
+        *map(carried, dimensions_among(events.columns)),
     )
 
 

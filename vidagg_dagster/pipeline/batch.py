@@ -18,14 +18,16 @@ from pyspark.sql import functions as F
 
 from vidagg_dagster.core.contract import DEFAULT_EVENTS_AT_ONCE, SourceSpec
 from vidagg_dagster.core.days import ONE_DAY
+from vidagg_dagster.core.dimensions import NO_DIMENSIONS, Dimensions
 from vidagg_dagster.core.parameters import EngagementParameters
-from vidagg_dagster.core.schemas import AGGREGATED_ENGAGEMENT, EVENT_DATE
+from vidagg_dagster.core.schemas import AGGREGATED_ENGAGEMENT, EVENT_DATE, with_dimensions
 from vidagg_dagster.core.text import spaced
 from vidagg_dagster.core.vocabulary import REASONS, REJECTED_PREFIX
 from vidagg_dagster.metrics import ingestion
 from vidagg_dagster.metrics.composition import EngagementChain
 from vidagg_dagster.metrics.from_events import COUNTS
 from vidagg_dagster.metrics.ingestion import UNKNOWN_NAME
+from vidagg_dagster.sources.dimensions import absent_dimensions, told
 from vidagg_dagster.sources.faults import naming_faults
 from vidagg_dagster.sources.listing import estimated_rows
 from vidagg_dagster.sources.read import read_source
@@ -54,6 +56,8 @@ class Aggregation:
     """The commonest names of events that are not known, with their rows."""
     catalogue: CatalogueCount | None = None
     """The rows of the video catalogue, where there is one."""
+    absent_dimensions: Mapping[str, str] = field(default_factory=dict)
+    """The dimensions that are in no column of the source, and what to say of each."""
 
     def summary(self) -> str:
         """The counts as one line."""
@@ -73,8 +77,13 @@ class Aggregation:
             )
             + ("" if self.counts["input"] else "; no row was read: is it the right place?")
             + self._unknown()
+            + self._absent()
             + self._catalogue()
         )
+
+    def _absent(self) -> str:
+        absent = told(self.absent_dimensions)
+        return f"; dimensions that the source does not have: {absent}" if absent else ""
 
     def _unknown(self) -> str:
         names = ", ".join(f"{name} {spaced(n)}" for name, n in self.unknown_names.items())
@@ -107,6 +116,7 @@ def aggregate_files(
     timezone: str = "UTC",
     run_time: datetime,
     estimate_missing_durations: bool = False,
+    dimensions: Dimensions = NO_DIMENSIONS,
     events_at_once: int = DEFAULT_EVENTS_AT_ONCE,
     first_day: date | None = None,
     last_day: date | None = None,
@@ -123,6 +133,7 @@ def aggregate_files(
         timezone: the zone whose calendar days are the days.
         run_time: becomes `processedAt`; an event may not be later by more than a day.
         estimate_missing_durations: take the largest position seen where the metadata has none.
+        dimensions: further columns of the events, of whose values rows have sets.
         events_at_once: on an engine that does not spill, more are computed in slices
             of their users, of so many events each, about.
         first_day: the first day that counts. The day before is read as context. None: all.
@@ -137,9 +148,11 @@ def aggregate_files(
         timezone=timezone,
         run_time=run_time,
         estimate_missing_durations=estimate_missing_durations,
+        dimensions=tuple(dimensions),
     )
     days = _Days(first_day, last_day)
-    batch = _Batch(spark, source, chain, events_at_once, days, report)
+    batch = _Batch(spark, source, chain, dimensions, events_at_once, days, report)
+    table = with_dimensions(AGGREGATED_ENGAGEMENT, chain.dimensions)
     with tempfile.TemporaryDirectory(prefix="vidagg-") as folder:
         compute = batch.compute if days == _ALL_DAYS else batch.compute_days
         with naming_faults(source):
@@ -151,9 +164,14 @@ def aggregate_files(
         )
         report("sorting the rows")
         # Where there are no rows, some engines write no file.
-        empty = spark.createDataFrame([], AGGREGATED_ENGAGEMENT.struct)
-        table = _read_sorted(files) if files else empty.toArrow()
-        return Aggregation(rows=table, counts=counts, unknown_names=unknown, catalogue=catalogue)
+        empty = spark.createDataFrame([], table.struct)
+        return Aggregation(
+            rows=_read_sorted(files, table.column_names) if files else empty.toArrow(),
+            counts=counts,
+            unknown_names=unknown,
+            catalogue=catalogue,
+            absent_dimensions=batch.absent_dimensions(),
+        )
 
 
 @dataclass(frozen=True)
@@ -189,13 +207,16 @@ class _Batch:
     spark: SparkSession
     source: SourceSpec
     chain: EngagementChain
+    dimensions: Dimensions
     events_at_once: int
     days: _Days
     report: Report
+    seen: set[str] = field(default_factory=set)
+    """The names of the source's columns, once it is read."""
 
     def compute(self, videos: DataFrame, folder: Path) -> tuple[list[Path], dict[str, int]]:
         """All days, from one pass over the events."""
-        events = read_source(self.spark, self.source)
+        events = self._source()
         slicing = self._slicing()
         unused = ["eventName", "payload", "sourceFile", "_hash", "reasons", "_broken", "_ignored"]
         unused.append(UNKNOWN_NAME)
@@ -220,7 +241,7 @@ class _Batch:
 
     def compute_days(self, videos: DataFrame, folder: Path) -> tuple[list[Path], dict[str, int]]:
         """The days alone. What happens on a day may have begun the day before."""
-        judged = self.chain.judged(read_source(self.spark, self.source), self.source)
+        judged = self.chain.judged(self._source(), self.source)
         wanted = ingestion.of_days(judged, self.days.with_context.contain(F.col(EVENT_DATE)))
 
         def of_slice(part: DataFrame, spread: Spread) -> DataFrame:
@@ -235,6 +256,14 @@ class _Batch:
         daily = self.chain.daily_from_events(ingestion.accepted(classified), videos)
         of_days = daily.where(self.days.contain(F.col(EVENT_DATE)))
         return self._written([self.chain.lifetime(of_days)], folder), counts
+
+    def absent_dimensions(self) -> dict[str, str]:
+        """See `dimensions.absent_dimensions`; of a source without any column there are none."""
+        dimensions = self.dimensions if self.seen else {}
+        return absent_dimensions(dimensions, self.source.mapping, self.seen)
+
+    def _source(self) -> DataFrame:
+        return read_source(self.spark, self.source, dimensions=self.dimensions, seen=self.seen)
 
     def _slicing(self) -> Slicing:
         rows = estimated_rows(self.source)
@@ -290,16 +319,17 @@ def _dataset(files: Sequence[Path]) -> ds.Dataset:
     return ds.dataset([str(file) for file in files], format="ipc")
 
 
-_COLUMNS: Final = AGGREGATED_ENGAGEMENT.column_names
-
 _AT_ONCE: Final = 2
 _CELLS_AT_ONCE: Final = 10_000_000
 """How many values each of `_AT_ONCE` threads reads and sorts, so that only they are in memory
 twice."""
 
 
-def _read_sorted(files: Sequence[Path]) -> pa.Table:
-    """The rows, sorted by user and video; what only counts has neither and is left out."""
+def _read_sorted(files: Sequence[Path], names: Sequence[str]) -> pa.Table:
+    """The rows in columns of these names, sorted by user and video.
+
+    What only counts has neither and is left out.
+    """
     written = _dataset(files)
     keys = written.to_table(columns=list(AGGREGATED_ENGAGEMENT.key))
     by_key = pc.sort_indices(keys, [(column, "ascending") for column in keys.column_names])
@@ -308,11 +338,11 @@ def _read_sorted(files: Sequence[Path]) -> pa.Table:
     del keys
 
     def sorted_columns(first: int) -> list[pa.ChunkedArray]:
-        some = written.to_table(columns=_COLUMNS[first : first + at_once])
+        some = written.to_table(columns=list(names[first : first + at_once]))
         columns: list[pa.ChunkedArray] = some.take(by_key).columns
         return columns
 
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        parts = list(pool.map(sorted_columns, range(0, len(_COLUMNS), at_once)))
+        parts = list(pool.map(sorted_columns, range(0, len(names), at_once)))
     columns = [column for part in parts for column in part]
-    return pa.table(columns, names=_COLUMNS)
+    return pa.table(columns, names=list(names))

@@ -61,8 +61,8 @@ def _update(tables: Tables, chain: EngagementChain) -> LifetimeUpdate:
     based_on = tables.version(AGGREGATED_ENGAGEMENT)
     note = tables.note(AGGREGATED_ENGAGEMENT)
     fingerprint = _fingerprint(chain)
-    # Scores of untouched pairs follow from the parameters too, and an estimate from every pair of
-    # its video: in both cases an increment would leave them behind.
+    # Scores of untouched pairs follow from the parameters too, an estimate from every pair of its
+    # video, and a new dimension concerns all: an increment would leave them behind.
     increments = note.get(_PARAMETERS) == fingerprint and not chain.estimate_missing_durations
     taken_in = _version_taken_in(note, partial(tables.commit_id, USER_VIDEO_ENGAGEMENT))
     since = taken_in if increments else None
@@ -120,6 +120,8 @@ def _version_taken_in(
 
 def _fingerprint(chain: EngagementChain) -> str:
     text = f"{chain.parameters.model_dump_json()} {chain.estimate_missing_durations}"
+    if chain.dimensions:
+        text += f" {','.join(sorted(chain.dimensions))}"
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

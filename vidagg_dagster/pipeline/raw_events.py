@@ -1,5 +1,6 @@
 """`raw_events`: rows of the source are accepted, duplicate, ignored or rejected, and counted."""
 
+import logging
 from collections import Counter
 from collections.abc import Collection, Mapping
 from contextlib import ExitStack
@@ -33,8 +34,14 @@ from vidagg_dagster.pipeline.numbers import percent
 from vidagg_dagster.pipeline.samples import rejected_samples
 from vidagg_dagster.pipeline.step import Step, StepContext, StepOutput, rows_counted
 from vidagg_dagster.quality.evaluate import CheckContext
+from vidagg_dagster.sources.dimensions import absent_dimensions, told
 from vidagg_dagster.sources.faults import naming_faults, says_gone
 from vidagg_dagster.sources.read import read_source
+
+log = logging.getLogger(__name__)
+
+ABSENT_DIMENSIONS: Final = "dimensions that the source does not have"
+"""Metric of the step, where there are any."""
 
 _UNKNOWN: Final = f"{REJECTED_PREFIX}unknown_event"
 
@@ -57,27 +64,27 @@ def _compute(context: StepContext) -> StepOutput:
         named = any(counts.get(_UNKNOWN) for counts in counted.values())
         unknown = ingestion.unknown_names(rows) if named else {}
     late = record_inventory(context.spark, context.tables, request, found.inventory, found.read)
-    told = ", ".join(f"{name} {rows}" for name, rows in unknown.items())
-    metrics: Metrics = {
-        **({"unknown event names": told} if told else {}),
-        ROWS_COUNTED: found.inventory.rows_read,
-        ROWS_OF_DAYS: sum(found.read.values()),
-    }
+    if found.absent:
+        log.warning("%s: %s", ABSENT_DIMENSIONS, told(found.absent))
     return StepOutput(
         late=late,
         unknown_names=unknown,
-        metrics=metrics,
+        metrics=_metrics(found, unknown),
         samples=rejected_samples(context.tables, counted, source),
     )
 
 
 @dataclass(frozen=True)
 class _Found:
-    """The classified rows of the days, computed, and what became of them by file and day."""
+    """The classified rows of the days, computed, and what became of them by file and day.
+
+    `absent` are the dimensions that the source does not have.
+    """
 
     inventory: Inventory
     rows: DataFrame
     counts: Mapping[tuple[str, date], Mapping[str, int]]
+    absent: Mapping[str, str]
 
     @property
     def read(self) -> RowsRead:
@@ -90,6 +97,16 @@ class _Found:
         for (_, day), counts in self.counts.items():
             counted[day].update(counts)
         return {day: dict(counts) for day, counts in counted.items()}
+
+
+def _metrics(found: _Found, unknown: Mapping[str, int]) -> Metrics:
+    names = ", ".join(f"{name} {rows}" for name, rows in unknown.items())
+    return {
+        **({"unknown event names": names} if names else {}),
+        **({ABSENT_DIMENSIONS: told(found.absent)} if found.absent else {}),
+        ROWS_COUNTED: found.inventory.rows_read,
+        ROWS_OF_DAYS: sum(found.read.values()),
+    }
 
 
 def _read_all(context: StepContext, spec: SourceSpec, kept: ExitStack) -> _Found:
@@ -111,29 +128,42 @@ def _read_all(context: StepContext, spec: SourceSpec, kept: ExitStack) -> _Found
 def _read(context: StepContext, spec: SourceSpec, kept: ExitStack) -> _Found:
     # Before the events are read: what arrives in between is found late, and never missed.
     inventory = take_inventory(context.spark, context.tables, context.request)
-    rows = _classified(context, spec, inventory, kept)
+    seen: set[str] = set()
+    rows = _classified(context, spec, inventory, kept, seen)
     counted = ingestion.outcome_counts(rows, "sourceFile", EVENT_DATE).collect()
     # Rows of tables have no file.
     counts = {
         (row["sourceFile"] or spec.location, row[EVENT_DATE]): ingestion.counts_of(row)
         for row in counted
     }
-    return _Found(inventory, rows, counts)
+    dimensions = context.request.dimensions if seen else {}
+    return _Found(inventory, rows, counts, absent_dimensions(dimensions, spec.mapping, seen))
 
 
 def _classified(
-    context: StepContext, spec: SourceSpec, inventory: Inventory, kept: ExitStack
+    context: StepContext, spec: SourceSpec, inventory: Inventory, kept: ExitStack, seen: set[str]
 ) -> DataFrame:
-    """Every row of the days, classified, computed once and kept as long as `kept` is open."""
+    """Every row of the days, classified, computed once and kept as long as `kept` is open.
+
+    `seen` is filled with the names of the source's columns.
+    """
 
     def computed(frames: DataFrame | list[DataFrame]) -> DataFrame:
         return kept.enter_context(context.tables.computed(RAW_EVENTS, frames))
 
     names = inventory.names_of(_days_to_read(context.days, spec))
-    source = read_source(context.spark, spec, context.request.scratch, only=names)
+    request = context.request
+    source = read_source(
+        context.spark,
+        spec,
+        request.scratch,
+        only=names,
+        dimensions=request.dimensions,
+        seen=seen,
+    )
     near = ingestion.near_days(source, _days_to_read(context.days, spec))
     wanted = F.col(EVENT_DATE).isin([F.lit(day) for day in context.days])
-    rows = context.chain().judged(near, spec, context.request.start_date)
+    rows = context.chain().judged(near, spec, request.start_date)
     judged = ingestion.of_days(rows, wanted)
     slicing = context.slicing(inventory.rows_of(context.days))
     if slicing.slices > 1:

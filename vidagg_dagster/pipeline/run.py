@@ -53,7 +53,8 @@ def run_step(spark: SparkSession, request: StepRequest, done: DayDone | None = N
     """
     started = time.monotonic()
     step = STEPS[request.step]
-    context = StepContext.of(spark, request, open_tables(spark, request.store, request.scratch))
+    tables = open_tables(spark, request.store, request.scratch, tuple(request.dimensions))
+    context = StepContext.of(spark, request, tables)
     if step.table.partitioned and not request.days:
         raise StepError(f"{request.step} needs at least one day")
     parts: list[_Part] = []

@@ -105,6 +105,7 @@ class StepContext:
             timezone=request.timezone,
             run_time=request.run_time,
             estimate_missing_durations=request.estimate_missing_durations,
+            dimensions=tuple(request.dimensions),
             spread=spread,
         )
 

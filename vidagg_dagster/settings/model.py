@@ -39,6 +39,11 @@ from vidagg_dagster.core.contract import (
     TimestampUnit,
 )
 from vidagg_dagster.core.days import EARLIEST
+from vidagg_dagster.core.dimensions import (
+    MAX_DIMENSIONS,
+    parse_dimensions,
+    require_dimensions,
+)
 from vidagg_dagster.core.errors import SourceError, TableError
 from vidagg_dagster.core.lineage import LANDED_EVENTS
 from vidagg_dagster.core.parameters import EngagementParameters
@@ -124,6 +129,15 @@ class Settings(SettingsGroup):
         "`VIDAGG_COLUMNS` are then paths into its records.",
         json_schema_extra=allowed(
             "a [known vocabulary](vocabularies.md) or a file that ends in `.yaml`"
+        ),
+    )
+    dimensions: dict[str, str | None] = Field(
+        default_factory=dict,
+        description="[Dimensions](dimensions.md): further columns of the source that sessions and "
+        "pairs of user and video carry, to be asked for.",
+        json_schema_extra=allowed(
+            "`device,country=geo.country,...` or a JSON object from names to columns; at most "
+            f"{MAX_DIMENSIONS}"
         ),
     )
     max_position: float = Field(
@@ -317,6 +331,18 @@ class Settings(SettingsGroup):
             return value
         return json_object(value) if value.lstrip().startswith("{") else parse_video_columns(value)
 
+    @field_validator("dimensions", mode="before")
+    @classmethod
+    def _parse_dimensions(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return json_object(value) if value.lstrip().startswith("{") else parse_dimensions(value)
+
+    @field_validator("dimensions")
+    @classmethod
+    def _possible_dimensions(cls, value: dict[str, str | None]) -> dict[str, str | None]:
+        return require_dimensions(value)
+
     @field_validator("time_format", mode="before")
     @classmethod
     def _parse_time_format(cls, value: object) -> object:
@@ -474,6 +500,13 @@ class Settings(SettingsGroup):
             yield contradiction("events land only on this machine", "source", "target")
         if self.mapping is not None:
             yield contradiction("events in Azure are in our vocabulary", "source", "mapping")
+        if self.dimensions:
+            yield contradiction(
+                "of events in Azure only our columns land; export them and read the files with "
+                "VIDAGG_MAPPING",
+                "source",
+                "dimensions",
+            )
 
     @model_validator(mode="after")
     def _insights_on_this_machine(self) -> Self:

@@ -46,6 +46,8 @@ class ColumnRequest:
     """A value that is needed -> our names of the columns that may carry it."""
     any_case: bool = False
     """Whether a column may be written in another case than asked for."""
+    seen: set[str] = field_of(default_factory=set, compare=False)
+    """Filled by `require`: the names of the columns of all that is read by the request."""
 
     def resolved(self, found: Set[str]) -> "ColumnRequest":
         """The request by the names that a source has, where only their case differs.
@@ -71,6 +73,7 @@ class ColumnRequest:
         Raises:
             SourceError: Some are missing. It names them and those found.
         """
+        self.seen.update(found)
         missing = {
             ours: self.columns[ours] for ours in self.required if self.columns[ours] not in found
         }

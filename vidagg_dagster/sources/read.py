@@ -6,6 +6,7 @@ the same rows.
 """
 
 from collections.abc import Collection
+from dataclasses import replace
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -18,11 +19,13 @@ from vidagg_dagster.core.contract import (
     SourceFormat,
     SourceSpec,
 )
+from vidagg_dagster.core.dimensions import NO_DIMENSIONS, Dimensions, carried
 from vidagg_dagster.core.errors import SourceError
 from vidagg_dagster.core.event_mapping import EventMapping
 from vidagg_dagster.sources.catalog import TablePart, names_table, read_table
 from vidagg_dagster.sources.columns import LINE_NUMBER, ColumnRequest, table_frame
 from vidagg_dagster.sources.delta import read_delta, read_local_delta
+from vidagg_dagster.sources.dimensions import column_of
 from vidagg_dagster.sources.files import (
     file_format_of,
     find_files,
@@ -46,12 +49,15 @@ def read_source(
     only: Collection[str] | None = None,
     part: TablePart | None = None,
     frame: DataFrame | None = None,
+    dimensions: Dimensions = NO_DIMENSIONS,
+    seen: set[str] | None = None,
 ) -> DataFrame:
     """One row per input row of the events source.
 
     Text columns: timestamp, userId, sessionId, videoId, eventName, currentTime, playbackRate and
     eventId (absent where the source has none). Where the source's type says more than text,
     typedTimestamp, typedCurrentTime and typedPlaybackRate hold the value and the text is null.
+    Each dimension is one more text column, named as it is `carried`.
     Beside them: payload (see `spark.payload`), sourceFile (path relative to the source; null for
     tables) and malformed (boolean).
 
@@ -63,6 +69,8 @@ def read_source(
         only: Names of the files to read, as `list_source` gives them. None: all.
         part: The rows to read of a Delta table of the catalog. None: all, at its latest version.
         frame: The rows themselves, instead of what lies at the location.
+        dimensions: Further columns to read.
+        seen: Is filled with the names of the source's columns, for `absent_dimensions`.
 
     Raises:
         SourceError: The source is missing or damaged, or lacks a required column.
@@ -71,8 +79,10 @@ def read_source(
         require_event_columns(spec.columns)
     except ValueError as error:
         raise SourceError(f"The column mapping is wrong: {error}.") from None
-    conversion = None if spec.mapping is None else _conversion(spec.mapping, spec)
-    request = _request(spec) if conversion is None else conversion.request()
+    conversion = None if spec.mapping is None else _conversion(spec.mapping, spec, dimensions)
+    request = _request(spec, dimensions) if conversion is None else conversion.request()
+    if seen is not None:
+        request = replace(request, seen=seen)
     if frame is not None:
         rows = table_frame(frame, "the frame", request)
     elif part is not None:
@@ -88,14 +98,14 @@ def read_source(
     return rows
 
 
-def _conversion(mapping: EventMapping, spec: SourceSpec) -> Conversion:
+def _conversion(mapping: EventMapping, spec: SourceSpec, dimensions: Dimensions) -> Conversion:
     try:
-        return Conversion.of(mapping, spec)
+        return Conversion.of(mapping, spec, dimensions)
     except ValueError as error:
         raise SourceError(f"The column mapping is wrong: {error}.") from None
 
 
-def _request(spec: SourceSpec) -> ColumnRequest:
+def _request(spec: SourceSpec, dimensions: Dimensions) -> ColumnRequest:
     """Columns by our names, except optional ones whose name the source uses for another of ours."""
     used = set(spec.columns.values())
     free = [
@@ -104,7 +114,10 @@ def _request(spec: SourceSpec) -> ColumnRequest:
         if name in spec.columns or name in REQUIRED_COLUMNS or name not in used
     ]
     return ColumnRequest(
-        columns={name: spec.columns.get(name, name) for name in free},
+        columns={
+            **{name: spec.columns.get(name, name) for name in free},
+            **{carried(name): column_of(name, theirs) for name, theirs in dimensions.items()},
+        },
         required=REQUIRED_COLUMNS,
         instant="timestamp",
         numbers=("currentTime", "playbackRate", "seekFrom"),

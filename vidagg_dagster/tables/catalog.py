@@ -21,10 +21,17 @@ from pyspark.sql import functions as F
 
 from vidagg_dagster.core.days import days_from_json, days_text, days_to_json
 from vidagg_dagster.core.errors import TableError
-from vidagg_dagster.core.schemas import EVENT_DATE, PROCESSED_AT, TableSpec
+from vidagg_dagster.core.schemas import EVENT_DATE, PROCESSED_AT, TableSpec, with_dimensions
 from vidagg_dagster.core.unity_catalog import is_schema_name, scratch_table
 from vidagg_dagster.spark.compat import error_condition, union
-from vidagg_dagster.tables.catalog_sql import GONE, NO_STATISTICS, create_table, merge, set_note
+from vidagg_dagster.tables.catalog_sql import (
+    GONE,
+    NO_STATISTICS,
+    add_columns,
+    create_table,
+    merge,
+    set_note,
+)
 from vidagg_dagster.tables.checks import (
     bad_keys,
     changed_since_error,
@@ -32,13 +39,16 @@ from vidagg_dagster.tables.checks import (
     differing_columns,
     distinct_days,
     each,
+    former_dimensions,
     key_error,
     lost_days_error,
+    new_dimensions,
     other_columns_error,
     require_days,
     require_key_columns,
     rows_of_other_days,
     stray_days_error,
+    with_every_dimension,
 )
 from vidagg_dagster.tables.interface import (
     DAYS_ENTRY,
@@ -58,6 +68,7 @@ MAX_ATTEMPTS: Final = 4
 
 _KEEPS_ROWS: Final = frozenset(
     {
+        "ADD COLUMNS",
         "ADD CONSTRAINT",
         "CHANGE COLUMN",
         "CLUSTER BY",
@@ -79,7 +90,7 @@ class CatalogTables:
     """The declared tables as `location.<table name>`, where location is `[catalog.]schema`.
 
     The schema must exist. A table is created by its first write. `scratch` is a folder that all
-    machines of the engine and this process see.
+    machines of the engine and this process see. For `dimensions` see `LocalTables`.
 
     Example:
         >>> from vidagg_dagster.core.schemas import RAW_EVENTS
@@ -88,7 +99,13 @@ class CatalogTables:
         10342
     """
 
-    def __init__(self, spark: SparkSession, location: str, scratch: str | None = None) -> None:
+    def __init__(
+        self,
+        spark: SparkSession,
+        location: str,
+        scratch: str | None = None,
+        dimensions: Sequence[str] = (),
+    ) -> None:
         if not is_schema_name(location):
             raise TableError(
                 f"{location!r} names no place for tables: use schema or catalog.schema, "
@@ -97,9 +114,11 @@ class CatalogTables:
         self._spark = spark
         self._location = location
         self._scratch = scratch
+        self._dimensions = tuple(dimensions)
 
     def read(self, table: TableSpec, days: Sequence[date] | None = None) -> DataFrame:
         """See `Tables.read`."""
+        table = with_dimensions(table, self._dimensions)
         require_days(table, days)
         version = self.version(table)
         if version < 0:
@@ -108,7 +127,7 @@ class CatalogTables:
         frame = self._spark.read.option("versionAsOf", version).table(self._name(table))
         if days is not None:
             frame = frame.where(F.col(EVENT_DATE).isin(list(days)))
-        return frame.select(*table.column_names)
+        return with_every_dimension(table, frame)
 
     def replace_days(
         self,
@@ -120,9 +139,10 @@ class CatalogTables:
         computed_from: Versions = NO_VERSIONS,
     ) -> tuple[date, ...]:
         """See `Tables.replace_days`."""
+        table = with_dimensions(table, self._dimensions)
         days = distinct_days(table, days)
         frame = conform(table, union(each(frames)))
-        self._require_table(table)
+        frame = with_every_dimension(self._require_table(table), frame)
         if not if_changed:
             self._replace(table, frame, days, computed_from)
             return ()
@@ -148,9 +168,11 @@ class CatalogTables:
         its commit where the session's configuration is closed, as on serverless compute. A step
         killed in between leaves the old note, and the next one upserts the same rows once more.
         """
+        table = with_dimensions(table, self._dimensions)
         gone = None if deleted is None else require_key_columns(table, deleted)
         rows = conform(table, rows)
-        self._require_table(table)
+        table = self._require_table(table)
+        rows = with_every_dimension(table, rows)
         if based_on is not None:
             changes = self.days_replaced_since(table, max(based_on, 0))
             if changes.days is None:
@@ -171,6 +193,7 @@ class CatalogTables:
 
     def replace_all(self, table: TableSpec, rows: DataFrame) -> None:
         """See `Tables.replace_all`."""
+        table = with_dimensions(table, self._dimensions)
         rows = conform(table, rows)
         self._require_table(table)
         try:
@@ -267,8 +290,10 @@ class CatalogTables:
     def _name(self, table: TableSpec) -> str:
         return ".".join(f"`{part}`" for part in [*self._location.split("."), table.name])
 
-    def _require_table(self, table: TableSpec) -> None:
-        """Create the table unless it exists with the declared columns."""
+    def _require_table(self, table: TableSpec) -> TableSpec:
+        """Create the table unless it exists with the declared columns; gives it as it is stored,
+        with dimensions that nobody asks for any more.
+        """
         name = self._name(table)
         if not self._spark.catalog.tableExists(name):
             try:
@@ -280,11 +305,19 @@ class CatalogTables:
                         "Create it, or correct the location of the tables."
                     ) from error
                 raise
-        differing = differing_columns(
-            table, {field.name: field.dataType for field in self._spark.table(name).schema.fields}
-        )
+        added = new_dimensions(table, self._spark.table(name).columns)
+        if added:
+            self._spark.sql(add_columns(name, added))
+        stored = self._spark.table(name).schema
+        differing = differing_columns(table, stored)
         if differing:
             raise other_columns_error(name, differing)
+        former = former_dimensions(table, stored)
+        return replace(
+            table,
+            columns=(*table.columns, *former),
+            dimensions=(*table.dimensions, *(column.name for column in former)),
+        )
 
     def _changed_days(
         self, table: TableSpec, rows: DataFrame, days: Sequence[date]

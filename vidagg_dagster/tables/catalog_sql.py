@@ -1,12 +1,13 @@
 """The statements by which tables of a Spark catalog are created and merged, as text."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from pyspark.sql import types as T
 
 from vidagg_dagster.core.schemas import EVENT_DATE, TableSpec
+from vidagg_dagster.core.table_spec import ColumnSpec
 from vidagg_dagster.tables.interface import NOTE_ENTRY
 
 GONE: Final = "vidagg_gone"
@@ -18,13 +19,22 @@ NO_STATISTICS: Final = ("delta.dataSkippingNumIndexedCols", "0")
 
 def create_table(name: str, table: TableSpec) -> str:
     """CREATE TABLE, with every column's meaning as its comment."""
-    columns = ", ".join(
-        f"`{c.name}` {c.type.simpleString()} COMMENT {_quoted(c.doc)}" for c in table.columns
-    )
+    columns = _declared(table.columns)
     days = f"PARTITIONED BY ({EVENT_DATE})" if table.partitioned else ""
     return (
         f"CREATE TABLE IF NOT EXISTS {name} ({columns}) USING DELTA {days} "
         f"COMMENT {_quoted(table.doc)} TBLPROPERTIES ({_statistics(table)})"
+    )
+
+
+def add_columns(name: str, columns: Sequence[ColumnSpec]) -> str:
+    """ALTER TABLE that adds columns behind those that are there; stored rows have null in them."""
+    return f"ALTER TABLE {name} ADD COLUMNS ({_declared(columns)})"
+
+
+def _declared(columns: Sequence[ColumnSpec]) -> str:
+    return ", ".join(
+        f"`{c.name}` {c.type.simpleString()} COMMENT {_quoted(c.doc)}" for c in columns
     )
 
 

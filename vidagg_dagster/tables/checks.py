@@ -1,6 +1,6 @@
 """Checks that both kinds of tables make before they write, and the errors that they share."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Final
 
@@ -10,7 +10,8 @@ from pyspark.sql import types as T
 
 from vidagg_dagster.core.days import days_text
 from vidagg_dagster.core.errors import TableConflictError, TableError
-from vidagg_dagster.core.schemas import EVENT_DATE, TableSpec
+from vidagg_dagster.core.schemas import DIMENSION_DOC, EVENT_DATE, TableSpec
+from vidagg_dagster.core.table_spec import ColumnSpec
 from vidagg_dagster.tables.interface import Frames
 
 _WIDER: Final[Mapping[type[T.DataType], tuple[type[T.DataType], ...]]] = {
@@ -137,9 +138,46 @@ def other_columns_error(place: str, differing: Sequence[str]) -> TableError:
     )
 
 
-def differing_columns(table: TableSpec, found: Mapping[str, T.DataType]) -> list[str]:
-    """Names of columns that a stored table lacks, has in addition, or has with another type."""
+def new_dimensions(table: TableSpec, found: Iterable[str]) -> list[ColumnSpec]:
+    """The dimensions that a stored table has no column for yet, in any case of its name."""
+    stored = {name.lower() for name in found}
+    return [
+        column
+        for column in table.columns
+        if column.name in table.dimensions and column.name.lower() not in stored
+    ]
+
+
+def with_every_dimension(table: TableSpec, rows: DataFrame) -> DataFrame:
+    """The declared columns of rows, with null for dimensions that these do not have."""
+    added = {column.name for column in new_dimensions(table, rows.columns)}
+    return rows.select(
+        *[
+            F.lit(None).cast(c.type).alias(c.name) if c.name in added else F.col(c.name)
+            for c in table.columns
+        ]
+    )
+
+
+def former_dimensions(table: TableSpec, stored: T.StructType) -> list[ColumnSpec]:
+    """Columns of dimensions that a stored table has and nobody asks for any more."""
+    asked = {name.lower() for name in table.column_names}
+    told = ((field, str(field.metadata.get("comment", ""))) for field in stored.fields)
+    return [
+        ColumnSpec(field.name, field.dataType, comment)
+        for field, comment in told
+        if comment.startswith(DIMENSION_DOC) and field.name.lower() not in asked
+    ]
+
+
+def differing_columns(table: TableSpec, stored: T.StructType) -> list[str]:
+    """Names of columns that a stored table lacks, has in addition, or has with another type.
+
+    Dimensions that nobody asks for any more may stay.
+    """
+    former = {column.name for column in former_dimensions(table, stored)}
     declared = {column.name: column.type for column in table.columns}
+    found = {f.name: f.dataType for f in stored.fields if f.name not in former}
     return [
         name
         for name in {**declared, **found}

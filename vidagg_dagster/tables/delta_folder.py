@@ -7,6 +7,7 @@ import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Final
@@ -20,7 +21,7 @@ from pyspark.sql import types as T
 
 from vidagg_dagster.core.days import days_text, days_to_json
 from vidagg_dagster.core.errors import TableError
-from vidagg_dagster.core.schemas import EVENT_DATE, TableSpec
+from vidagg_dagster.core.schemas import EVENT_DATE, TableSpec, with_dimensions
 from vidagg_dagster.spark.compat import union
 from vidagg_dagster.tables import delta_log
 from vidagg_dagster.tables.catalog_sql import NO_STATISTICS
@@ -33,6 +34,7 @@ from vidagg_dagster.tables.checks import (
     each,
     key_error,
     lost_days_error,
+    new_dimensions,
     other_columns_error,
     require_days,
     require_key_columns,
@@ -73,7 +75,9 @@ _MAX_WAIT_S: Final = 0.2
 class LocalTables:
     """The declared tables as Delta tables `root/<table name>`.
 
-    The engine behind `spark` must see the same file system as this process.
+    The engine behind `spark` must see the same file system as this process. Tables that carry
+    dimensions have a column for each of `dimensions`. One that is new is added to a stored table;
+    one that was asked for before is null in all rows that are written.
 
     Example:
         >>> from vidagg_dagster.core.schemas import RAW_EVENTS
@@ -82,12 +86,16 @@ class LocalTables:
         10342
     """
 
-    def __init__(self, spark: SparkSession, root: str | Path) -> None:
+    def __init__(
+        self, spark: SparkSession, root: str | Path, dimensions: Sequence[str] = ()
+    ) -> None:
         self._spark = spark
         self._root = usable_root(root)
+        self._dimensions = tuple(dimensions)
 
     def read(self, table: TableSpec, days: Sequence[date] | None = None) -> DataFrame:
         """See `Tables.read`."""
+        table = with_dimensions(table, self._dimensions)
         require_days(table, days)
         folder = self._folder(table)
         snapshot = delta_log.open_table(folder)
@@ -105,6 +113,7 @@ class LocalTables:
         computed_from: Versions = NO_VERSIONS,
     ) -> tuple[date, ...]:
         """See `Tables.replace_days`."""
+        table = with_dimensions(table, self._dimensions)
         every = distinct_days(table, [*days, *if_changed])
         frames = [conform(table, frame) for frame in each(frames)]
         folder = self._folder(table)
@@ -142,6 +151,7 @@ class LocalTables:
 
         The whole table is written again: its rows have no order by which a file could be kept.
         """
+        table = with_dimensions(table, self._dimensions)
         gone = None if deleted is None else require_key_columns(table, deleted)
         rows = conform(table, rows)
         key, folder = list(table.key), self._folder(table)
@@ -173,6 +183,7 @@ class LocalTables:
 
     def replace_all(self, table: TableSpec, rows: DataFrame) -> None:
         """See `Tables.replace_all`."""
+        table = with_dimensions(table, self._dimensions)
         rows, folder = conform(table, rows), self._folder(table)
         snapshot = self._open_or_create(table)
         with staging_folder(folder) as staging:
@@ -241,8 +252,13 @@ class LocalTables:
                 configuration=dict([NO_STATISTICS]),
             )
             snapshot = DeltaTable(str(folder))
-        stored = T.StructType.fromJson(json.loads(snapshot.schema().to_json()))
-        differing = differing_columns(table, {f.name: f.dataType for f in stored.fields})
+        added = new_dimensions(table, _stored_schema(snapshot).names)
+        if added:
+            snapshot.alter.add_columns(
+                delta_log.delta_schema(replace(table, columns=tuple(added))).fields
+            )
+            snapshot = DeltaTable(str(folder))
+        differing = differing_columns(table, _stored_schema(snapshot))
         if differing:
             raise other_columns_error(str(folder), differing)
         return snapshot
@@ -270,6 +286,10 @@ class LocalTables:
         for bad in bad_keys(table, rows).limit(1).collect():
             raise key_error(table, bad.asDict())
         return rows.select(*table.key)
+
+
+def _stored_schema(snapshot: DeltaTable) -> T.StructType:
+    return T.StructType.fromJson(json.loads(snapshot.schema().to_json()))
 
 
 def _commit_days(

@@ -13,7 +13,7 @@ from typing import Final
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from vidagg_dagster.core.schemas import EVENT_DATE, TableSpec
+from vidagg_dagster.core.schemas import EVENT_DATE, TableSpec, with_dimensions
 from vidagg_dagster.spark.compat import union
 from vidagg_dagster.tables.checks import (
     bad_keys,
@@ -25,6 +25,7 @@ from vidagg_dagster.tables.checks import (
     require_key_columns,
     rows_of_other_days,
     stray_days_error,
+    with_every_dimension,
 )
 from vidagg_dagster.tables.interface import NO_VERSIONS, Frames, Replaced, Versions
 
@@ -41,14 +42,20 @@ class SessionTables:
         spark: Any session that can save tables.
         names: Declared name -> name in the catalog, `[catalog.][schema.]table`.
         table_format: The format of new tables; None: the session's default.
+        dimensions: Further columns of the tables that carry dimensions.
     """
 
     def __init__(
-        self, spark: SparkSession, names: Mapping[str, str], table_format: str | None = None
+        self,
+        spark: SparkSession,
+        names: Mapping[str, str],
+        table_format: str | None = None,
+        dimensions: Sequence[str] = (),
     ) -> None:
         self._spark = spark
         self._names = names
         self._format = table_format or _default_format(spark)
+        self._dimensions = tuple(dimensions)
 
     def exists(self, table: TableSpec) -> bool:
         """Whether the table was ever written."""
@@ -60,10 +67,11 @@ class SessionTables:
 
     def read(self, table: TableSpec, days: Sequence[date] | None = None) -> DataFrame:
         """See `Tables.read`, but for one thing: a later write changes a frame not yet computed."""
+        table = with_dimensions(table, self._dimensions)
         require_days(table, days)
         if not self.exists(table):
             return self._spark.createDataFrame([], table.struct)
-        frame = self._spark.table(self.name(table)).select(*table.column_names)
+        frame = with_every_dimension(table, self._spark.table(self.name(table)))
         return frame if days is None else frame.where(F.col(EVENT_DATE).isin(list(days)))
 
     def replace_days(
@@ -77,6 +85,7 @@ class SessionTables:
     ) -> tuple[date, ...]:
         """See `Tables.replace_days`. The whole table is written, so `if_changed` always is too."""
         del computed_from
+        table = with_dimensions(table, self._dimensions)
         days = distinct_days(table, [*days, *if_changed])
         rows = conform(table, _together(frames))
         stray = rows_of_other_days(rows, days)
@@ -99,6 +108,7 @@ class SessionTables:
     ) -> tuple[int, int]:
         """See `Tables.upsert`. Keeps no note, and cannot tell whether others write meanwhile."""
         del note, based_on
+        table = with_dimensions(table, self._dimensions)
         gone = None if deleted is None else require_key_columns(table, deleted)
         with self.computed(table, conform(table, rows)) as new:
             for bad in bad_keys(table, new).limit(1).collect():
@@ -115,6 +125,7 @@ class SessionTables:
 
     def replace_all(self, table: TableSpec, rows: DataFrame) -> None:
         """See `Tables.replace_all`."""
+        table = with_dimensions(table, self._dimensions)
         self.overwrite(table, conform(table, rows))
 
     @contextmanager

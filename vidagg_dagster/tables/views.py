@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from vidagg_dagster.core.errors import TableError
-from vidagg_dagster.core.schemas import EVENT_DATE
+from vidagg_dagster.core.schemas import EVENT_DATE, TABLES
 
 if TYPE_CHECKING:
     import duckdb
@@ -62,9 +62,13 @@ def _create_view(connection: "duckdb.DuckDBPyConnection", folder: Path) -> None:
         if table.metadata().partition_columns
         else ""
     )
-    columns = ", ".join(_quoted(field.name) for field in table.schema().fields)
+    names = [field.name for field in table.schema().fields]
+    # Files that are older than a dimension lack its column.
+    added = folder.name in TABLES and set(names) - set(TABLES[folder.name].column_names)
+    by_name = ", union_by_name = true" if added else ""
+    columns = ", ".join(map(_quoted, names))
     connection.execute(
-        f"CREATE VIEW {name} AS SELECT {columns} FROM read_parquet([{listed}]{by_day})"
+        f"CREATE VIEW {name} AS SELECT {columns} FROM read_parquet([{listed}]{by_day}{by_name})"
     )
 
 

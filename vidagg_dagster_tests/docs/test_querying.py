@@ -82,6 +82,20 @@ def test_the_answers_are_those_of_the_two_viewers(site: Site) -> None:
     assert sessions[0][0] == 5.0
 
 
+def test_by_device_the_answers_add_up_to_those_of_all(site: Site) -> None:
+    by_device = by_duckdb(site.tables, QUESTIONS["Watch time by device"][0])
+    assert [row[0] for row in by_device] == ["phone", "tv", "unknown"]
+    with closing(connect(site.tables)) as connection:
+        (hours,) = connection.execute("SELECT sum(watchMs) / 3600000 FROM sessions").fetchall()
+        unique = connection.execute(
+            "SELECT device[1], sum(totalUniqueSecondsWatched) "
+            "FROM aggregated_user_video_engagement WHERE userId = 'peter' GROUP BY 1"
+        ).fetchall()
+    assert sum(row[2] for row in by_device) == pytest.approx(hours[0], abs=1e-5)
+    seconds = dict(by_duckdb(site.tables, QUESTIONS["Unique seconds by device"][0]))
+    assert [("tv", seconds["tv"])] == unique
+
+
 def test_the_trap_of_the_page_is_real(site: Site) -> None:
     """Reading all Parquet files counts replaced rows too; the views do not."""
     with using(SAIL):

@@ -105,6 +105,30 @@ def test_columns_can_be_a_json_object(monkeypatch: pytest.MonkeyPatch) -> None:
     assert load_settings().columns == {"videoId": "a,b=c"}
 
 
+def test_dimensions_can_be_a_list_or_a_json_object(monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = {"device": None, "country": "geo.country"}
+    for text in ("device,country=geo.country", '{"device": null, "country": "geo.country"}'):
+        monkeypatch.setenv("VIDAGG_DIMENSIONS", text)
+        assert load_settings().dimensions == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "source"),
+    [
+        ("userId", None),
+        ('{"videoId": null}', None),
+        ("device", "loganalytics://11111111-2222-3333-4444-555555555555"),
+    ],
+)
+def test_impossible_dimensions_are_refused(
+    monkeypatch: pytest.MonkeyPatch, text: str, source: str | None
+) -> None:
+    monkeypatch.setenv("VIDAGG_DIMENSIONS", text)
+    if source is not None:
+        monkeypatch.setenv("VIDAGG_SOURCE", source)
+    assert "VIDAGG_DIMENSIONS" in refusal()
+
+
 def test_the_file_wins_over_the_environment_as_it_does_under_dagster(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

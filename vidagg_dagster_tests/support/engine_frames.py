@@ -56,8 +56,10 @@ def micros(value: datetime) -> int:
     return (value - EPOCH) // timedelta(microseconds=1)
 
 
-def events_frame(spark: SparkSession, events: Iterable[Event], timezone: str) -> DataFrame:
-    """Deduplicated reference events as rows of `raw_events`."""
+def events_frame(
+    spark: SparkSession, events: Sequence[Event], timezone: str, dimensions: Sequence[str] = ()
+) -> DataFrame:
+    """Deduplicated reference events as rows of `raw_events`; `device` is the only dimension."""
     rows = [
         {
             "event_date": day_of(event.us, timezone),
@@ -76,7 +78,9 @@ def events_frame(spark: SparkSession, events: Iterable[Event], timezone: str) ->
     ]
     if not rows:
         return spark.createDataFrame([], RAW_EVENTS.struct)
-    return frame_of(spark, pa.Table.from_pylist(rows, schema=_EVENT_SCHEMA))
+    table = pa.Table.from_pylist(rows, schema=_EVENT_SCHEMA)
+    devices = pa.array([event.device for event in events], pa.string())
+    return frame_of(spark, table.append_column("device", devices) if dimensions else table)
 
 
 def videos_frame(spark: SparkSession, durations: Mapping[str, int]) -> DataFrame:
@@ -101,16 +105,18 @@ class Computed:
         parameters: EngagementParameters | None = None,
         timezone: str = "UTC",
         days: Sequence[date] | None = None,
+        dimensions: Sequence[str] = (),
         spread: Spread = ANY_SIZE,
     ) -> None:
         self.parameters = parameters or EngagementParameters()
         self.videos = videos_frame(spark, durations)
         self.sessions = sessions(
-            events_frame(spark, events, timezone),
+            events_frame(spark, events, timezone, dimensions),
             self.videos,
             days=days,
             parameters=self.parameters,
             timezone=timezone,
+            dimensions=dimensions,
             spread=spread,
         )
         self.daily = user_video_engagement(
@@ -118,6 +124,7 @@ class Computed:
             self.videos,
             parameters=self.parameters,
             run_time=RUN_TIME,
+            dimensions=dimensions,
             spread=spread,
         )
 
@@ -134,6 +141,7 @@ def session_rows(frame: DataFrame) -> list[SessionRow]:
             duration_ms=row["durationMs"],
             video_count=row["videoCount"],
             watch_ms=row["watchMs"],
+            device=row.get("device"),
         )
         for row in rows_of(frame)
     )

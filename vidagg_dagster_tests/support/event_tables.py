@@ -4,9 +4,10 @@
     10:00:30   peter  s1  video_001  pause  30
 
 Columns: time, user, session, video, event name (with or without `video_`), position in seconds;
-then, optionally and in any order, a playback rate (`x2`), an event id (`id=abc`) and the position
-at which a seek began (`from=12`). A time may carry a date before it (`01-13 10:00:00`, else 01-12;
-the year is 2025) and a fraction of a second. Empty lines and everything after `#` are left out.
+then, optionally and in any order, a playback rate (`x2`), an event id (`id=abc`), the position
+at which a seek began (`from=12`) and a dimension (`on=tv`). A time may carry a date before it
+(`01-13 10:00:00`, else 01-12; the year is 2025) and a fraction of a second. Empty lines and
+everything after `#` are left out.
 """
 
 from collections.abc import Iterable
@@ -41,7 +42,8 @@ def _parse_line(words: list[str], timezone: str) -> Event:
     day = FIRST_DAY if ":" in words[0] else words.pop(0)
     if len(words) < 6:
         raise ValueError(
-            "expected: [date] time user session video name position [xRATE] [id=ID] [from=S]"
+            "expected: [date] time user session video name position [xRATE] [id=ID] [from=S] "
+            "[on=DEVICE]"
         )
     time, user, session, video, name, position, *options = words
     local = datetime.fromisoformat(f"{YEAR}-{day}T{time}").replace(tzinfo=ZoneInfo(timezone))
@@ -51,6 +53,7 @@ def _parse_line(words: list[str], timezone: str) -> Event:
     rate: float | None = None
     event_id: str | None = None
     seek_from_ms: int | None = None
+    device: str | None = None
     for option in options:
         if option.startswith("x"):
             rate = float(option[1:])
@@ -58,6 +61,8 @@ def _parse_line(words: list[str], timezone: str) -> Event:
             event_id = option.removeprefix("id=")
         elif option.startswith("from="):
             seek_from_ms = _milliseconds(option.removeprefix("from="))
+        elif option.startswith("on="):
+            device = option.removeprefix("on=")
         else:
             raise ValueError(f"unknown column {option}")
     return Event(
@@ -70,6 +75,7 @@ def _parse_line(words: list[str], timezone: str) -> Event:
         rate=rate,
         event_id=event_id,
         seek_from_ms=seek_from_ms,
+        device=device,
     )
 
 
@@ -96,5 +102,7 @@ def format_events(events: Iterable[Event]) -> str:
             words.append(f"id={event.event_id}")
         if event.seek_from_ms is not None:
             words.append(f"from={Decimal(event.seek_from_ms) / 1000}")
+        if event.device is not None:
+            words.append(f"on={event.device}")
         lines.append("  ".join(words))
     return "\n".join(lines)

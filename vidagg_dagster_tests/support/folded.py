@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from vidagg_dagster.core.dimensions import carried
 from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.core.vocabulary import RANK_OF
 from vidagg_dagster.metrics.from_events import REASON_BITS, FromEvents
@@ -73,7 +74,7 @@ def micros(value: datetime) -> int:
 
 
 def prepared(
-    events: Iterable[Event],
+    events: Sequence[Event],
     durations: Mapping[str, int],
     parameters: EngagementParameters,
     timezone: str = "UTC",
@@ -98,7 +99,12 @@ def prepared(
         }
         for event in events
     ]
-    return pa.Table.from_pylist(rows, schema=PREPARED)
+    table = pa.Table.from_pylist(rows, schema=PREPARED)
+    if not any(event.device for event in events):
+        return table
+    return table.append_column(
+        carried("device"), pa.array([event.device for event in events], pa.string())
+    )
 
 
 def session_table(
@@ -126,6 +132,7 @@ def session_rows(rows: Iterable[Mapping[str, Any]]) -> list[SessionRow]:
             duration_ms=row["durationMs"],
             video_count=row["videoCount"],
             watch_ms=row["watchMs"],
+            device=row.get("device"),
         )
         for row in rows
     )
@@ -172,6 +179,7 @@ def lifetime_of(
             first_us=row["firstWatchDate"] and micros(row["firstWatchDate"]),
             last_us=row["lastWatchDate"] and micros(row["lastWatchDate"]),
             played=row["lastPlayedAt"] and (micros(row["lastPlayedAt"]), row["resumeMs"]),
+            devices=set(row.get(carried("device"), ())),
         )
     return found
 

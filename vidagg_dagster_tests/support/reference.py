@@ -72,6 +72,8 @@ class Event:
     seek_from_ms: int | None = None
     """Of a seek: the position at which it began; of a report, where the stretch does. Means nothing
     on other events."""
+    device: str | None = None
+    """A dimension: any further column that sessions carry."""
 
     @property
     def told_origin(self) -> int | None:
@@ -140,6 +142,8 @@ class Row:
     last_us: int | None = None
     played: tuple[int, int] | None = None
     """When the last interval was closed, and where it ended."""
+    devices: set[str] = field(default_factory=set)
+    """A dimension: those of the sessions."""
 
 
 ADDITIVE = (
@@ -175,6 +179,7 @@ class SessionRow(NamedTuple):
     duration_ms: int
     video_count: int
     watch_ms: int
+    device: str | None = None
 
 
 class IntervalRow(NamedTuple):
@@ -266,13 +271,15 @@ def deduplicate(events: Iterable[Event], timezone: str = "UTC") -> tuple[list[Ev
 
     "Duplicate: same user, session, video, event name, timestamp and position (or the same
     `eventId`). The one that says most stays". A row repeats any row that says more, also one that
-    is itself left out; of rows that say the same the earlier one stays. An event id counts within
-    its user, session, video and name, and within its day, because a day is computed by itself.
+    is itself left out; of rows that say the same the earlier one stays, then one that tells its
+    dimension. An event id counts within its user, session, video and name, and within its day,
+    because a day is computed by itself.
     """
 
     def precedence(event: Event) -> tuple[object, ...]:
         with_id = (event.event_id is None, event.event_id or "")
-        return (_what_it_says(event), _row_key(event), with_id)
+        with_device = (event.device is None, event.device or "")
+        return (_what_it_says(event), _row_key(event), with_device, with_id)
 
     kept: list[Event] = []
     duplicates = 0
@@ -733,6 +740,17 @@ def _sessions(
     return _Sessions(starts, instants)
 
 
+def _device(events: Iterable[Event], sessions: _Sessions, start: int) -> str | None:
+    """The first known value of the session that begins at `start`: "by time, then by name in the
+    order of the list, then by position, then by video"."""
+    told = [
+        (event.us, NAME_ORDER.index(event.name), event.position_ms, event.video, event.device)
+        for event in events
+        if sessions.starts[event.us] == start and event.device is not None
+    ]
+    return min(told)[-1] if told else None
+
+
 def _visits(steps: Sequence[_Step], sessions: _Sessions) -> Iterator[list[_Step]]:
     """The shares of sessions in a video. "A cut voids the pair across it." """
     for _, group in groupby(steps, key=lambda step: sessions.starts[step.moment.us]):
@@ -916,6 +934,8 @@ def _settle_session(
                 continue
             played = any(step.moment.day == day for step in visit) or row.open_ended_count > 0
             row.no_start_count = int(throughout and played)
+            device = _device(events, sessions, start)
+            row.devices = set() if device is None else {device}
             key = (events[0].user, name, day)
             settled.daily[key] = merge([settled.daily.get(key, Row()), row])
             settled.intervals += intervals
@@ -969,6 +989,7 @@ def _session_rows(
             duration_ms=duration,
             video_count=sum(not here.isdisjoint(instants) for instants in seen.values()),
             watch_ms=0,
+            device=_device(events, sessions, start),
         )
 
 
@@ -1037,6 +1058,7 @@ def merge(rows: Iterable[Row]) -> Row:
         for name in ADDITIVE:
             setattr(merged, name, getattr(merged, name) + getattr(row, name))
         merged.intervals = union(merged.intervals + row.intervals)
+        merged.devices = merged.devices | row.devices
         if row.played is not None:
             merged.played = max(merged.played or row.played, row.played)
         if row.max_position_ms is not None:

@@ -44,14 +44,14 @@ class Store:
         self.place = place
         self.tables = self.open()
 
-    def open(self) -> Tables:
+    def open(self, dimensions: Sequence[str] = ()) -> Tables:
         """The same tables, opened again as another process would."""
         if isinstance(self.place, Path):
-            return LocalTables(self.spark, self.place)
+            return LocalTables(self.spark, self.place, dimensions)
         if isinstance(self.place, Database):
             names = {name: f"{self.place.name}.{name}" for name in TABLES}
-            return SessionTables(self.spark, names)
-        return CatalogTables(self.spark, self.place)
+            return SessionTables(self.spark, names, dimensions=dimensions)
+        return CatalogTables(self.spark, self.place, dimensions=dimensions)
 
     def delta(self, table: TableSpec, version: int | None = None) -> DeltaTable:
         assert isinstance(self.place, Path)

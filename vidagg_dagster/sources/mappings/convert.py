@@ -12,6 +12,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from vidagg_dagster.core.contract import EVENT_COLUMNS, SourceSpec
+from vidagg_dagster.core.dimensions import NO_DIMENSIONS, Dimensions, carried, dimensions_among
 from vidagg_dagster.core.event_mapping import (
     EACH,
     INNER,
@@ -29,6 +30,7 @@ from vidagg_dagster.sources.columns import (
     ColumnRequest,
     typed_name,
 )
+from vidagg_dagster.sources.dimensions import places_of
 from vidagg_dagster.sources.text_lines import json_array, json_object
 from vidagg_dagster.spark.parsing import (
     clock_duration,
@@ -65,15 +67,20 @@ class Conversion:
     time_formats: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, mapping: EventMapping, spec: SourceSpec) -> "Conversion":
+    def of(
+        cls, mapping: EventMapping, spec: SourceSpec, dimensions: Dimensions = NO_DIMENSIONS
+    ) -> "Conversion":
         """The mapping of a source. Columns of its settings are paths, and go before the mapping's.
+
+        Dimensions are columns too, named as they are `carried`.
 
         Raises:
             ValueError: Such a column is no path.
         """
         usual: dict[str, tuple[Place, ...]] = {str(n): p for n, p in mapping.columns.items()}
         own = {ours: (Place(paths=(theirs,)),) for ours, theirs in spec.columns.items()}
-        return cls(mapping, {**usual, **own}, spec.time_formats)
+        more = {carried(n): places_of(n, theirs, mapping) for n, theirs in dimensions.items()}
+        return cls(mapping, {**usual, **own, **more}, spec.time_formats)
 
     def request(self) -> ColumnRequest:
         """The columns of the source that the mapping begins at."""
@@ -154,6 +161,8 @@ class Conversion:
                 columns[typed_name(ours)] = self._chosen(ours, name, values, _seconds)
         columns["playbackRate"] = F.regexp_replace(columns["playbackRate"], _RATE, "")
         columns[typed_name("playbackRate")] = F.lit(None).cast("double")
+        for dimension in map(carried, dimensions_among(self.columns)):
+            columns[dimension] = _first(self.columns[dimension], values)
         return columns
 
     def _chosen(

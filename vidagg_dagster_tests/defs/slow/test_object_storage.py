@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import dagster as dg
 import pyarrow.parquet as pq
 import pytest
 
@@ -18,6 +19,7 @@ from vidagg_dagster.cli.main import main
 from vidagg_dagster.core.contract import StepName, TableStore
 from vidagg_dagster.core.errors import TableError
 from vidagg_dagster.core.schemas import SESSIONS, TABLES
+from vidagg_dagster.defs.page import page
 from vidagg_dagster.report.scope import FILE
 from vidagg_dagster.settings import Settings
 from vidagg_dagster.tables.disk import require_writable, usable_root
@@ -87,15 +89,18 @@ def test_commands_read_them_write_the_page_there_and_forget_a_user(
     assert sessions.num_rows == len(project.rows(SESSIONS))
     assert said("report").startswith(f"{root}/{FILE}: 2 videos")
     assert "peter" in (usable_root(root) / FILE).read_text(encoding="utf-8")
+    (usable_root(root) / FILE).unlink()
+    assert dg.materialize([*(page(project.settings).assets or ())]).success
+    assert (usable_root(root) / FILE).is_file()
 
     (rows_of_export,) = changed_rows(usable_root(root), None)
     assert {row["userId"] for row in rows_of_export} == {"anna", "peter"}
     assigned = tmp_path / "assigned.csv"
     exposed = f"{day(0)}T00:00:00Z"
-    lines = (f"x,{user},{arm},{exposed}\n" for user, arm in (("anna", "a"), ("peter", "b")))
+    lines = (f"x,{user},{arm},{exposed}\n" for user, arm in (("anna", "control"), ("peter", "new")))
     assigned.write_text("experiment,unitId,variant,exposedAt\n" + "".join(lines))
     monkeypatch.setenv("VIDAGG_EXPERIMENTS_ASSIGNMENTS", str(assigned))
-    assert "x: a 1 of 1, b 1 of 1; 0 in two arms" in said("experiments", code=1)
+    assert "x: control 0 of 1, new 0 of 1; 0 in two arms" in said("experiments", code=1)
     assert (usable_root(root) / "experiments" / "x.html").is_file()
     monkeypatch.setenv("VIDAGG_COMPLETION_FORECAST", "table")
     assert "in force: " in said("completion")

@@ -25,7 +25,8 @@ from urllib.parse import quote
 
 import boto3
 import pytest
-from moto.server import DomainDispatcherApplication, ThreadedMotoServer, create_backend_app
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from moto.server import ThreadedMotoServer
 from werkzeug.serving import make_server
 
 from vidagg_dagster_tests.support.npm import npm_package
@@ -131,8 +132,9 @@ def _make_container(url: str, name: str) -> None:
 def google(folder: Path) -> Iterator[str]:
     """The address of a new bucket; `folder` is for the file of the account."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    application = DomainDispatcherApplication(create_backend_app)
-    server = make_server("127.0.0.1", 0, _named_by_google(application), threaded=True)
+    moto: Any = DomainDispatcherApplication
+    named = _named_by_google(moto(create_backend_app))
+    server = make_server("127.0.0.1", 0, named, threaded=True)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     url = f"http://127.0.0.1:{server.server_port}"
@@ -169,7 +171,12 @@ def _named_by_google(application: Callable[..., Any]) -> Callable[..., Any]:
 
 def object_storage(scheme: str, folder: Path) -> AbstractContextManager[str]:
     """The address of a new bucket, or container, of the storage that `scheme` stands for."""
-    return {"s3": s3, "abfss": azure, "gs": lambda: google(folder)}[scheme]()
+    storages: Mapping[str, Callable[[], AbstractContextManager[str]]] = {
+        "s3": s3,
+        "abfss": azure,
+        "gs": lambda: google(folder),
+    }
+    return storages[scheme]()
 
 
 @contextmanager

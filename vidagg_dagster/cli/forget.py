@@ -1,6 +1,7 @@
 """The command `vidagg forget`: one user out of everything that is stored, with a receipt."""
 
 import argparse
+from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from vidagg_dagster.cli.exit_codes import FAILED
 from vidagg_dagster.core.errors import BadInputError
 from vidagg_dagster.core.mentions import Mentions
 from vidagg_dagster.report.scope import FILE
+from vidagg_dagster.tables.disk import is_address
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,7 +94,7 @@ def _forget(options: argparse.Namespace) -> int:
     user = options.user.strip()
     if not user:
         raise BadInputError("the user's id is empty")
-    if not settings.tables_are_here:
+    if not settings.tables_in_files:
         raise BadInputError(
             f"the tables are in {settings.store.location}: run the statements of "
             "docs/privacy.md there"
@@ -136,8 +138,16 @@ def _receipt(settings: "Settings", mentions: Mentions, *, dry_run: bool) -> Rece
         page_removed=page_removed,
         source=source,
         remaining=tuple(str(path.relative_to(root)) for path in remaining),
-        not_searched=(*not_searched, *unknown),
+        not_searched=(*not_searched, *unknown, *_versions_of_objects(root)),
     )
+
+
+def _versions_of_objects(root: Path) -> Iterator[str]:
+    if is_address(root):
+        yield (
+            f"earlier versions of objects, and removed ones, if the storage keeps them: {root}, "
+            "see docs/privacy.md"
+        )
 
 
 def _remove_page(root: Path, *, dry_run: bool) -> bool:

@@ -159,7 +159,7 @@ def _connection(options: argparse.Namespace) -> "duckdb.DuckDBPyConnection":
     from vidagg_dagster.tables.views import connect
 
     settings = settings_of(options)
-    if not settings.tables_are_here:
+    if not settings.tables_in_files:
         raise BadInputError(f"the tables are in {settings.store.location}; query them there")
     return connect(settings.data_root)
 

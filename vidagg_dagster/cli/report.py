@@ -60,12 +60,12 @@ def _report(options: argparse.Namespace) -> int:
     from vidagg_dagster.report.page import write_page
 
     settings = settings_of(options)
-    if not settings.tables_are_here:
+    if not settings.tables_in_files:
         raise BadInputError(
             f"the tables are in {settings.store.location}; this page reads those of a folder"
         )
     output: Path = options.output or settings.data_root / FILE
-    if output.is_dir() or not output.absolute().parent.is_dir():
+    if options.output and (output.is_dir() or not output.absolute().parent.is_dir()):
         raise OutputError(f"{output}: name a file in a folder that exists")
     page = write_page(
         settings.data_root,

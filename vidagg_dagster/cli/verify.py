@@ -30,10 +30,9 @@ def _verify(options: argparse.Namespace) -> int:
     from vidagg_dagster.settings import load_settings
 
     settings = load_settings()
-    if not settings.tables_are_here:
+    if not settings.tables_in_files:
         raise BadInputError(
-            f"the tables are in {settings.store.location}. Only those of a folder "
-            "of this machine are verified."
+            f"the tables are in {settings.store.location}. Only those of a folder are verified."
         )
     # deltalake is an extra, and is not there where steps run on Databricks.
     from vidagg_dagster.pipeline.verify import summary, verify

@@ -27,7 +27,7 @@ page_job = dg.define_asset_job(
 @with_backfill_policies()
 def page(settings: Settings) -> dg.Definitions:
     """All of it; nothing where the tables are in a catalog."""
-    if not settings.tables_are_here:
+    if not settings.tables_in_files:
         return dg.Definitions()
     return dg.Definitions(assets=[_asset(settings)], jobs=[page_job], sensors=[page_follows()])
 

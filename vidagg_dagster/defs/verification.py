@@ -30,7 +30,7 @@ ASSET: Final = dg.AssetSpec(
 
 def verification(settings: Settings) -> dg.Definitions:
     """All of it; nothing where the tables are in a catalog, whose Delta checks its own files."""
-    if not settings.tables_are_here:
+    if not settings.tables_in_files:
         return dg.Definitions()
     return dg.Definitions(
         assets=[ASSET],

@@ -30,6 +30,7 @@ from vidagg_dagster.pipeline.inventory import Entry, late_report
 from vidagg_dagster.pipeline.lifetime import not_taken_in
 from vidagg_dagster.tables.damage import asset_of, remedy
 from vidagg_dagster.tables.delta_log import commit_id, days_replaced_since, written_days
+from vidagg_dagster.tables.disk import is_address
 from vidagg_dagster.tables.stored import Stored, look
 
 Materialized = Mapping[str, Mapping[date, int | None]]
@@ -101,7 +102,17 @@ def _run_alone(table: TableSpec) -> str | None:
 
 def _lifetime_anew(stored: Stored) -> str:
     """Moved away first: a run that knows of no change would leave it as it is."""
-    return f"mv {stored.folder} {stored.folder}.damaged && {_run_lifetime()}"
+    return f"{_moved_away(stored.folder)} && {_run_lifetime()}"
+
+
+def _moved_away(folder: Path) -> str:
+    if is_address(folder):
+        return f"(move all objects below {folder}/ to another place)"
+    return f"mv {folder} {folder}.damaged"
+
+
+def _removed(file: Path) -> str:
+    return f"(remove {file})" if is_address(file) else f"rm {file}"
 
 
 def _of_logs(stored: Mapping[str, Stored], materialized: Materialized) -> Iterator[Finding]:
@@ -112,12 +123,12 @@ def _of_logs(stored: Mapping[str, Stored], materialized: Materialized) -> Iterat
     for name, entry in stored.items():
         if entry.broken_entry is not None:
             again = "vidagg verify (it names the days that are to be run)"
-            command = f"rm {entry.broken_entry} && {again}"
+            command = f"{_removed(entry.broken_entry)} && {again}"
             yield Finding(name, f"the last entry of its log is cut: {entry.broken_entry}", command)
         elif entry.unreadable is not None:
-            away = f"mv {entry.folder} {entry.folder}.damaged"
             again = run_days(known) if known else "vidagg verify"
-            yield Finding(name, f"its log cannot be read: {entry.unreadable}", f"{away} && {again}")
+            command = f"{_moved_away(entry.folder)} && {again}"
+            yield Finding(name, f"its log cannot be read: {entry.unreadable}", command)
         elif entry.version < 0 and (entry.folder.exists() or materialized.get(name)):
             days = tuple(sorted(materialized.get(name) or known))
             text = "the table is gone, or its log"

@@ -14,6 +14,7 @@ from vidagg_dagster.report.gather import read_page
 from vidagg_dagster.report.language import LanguageName, language
 from vidagg_dagster.report.peaks import MIN_ABOVE_CHANCE, MIN_KEPT, RESAMPLES
 from vidagg_dagster.report.scope import DEFAULT_SCOPE, Scope
+from vidagg_dagster.tables.disk import write_whole_text
 
 
 def write_page(
@@ -26,7 +27,8 @@ def write_page(
 ) -> Page:
     """Ask the tables of a folder, and write the page; the file appears when it is whole.
 
-    Where it names users, nobody else on the machine may read it.
+    Where it names users, nobody else on the machine may read it; in object storage all who may
+    read the bucket can.
 
     Raises:
         TableError: There are no tables, or none of users and videos.
@@ -34,16 +36,11 @@ def write_page(
     """
     page = read_page(tables, scope, language(name), with_users=with_users)
     text = render(page)
-    draft = output.with_name(f".{output.name}.draft")
     try:
-        draft.unlink(missing_ok=True)
-        draft.touch(mode=0o600 if with_users else 0o666)
-        draft.write_text(text, encoding="utf-8")
-        draft.replace(output)
+        write_whole_text(output, text, mode=0o600 if with_users else 0o666)
     except OSError as error:
-        raise OutputError(f"{output}: {error.strerror}; name another file by --output") from error
-    finally:
-        draft.unlink(missing_ok=True)
+        said = error.strerror or error
+        raise OutputError(f"{output}: {said}; name another file by --output") from error
     return page
 
 

@@ -66,10 +66,12 @@ from vidagg_dagster.settings.fields import (
 from vidagg_dagster.settings.insights import ExperimentSettings
 from vidagg_dagster.settings.operations import OperationsSettings
 from vidagg_dagster.sources.mappings.vocabularies import find_mapping
-from vidagg_dagster.tables.disk import is_address, usable_root
+from vidagg_dagster.tables.disk import CREDENTIALS, is_address, usable_root
 
 _ABSOLUTE: Final = re.compile(r"/|[a-z][a-z0-9+.-]+://|[A-Za-z_]\w*(\.[A-Za-z_]\w*){0,2}$")
 """A whole path or the name of a table: what means the same on every machine."""
+
+_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 class Settings(SettingsGroup):
@@ -196,7 +198,10 @@ class Settings(SettingsGroup):
         description="Folder of the tables, one Delta table per asset, where steps run locally. A "
         "relative path counts from the working directory. An address needs the extra `objects`; "
         "see [set-ups](set-ups.md).",
-        json_schema_extra=allowed("a folder, existing or not, or `s3://BUCKET/PATH`"),
+        json_schema_extra=allowed(
+            "a folder, existing or not, or `s3://BUCKET/PATH`, "
+            "`abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/PATH`, `gs://BUCKET/PATH`"
+        ),
     )
     start_date: date = Field(
         default=date(2024, 1, 1),
@@ -425,10 +430,15 @@ class Settings(SettingsGroup):
     @classmethod
     def _absolute_root(cls, value: Any, validate: ValidatorFunctionWrapHandler) -> Path:
         if is_address(value):
+            require_no_credentials(str(value))
             try:
                 return usable_root(value)
             except TableError as error:
                 raise ValueError(str(error)) from None
+        if (scheme := _SCHEME.match(str(value))) is not None:
+            raise ValueError(
+                f"tables cannot be at {scheme[0]}; a folder, {', '.join(CREDENTIALS)} can hold them"
+            )
         root: Path = validate(value)
         if root.exists() and not root.is_dir():
             raise ValueError("this is a file, not a folder")
@@ -479,15 +489,17 @@ class Settings(SettingsGroup):
         place = "catalog_schema" if self.store.kind == "catalog" else "data_root"
         if place == "data_root" and self.engine not in (AUTO, SAIL):
             yield contradiction("only Sail writes to object storage", place, "engine")
+        if self.azure_source is not None:
+            yield contradiction("events land only in a folder of this machine", "source", place)
+        if self.tables_in_files:
+            return
         for field, asked in (
-            ("source", self.azure_source is not None),
             ("export_log_analytics", self.export_log_analytics is not None),
             ("experiments.assignments", self.experiments.assignments is not None),
+            ("completion_forecast", self.completion_forecast != "off"),
         ):
             if asked:
-                yield contradiction(
-                    "this needs the tables in a folder of this machine", field, place
-                )
+                yield contradiction("this needs the tables below VIDAGG_DATA_ROOT", field, place)
 
     def _faults_in_azure(self) -> Iterator[PydanticCustomError]:
         if self.export_log_analytics is not None and self.target != "local":
@@ -595,8 +607,12 @@ class Settings(SettingsGroup):
     @property
     def tables_are_here(self) -> bool:
         """Whether the tables are in a folder of this machine."""
-        store = self.store
-        return store.kind == "local" and not is_address(store.location)
+        return self.tables_in_files and not is_address(self.store.location)
+
+    @property
+    def tables_in_files(self) -> bool:
+        """Whether the tables are files below VIDAGG_DATA_ROOT: here, or in object storage."""
+        return self.store.kind == "local"
 
     @property
     def store(self) -> TableStore:

@@ -1,6 +1,7 @@
 """Copies of files for engines that cannot read the originals."""
 
 import codecs
+import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -44,10 +45,18 @@ class Staging:
         return tempfile.TemporaryDirectory(prefix="vidagg-", dir=self._parent)
 
     def linked(self, file: InputFile) -> InputFile:
-        """A link to the file, with a name that no engine takes for a pattern or ignores."""
+        """The file under a name that no engine takes for a pattern or ignores.
+
+        It is a link, or a copy where the temporary folder cannot hold links.
+        """
         target = self._target(file, "link", "".join(file.path.suffixes[-2:]))
-        if not target.is_symlink():
-            target.symlink_to(file.path)
+        if not (target.is_symlink() or target.exists()):
+            try:
+                target.symlink_to(file.path)
+            except OSError:  # volumes of Databricks know no links
+                beside = target.with_suffix(".begun")
+                shutil.copyfile(file.path, beside)
+                beside.rename(target)
         return replace(file, path=target, staged=True)
 
     def readable(self, file: InputFile) -> InputFile:

@@ -11,7 +11,7 @@ from vidagg_dagster.core.mentions import Mentions
 
 def parquet_mentions(path: Path, mentions: Mentions) -> int:
     """How many texts of a Parquet file mention the id. All values of all columns are read."""
-    with pq.ParquetFile(path) as file:
+    with path.open("rb") as opened, pq.ParquetFile(opened) as file:
         return sum(
             _count(column, mentions) for batch in file.iter_batches() for column in batch.columns
         )

@@ -18,13 +18,17 @@ _UNUSABLE: Final = set("[]{}*?^|%\\") | {chr(code) for code in range(32)}
 """Characters that an engine reads as a pattern in a path, or that deltalake does not escape."""
 
 
-OBJECTS: Final = "s3://"
-"""How an address of object storage begins."""
+CREDENTIALS: Final = {
+    "s3://": "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION",
+    "abfss://": "AZURE_STORAGE_ACCOUNT_NAME, AZURE_STORAGE_ACCOUNT_KEY",
+    "gs://": "GOOGLE_SERVICE_ACCOUNT, GOOGLE_APPLICATION_CREDENTIALS",
+}
+"""How an address of object storage begins -> its usual variables."""
 
 
 def is_address(root: str | Path) -> bool:
     """Whether tables below `root` are in object storage."""
-    return str(root).startswith(OBJECTS)
+    return str(root).startswith((*CREDENTIALS,))
 
 
 def usable_root(root: str | Path) -> Path:
@@ -54,7 +58,7 @@ def _object_folder(address: str) -> Path:
             f"Tables in {address} need the package {error.name}: pip install "
             "'vidagg_dagster[local,objects]'"
         ) from error
-    register(OBJECTS.partition(":")[0])
+    register(address.partition(":")[0])
     return cast(Path, UPath(address.rstrip("/")))
 
 
@@ -124,9 +128,38 @@ def _require_writable_objects(folder: Path) -> None:
     except (BaseError, OSError) as error:
         said = " ".join(str(error).split())[:300]
         raise TableError(
-            f"{folder} (VIDAGG_DATA_ROOT) cannot be written: {said}. Check the bucket and the "
-            "credentials, which are those of the usual variables (AWS_ACCESS_KEY_ID, AWS_REGION)."
+            f"{folder} (VIDAGG_DATA_ROOT) cannot be written: {said}. Check the bucket, or the "
+            "container, and the credentials, which are those of the usual variables "
+            f"({_variables(folder)})."
         ) from error
+
+
+def _variables(folder: Path) -> str:
+    return next(names for scheme, names in CREDENTIALS.items() if str(folder).startswith(scheme))
+
+
+def write_whole_text(file: Path, text: str, *, mode: int = 0o666) -> None:
+    """Write a file that appears when it is whole; `mode` is for a file of this machine.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    if is_address(file):
+        from obstore.exceptions import BaseError
+
+        try:
+            file.write_text(text, encoding="utf-8")  # one put, which is whole or is not there
+        except BaseError as error:
+            raise OSError(" ".join(str(error).split())[:300]) from error
+        return
+    draft = file.with_name(f".{file.name}.draft")
+    try:
+        draft.unlink(missing_ok=True)
+        draft.touch(mode=mode)
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(file)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def storage_fault(root: str | Path, error: BaseException) -> TableError | None:
@@ -137,12 +170,12 @@ def storage_fault(root: str | Path, error: BaseException) -> TableError | None:
     text = str(error)
     if "No space left on device" in text or "Disk quota exceeded" in text:
         return TableError(
-            f"There is no space left in {Path(root).absolute()} (VIDAGG_DATA_ROOT). The tables "
+            f"There is no space left in {usable_root(root)} (VIDAGG_DATA_ROOT). The tables "
             "hold what they held before. Make room (`vidagg maintain` removes what no version "
             "needs), then run the days again."
         )
     if "Read-only file system" in text or "Permission denied" in text:
-        return _unwritable(Path(root).absolute(), text.splitlines()[0][:300])
+        return _unwritable(usable_root(root), text.splitlines()[0][:300])
     return None
 
 

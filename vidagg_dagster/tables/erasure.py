@@ -30,7 +30,7 @@ from vidagg_dagster.core.schemas import (
 )
 from vidagg_dagster.spark.mentions import may_mention, parquet_mentions
 from vidagg_dagster.tables.delta_log import StoredFile, latest_note, live_files, open_table
-from vidagg_dagster.tables.disk import usable_root
+from vidagg_dagster.tables.disk import usable_root, write_whole_text
 from vidagg_dagster.tables.interface import DAYS_ENTRY, ERASED_ENTRY, NOTE_ENTRY
 from vidagg_dagster.tables.maintenance import remove_history
 from vidagg_dagster.tables.retry import retry_conflicts
@@ -125,9 +125,9 @@ def _erase_from_log(folder: Path, mentions: Mentions) -> None:
     entries = folder / "_delta_log"
     for path in sorted(entries.glob("*.json")):
         if _mentions(path, mentions):
-            draft = path.with_suffix(".draft")
-            draft.write_text("".join(map(_without_values, path.open(encoding="utf-8"))), "utf-8")
-            draft.replace(path)
+            with path.open(encoding="utf-8") as lines:
+                shortened = "".join(map(_without_values, lines))
+            write_whole_text(path, shortened)
     checkpoints = [path for path in entries.glob("*.parquet") if _mentions(path, mentions)]
     if checkpoints:
         # The newest one must not be removed before there is another.
@@ -174,7 +174,7 @@ def _rows_by_day(folder: Path, mentions: Mentions) -> dict[date | None, int]:
 
 def _rows_of(path: Path, mentions: Mentions) -> int:
     """How many rows of a data file are the user's, or hold the user's payload."""
-    with pq.ParquetFile(path) as file:
+    with path.open("rb") as opened, pq.ParquetFile(opened) as file:
         column = USER_COLUMN if USER_COLUMN in file.schema_arrow.names else "payload"
         return sum(
             pc.sum(_is_of_user(batch.column(0), column, mentions)).as_py() or 0
@@ -318,7 +318,11 @@ def _rewritten(
     file: StoredFile, table: TableSpec, target: Path, rewrite: Rewrite, whole_file: bool
 ) -> StoredFile:
     rows = 0
-    with pq.ParquetFile(file.path) as source:
+    with (
+        file.path.open("rb") as opened,
+        pq.ParquetFile(opened) as source,
+        target.open("wb") as out,
+    ):
         batches: Iterator[Any] = (
             iter([source.read()])
             if whole_file
@@ -328,7 +332,7 @@ def _rewritten(
         try:
             for batch in batches:
                 kept = rewrite(_with_day(batch, table, file.day), file.day)
-                writer = writer or pq.ParquetWriter(target, kept.schema)
+                writer = writer or pq.ParquetWriter(out, kept.schema)
                 writer.write_table(kept)
                 rows += kept.num_rows
         finally:

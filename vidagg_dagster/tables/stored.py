@@ -51,7 +51,8 @@ class Stored:
         damaged = {found.file.path for found in self.damage}
         for file in self.files:
             if file.path not in damaged:
-                yield file.day, pq.ParquetFile(file.path).read(list(names))
+                with file.path.open("rb") as opened:
+                    yield file.day, pq.ParquetFile(opened).read(list(names))
 
 
 def look(root: Path, table: TableSpec) -> Stored:

@@ -1,7 +1,8 @@
 """The tables of a folder as views of a DuckDB connection, for queries without an engine.
 
 DuckDB reads the files that the newest version of each table refers to. To read all Parquet files
-below the folder instead would give replaced rows too, which stay for a week.
+below the folder instead would give replaced rows too, which stay for a week. From object storage
+`deltalake` reads them for DuckDB, which would need an extension and credentials of its own.
 """
 
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from vidagg_dagster.core.errors import TableError
 from vidagg_dagster.core.schemas import EVENT_DATE, TABLES
+from vidagg_dagster.tables.disk import is_address
 
 if TYPE_CHECKING:
     import duckdb
@@ -53,6 +55,9 @@ def _create_view(connection: "duckdb.DuckDBPyConnection", folder: Path) -> None:
     table = DeltaTable(str(folder))
     name = _quoted(folder.name)
     files = sorted(table.file_uris())
+    if files and is_address(folder):
+        connection.register(folder.name, table.to_pyarrow_dataset())
+        return
     if not files:
         connection.register(folder.name, _empty(table))
         return

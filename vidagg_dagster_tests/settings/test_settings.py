@@ -445,26 +445,49 @@ def test_tables_in_the_catalog_of_a_connect_server(monkeypatch: pytest.MonkeyPat
     assert "tables in a catalog are those of a Spark Connect server" in refusal()
     monkeypatch.setenv("VIDAGG_ENGINE", "sc://spark.example:15002")
     assert load_settings().store == TableStore(kind="catalog", location="spark_catalog.video")
-    monkeypatch.setenv("VIDAGG_EXPORT_LOG_ANALYTICS", "https://e.example/dcr-1/Custom-T_CL")
-    assert "this needs the tables in a folder of this machine" in refusal()
-    monkeypatch.delenv("VIDAGG_EXPORT_LOG_ANALYTICS")
+    for name, value in (
+        ("EXPORT_LOG_ANALYTICS", "https://e.example/dcr-1/Custom-T_CL"),
+        ("COMPLETION_FORECAST", "table"),
+    ):
+        monkeypatch.setenv(f"VIDAGG_{name}", value)
+        assert "this needs the tables below VIDAGG_DATA_ROOT" in refusal()
+        monkeypatch.delenv(f"VIDAGG_{name}")
     monkeypatch.setenv("VIDAGG_CATALOG_SCHEMA", "delta")
     assert "not schema or catalog.schema" in refusal()
 
 
-def test_tables_in_object_storage(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("VIDAGG_DATA_ROOT", "s3://bucket/video/")
+@pytest.mark.parametrize(
+    "root",
+    [
+        "s3://bucket/video",
+        "abfss://container@account.dfs.core.windows.net/video",
+        "gs://bucket/video",
+    ],
+)
+def test_tables_in_object_storage(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIDAGG_DATA_ROOT", f"{root}/")
     settings = load_settings()
-    assert settings.store == TableStore(kind="local", location="s3://bucket/video")
+    assert settings.store == TableStore(kind="local", location=root)
+    assert settings.tables_in_files
     assert not settings.tables_are_here
     monkeypatch.setenv("VIDAGG_ENGINE", "spark")
     assert "only Sail writes to object storage" in refusal()
     monkeypatch.delenv("VIDAGG_ENGINE")
     monkeypatch.setenv("VIDAGG_SOURCE", "kusto://c.kusto.windows.net/d/T")
-    assert "this needs the tables in a folder of this machine" in refusal()
+    assert "events land only in a folder of this machine" in refusal()
     monkeypatch.delenv("VIDAGG_SOURCE")
-    monkeypatch.setenv("VIDAGG_DATA_ROOT", "s3://bucket/v*")
+    monkeypatch.setenv("VIDAGG_DATA_ROOT", f"{root}*")
     assert "a meaning of their own" in refusal()
+
+
+@pytest.mark.parametrize("root", ["az://container/video", "s3a://bucket/video", "gcs://b/v"])
+def test_an_address_that_cannot_hold_tables_is_no_folder(
+    root: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VIDAGG_DATA_ROOT", root)
+    assert "can hold them" in refusal()
+    monkeypatch.setenv("VIDAGG_DATA_ROOT", "s3://key:hunter2@bucket/video")
+    assert "hunter2" not in refusal()
 
 
 def test_a_source_in_azure_that_cannot_be_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

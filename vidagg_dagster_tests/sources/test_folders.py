@@ -1,6 +1,8 @@
 """Which files of a folder are read, and what a row knows of its file."""
 
+import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -60,6 +62,23 @@ def test_a_source_of_one_file_is_named_as_the_file(
     monkeypatch.chdir(tmp_path)
     for location in (str(path), name, path.as_uri(), f" {path} "):
         assert values(spark, location, "sourceFile") == [name]
+
+
+@pytest.mark.parametrize("name", ["_hidden.jsonl", "a [b].jsonl.gz"])
+def test_a_file_of_such_a_name_is_copied_where_no_links_can_be_made(
+    spark: SparkSession, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused: list[str] = []
+
+    def no_links(source: str, link: str, *_: object, **__: object) -> None:
+        refused.append(str(source))
+        raise OSError(errno.EOPNOTSUPP, "Operation not supported", link)
+
+    path = write(tmp_path / name, [event()])
+    monkeypatch.setattr(os, "symlink", no_links)
+    for _ in range(2):
+        assert values(spark, path, "sourceFile") == [name]
+    assert refused == [str(path)]
 
 
 def test_many_files_are_read_in_one_go(spark: SparkSession, tmp_path: Path) -> None:

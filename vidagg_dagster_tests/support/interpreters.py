@@ -29,7 +29,8 @@ def environment(folder: Path, python: str, *packages: str) -> Path:
     else:
         subprocess.run([python, "-m", "venv", str(folder)], check=True)
     made = folder / "bin" / "python"
-    pip = [str(made), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    # Isolated: what PYTHONPATH names would be taken for installed already.
+    pip = [str(made), "-I", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*pip, *packages], check=True)
     return made
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
+from vidagg_dagster.core.insight_schemas import AUDIENCE_STATUS
 from vidagg_dagster.core.schemas import (
     AGGREGATED_ENGAGEMENT,
     INGESTION_COUNTS,
@@ -59,6 +60,10 @@ def test_the_statements_of_the_page_erase_one_user_and_keep_the_counts(
     )
     tables.upsert(AGGREGATED_ENGAGEMENT, frame, None, {})
 
+    due = [{"userId": user, "videoId": "v"} for user in ("zoe", "anna")]
+    frame = spark.createDataFrame(padded(AUDIENCE_STATUS, *due), AUDIENCE_STATUS.struct)
+    tables.replace_all(AUDIENCE_STATUS, frame)
+
     spark.sql(f"USE {schema}")
     try:
         for statement in statements("zoe"):
@@ -66,7 +71,7 @@ def test_the_statements_of_the_page_erase_one_user_and_keep_the_counts(
     finally:
         spark.sql("USE default")
 
-    for table in (*OF_USERS, AGGREGATED_ENGAGEMENT):
+    for table in (*OF_USERS, AGGREGATED_ENGAGEMENT, AUDIENCE_STATUS):
         assert {row["userId"] for row in tables.read(table).collect()} == {"anna"}
     payloads = Counter(row["payload"] for row in tables.read(REJECTED_EVENTS).collect())
     assert payloads == {"(erased)": 1, "anna,s,v": 1}

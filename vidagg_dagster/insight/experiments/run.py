@@ -32,7 +32,7 @@ from vidagg_dagster.insight.experiments.page import page
 from vidagg_dagster.insight.experiments.plan import FOLDER, Plan
 from vidagg_dagster.insight.experiments.result import Result, evaluate
 from vidagg_dagster.insight.experiments.units import INTERVAL_COLUMNS
-from vidagg_dagster.tables.disk import make_private
+from vidagg_dagster.tables.disk import make_private, write_whole_text
 
 if TYPE_CHECKING:
     import duckdb
@@ -155,8 +155,8 @@ def _kept(folder: Path, result: Result) -> Result:
     if not result.refused:
         looks += 1
     kept = result.model_copy(update={"looks": looks})
-    _write(file, kept.model_dump_json(indent=1))
-    _write(file.with_suffix(".html"), page(kept))
+    write_whole_text(file, kept.model_dump_json(indent=1))
+    write_whole_text(file.with_suffix(".html"), page(kept))
     return kept
 
 
@@ -164,10 +164,3 @@ def _looks(file: Path) -> int:
     if not file.is_file():
         return 0
     return int(json.loads(file.read_text(encoding="utf-8")).get("looks", 0))
-
-
-def _write(file: Path, text: str) -> None:
-    """All at once: a reader never sees half of it."""
-    draft = file.with_name(f".{file.name}.draft")
-    draft.write_text(text, encoding="utf-8")
-    draft.replace(file)

@@ -31,7 +31,7 @@ from vidagg_dagster.sources.dimensions import absent_dimensions, told
 from vidagg_dagster.sources.faults import naming_faults
 from vidagg_dagster.sources.listing import estimated_rows
 from vidagg_dagster.sources.read import read_source
-from vidagg_dagster.sources.videos import CatalogueCount, count_catalogue, read_videos
+from vidagg_dagster.sources.videos import CatalogueCount, count_catalogue, videos_of_steps
 from vidagg_dagster.spark.arrow import Spread, write_files
 from vidagg_dagster.spark.slices import Slicing
 
@@ -156,7 +156,7 @@ def aggregate_files(
     with tempfile.TemporaryDirectory(prefix="vidagg-") as folder:
         compute = batch.compute if days == _ALL_DAYS else batch.compute_days
         with naming_faults(source):
-            videos = read_videos(spark, video_metadata, columns=video_columns)
+            videos = videos_of_steps(spark, video_metadata, columns=video_columns)
             files, counts = compute(videos, Path(folder))
             unknown = batch.unknown_names() if counts[f"{REJECTED_PREFIX}unknown_event"] else {}
         catalogue = (

@@ -170,6 +170,7 @@ def _rows(
         # A column that is named and not there is a mistake in its name.
         required=("videoId", *(name for name in columns if name != "videoId")),
         instant="updatedAt",
+        droppable="updatedAt",
         numbered=True,
         any_case=True,
     )
@@ -177,6 +178,8 @@ def _rows(
         found = read_columns(spark, location, "auto", request, scratch)
     else:
         found = table_frame(location, "the frame", request)
+    # Engines take longer to plan how a time is read than to read a thousand videos.
+    dated = "updatedAt" in found.columns
     told = filled(F.col("durationMs" if in_ms else "duration"))
     number = finite_number(told)
     clock = clock_duration(told)
@@ -188,7 +191,7 @@ def _rows(
         _milliseconds(other).alias("durationMs"),
         told.alias(_TOLD),
         filled(F.col("title")).alias("videoTitle"),
-        _updated(F.col("updatedAt")).alias("_updated"),
+        (_updated(F.col("updatedAt")) if dated else F.lit(None).cast("double")).alias("_updated"),
         F.col(SOURCE_FILE),
         F.col(LINE_NUMBER),
         F.col(MALFORMED),

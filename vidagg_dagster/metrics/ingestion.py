@@ -40,10 +40,10 @@ from vidagg_dagster.spark.parsing import (
     filled,
     finite_number,
     instant_us,
+    meaning,
     number,
-    said,
     time_text,
-    trimmed,
+    trimmed_id,
 )
 from vidagg_dagster.spark.payload import payload_hash, payload_text
 
@@ -269,6 +269,14 @@ def _parsed(source: DataFrame, spec: SourceSpec, run_time: datetime | None) -> D
     """Values beside the texts that they come from. No value here is judged yet."""
     columns = set(source.columns)
     event_id = F.col("eventId") if "eventId" in columns else F.lit(None).cast("string")
+    values = {
+        **{name: F.col(name) for name in ("userId", "sessionId", "videoId")},
+        "_position": F.col("currentTime"),
+        "_rate": F.col("playbackRate"),
+        "_from": F.col("seekFrom"),
+        "eventId": event_id,
+        **{name: F.col(name) for name in _dimensions(source)},
+    }
     numbers = ("typedCurrentTime", "typedPlaybackRate", "typedSeekFrom")
     texts = source.select(
         "typedTimestamp",
@@ -281,16 +289,9 @@ def _parsed(source: DataFrame, spec: SourceSpec, run_time: datetime | None) -> D
         _where_told(
             F.col("timestamp"), lambda text: time_text(filled(text), spec.time_formats)
         ).alias("_time"),
-        said(F.col("userId")).alias("userId"),
-        said(F.col("sessionId")).alias("sessionId"),
-        said(F.col("videoId")).alias("videoId"),
-        F.lower(trimmed(F.col("eventName"))).alias("_name"),
-        said(F.col("currentTime")).alias("_position"),
-        said(F.col("playbackRate")).alias("_rate"),
-        said(F.col("seekFrom")).alias("_from"),
-        said(event_id).alias("eventId"),
-        *[said(F.col(name)).alias(name) for name in _dimensions(source)],
-    )
+        F.lower(trimmed_id(F.col("eventName"))).alias("_name"),
+        *[trimmed_id(value).alias(name) for name, value in values.items()],
+    ).withColumns({name: meaning(F.col(name)) for name in values})
 
     def instant(time: Column) -> Column:
         us = instant_us(time, spec.timezone)

@@ -222,7 +222,9 @@ class _Batch:
         unused.append(UNKNOWN_NAME)
         if "eventId" not in events.columns:
             unused.append("eventId")
-        rows = self.chain.judged(events, self.source).drop(*unused)
+        # Only to a row without a time its file tells the day, and that row is rejected.
+        nameless = events.withColumn("sourceFile", F.lit(None).cast("string"))
+        rows = self.chain.judged(nameless, self.source).drop(*unused)
 
         def of_slice(part: DataFrame, spread: Spread) -> DataFrame:
             return replace(self.chain, spread=spread).lifetime_sums(part, videos)

@@ -38,11 +38,11 @@ dev: $(RUN) ## Dagster's UI on the demo's tables and history (after `make demo`)
 ui: $(RUN) ## Dagster's UI on your own events (after `vidagg init`)
 	@$(BIN)/vidagg ui --port $(PORT)
 
-test: lint types validate ## Everything CI runs
-	$(MAKE) --no-print-directory --jobs=5 $(SYNC) test-jvm test-sail test-other test-runs test-waits
+test: lint ## Everything CI runs
+	$(MAKE) --no-print-directory --jobs=6 $(SYNC) types validate test-jvm test-sail test-other test-runs test-waits
 
-# Side by side: the last two wait much of their time, and use what the others leave. Their output
-# comes when they end, where make can hold it back (GNU make 4).
+# Side by side: types need one core, and the last two wait much of their time, and use what the others
+# leave. Their output comes when they end, where make can hold it back (GNU make 4).
 SYNC := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 test-jvm test-sail test-other test-runs test-waits: $(DEV)
 test-waits test-slow: postgresql

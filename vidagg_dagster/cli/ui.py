@@ -2,11 +2,14 @@
 
 import argparse
 import os
+import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from vidagg_dagster.cli.arguments import add_command, add_folder, folder_of
 from vidagg_dagster.core.errors import BadInputError
@@ -16,6 +19,12 @@ MODULE: Final = "vidagg_dagster.definitions"
 
 _SUPERSEDED: Final = "ignore:Function `dev_command`"
 """Dagster warns at each start that `dg dev` is to replace `dagster dev`, which stays."""
+
+_ENDING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Ctrl-C, `kill`, and a terminal that is closed."""
+
+_PATIENCE_S: Final = 5.0
+"""Dagster takes about two seconds to end. By itself it waits a minute for each of its processes."""
 
 
 def add_ui(commands: Any) -> None:
@@ -51,13 +60,41 @@ def _ui(options: argparse.Namespace) -> int:
     print(f"Dagster's UI: {address} (in 10 to 20 seconds; Ctrl-C ends it)", flush=True)
     # In the home there is no other `.env` or dagster.yaml that Dagster would mix in.
     command = [sys.executable, "-m", "dagster", "dev", "-m", MODULE, "-p", str(options.port)]
-    with subprocess.Popen(command, cwd=project.home, env=environment) as started:
+    return _serve(command, project.home, environment)
+
+
+def _serve(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> int:
+    """Run Dagster until it ends.
+
+    Raises:
+        KeyboardInterrupt: It was told to end, and all its processes have ended.
+    """
+    # A shell has what it starts in the background ignore Ctrl-C, and Dagster would inherit that.
+    for number in _ENDING:
+        signal.signal(number, _interrupt)
+    # A group of its own: the signal comes once, from here, and to whatever Dagster has started.
+    with subprocess.Popen(command, cwd=folder, env=environment, process_group=0) as started:
         try:
             return started.wait()
         except KeyboardInterrupt:
-            # The terminal has interrupted Dagster as well. It ends its own processes first.
-            started.wait()
-            return 0
+            _end(started)
+            raise
+
+
+def _interrupt(*_: object) -> NoReturn:
+    """Interrupts once: some send the signal to a process and to its group."""
+    for number in _ENDING:
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def _end(group: subprocess.Popen[bytes]) -> None:
+    """End a group of processes: gently first, and then what is left of it."""
+    os.killpg(group.pid, signal.SIGINT)
+    with suppress(subprocess.TimeoutExpired):
+        group.wait(_PATIENCE_S)
+    with suppress(ProcessLookupError):
+        os.killpg(group.pid, signal.SIGKILL)
 
 
 def _require_settings(folder: Path, *, demo: bool) -> None:

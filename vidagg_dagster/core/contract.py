@@ -82,6 +82,9 @@ class Severity(StrEnum):
 Metrics = dict[str, int | float | str | None]
 """Numbers to show to people, by name."""
 
+ABSENT_DIMENSIONS: Final = "dimensions that the source does not have"
+"""Metric of raw_events, where there are any: which, and the nearest columns."""
+
 ROWS_COUNTED: Final = "source rows counted anew"
 """Metric of raw_events: rows of new and changed files, or what has changed of a table."""
 

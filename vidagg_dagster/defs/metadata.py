@@ -9,6 +9,7 @@ from typing import Any, Final
 import dagster as dg
 
 from vidagg_dagster.core.contract import (
+    ABSENT_DIMENSIONS,
     ROWS_COUNTED,
     ROWS_OF_DAYS,
     DayResult,
@@ -126,7 +127,7 @@ def run_metadata(result: StepResult) -> dict[str, Any]:
     shown |= _top(result.top)
     if len(result.days) > 1:
         shown[DAYS] = f"{span_text(result.days[0].day, result.days[-1].day)} ({len(result.days)})"
-    told = (UNKNOWN_NAMES, ROWS_COUNTED, ROWS_OF_DAYS)
+    told = (UNKNOWN_NAMES, ABSENT_DIMENSIONS, ROWS_COUNTED, ROWS_OF_DAYS)
     shown |= {name: result.metrics[name] for name in told if name in result.metrics}
     if result.late is not None and result.late.days:
         shown |= _late_metadata(result.late)

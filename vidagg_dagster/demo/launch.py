@@ -20,6 +20,7 @@ from dagster._core.remote_origin import (
     RemoteRepositoryOrigin,
 )
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
+from dagster._utils.error import SerializableErrorInfo
 
 from vidagg_dagster.core.errors import DayFailedError
 from vidagg_dagster.core.schemas import RAW_EVENTS
@@ -32,6 +33,9 @@ LOCATION: Final = "vidagg_dagster.definitions"
 """The module of the code location, which is also its name in the UI."""
 
 _SILENT: Final = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+_FAILURE: Final = "dagster._core.definitions.events.Failure: "
+"""How the message of a failure that we foresaw begins."""
 
 Parts = Sequence[Sequence[date]]
 
@@ -114,7 +118,7 @@ def write_page(instance: dg.DagsterInstance) -> None:
     run = instance.create_run_for_job(job, run_config=_SILENT, remote_job_origin=origin)
     for event in execute_run_iterator(InMemoryJob(job), run, instance):
         if event.is_step_failure and event.step_failure_data.error is not None:
-            raise DayFailedError(f"the page: {event.step_failure_data.error.message.strip()}")
+            raise DayFailedError(f"the page: {_said(event.step_failure_data.error)}")
 
 
 def _origin(repository: str, job: str) -> RemoteJobOrigin:
@@ -151,8 +155,15 @@ def _failure(days: Sequence[date], event: dg.DagsterEvent) -> BaseException:
     error = event.step_failure_data.error
     if error is not None and error.cls_name == dg.DagsterExecutionInterruptedError.__name__:
         return KeyboardInterrupt()
-    said = error.message.strip() if error else "failed"
+    said = _said(error) if error else "failed"
     return DayFailedError(f"{_span(days)}: {event.step_key}: {said}")
+
+
+def _said(error: SerializableErrorInfo) -> str:
+    """What a step raised, which Dagster wraps."""
+    while error.cause is not None:
+        error = error.cause
+    return error.message.strip().removeprefix(_FAILURE)
 
 
 def _require_success(instance: dg.DagsterInstance, run_id: str, days: Sequence[date]) -> None:

@@ -12,6 +12,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from vidagg_dagster.core.contract import (
+    ABSENT_DIMENSIONS,
     ROWS_COUNTED,
     ROWS_OF_DAYS,
     Metrics,
@@ -39,9 +40,6 @@ from vidagg_dagster.sources.faults import naming_faults, says_gone
 from vidagg_dagster.sources.read import read_source
 
 log = logging.getLogger(__name__)
-
-ABSENT_DIMENSIONS: Final = "dimensions that the source does not have"
-"""Metric of the step, where there are any."""
 
 _UNKNOWN: Final = f"{REJECTED_PREFIX}unknown_event"
 

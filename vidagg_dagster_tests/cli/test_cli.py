@@ -228,6 +228,22 @@ def test_map_says_that_a_file_is_in_no_vocabulary(
     )
 
 
+def test_aggregate_carries_dimensions_and_tells_those_that_no_column_has(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = peter.EVENTS[-1] | {"device": "tv", "geo": {"land": "DE"}}
+    events = peter.write_events(tmp_path / "events.jsonl", told)
+    output = tmp_path / "out.jsonl"
+    asked = ("--output", str(output), "--engine", "sail", "--dimensions")
+    assert main(["aggregate", str(events), *asked, "device,country=geo.land,devise"]) == 0
+    assert "devise: there is no column devise; nearest: device" in capsys.readouterr().err
+    (row,) = map(json.loads, output.read_text().splitlines())
+    assert (row["device"], row["country"], row["devise"]) == (["tv"], ["DE"], [])
+    assert main(["aggregate", str(events), *asked, "device"]) == 0
+    assert "there is no column" not in capsys.readouterr().err
+    assert "country" not in json.loads(output.read_text())
+
+
 def test_names_of_events_that_nobody_knows_are_counted(tmp_path: Path) -> None:
     ended = peter.EVENTS[-1] | {"eventName": "Over"}
     events = peter.write_events(tmp_path / "events.jsonl", ended)

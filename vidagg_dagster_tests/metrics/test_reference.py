@@ -351,8 +351,8 @@ def without_a_rule(events: list[Event]) -> dict[str, tuple[list[Event], dict[str
 def test_random_events_exercise_every_rule() -> None:
     seed = 1
     parameters, zone = ReferenceParameters(), "Europe/Berlin"
-    events = random_events(seed, n_users=300, days=4)
-    assert events == random_events(seed, n_users=300, days=4)
+    events = random_events(seed, n_users=140, days=4)
+    assert events == random_events(seed, n_users=140, days=4)
     reports = with_reports(random_events(seed + 1, n_users=20), Random(seed))
     events += [replace(event, user=f"reported {event.user}") for event in reports]
     kept, duplicates = deduplicate(events, zone)

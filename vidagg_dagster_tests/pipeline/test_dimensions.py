@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
@@ -13,7 +14,14 @@ from deltalake import DeltaTable
 from pyspark.sql import SparkSession
 
 from vidagg_dagster.aggregator import VideoEngagementAggregator
-from vidagg_dagster.core.contract import SourceSpec, StepName, StepRequest, StepResult
+from vidagg_dagster.core.contract import (
+    ABSENT_DIMENSIONS,
+    SAIL,
+    SourceSpec,
+    StepName,
+    StepRequest,
+    StepResult,
+)
 from vidagg_dagster.core.mentions import Mentions
 from vidagg_dagster.core.schemas import (
     AGGREGATED_ENGAGEMENT,
@@ -24,12 +32,13 @@ from vidagg_dagster.core.schemas import (
     TableSpec,
 )
 from vidagg_dagster.pipeline.batch import Aggregation, aggregate_files
-from vidagg_dagster.pipeline.raw_events import ABSENT_DIMENSIONS
 from vidagg_dagster.pipeline.run import run_step
 from vidagg_dagster.pipeline.verify import verify
+from vidagg_dagster.spark.session import engine_session, using
 from vidagg_dagster.tables.erasure import erase
 from vidagg_dagster.tables.open import open_tables
 from vidagg_dagster.tables.views import connect
+from vidagg_dagster_tests.conftest import require
 from vidagg_dagster_tests.support.arrow import rows_of
 from vidagg_dagster_tests.support.small_site import RUN_TIME, Site, anna, day, peter, write_site
 
@@ -37,17 +46,27 @@ STEPS_OF_DAYS = (StepName.RAW_EVENTS, StepName.SESSIONS, StepName.USER_VIDEO_ENG
 DIMENSIONS: dict[str, str | None] = {"device": None, "country": "geo.country"}
 ON = {0: "tv", 1: "phone", 2: "tv"}
 DAYS = [day(number) for number in ON]
+REPEATED = 1
+"""The day of which an event is there twice."""
 
 
 def write(folder: Path) -> Site:
-    """Peter tells his device late in his session; anna's is nothing on the first day."""
+    """Peter tells his device late in his session; anna's is nothing on the first day.
+
+    On the second day the first event of each is there twice, and only the device differs: that of
+    the one that must stay is the session's.
+    """
     site = write_site(folder, days=0)
     for number, device in ON.items():
         at_first, *later = peter(day(number))
+        by_anna = anna(day(number))
+        again = [{**at_first, "device": device}, {**by_anna[0], "device": "watch"}]
+        then = "radio" if number == REPEATED else device
         rows = [
+            *(again if number == REPEATED else []),
             {**at_first, "device": " null "},
-            *({**row, "device": f" {device} ", "geo": {"country": "DE"}} for row in later),
-            *({**row, "device": "" if number == 0 else "desktop"} for row in anna(day(number))),
+            *({**row, "device": f" {then} ", "geo": {"country": "DE"}} for row in later),
+            *({**row, "device": "" if number == 0 else "desktop"} for row in by_anna),
         ]
         random.Random(number).shuffle(rows)
         site.write_day(day(number), rows)
@@ -81,16 +100,25 @@ def columns(site: Site) -> dict[str, list[str]]:
     }
 
 
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """The days, run in another order than theirs. Tests only read."""
+    require(SAIL)
+    site = write(tmp_path_factory.mktemp("dimensions"))
+    with using(SAIL):
+        run_days(engine_session(SAIL), site, [DAYS[2]])
+        run_days(engine_session(SAIL), site, DAYS[:2])
+    return site
+
+
 PETER: tuple[list[str], list[str]] = (["phone", "tv"], ["DE"])
 ANNA: tuple[list[str], list[str]] = (["desktop"], [])
 
 
 def test_days_run_one_by_one_in_any_order_give_sessions_a_value_and_a_lifetime_the_set(
-    sail: SparkSession, tmp_path: Path
+    sail: SparkSession, ran: Site
 ) -> None:
-    site = write(tmp_path)
-    run_days(sail, site, [DAYS[2]])
-    run_days(sail, site, DAYS[:2])
+    site = ran
     assert told(sail, site, SESSIONS, "event_date", "device", "country", userId="peter") == [
         (day(number), device, "DE") for number, device in ON.items()
     ]
@@ -126,9 +154,9 @@ def sets(rows: Sequence[Mapping[str, Any]]) -> list[tuple[Any, ...]]:
 
 
 def test_files_in_one_go_some_days_and_a_notebook_give_the_same_sets(
-    sail: SparkSession, tmp_path: Path
+    sail: SparkSession, ran: Site
 ) -> None:
-    site = write(tmp_path)
+    site = ran
     whole = of_files(sail, site)
     expected = [
         ("anna", "video_001", *ANNA),
@@ -145,6 +173,18 @@ def test_files_in_one_go_some_days_and_a_notebook_give_the_same_sets(
     assert sets(of_one_day.rows.to_pylist())[-1] == ("peter", "video_001", ["phone"], ["DE"])
 
 
+def test_where_only_a_dimension_differs_days_and_files_keep_the_same_of_two_events(
+    sail: SparkSession, ran: Site
+) -> None:
+    """Known before unknown, then the smaller text, wherever in the file."""
+    daily = told(sail, ran, USER_VIDEO_ENGAGEMENT, "userId", "device", event_date=DAYS[REPEATED])
+    expected = [("anna", ["desktop"]), ("anna", ["desktop"]), ("peter", ["phone"])]
+    assert daily == expected
+    of_one_day = of_files(sail, ran, first_day=DAYS[REPEATED], last_day=DAYS[REPEATED])
+    assert of_one_day.counts["duplicates"] == 2
+    assert [(user, devices) for user, _, devices, _ in sets(of_one_day.rows.to_pylist())] == daily
+
+
 def test_tables_are_as_ever_until_a_dimension_comes_which_days_of_before_do_not_know(
     sail: SparkSession, tmp_path: Path
 ) -> None:
@@ -154,7 +194,8 @@ def test_tables_are_as_ever_until_a_dimension_comes_which_days_of_before_do_not_
         assert columns(site)[table.name] == table.column_names
         for file in (site.tables / table.name).glob("**/rows-*.parquet"):
             assert set(pq.read_schema(file).names) == set(table.column_names)
-    run_days(sail, site, DAYS[2:], dimensions={"device": None})
+    for step in STEPS_OF_DAYS:
+        run_step(sail, request(site, step, DAYS[2:], dimensions={"device": None}))
     last = run_days(sail, site, DAYS[:1])
     assert last.metrics["days_taken_in"] == "all"
     assert told(sail, site, SESSIONS, "device", "country", userId="peter") == [
@@ -178,9 +219,11 @@ def test_tables_are_as_ever_until_a_dimension_comes_which_days_of_before_do_not_
 
 
 def test_a_dimension_that_the_source_does_not_have_is_told_with_the_nearest_column(
-    sail: SparkSession, tmp_path: Path
+    sail: SparkSession, tmp_path: Path, ran: Site
 ) -> None:
-    site = write(tmp_path)
+    site = Site(tmp_path)
+    shutil.copytree(ran.events, site.events)
+    shutil.copy(ran.videos, site.videos)
     wrong = {"devise": None, "land": "geo.contry", "device": None}
     result = run_step(sail, request(site, StepName.RAW_EVENTS, DAYS[:1], dimensions=wrong))
     why = result.metrics[ABSENT_DIMENSIONS]
@@ -196,15 +239,17 @@ def test_a_dimension_that_the_source_does_not_have_is_told_with_the_nearest_colu
     assert ABSENT_DIMENSIONS not in right.metrics
 
 
-def test_who_is_forgotten_is_gone_with_the_dimensions(sail: SparkSession, tmp_path: Path) -> None:
-    site = write(tmp_path)
-    run_days(sail, site, DAYS[:1])
+def test_who_is_forgotten_is_gone_with_the_dimensions(
+    sail: SparkSession, tmp_path: Path, ran: Site
+) -> None:
+    site = Site(tmp_path / "site")
+    shutil.copytree(ran.folder, site.folder)
     assert sum(table.rows for table in erase(site.tables, Mentions("peter"), dry_run=False))
     for table in TABLES_WITH_DIMENSIONS:
         assert {row[0] for row in told(sail, site, table, "userId")} == {"anna"}
     assert told(sail, site, RAW_EVENTS, "device", country="DE") == []
     found = told(sail, site, AGGREGATED_ENGAGEMENT, "videoId", "device", "country")
-    assert found == [("video_001", [], []), ("video_002", [], [])]
+    assert found == [("video_001", *ANNA), ("video_002", *ANNA)]
 
 
 def test_rows_are_saved_from_a_notebook_and_merged(sail: SparkSession, tmp_path: Path) -> None:

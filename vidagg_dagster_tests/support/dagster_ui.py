@@ -57,7 +57,7 @@ def serving(
     address = f"http://127.0.0.1:{port}"
     with process(command, cwd=cwd, env=env) as (server, log):
         deadline = time.monotonic() + START_S
-        while not _answers(address):
+        while not answers(address):
             assert server.poll() is None, f"{command} ended:\n{log.read_text()[-3000:]}"
             if time.monotonic() > deadline:
                 pytest.fail(f"no UI after {START_S} s:\n{log.read_text()[-3000:]}")
@@ -65,7 +65,8 @@ def serving(
         yield address
 
 
-def _answers(address: str) -> bool:
+def answers(address: str) -> bool:
+    """Whether Dagster's UI is at the address."""
     try:
         with urllib.request.urlopen(f"{address}/server_info") as answer:
             return "dagster_webserver_version" in json.load(answer)

@@ -8,9 +8,13 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
+
 from vidagg_dagster.core.contract import SAIL
 from vidagg_dagster_tests.conftest import require
 from vidagg_dagster_tests.support import peter
+from vidagg_dagster_tests.support.dagster_ui import START_S, answers, free_port, process
+from vidagg_dagster_tests.support.repository import REPO
 
 ROWS = 400_000
 
@@ -68,3 +72,26 @@ def test_one_interrupt_ends_the_command_at_once_and_leaves_nothing(
     ]
     assert not list(scratch.glob("vidagg-*"))
     assert not (tmp_path / "out.csv").exists()
+
+
+def test_one_interrupt_ends_the_ui_with_all_its_processes(tmp_path: Path) -> None:
+    """Also where a shell started it in the background, and where the signal comes twice."""
+    events = peter.write_events(tmp_path / "events.jsonl")
+    (tmp_path / ".env").write_text(f"VIDAGG_SOURCE={events}\n")
+    port = free_port()
+    ui = f"{sys.executable} -m vidagg_dagster.cli.main ui --port {port}"
+    in_background = ["/bin/sh", "-c", f"trap '' INT; exec {ui}"]
+    environment = os.environ | {"PYTHONPATH": str(REPO)}
+    with process(in_background, cwd=tmp_path, env=environment) as (running, log):
+        deadline = time.monotonic() + START_S
+        while not answers(f"http://127.0.0.1:{port}"):
+            assert running.poll() is None, log.read_text()
+            assert time.monotonic() < deadline
+            time.sleep(1)
+        started = psutil.Process(running.pid).children(recursive=True)
+        assert len(started) > 2
+        running.send_signal(signal.SIGINT)
+        running.send_signal(signal.SIGINT)
+        assert running.wait(15) == 130
+        assert psutil.wait_procs(started, timeout=5)[1] == []
+        assert log.read_text().splitlines()[-1] == "vidagg ui: interrupted"

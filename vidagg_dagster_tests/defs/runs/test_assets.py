@@ -11,7 +11,13 @@ import pytest
 from dagster._core.definitions.freshness import CronFreshnessPolicy
 from pyspark.sql import SparkSession
 
-from vidagg_dagster.core.contract import INSIGHT_STEPS, DayResult, StepName, StepResult
+from vidagg_dagster.core.contract import (
+    ABSENT_DIMENSIONS,
+    INSIGHT_STEPS,
+    DayResult,
+    StepName,
+    StepResult,
+)
 from vidagg_dagster.core.insight_schemas import INSIGHT_TABLES
 from vidagg_dagster.core.lineage import PLAYER_EVENTS, VIDEO_METADATA
 from vidagg_dagster.core.parameters import EngagementParameters
@@ -22,6 +28,7 @@ from vidagg_dagster.core.schemas import (
     QUALITY_REPORT,
     RAW_EVENTS,
     REJECTED_EVENTS,
+    SESSIONS,
     TABLES,
     USER_VIDEO_ENGAGEMENT,
 )
@@ -30,6 +37,7 @@ from vidagg_dagster.defs.jobs import daily_engagement
 from vidagg_dagster.defs.targets import step_resources
 from vidagg_dagster.quality.rules import RULES
 from vidagg_dagster.runners.progress import day_line, summary_line
+from vidagg_dagster.settings import load_settings
 from vidagg_dagster.settings.variables import PREFIX
 from vidagg_dagster.tables.open import open_tables
 from vidagg_dagster_tests.support.dagster_project import (
@@ -313,6 +321,27 @@ def test_the_rules_of_the_settings_reach_the_engine(project: Project) -> None:
     assert project.run(day(0)).success
     row = next(row for row in project.rows(USER_VIDEO_ENGAGEMENT) if row["userId"] == "peter")
     assert row["totalBackwardSkips"] == 0
+
+
+def test_dimensions_of_the_settings_come_to_the_tables_and_an_absent_one_is_shown(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of_peter = [{**row, "geo": {"land": "DE"}} for row in peter(day(0))]
+    project.site.write_day(day(0), [*of_peter, *anna(day(0))])
+    monkeypatch.setenv("VIDAGG_DIMENSIONS", "country=geo.land,device")
+    project.changed["dimensions"] = load_settings().dimensions
+    steps = (RAW_EVENTS, SESSIONS, USER_VIDEO_ENGAGEMENT, AGGREGATED_ENGAGEMENT)
+    result = project.run(day(0), assets=[table.name for table in steps])
+    assert result.success
+    (shown,) = materializations(result, RAW_EVENTS.name).values()
+    assert shown[ABSENT_DIMENSIONS] == "device: there is no column device"
+    tables = open_tables(project.spark, project.settings.store, None, ["country", "device"])
+    lifetime = {row["userId"]: row for row in tables.read(AGGREGATED_ENGAGEMENT).collect()}
+    assert (lifetime["peter"]["country"], lifetime["peter"]["device"]) == (["DE"], [])
+    assert lifetime["anna"]["country"] == []
+    project.changed["dimensions"] = {"country": "geo.land"}
+    (shown,) = materializations(project.run(day(0), assets=["raw_events"]), "raw_events").values()
+    assert ABSENT_DIMENSIONS not in shown
 
 
 def test_the_lines_of_a_step_are_for_people() -> None:

@@ -20,7 +20,7 @@ from dagster._core.remote_origin import (
     RemoteRepositoryOrigin,
 )
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
-from dagster._utils.error import SerializableErrorInfo
+from dagster_shared.error import SerializableErrorInfo
 
 from vidagg_dagster.core.errors import DayFailedError
 from vidagg_dagster.core.schemas import RAW_EVENTS

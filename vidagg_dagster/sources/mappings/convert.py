@@ -186,11 +186,13 @@ class Conversion:
 
     def _in_sequence(self, events: DataFrame, timezone: str) -> DataFrame:
         """What an event takes from those before it in its session."""
-        us = instant_us(time_text(F.col("timestamp"), self.time_formats), timezone)
+        names = events.columns
+        # By itself: spelled out in each of its uses, Sail would plan it for seconds.
+        rows = events.withColumn("_time", time_text(F.col("timestamp"), self.time_formats))
+        us = instant_us(F.col("_time"), timezone)
         if self.mapping.timestamp_unit is not None:
             us = F.coalesce(us, epoch_us(F.col("timestamp"), self.mapping.timestamp_unit))
-        names = events.columns
-        rows = events.withColumn("_us", us)
+        rows = rows.withColumn("_us", us)
         # Rows without a session take nothing from others, and must not all meet in one place.
         session = F.coalesce("sessionId", F.concat(F.lit("\0"), F.col("timestamp")))
         rows = rows.withColumn("_session", session)

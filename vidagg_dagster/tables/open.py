@@ -3,10 +3,12 @@
 from pyspark.sql import SparkSession
 
 from vidagg_dagster.core.contract import TableStore
-from vidagg_dagster.tables.interface import Tables
+from vidagg_dagster.tables.interface import LandingTables
 
 
-def open_tables(spark: SparkSession, store: TableStore, scratch: str | None = None) -> Tables:
+def open_tables(
+    spark: SparkSession, store: TableStore, scratch: str | None = None
+) -> LandingTables:
     """The tables of a store, read and written through `spark`.
 
     For `scratch` see `StepRequest`: of a catalog, rows that last for one step are kept there.

@@ -1,4 +1,4 @@
-"""Live rows against those of the daily run, for days that both have: by DuckDB, without an engine."""
+"""Live rows against those of the daily run, for days that both have. No engine is started."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from vidagg_dagster.core.schemas import (
     QUALITY_REPORT,
     USER_VIDEO_ENGAGEMENT,
 )
-from vidagg_dagster.tables.views import connect
+from vidagg_dagster.tables.views import connect, table_names
 
 if TYPE_CHECKING:
     import duckdb
@@ -53,14 +53,11 @@ def compare_closed_days(root: Path, first: date) -> list[DayCompared]:
 
     Empty where a table is not there yet.
     """
-    if not root.is_dir():
+    needed = {LIVE_USER_VIDEO.name, USER_VIDEO_ENGAGEMENT.name, QUALITY_REPORT.name}
+    if not needed <= {*table_names(root)}:
         return []
-    connection = connect(root)
+    connection = connect(root, needed)
     try:
-        there = {name for (name,) in connection.execute("SHOW TABLES").fetchall()}
-        needed = {LIVE_USER_VIDEO.name, USER_VIDEO_ENGAGEMENT.name, QUALITY_REPORT.name}
-        if not needed <= there:
-            return []
         return [_compared(connection, day) for day in _closed_days(connection, first)]
     finally:
         connection.close()

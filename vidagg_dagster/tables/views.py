@@ -4,6 +4,7 @@ DuckDB reads the files that the newest version of each table refers to. To read 
 below the folder instead would give replaced rows too, which stay for a week.
 """
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 LOG: Final = "_delta_log"
 
 
-def connect(data_root: Path) -> "duckdb.DuckDBPyConnection":
-    """A connection with a view of each table of the folder, by its name.
+def connect(data_root: Path, only: Collection[str] | None = None) -> "duckdb.DuckDBPyConnection":
+    """A connection with a view of each table of the folder, or of some, by its name.
 
     Raises:
         TableError: There is no table, or DuckDB is not installed.
@@ -37,7 +38,7 @@ def connect(data_root: Path) -> "duckdb.DuckDBPyConnection":
         )
     connection = duckdb.connect()
     connection.execute("SET TimeZone = 'UTC'")
-    for name in names:
+    for name in names if only is None else only:
         _create_view(connection, data_root / name)
     return connection
 

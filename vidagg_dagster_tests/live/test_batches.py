@@ -1,7 +1,6 @@
 """However events arrive: the live tables are those of one batch, and those of the daily run."""
 
 import random
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +40,7 @@ LINES = all_lines()
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Site:
     """All events as one batch, and the daily run of the same file."""
     require(SAIL)
     with using(SAIL):
@@ -51,7 +50,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         taken = LiveTables(sail, request_of(site)).take(Batch("one", 1, ["all.jsonl"]), NOW)
         assert taken.input == len(LINES) == taken.events + taken.rejected
         run_nights(sail, site)
-    yield site
+    return site
 
 
 def test_any_batches_in_any_order_with_repeats_are_one_batch(

@@ -405,8 +405,8 @@ LIVE_VIDEOS = TableSpec(
         ColumnSpec(
             "watching",
             LONG,
-            "Users who watched in the minute: a credited stretch touches it, or their last event "
-            "is in it and left the video playing.",
+            "Users who watched in the minute: a credited stretch touches it, or the last event of "
+            "their player is in it and is no pause or end.",
         ),
         ColumnSpec(
             "starts",
@@ -417,8 +417,8 @@ LIVE_VIDEOS = TableSpec(
         ColumnSpec(
             "stops",
             LONG,
-            "Sessions whose last event of this video on the day is in the minute, and left nothing "
-            "playing.",
+            "Players whose last event of this video on the day is in the minute, and is a pause or "
+            "an end.",
             additive=True,
         ),
         ColumnSpec(

@@ -173,7 +173,8 @@ class LiveTables:
             self._tables.computed(LIVE_VIDEOS, self._chain.sessions(accepted, videos, days))
         )
         daily = self._chain.daily(sessions, videos)
-        minutes = minutes_of_pairs(sessions)
+        of_days = accepted.where(F.col(EVENT_DATE).isin([F.lit(day) for day in days]))
+        minutes = minutes_of_pairs(sessions, of_days)
         known = daily.join(minutes, on=[EVENT_DATE, "userId", "videoId"], how="left").withColumn(
             # A row of a tail alone, of the evening before, has none.
             "minutes",

@@ -8,23 +8,25 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from vidagg_dagster.core.schemas import EVENT_DATE, MINUTE
+from vidagg_dagster.core.vocabulary import FIRST_STOP, RANK_OF
 from vidagg_dagster.metrics.intervals import watch_intervals
-from vidagg_dagster.spark.columns import floor_div
+from vidagg_dagster.spark.columns import chosen, floor_div
 from vidagg_dagster.spark.compat import union
 
 MINUTE_MS: Final = 60_000
 
 _PAIR: Final = (EVENT_DATE, "userId", "videoId")
+_RANK_BITS: Final = 4
 _COUNTS: Final = ("watching", "starts", "stops", "watchMs")
 
 
-def minutes_of_pairs(sessions: DataFrame) -> DataFrame:
-    """Rows of `sessions` -> one row per user, video and day with `minutes`, sorted.
+def minutes_of_pairs(sessions: DataFrame, events: DataFrame) -> DataFrame:
+    """Rows of `sessions`, and their events -> one row per user, video and day with `minutes`.
 
     A stretch that was watched over several minutes is spread over them by the clock, in whole
     milliseconds that add up to the stretch.
     """
-    happened = union([_watched(sessions), *_first_and_last(sessions)])
+    happened = union([_watched(sessions), _begun(sessions), _last_seen(events)])
     by_minute = happened.groupBy(*_PAIR, "at").agg(
         F.max("watching").alias("watching"),
         *[F.sum(name).alias(name) for name in ("starts", "stops", "watchMs")],
@@ -62,23 +64,36 @@ def _watched(sessions: DataFrame) -> DataFrame:
     return each.select(*_PAIR, "at", *_counted(watching=1, watchMs=until_end - until_begin))
 
 
-def _first_and_last(sessions: DataFrame) -> tuple[DataFrame, DataFrame]:
-    """One row per visit of a video, in the minute of its first and of its last event of the day."""
+def _begun(sessions: DataFrame) -> DataFrame:
+    """One row per session and video that begins, in the minute of its first event."""
     visits = sessions.select(EVENT_DATE, "userId", F.explode("visits").alias("visit")).select(
         EVENT_DATE,
         "userId",
         F.col("visit.videoId").alias("videoId"),
         F.col("visit.startsHere").alias("begins"),
         F.col("visit.firstEventTime").alias("first"),
-        F.col("visit.lastEventTime").alias("last"),
-        F.col("visit.openEndedCount").alias("open"),
     )
     begun = visits.where(F.col("begins") & F.col("first").isNotNull())
-    seen = visits.where(F.col("last").isNotNull())
-    playing = (F.col("open") > 0).cast("bigint")
-    return (
-        begun.select(*_PAIR, _minute("first"), *_counted(starts=1)),
-        seen.select(*_PAIR, _minute("last"), *_counted(watching=playing, stops=1 - playing)),
+    return begun.select(*_PAIR, _minute("first"), *_counted(starts=1))
+
+
+def _last_seen(events: DataFrame) -> DataFrame:
+    """One row per player and day, in the minute of its last event: it stopped, or it plays."""
+    rank = chosen((F.col("eventName") == name, rank) for name, rank in RANK_OF.items())
+    # Of one instant the event of the highest rank is the last. Both as one number, so that one
+    # maximum finds them.
+    in_order = F.shiftleft(F.unix_micros("timestamp"), _RANK_BITS) + rank.cast("bigint")
+    last = events.groupBy(*_PAIR, "sessionId").agg(F.max(in_order).alias("last"))
+    stopped = F.col("last").bitwiseAND(F.lit((1 << _RANK_BITS) - 1)) >= FIRST_STOP
+    seen = last.select(
+        *_PAIR,
+        F.timestamp_micros(F.shiftright("last", _RANK_BITS)).alias("time"),
+        stopped.cast("bigint").alias("stopped"),
+    )
+    return seen.select(
+        *_PAIR,
+        _minute("time"),
+        *_counted(watching=1 - F.col("stopped"), stops=F.col("stopped")),
     )
 
 

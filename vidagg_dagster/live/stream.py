@@ -7,7 +7,7 @@ events are late, and not lost.
 
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,6 +35,10 @@ _LINE_ENDS: Final = re.compile(r"[\r\n]+")
 _POLL_S: Final = 1.0
 
 
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
 @dataclass(frozen=True)
 class Messages:
     """Where messages of Kafka come from.
@@ -60,6 +64,7 @@ def run_stream(
     interval_s: int,
     messages: Messages | None = None,
     once: bool = False,
+    clock: Callable[[], datetime] = _utc_now,
 ) -> None:
     """Take in what is new until the process ends, or with `once` what is there.
 
@@ -70,15 +75,15 @@ def run_stream(
         interval_s: How often new files or messages are looked for.
         messages: Kafka; None: the files of the source.
         once: End when everything that is there is taken in.
+        clock: Tells which days are kept.
 
     Raises:
         VidaggError: A batch could not be taken in, or the source cannot be read.
     """
     live = LiveTables(spark, request)
-    now = datetime.now(UTC)
-    by_the_rules(read_notes(request.root), live, now)
-    found = _Batches(live, report, messages)
-    rows = _files(spark, request) if messages is None else _messages(spark, messages)
+    by_the_rules(read_notes(request.root), live, clock())
+    found = _Batches(live, report, messages, clock)
+    rows = _files(spark, request, clock()) if messages is None else _messages(spark, messages)
     kind = "files" if messages is None else f"kafka-{messages.topic}"
     writer = rows.writeStream.foreachBatch(found.take).option(
         "checkpointLocation", str(request.root / FOLDER / _CHECKPOINT / kind)
@@ -100,11 +105,18 @@ def run_stream(
 class _Batches:
     """What the stream calls with each batch, in a thread of its own."""
 
-    def __init__(self, live: LiveTables, report: Report, messages: Messages | None) -> None:
+    def __init__(
+        self,
+        live: LiveTables,
+        report: Report,
+        messages: Messages | None,
+        clock: Callable[[], datetime],
+    ) -> None:
         self.fault: VidaggError | None = None
         self._live = live
         self._report = report
         self._messages = messages
+        self._clock = clock
         self._writer = ""
         self._started = threading.Event()
 
@@ -116,7 +128,7 @@ class _Batches:
     def take(self, rows: DataFrame, number: int) -> None:
         """Take in one batch."""
         self._started.wait()
-        now = datetime.now(UTC)
+        now = self._clock()
         try:
             if self._messages is None:
                 files = self._names(rows, now)
@@ -158,9 +170,9 @@ class _Batches:
         return [name]
 
 
-def _files(spark: SparkSession, request: LiveRequest) -> DataFrame:
+def _files(spark: SparkSession, request: LiveRequest, now: datetime) -> DataFrame:
     """One row per new file. Its content is not asked for, so it is not read here."""
-    recent_files(request, datetime.now(UTC))  # is it a folder of files?
+    recent_files(request, now)  # is it a folder of files?
     folder = local_path(request.source.location) or Path()
     folder.mkdir(parents=True, exist_ok=True)
     return (

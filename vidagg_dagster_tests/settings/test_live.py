@@ -33,7 +33,7 @@ def test_the_rules_of_the_daily_run_are_those_of_live_tables(
         "LIVE_DAYS": "3",
         "LIVE_FILES_AT_ONCE": "7",
         "TIMEZONE": "Europe/Berlin",
-        "SESSION_TIMEOUT_MINUTES": "20",
+        "SESSION_TIMEOUT_MS": "1200000",
         "VIDEO_METADATA": "videos.csv",
     }.items():
         monkeypatch.setenv(f"VIDAGG_{name}", value)

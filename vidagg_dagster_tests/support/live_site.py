@@ -16,7 +16,7 @@ from vidagg_dagster.pipeline.run import run_step
 from vidagg_dagster.tables.open import open_tables
 from vidagg_dagster_tests.support.arrow import rows_of
 from vidagg_dagster_tests.support.nights import whole_day
-from vidagg_dagster_tests.support.small_site import FIRST_DAY, Row, Site, anna, day, event
+from vidagg_dagster_tests.support.small_site import FIRST_DAY, Site, anna, day, event
 
 DAYS = 3
 NOW = datetime(2026, 1, 7, 23, 59, 59, tzinfo=UTC)
@@ -26,7 +26,7 @@ LINES_OF_NO_EVENT = ['{"cut', json.dumps({"userId": "nobody", "eventName": "vide
 
 
 def all_lines() -> list[str]:
-    """Viewers of three days, who watch across midnight; sent twice, rejected, of an unknown name."""
+    """Viewers of three days, who watch across midnight; rows sent twice, rows of no event."""
     rows = [row for number in range(DAYS) for row in (*whole_day(day(number)), *anna(day(number)))]
     twice = rows[3]
     strange = event(day(2), "12:00:00", "peter", "video_teleport", 3)

@@ -104,7 +104,7 @@ def _tables(settings: Settings) -> dg.AssetsDefinition:
         except VidaggError as error:
             raise dg.Failure(str(error), allow_retries=error.retryable) from error
         context.log.info("%d batches", len(batches))
-        shown = {
+        shown: dict[str, Any] = {
             "events": sum(taken.events for taken in batches),
             "ignored": sum(taken.ignored for taken in batches),
             "rejected": sum(taken.rejected for taken in batches),

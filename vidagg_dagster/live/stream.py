@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _CHECKPOINT: Final = "checkpoint"
 _FILES: Final = "path string, modificationTime timestamp, length bigint, content binary"
 _LINE_ENDS: Final = re.compile(r"[\r\n]+")
-_POLL_S: Final = 1.0
+_POLL_S: Final = 1
 
 
 def _utc_now() -> datetime:

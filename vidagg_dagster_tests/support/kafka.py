@@ -2,11 +2,12 @@
 
 import base64
 import shutil
+import socket
 import subprocess
 import time
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,7 +100,7 @@ def running(folder: Path) -> Iterator[Broker]:
             [*_java(jars), "kafka.Kafka", str(settings)], stdout=log, stderr=log
         )
     try:
-        _wait_until_started(broker, folder / "broker.log")
+        _wait_until_started(broker, port, folder / "broker.log")
         yield Broker(f"127.0.0.1:{port}", jars)
     finally:
         broker.kill()
@@ -114,9 +115,11 @@ def _cluster_id() -> str:
     return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
 
 
-def _wait_until_started(broker: "subprocess.Popen[bytes]", log: Path) -> None:
+def _wait_until_started(broker: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
     deadline = time.monotonic() + 120
-    while "Kafka Server started" not in log.read_text():
+    while True:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
         assert broker.poll() is None, log.read_text()[-3000:]
         assert time.monotonic() < deadline, log.read_text()[-3000:]
         time.sleep(0.2)

@@ -23,7 +23,7 @@ def test_a_batch_is_kept_once_and_its_days_are_told(store: Store) -> None:
     assert not append(store, "w", 1, (DAY_3, "a", 4))
     assert append(store, "other", 1, (DAY_1, "c", 5))
     assert store.values() == [(DAY_1, "a", 1), (DAY_1, "b", 3), (DAY_1, "c", 5), (DAY_2, "a", 2)]
-    assert store.landing.days_replaced_since(INGESTION_COUNTS, first).days == {DAY_1}
+    assert store.landing.days_replaced_since(INGESTION_COUNTS, first).days == frozenset({DAY_1})
     # The numbers last when days are replaced.
     store.tables.replace_days(INGESTION_COUNTS, store.counts(), [DAY_1, DAY_2])
     assert not append(store, "w", 2, (DAY_1, "b", 3))

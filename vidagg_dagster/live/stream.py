@@ -19,6 +19,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from vidagg_dagster.core.errors import SourceError, VidaggError
+from vidagg_dagster.live.alone import alone
 from vidagg_dagster.live.batch import Batch, LiveTables
 from vidagg_dagster.live.folder import by_the_rules, recent_files
 from vidagg_dagster.live.follow import Report, show
@@ -78,8 +79,22 @@ def run_stream(
         clock: Tells which days are kept.
 
     Raises:
-        VidaggError: A batch could not be taken in, or the source cannot be read.
+        VidaggError: A batch could not be taken in, the source cannot be read, or another process
+            takes in events.
     """
+    with alone(request.root):
+        _run(spark, request, report, interval_s, messages, once, clock)
+
+
+def _run(
+    spark: SparkSession,
+    request: LiveRequest,
+    report: Report,
+    interval_s: int,
+    messages: Messages | None,
+    once: bool,
+    clock: Callable[[], datetime],
+) -> None:
     live = LiveTables(spark, request)
     by_the_rules(read_notes(request.root), live, clock())
     found = _Batches(live, report, messages, clock)

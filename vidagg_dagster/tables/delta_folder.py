@@ -344,6 +344,8 @@ def _commit_batch(
     days = sorted({file.day for file in staged.files if file.day is not None})
     snapshot = DeltaTable(str(folder))
     base = int(snapshot.version())
+    if _has_batch(snapshot, writer, batch):  # it came while the rows were being written
+        raise lost_batch_error(table, writer, batch)
     try:
         snapshot.create_write_transaction(
             [*adds],

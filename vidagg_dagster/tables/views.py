@@ -51,9 +51,12 @@ def table_names(data_root: Path) -> list[str]:
 def _create_view(connection: "duckdb.DuckDBPyConnection", folder: Path) -> None:
     from deltalake import DeltaTable
 
+    from vidagg_dagster.tables.delta_log import live_files
+
     table = DeltaTable(str(folder))
     name = _quoted(folder.name)
-    files = sorted(table.file_uris())
+    # Not as addresses, in which a blank of the folder's name would be an escape.
+    files = [str(file.path) for file in live_files(table, folder)]
     if not files:
         connection.register(folder.name, _empty(table))
         return

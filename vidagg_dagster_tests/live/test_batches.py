@@ -9,7 +9,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from vidagg_dagster.core.contract import SAIL, SourceSpec
-from vidagg_dagster.core.errors import SettingsError
+from vidagg_dagster.core.errors import SettingsError, SourceError
 from vidagg_dagster.core.schemas import (
     EVENT_DATE,
     LIVE_EVENTS,
@@ -134,6 +134,19 @@ def test_a_batch_is_kept_once(sail: SparkSession, tmp_path: Path) -> None:
     assert len(table_rows(sail, site, LIVE_EVENTS)) == 6
     LiveTables(sail, request_of(site)).take(Batch("other", 1, [name]), NOW)
     assert len(table_rows(sail, site, LIVE_EVENTS)) == 12
+
+
+def test_lines_that_are_no_json_are_rejected_and_what_comes_later_is_taken_in(
+    sail: SparkSession, tmp_path: Path
+) -> None:
+    site = live_site(tmp_path)
+    live = LiveTables(sail, request_of(site))
+    junk = live.take(Batch("w", 1, [deliver(site, "1.jsonl", ['{"cut', "junk"])]), NOW)
+    assert (junk.input, junk.rejected, junk.events, junk.days) == (2, 2, 0, ())
+    assert live.take(Batch("w", 2, [deliver(site, "2.jsonl", LINES[:6])]), NOW).events == 6
+    other = [deliver(site, "3.jsonl", ['{"user": "anna"}'])]
+    with pytest.raises(SourceError, match="Missing columns"):
+        live.take(Batch("w", 3, other), NOW)
 
 
 def test_the_comparison_finds_a_row_that_was_tampered_with(

@@ -1,17 +1,21 @@
-"""The pictures of the pages on experiments and completion, drawn from made-up results.
+"""The pictures of the pages on experiments, completion and live, drawn from made-up results.
 
 `python -m tools.insight_pictures` writes them into `docs/images`.
 """
 
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from math import sin
 from pathlib import Path
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from vidagg_dagster.insight.completion.page import reliability_picture
 from vidagg_dagster.insight.completion.scoring import Bin
 from vidagg_dagster.insight.experiments.curves import Part
 from vidagg_dagster.insight.experiments.pictures import curves_picture, intervals_picture
 from vidagg_dagster.insight.experiments.result import Effect
+from vidagg_dagster.live.page import LiveMinute, minutes_picture
 
 FOLDER: Final = Path("docs", "images")
 
@@ -87,12 +91,23 @@ def curves_of_an_experiment() -> str:
     return curves_picture(parts, "control", "new")
 
 
+def live_picture() -> str:
+    """The last hour of a made-up evening."""
+    begin = datetime(2026, 11, 27, 19, 0, tzinfo=UTC)
+    minutes = [
+        LiveMinute(begin + timedelta(minutes=at), round(180 + 60 * sin(at / 9) + at), 9, 7)
+        for at in range(60)
+    ]
+    return minutes_picture(minutes, ZoneInfo("UTC"))
+
+
 def pictures() -> Mapping[str, str]:
     """Name of the file -> its text."""
     return {
         "completion.svg": reliability_picture(_BINS) + "\n",
         "experiment.svg": experiment_picture() + "\n",
         "experiment_curves.svg": curves_of_an_experiment() + "\n",
+        "live.svg": live_picture() + "\n",
     }
 
 

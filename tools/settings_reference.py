@@ -16,6 +16,7 @@ SECTIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "Every day: schedule, late events, alerts": ("operations", "alerts"),
     "On Databricks": ("databricks",),
     "Experiments": ("experiments",),
+    "Live": ("live_feed",),
     "Parameters of the arithmetic": ("parameters",),
 }
 """Title of a section -> the groups of settings in it; the empty name is for those in no group."""

@@ -9,6 +9,7 @@ from vidagg_dagster.defs.experiments import experiments
 from vidagg_dagster.defs.export import export_assets, export_resources
 from vidagg_dagster.defs.jobs import daily_engagement
 from vidagg_dagster.defs.landing import landing_assets, landing_resources
+from vidagg_dagster.defs.live import live
 from vidagg_dagster.defs.page import page
 from vidagg_dagster.defs.schedules import daily_schedule
 from vidagg_dagster.defs.sensors.alerts import alerts
@@ -41,4 +42,5 @@ def defs() -> dg.Definitions:
         page(settings),
         experiments(settings),
         completion(settings),
+        live(settings),
     )

@@ -3,7 +3,7 @@
 import logging
 import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -13,15 +13,19 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def engine_of_command(engine: str) -> "Iterator[SparkSession]":
+def engine_of_command(
+    engine: str, conf: Mapping[str, str] | None = None
+) -> "Iterator[SparkSession]":
     """The session of an engine, as long as the block runs. Nothing temporary is left behind.
+
+    `conf` is further configuration of Spark.
 
     Raises:
         EngineError: The engine cannot run here.
     """
     from vidagg_dagster.spark.session import engine_session, stop_sessions
 
-    session = engine_session(engine)
+    session = engine_session(engine, conf=conf)
     scratch = tempfile.TemporaryDirectory(prefix="vidagg-", ignore_cleanup_errors=True)
     tempfile.tempdir = scratch.name
     # PySpark's own handler cancels the jobs first, of which the JVM then writes a page.

@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -99,9 +100,18 @@ def _forget(options: argparse.Namespace) -> int:
             f"the tables are in {settings.store.location}: run the statements of "
             "docs/privacy.md there"
         )
-    receipt = _receipt(settings, Mentions(user), dry_run=options.dry_run)
+    with nullcontext() if options.dry_run else _without_live(settings.data_root):
+        receipt = _receipt(settings, Mentions(user), dry_run=options.dry_run)
     print(receipt.model_dump_json(indent=2) if options.json else _text(receipt))
     return 0 if options.dry_run or receipt.complete else FAILED
+
+
+def _without_live(root: Path) -> AbstractContextManager[None]:
+    """As long as it lasts, nobody takes in events, which would bring the user back."""
+    from vidagg_dagster.live.alone import alone
+    from vidagg_dagster.live.notes import FOLDER
+
+    return alone(root) if (root / FOLDER).is_dir() else nullcontext()
 
 
 def _receipt(settings: "Settings", mentions: Mentions, *, dry_run: bool) -> Receipt:

@@ -364,6 +364,81 @@ QUALITY_REPORT = TableSpec(
     key=(EVENT_DATE, "measure"),
 )
 
+LIVE_EVENTS = TableSpec(
+    name="live_events",
+    doc="One row per input row of the last few days, as it arrived: an event, an ignored row or a "
+    "rejected one. What was delivered twice is there twice.",
+    columns=(
+        *RAW_EVENTS.columns,
+        ColumnSpec("ignored", BOOLEAN, "Whether a mapping of names says that it is no event."),
+        ColumnSpec(
+            "reasons", T.ArrayType(STRING), "Why it is rejected, as in `rejected_events`; or empty."
+        ),
+    ),
+)
+
+MINUTE = _struct(minute=TIMESTAMP, watching=LONG, starts=LONG, stops=LONG, watchMs=LONG)
+
+LIVE_USER_VIDEO = TableSpec(
+    name="live_user_video",
+    doc="One row per user, video and day, of the events that have arrived: what "
+    "`user_video_engagement` would have if nothing came after them.",
+    columns=(
+        DAY,
+        *_ENGAGEMENT,
+        ColumnSpec(
+            "minutes",
+            T.ArrayType(MINUTE),
+            "The minutes of the day in which something happened, sorted; see `live_videos`.",
+        ),
+        ColumnSpec("asOf", TIMESTAMP, "The newest event of the user that the row knows of."),
+    ),
+    key=(EVENT_DATE, "userId", "videoId"),
+)
+
+LIVE_VIDEOS = TableSpec(
+    name="live_videos",
+    doc="One row per video and minute in which something happened, of the events that have "
+    "arrived.",
+    columns=(
+        DAY,
+        VIDEO,
+        ColumnSpec("minute", TIMESTAMP, "Where the minute begins (UTC)."),
+        ColumnSpec("videoTitle", STRING, "Title from the metadata; null if unknown."),
+        ColumnSpec(
+            "watching",
+            LONG,
+            "Users who watched in the minute: a credited stretch touches it, or the last event of "
+            "their player is in it and is no pause or end.",
+        ),
+        ColumnSpec(
+            "starts",
+            LONG,
+            "Sessions whose first event of this video is in the minute.",
+            additive=True,
+        ),
+        ColumnSpec(
+            "stops",
+            LONG,
+            "Players whose last event of this video on the day is in the minute, and is a pause or "
+            "an end.",
+            additive=True,
+        ),
+        ColumnSpec(
+            "watchMs",
+            LONG,
+            "Content watched in the minute, replays included, milliseconds. The minutes add up to "
+            "totalWatchTime.",
+            additive=True,
+        ),
+    ),
+    key=(EVENT_DATE, "videoId", "minute"),
+)
+
+LIVE_TABLES: dict[str, TableSpec] = {
+    table.name: table for table in (LIVE_EVENTS, LIVE_USER_VIDEO, LIVE_VIDEOS)
+}
+
 TABLES: dict[str, TableSpec] = {
     table.name: table
     for table in (
@@ -377,7 +452,7 @@ TABLES: dict[str, TableSpec] = {
         AGGREGATED_ENGAGEMENT,
         QUALITY_REPORT,
     )
-} | INSIGHT_TABLES
+} | {**INSIGHT_TABLES, **LIVE_TABLES}
 
 TABLES_WITH_DIMENSIONS = (RAW_EVENTS, SESSIONS, USER_VIDEO_ENGAGEMENT, AGGREGATED_ENGAGEMENT)
 """The tables that carry the dimensions which the settings ask for."""

@@ -18,12 +18,17 @@ td.n, th.n { text-align: right; font-variant-numeric: tabular-nums }
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
 
 
-def document(title: str, heading: str, body: Iterable[str]) -> str:
-    """A whole page. `title` and `heading` are texts, `body` is HTML."""
+def document(title: str, heading: str, body: Iterable[str], *, refresh_s: int | None = None) -> str:
+    """A whole page. `title` and `heading` are texts, `body` is HTML.
+
+    With `refresh_s` a browser opens the page anew after so many seconds.
+    """
+    again = [] if refresh_s is None else [f'<meta http-equiv="refresh" content="{refresh_s}">']
     return "\n".join(
         [
             f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title>',
             '<meta name="viewport" content="width=device-width">',
+            *again,
             f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
             f"<style>{_STYLE}</style><h1>{escape(heading)}</h1>",
             *body,

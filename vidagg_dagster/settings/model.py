@@ -44,13 +44,14 @@ from vidagg_dagster.core.dimensions import (
     parse_dimensions,
     require_dimensions,
 )
-from vidagg_dagster.core.errors import SourceError, TableError
+from vidagg_dagster.core.errors import SettingsError, SourceError, TableError
 from vidagg_dagster.core.lineage import LANDED_EVENTS
 from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.core.time_format import parse_time_formats, require_time_formats
 from vidagg_dagster.core.unity_catalog import is_schema_name
 from vidagg_dagster.core.validation import contradiction, raise_together
 from vidagg_dagster.core.vocabulary import RANK_OF
+from vidagg_dagster.live.request import LiveRequest
 from vidagg_dagster.report.language import LanguageName
 from vidagg_dagster.settings.alerts import AlertSettings
 from vidagg_dagster.settings.databricks import DatabricksSettings
@@ -64,6 +65,7 @@ from vidagg_dagster.settings.fields import (
     words,
 )
 from vidagg_dagster.settings.insights import ExperimentSettings
+from vidagg_dagster.settings.live import LiveSettings
 from vidagg_dagster.settings.operations import OperationsSettings
 from vidagg_dagster.sources.mappings.vocabularies import find_mapping
 from vidagg_dagster.tables.disk import CREDENTIALS, is_address, usable_root
@@ -300,6 +302,15 @@ class Settings(SettingsGroup):
     )
     experiments: Annotated[ExperimentSettings, VariablePrefix("EXPERIMENTS_")] = Field(
         default_factory=ExperimentSettings
+    )
+    live: Literal["off", "sensor", "command"] = Field(
+        default="off",
+        description="[Live tables](live.md) in Dagster: `sensor` takes in new files of the source "
+        "every 30 seconds; with `command` somebody runs `vidagg live`, and Dagster only compares "
+        "the live rows with those of the daily run.",
+    )
+    live_feed: Annotated[LiveSettings, VariablePrefix("LIVE_")] = Field(
+        default_factory=LiveSettings
     )
     parameters: EngagementParameters = Field(default_factory=EngagementParameters)
 
@@ -548,6 +559,31 @@ class Settings(SettingsGroup):
             )
 
     @model_validator(mode="after")
+    def _possible_live(self) -> Self:
+        raise_together(type(self).__name__, self._faults_live())
+        return self
+
+    def _faults_live(self) -> Iterator[PydanticCustomError]:
+        if self.live == "off":
+            return
+        if not self.tables_are_here:
+            yield contradiction("live tables are in a folder of this machine", "live", "data_root")
+        if self.azure_source is not None:
+            yield contradiction("live events are files or messages of Kafka", "live", "source")
+        if self.estimate_missing_durations:
+            yield contradiction(
+                "a duration is estimated from all users, and live rows are computed for some",
+                "live",
+                "estimate_missing_durations",
+            )
+        if self.live == "sensor" and self.live_feed.kafka_topic is not None:
+            yield contradiction(
+                "messages of Kafka are read by `vidagg live`, VIDAGG_LIVE=command",
+                "live",
+                "live_feed.kafka_topic",
+            )
+
+    @model_validator(mode="after")
     def _complete_for_databricks(self) -> Self:
         if self.target == "databricks":
             raise_together(type(self).__name__, self._faults_on_databricks())
@@ -584,6 +620,28 @@ class Settings(SettingsGroup):
             event_names=self.event_names,
             max_position_s=self.max_position,
             mapping=find_mapping(self.mapping) if self.mapping is not None else None,
+        )
+
+    @property
+    def live_request(self) -> LiveRequest:
+        """What live tables are computed with.
+
+        Raises:
+            SettingsError: There is no source.
+        """
+        source = self.source_spec
+        if source is None:
+            raise SettingsError("live tables need events: set VIDAGG_SOURCE")
+        return LiveRequest(
+            source=source,
+            store=self.store,
+            timezone=self.timezone,
+            start_date=self.start_date,
+            parameters=self.parameters,
+            video_metadata=self.video_metadata,
+            video_columns=self.video_columns,
+            days=self.live_feed.days,
+            files_at_once=self.live_feed.files_at_once,
         )
 
     @property

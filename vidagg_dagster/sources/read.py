@@ -169,7 +169,7 @@ def read_columns(
             f"Cannot read {root_of(path) / gone[0]}: No such file or directory. "
             "Restore the file or take it away."
         )
-    return read_files(spark, root_of(path), files, request, scratch)
+    return read_files(spark, root_of(path), files, request, scratch, whole=only is None)
 
 
 def _table(

@@ -53,13 +53,18 @@ def read_files(
     files: Sequence[InputFile],
     request: ColumnRequest,
     scratch: str | None,
+    *,
+    whole: bool,
 ) -> DataFrame:
     """The rows of files of one format, whose names are relative to the folder `root`.
 
-    Copies of files that no engine can read as they are go to `scratch`.
+    Copies of files that no engine can read as they are go to `scratch`. `whole` tells that these
+    are all files of the source.
 
     Raises:
-        SourceError: A file is damaged, or a required column is missing.
+        SourceError: A file is damaged, or a required column is missing. Where no line of a whole
+            source is a JSON object, none of them is there. Other files without one have columns
+            that nobody knows, and rows that are rejected one by one.
     """
     if not files:
         return empty_frame(spark, request)
@@ -72,7 +77,7 @@ def read_files(
         if files[0].format == "csv":
             files = list(pool.map(lambda file: staging.plain_csv(file, wanted), files))
     engine = EngineFiles(spark, root, files[0], staging)
-    reader = _Reader(spark, root, tuple(files), request, staging, engine)
+    reader = _Reader(spark, root, tuple(files), request, staging, engine, whole)
     read = {"jsonl": reader.json_lines, "csv": reader.csv, "parquet": reader.parquet}
     return read[files[0].format]()
 
@@ -85,12 +90,13 @@ class _Reader:
     request: ColumnRequest
     staging: Staging
     engine: EngineFiles
+    whole: bool
 
     def json_lines(self) -> DataFrame:
         sample = _Sample.of(self.files)
         in_path = self._columns_in_path - sample.names
         request = self.request.resolved(sample.names | in_path)
-        if sample.files:
+        if sample.names or (sample.files and self.whole):
             request.require(
                 sample.names | in_path, f"the first lines of {self.root / sample.files[0].name}"
             )

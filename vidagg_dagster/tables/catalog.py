@@ -36,11 +36,13 @@ from vidagg_dagster.tables.checks import (
     bad_keys,
     changed_since_error,
     conform,
+    dayless_error,
     differing_columns,
     distinct_days,
     each,
     former_dimensions,
     key_error,
+    lost_batch_error,
     lost_days_error,
     new_dimensions,
     other_columns_error,
@@ -152,6 +154,32 @@ class CatalogTables:
             kept = rows.where(~F.coalesce(same, F.lit(False)))
             self._replace(table, kept, sorted({*days, *changed}), computed_from)
         return changed
+
+    def append_once(self, table: TableSpec, rows: DataFrame, writer: str, batch: int) -> bool:
+        """See `LandingTables.append_once`. Delta itself compares the batch with the last one."""
+        frame = conform(table, rows)
+        without_day = rows_of_other_days(frame, []).get("no day", 0)
+        if without_day:
+            raise dayless_error(table, without_day)
+        self._require_table(table)
+        before = self.version(table)
+        days = [row[0] for row in frame.select(EVENT_DATE).distinct().collect()]
+        info = {DAYS_ENTRY: days_to_json(days)}
+        try:
+            (
+                _clustered(table, frame)
+                .write.format("delta")
+                .mode("append")
+                .option("txnAppId", writer)
+                .option("txnVersion", batch)
+                .option("userMetadata", json.dumps(info))
+                .saveAsTable(self._name(table))
+            )
+        except Exception as error:
+            if _is_conflict(error):
+                raise lost_batch_error(table, writer, batch) from error
+            raise
+        return self.version(table) > before
 
     def upsert(
         self,

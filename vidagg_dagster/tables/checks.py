@@ -112,6 +112,21 @@ def stray_days_error(
     )
 
 
+def dayless_error(table: TableSpec, rows: int) -> TableError:
+    """The error for rows to append that have no day."""
+    return TableError(
+        f"{table.name}: {rows} rows to append have no {EVENT_DATE}. Nothing was written."
+    )
+
+
+def lost_batch_error(table: TableSpec, writer: str, batch: int) -> TableConflictError:
+    """The error for a batch that another process appends as well."""
+    return TableConflictError(
+        f"{table.name}: batch {batch} was not appended, because another process writes the batches "
+        f"of {writer} as well. Let one of them run, then start it again."
+    )
+
+
 def lost_days_error(table: TableSpec, days: Sequence[date], version: int) -> TableConflictError:
     """The error for a write of days that other writers replaced meanwhile, up to `version`."""
     return TableConflictError(

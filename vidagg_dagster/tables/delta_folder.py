@@ -12,7 +12,7 @@ from datetime import date
 from pathlib import Path
 from typing import Final
 
-from deltalake import CommitProperties, DeltaTable
+from deltalake import CommitProperties, DeltaTable, Transaction
 from deltalake.exceptions import CommitFailedError
 from deltalake.transaction import AddAction
 from pyspark.sql import DataFrame, SparkSession
@@ -29,10 +29,12 @@ from vidagg_dagster.tables.checks import (
     bad_keys,
     changed_since_error,
     conform,
+    dayless_error,
     differing_columns,
     distinct_days,
     each,
     key_error,
+    lost_batch_error,
     lost_days_error,
     new_dimensions,
     other_columns_error,
@@ -137,6 +139,22 @@ class LocalTables:
                 )
         log.info("%s: %d rows written for %s", table.name, staged.rows, days_text(days))
         return changed
+
+    def append_once(self, table: TableSpec, rows: DataFrame, writer: str, batch: int) -> bool:
+        """See `LandingTables.append_once`."""
+        rows = conform(table, rows)
+        folder = self._folder(table)
+        if _has_batch(self._open_or_create(table), writer, batch):
+            return False
+        with staging_folder(folder) as staging:
+            staged = stage(table, [rows], staging / "rows")
+            without_day = sum(file.rows for file in staged.files if file.day is None)
+            if without_day:
+                raise dayless_error(table, without_day)
+            with moved_in(folder, staged) as adds:
+                _commit_batch(folder, table, adds, staged, (writer, batch))
+        log.info("%s: batch %d, %d rows appended", table.name, batch, staged.rows)
+        return True
 
     def upsert(
         self,
@@ -327,6 +345,42 @@ def _commit_days(
         else:
             _sync_log(folder, base + 1)
             return
+
+
+def _has_batch(snapshot: DeltaTable, writer: str, batch: int) -> bool:
+    last = snapshot.transaction_version(writer)
+    return last is not None and last >= batch
+
+
+def _commit_batch(
+    folder: Path,
+    table: TableSpec,
+    adds: Sequence[AddAction],
+    staged: Staged,
+    of: tuple[str, int],
+) -> None:
+    """Append `adds` as the batch `of` a writer. Other writers in between do not hinder."""
+    writer, batch = of
+    days = sorted({file.day for file in staged.files if file.day is not None})
+    snapshot = DeltaTable(str(folder))
+    base = int(snapshot.version())
+    if _has_batch(snapshot, writer, batch):  # it came while the rows were being written
+        raise lost_batch_error(table, writer, batch)
+    try:
+        snapshot.create_write_transaction(
+            [*adds],
+            "append",
+            snapshot.schema(),
+            [EVENT_DATE],
+            commit_properties=CommitProperties(
+                {DAYS_ENTRY: days_to_json(days)},
+                app_transactions=[Transaction(writer, batch)],
+            ),
+        )
+    except CommitFailedError as error:
+        raise lost_batch_error(table, writer, batch) from error
+    for version in range(base + 1, delta_log.version_of(folder) + 1):
+        _sync_log(folder, version)
 
 
 def _commit_upsert(

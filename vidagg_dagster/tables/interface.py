@@ -173,3 +173,27 @@ class Tables(Protocol):
     def day_counts(self, table: TableSpec, days: Sequence[date]) -> dict[date, int]:
         """Rows of each of `days`, 0 included."""
         ...
+
+
+class LandingTables(Tables, Protocol):
+    """Tables to which rows are also appended, each delivery once."""
+
+    def append_once(self, table: TableSpec, rows: DataFrame, writer: str, batch: int) -> bool:
+        """Append rows of any days, in one commit that keeps the writer and the batch.
+
+        Args:
+            table: A table that is kept by days.
+            rows: The rows of the batch.
+            writer: Who numbers the batches.
+            batch: The number; those of a writer only rise.
+
+        Returns:
+            Whether the rows were appended: not if this batch of the writer was before, or a later
+            one.
+
+        Raises:
+            TableError: A row has no day, or the columns are not the declared ones. Nothing was
+                written.
+            TableConflictError: Another process appends the batches of the same writer.
+        """
+        ...

@@ -33,6 +33,9 @@ SMALL_FILE_BYTES: Final = 16 << 20
 """Days whose files are larger than this on average are not compacted."""
 
 
+_LOG_RETENTION: Final = "delta.logRetentionDuration"
+
+
 @dataclass(frozen=True)
 class Maintained:
     """What was done to a table; in a dry run, what would be done."""
@@ -123,6 +126,27 @@ def remove_history(folder: Path, *, dry_run: bool = False) -> tuple[int, int]:
         _vacuum(delta, 0, dry_run=False)
         _remove_empty_folders(folder)
     return len(waste), waste_bytes
+
+
+def keep_small(folder: Path, table: "TableSpec", retention_hours: int) -> None:
+    """Keep a table small that is written every few seconds; its history lasts for hours.
+
+    A writer that is faster goes first; then compaction is left for the next time.
+
+    Raises:
+        TableError: See `maintain`.
+    """
+    from deltalake import DeltaTable
+    from deltalake.exceptions import DeltaError
+
+    try:
+        delta = DeltaTable(str(folder))
+        wanted = f"interval {retention_hours} hours"
+        if delta.metadata().configuration.get(_LOG_RETENTION) != wanted:
+            delta.alter.set_table_properties({_LOG_RETENTION: wanted})
+        _maintain(folder, table, retention_hours, dry_run=False)
+    except (DeltaError, OSError) as error:
+        raise TableError(f"{folder} cannot be kept small: {error}") from error
 
 
 def _maintain(folder: Path, table: "TableSpec", retention_hours: int, dry_run: bool) -> Maintained:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pyspark.sql import SparkSession
 
 from vidagg_dagster.core.contract import TableStore
-from vidagg_dagster.tables.interface import Tables
+from vidagg_dagster.tables.interface import LandingTables
 
 
 def open_tables(
@@ -13,7 +13,7 @@ def open_tables(
     store: TableStore,
     scratch: str | None = None,
     dimensions: Sequence[str] = (),
-) -> Tables:
+) -> LandingTables:
     """The tables of a store, read and written through `spark`.
 
     For `scratch` see `StepRequest`: of a catalog, rows that last for one step are kept there. The

@@ -5,6 +5,7 @@ below the folder instead would give replaced rows too, which stay for a week. Fr
 `deltalake` reads them for DuckDB, which would need an extension and credentials of its own.
 """
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 LOG: Final = "_delta_log"
 
 
-def connect(data_root: Path) -> "duckdb.DuckDBPyConnection":
-    """A connection with a view of each table of the folder, by its name.
+def connect(data_root: Path, only: Collection[str] | None = None) -> "duckdb.DuckDBPyConnection":
+    """A connection with a view of each table of the folder, or of some, by its name.
 
     Raises:
         TableError: There is no table, or DuckDB is not installed.
@@ -39,7 +40,7 @@ def connect(data_root: Path) -> "duckdb.DuckDBPyConnection":
         )
     connection = duckdb.connect()
     connection.execute("SET TimeZone = 'UTC'")
-    for name in names:
+    for name in names if only is None else only:
         _create_view(connection, data_root / name)
     return connection
 
@@ -52,12 +53,15 @@ def table_names(data_root: Path) -> list[str]:
 def _create_view(connection: "duckdb.DuckDBPyConnection", folder: Path) -> None:
     from deltalake import DeltaTable
 
+    from vidagg_dagster.tables.delta_log import live_files
+
     table = DeltaTable(str(folder))
     name = _quoted(folder.name)
-    files = sorted(table.file_uris())
-    if files and is_address(folder):
+    if is_address(folder):
         connection.register(folder.name, table.to_pyarrow_dataset())
         return
+    # Not as addresses, in which a blank of the folder's name would be an escape.
+    files = [str(file.path) for file in live_files(table, folder)]
     if not files:
         connection.register(folder.name, _empty(table))
         return

@@ -19,7 +19,7 @@ from vidagg_dagster.core.schemas import (
 )
 from vidagg_dagster.tables.catalog import CatalogTables
 from vidagg_dagster.tables.delta_folder import LocalTables
-from vidagg_dagster.tables.interface import Tables
+from vidagg_dagster.tables.interface import LandingTables, Tables
 from vidagg_dagster.tables.session_tables import SessionTables
 from vidagg_dagster_tests.support.arrow import rows_of
 
@@ -52,6 +52,13 @@ class Store:
             names = {name: f"{self.place.name}.{name}" for name in TABLES}
             return SessionTables(self.spark, names, dimensions=dimensions)
         return CatalogTables(self.spark, self.place, dimensions=dimensions)
+
+    @property
+    def landing(self) -> LandingTables:
+        """The tables, where rows can be appended to them."""
+        tables = self.open()
+        assert isinstance(tables, LocalTables | CatalogTables)
+        return tables
 
     def delta(self, table: TableSpec, version: int | None = None) -> DeltaTable:
         assert isinstance(self.place, Path)

@@ -14,7 +14,7 @@ from vidagg_dagster.alerts.kept import Keeper, newest
 from vidagg_dagster.alerts.message import Alert
 from vidagg_dagster.alerts.outbox import Delivery, Outbox, accept, deliver
 from vidagg_dagster.core.contract import INSIGHT_STEPS, StepName
-from vidagg_dagster.core.schemas import TABLES
+from vidagg_dagster.core.schemas import LIVE_USER_VIDEO, TABLES
 from vidagg_dagster.defs.experiments import EXPERIMENTS
 from vidagg_dagster.defs.verification import STORED_TABLES
 from vidagg_dagster.insight.completion.names import TABLE_NAME
@@ -92,6 +92,8 @@ def _others(settings: Settings) -> Iterator[str]:
         yield EXPERIMENTS
     if settings.completion_forecast != "off":
         yield TABLE_NAME
+    if settings.live != "off":
+        yield LIVE_USER_VIDEO.name
 
 
 def _alerts_of_runs(

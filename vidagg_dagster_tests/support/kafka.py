@@ -1,0 +1,125 @@
+"""A broker of Kafka on this machine, from Maven Central: one process, KRaft, nothing installed."""
+
+import base64
+import shutil
+import socket
+import subprocess
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyspark
+import pytest
+
+from vidagg_dagster_tests.support.dagster_ui import free_port
+
+BROKER = ("org.apache.kafka", "kafka_2.13", "3.9.1")
+SOURCE = ("org.apache.spark", "spark-sql-kafka-0-10_2.13", pyspark.__version__)
+OF_SPARK = ("spark-sql-kafka", "spark-token-provider-kafka", "kafka-clients", "commons-pool2")
+"""The jars of the source that Spark does not bring itself."""
+
+_PROJECT = """<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>
+<groupId>test</groupId><artifactId>test</artifactId><version>1</version><dependencies><dependency>
+<groupId>{}</groupId><artifactId>{}</artifactId><version>{}</version></dependency></dependencies>
+</project>
+"""
+
+_SETTINGS = """process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
+controller.listener.names=CONTROLLER
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+log.dirs={logs}
+num.partitions=3
+offsets.topic.replication.factor=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+"""
+
+
+def jars_with_all_they_need(artifact: tuple[str, str, str], folder: Path) -> list[Path]:
+    """An artifact and everything that it depends on. Skips where Maven cannot get them."""
+    maven = shutil.which("mvn")
+    if maven is None:
+        pytest.skip("Kafka: no Maven here to get it with")
+    folder.mkdir(parents=True)
+    (folder / "pom.xml").write_text(_PROJECT.format(*artifact))
+    goal = ["dependency:copy-dependencies", "-DincludeScope=runtime", "-DoutputDirectory=jars"]
+    try:
+        got = subprocess.run(
+            [maven, "--batch-mode", "--quiet", *goal],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        pytest.skip("Kafka: Maven gets no answer")
+    if got.returncode:
+        pytest.skip(f"Kafka: Maven cannot get {artifact[1]}")
+    return sorted((folder / "jars").glob("*.jar"))
+
+
+@dataclass(frozen=True)
+class Broker:
+    """A broker that runs."""
+
+    servers: str
+    jars: Path
+
+    def send(self, topic: str, lines: Sequence[str]) -> None:
+        """Send each line as a message; they are there when this returns."""
+        options = ["--bootstrap-server", self.servers, "--topic", topic, "--sync"]
+        subprocess.run(
+            [*_java(self.jars), "kafka.tools.ConsoleProducer", *options],
+            input="".join(f"{line}\n" for line in lines),
+            text=True,
+            capture_output=True,
+            check=True,
+            timeout=120,
+        )
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[Broker]:
+    """A broker, as long as the block runs."""
+    jars_with_all_they_need(BROKER, folder / "broker")
+    jars = folder / "broker" / "jars"
+    port, controller = free_port(), free_port()
+    settings = folder / "server.properties"
+    settings.write_text(_SETTINGS.format(port=port, controller=controller, logs=folder / "logs"))
+    format_ = ["kafka.tools.StorageTool", "format", "-t", _cluster_id(), "-c", str(settings)]
+    subprocess.run([*_java(jars), *format_], check=True, capture_output=True, timeout=120)
+    with (folder / "broker.log").open("w") as log:
+        broker = subprocess.Popen(
+            [*_java(jars), "kafka.Kafka", str(settings)], stdout=log, stderr=log
+        )
+    try:
+        _wait_until_started(broker, port, folder / "broker.log")
+        yield Broker(f"127.0.0.1:{port}", jars)
+    finally:
+        broker.kill()
+        broker.wait()
+
+
+def _java(jars: Path) -> list[str]:
+    return ["java", "-Xmx512m", "-cp", f"{jars}/*"]
+
+
+def _cluster_id() -> str:
+    return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+
+
+def _wait_until_started(broker: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
+    deadline = time.monotonic() + 120
+    while True:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        assert broker.poll() is None, log.read_text()[-3000:]
+        assert time.monotonic() < deadline, log.read_text()[-3000:]
+        time.sleep(0.2)

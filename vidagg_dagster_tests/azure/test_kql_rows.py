@@ -25,6 +25,7 @@ from vidagg_dagster_tests.support.kql_rows import (
 from vidagg_dagster_tests.support.kql_world import World
 from vidagg_dagster_tests.support.reference import (
     EPOCH,
+    SessionRow,
     daily_rows,
     deduplicate,
     interval_rows,
@@ -145,7 +146,7 @@ def _microseconds(instant: datetime) -> int:
 def test_sessions_are_those_of_the_reference(world: World) -> None:
     users = world.exact_users
     found = Counter(
-        (
+        SessionRow(
             row["userId"],
             row["sessionId"],
             _microseconds(row["sessionStart"]),
@@ -160,7 +161,7 @@ def test_sessions_are_those_of_the_reference(world: World) -> None:
         if row["userId"] in users
     )
     reference = session_rows(world.events, world.durations)
-    assert found == Counter(tuple(row) for row in reference if row.user in users)
+    assert found == Counter(row for row in reference if row.user in users)
 
 
 def test_watch_intervals_are_those_of_the_reference(world: World) -> None:

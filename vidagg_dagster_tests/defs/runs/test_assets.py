@@ -69,6 +69,7 @@ def messages(result: dg.ExecuteInProcessResult, asset: str) -> str:
 
 
 def test_one_day_gives_peter_the_documented_row(project: Project) -> None:
+    project.changed["insights"] = False
     assert project.run(day(0)).success
     for table in (USER_VIDEO_ENGAGEMENT, AGGREGATED_ENGAGEMENT):
         row = next(row for row in project.rows(table) if row["userId"] == "peter")
@@ -96,7 +97,7 @@ def test_a_range_in_one_run_equals_single_days_in_any_order(
 
 def test_a_range_run_counts_each_day_on_its_own(project: Project) -> None:
     project.site.write_day(day(1), peter(day(1)))
-    result = project.run(day(0), day(2))
+    result = project.run(day(0), day(2), assets=["raw_events", "sessions"])
     assert result.success
     events = materializations(result, "raw_events")
     assert {key: value["dagster/partition_row_count"] for key, value in events.items()} == {
@@ -194,6 +195,7 @@ def test_every_asset_shows_its_rows_days_and_top_videos(project: Project) -> Non
 
 
 def test_the_quality_report_shows_its_measures(project: Project) -> None:
+    project.changed["insights"] = False
     result = project.run(day(0), day(1))
     shown = materializations(result, QUALITY_REPORT.name)
     assert set(shown) == {day(0).isoformat(), day(1).isoformat()}
@@ -205,6 +207,7 @@ def test_the_quality_report_shows_its_measures(project: Project) -> None:
 def test_rejected_rows_keep_payload_file_and_reasons(project: Project) -> None:
     bad = event(day(0), "10:00:00", "", "video_dance", 5)
     project.site.write_day(day(0), [*peter(day(0)), bad, "{not json"])
+    project.changed["insights"] = False
     result = project.run(day(0))
     assert result.success  # a rejected share of 25 % warns, it does not stop
     rows = project.rows(REJECTED_EVENTS)
@@ -222,6 +225,7 @@ def test_rejected_rows_keep_payload_file_and_reasons(project: Project) -> None:
 
 
 def test_a_day_that_became_empty_leaves_the_lifetime_table(project: Project) -> None:
+    project.changed["insights"] = False
     assert project.run(day(0), day(2)).success
     project.site.write_day(day(1), [])
     project.site.write_day(day(2), anna(day(2)))
@@ -237,7 +241,7 @@ def test_midnight_is_that_of_the_configured_zone(project: Project) -> None:
     project.changed["timezone"] = "Asia/Tokyo"
     late = event(day(0), "15:30:00", "kenji", "video_play", 0)
     project.site.write_day(day(0), [*peter(day(0)), late])
-    assert project.run(day(0), day(1)).success
+    assert project.run(day(0), day(1), assets=["raw_events"]).success
     users = {(row[EVENT_DATE], row["userId"]) for row in project.rows(RAW_EVENTS)}
     assert (day(1), "kenji") in users
     assert (day(0), "kenji") not in users
@@ -250,6 +254,7 @@ def test_a_session_across_midnight_is_continued_by_the_next_day(project: Project
     ]
     project.site.write_day(day(0), night[:1])
     project.site.write_day(day(1), night[1:])
+    project.changed["insights"] = False
     assert project.run(day(0)).success
     assert project.run(day(1)).success
     rows = [row for row in project.rows(USER_VIDEO_ENGAGEMENT) if row["userId"] == "nora"]
@@ -283,7 +288,7 @@ def test_a_mapped_column_is_read(project: Project) -> None:
     for number in range(3):
         project.site.write_day(day(number), rows if number == 0 else [])
     project.changed["columns"] = {"userId": "who"}
-    assert project.run(day(0)).success
+    assert project.run(day(0), assets=["raw_events"]).success
     assert {row["userId"] for row in project.rows(RAW_EVENTS)} == {"peter"}
 
 
@@ -310,7 +315,7 @@ def test_the_lifetime_table_can_be_materialized_alone(project: Project) -> None:
 
 
 def test_estimated_durations_are_said_to_be_estimated(project: Project) -> None:
-    project.changed.update(video_metadata=None, estimate_missing_durations=True)
+    project.changed.update(video_metadata=None, estimate_missing_durations=True, insights=False)
     assert project.run(day(0), day(1)).success
     sources = {row["videoDurationSource"] for row in project.rows(AGGREGATED_ENGAGEMENT)}
     assert sources == {"estimated"}
@@ -318,6 +323,7 @@ def test_estimated_durations_are_said_to_be_estimated(project: Project) -> None:
 
 def test_the_rules_of_the_settings_reach_the_engine(project: Project) -> None:
     project.changed["parameters"] = EngagementParameters(backward_skip_ms=20_000)
+    project.changed["insights"] = False
     assert project.run(day(0)).success
     row = next(row for row in project.rows(USER_VIDEO_ENGAGEMENT) if row["userId"] == "peter")
     assert row["totalBackwardSkips"] == 0

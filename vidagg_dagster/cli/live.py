@@ -42,7 +42,7 @@ def _live(options: argparse.Namespace) -> int:
     if not settings.tables_are_here:
         raise BadInputError(
             f"the tables are in {settings.store.location}; live tables are in a folder of this "
-            "machine"
+            "machine: set VIDAGG_DATA_ROOT to one"
         )
     if settings.estimate_missing_durations:
         raise BadInputError(

@@ -63,7 +63,7 @@ class LiveRequest(BaseModel):
         if self.store.kind != "local" or is_address(self.store.location):
             raise StepError(
                 f"the tables are in {self.store.location}; live tables are written into a folder "
-                "of this machine"
+                "of this machine: set VIDAGG_DATA_ROOT to one"
             )
         return Path(self.store.location)
 

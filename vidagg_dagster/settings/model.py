@@ -567,7 +567,11 @@ class Settings(SettingsGroup):
         if self.live == "off":
             return
         if not self.tables_are_here:
-            yield contradiction("live tables are in a folder of this machine", "live", "data_root")
+            yield contradiction(
+                "live tables are in a folder of this machine; name one, or leave live off",
+                "live",
+                "data_root",
+            )
         if self.azure_source is not None:
             yield contradiction("live events are files or messages of Kafka", "live", "source")
         if self.estimate_missing_durations:

@@ -6,15 +6,19 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
 
 from vidagg_dagster.core.contract import SAIL
+from vidagg_dagster.live.page import PAGE
 from vidagg_dagster_tests.conftest import require
 from vidagg_dagster_tests.support import peter
 from vidagg_dagster_tests.support.dagster_ui import START_S, answers, free_port, process
 from vidagg_dagster_tests.support.repository import REPO
+from vidagg_dagster_tests.support.small_site import Site
+from vidagg_dagster_tests.support.small_site import peter as peter_on
 
 ROWS = 400_000
 
@@ -72,6 +76,36 @@ def test_one_interrupt_ends_the_command_at_once_and_leaves_nothing(
     ]
     assert not list(scratch.glob("vidagg-*"))
     assert not (tmp_path / "out.csv").exists()
+
+
+def test_one_interrupt_ends_live_while_it_waits_for_files(engine: str, tmp_path: Path) -> None:
+    require(engine)
+    site, today = Site(tmp_path), datetime.now(UTC).date()
+    site.write_day(today, peter_on(today))
+    given = {"SOURCE": str(site.events), "DATA_ROOT": str(site.tables), "ENGINE": engine}
+    running = subprocess.Popen(
+        [sys.executable, "-m", "vidagg_dagster.cli.main", "live"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {f"VIDAGG_{name}": value for name, value in given.items()},
+    )
+    deadline = time.monotonic() + 300
+    while not (site.tables / PAGE).exists():
+        assert running.poll() is None, running.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    time.sleep(2)  # no batch is left: it looks for new files
+    started = time.monotonic()
+    running.send_signal(signal.SIGINT)
+    told, said = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert time.monotonic() - started < 15
+    assert "6 events" in told
+    assert [line for line in said.splitlines() if "WARN" not in line] == [
+        "vidagg live: interrupted"
+    ]
 
 
 def test_one_interrupt_ends_the_ui_with_all_its_processes(tmp_path: Path) -> None:

@@ -77,6 +77,8 @@ def test_a_range_on_a_job_cluster_gives_the_rows_of_a_local_run(
         name: without_run_time(
             rows_of(catalog_spark.read.format("delta").load(str(warehouse / name)))
         )
+        if (warehouse / name).is_dir()
+        else []
         for name in TABLES
     }
     assert found == local_rows(site, [day(0), day(1)])

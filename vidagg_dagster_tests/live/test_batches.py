@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from vidagg_dagster.core.contract import SAIL, SourceSpec
+from vidagg_dagster.core.contract import SourceSpec
 from vidagg_dagster.core.errors import SettingsError, SourceError
 from vidagg_dagster.core.schemas import (
     EVENT_DATE,
@@ -20,19 +20,15 @@ from vidagg_dagster.core.schemas import (
 from vidagg_dagster.live.batch import Batch, LiveTables
 from vidagg_dagster.live.compare import compare_closed_days
 from vidagg_dagster.sources.mappings.vocabularies import find_mapping
-from vidagg_dagster.spark.session import engine_session, using
 from vidagg_dagster.tables.open import open_tables
-from vidagg_dagster_tests.conftest import require
 from vidagg_dagster_tests.support.live_site import (
     DAYS,
     NOW,
     all_lines,
-    cut,
     deliver,
     live_rows,
     live_site,
     request_of,
-    run_nights,
     table_rows,
 )
 from vidagg_dagster_tests.support.small_site import Site, day
@@ -40,33 +36,14 @@ from vidagg_dagster_tests.support.small_site import Site, day
 LINES = all_lines()
 
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Site:
-    """All events as one batch, and the daily run of the same file."""
-    require(SAIL)
-    with using(SAIL):
-        sail = engine_session(SAIL)
-        site = live_site(tmp_path_factory.mktemp("whole"))
-        deliver(site, "all.jsonl", LINES)
-        taken = LiveTables(sail, request_of(site)).take(Batch("one", 1, ["all.jsonl"]), NOW)
-        assert taken.input == len(LINES) == taken.events + taken.rejected
-        run_nights(sail, site)
-    return site
-
-
 def test_any_batches_in_any_order_with_repeats_are_one_batch(
     sail: SparkSession, tmp_path: Path, whole: Site
 ) -> None:
-    site, dice = live_site(tmp_path), random.Random(1)
-    live = LiveTables(sail, request_of(site))
-    files = [
-        deliver(site, f"{number}.jsonl", lines) for number, lines in enumerate(cut(LINES, dice))
-    ]
-    assert len(files) > 2
-    for number, name in enumerate(files, start=1):
-        live.take(Batch("w", number, [name]), NOW)
-    again = dice.choice(files)
-    live.take(Batch("w", len(files) + 1, [again]), NOW)
+    """In two pieces here; in any pieces, with kills in between, in slow/test_kills."""
+    site, shuffled = live_site(tmp_path), random.Random(1).sample(LINES, len(LINES))
+    live, half = LiveTables(sail, request_of(site)), len(LINES) // 2
+    for number, lines in enumerate([shuffled[half - 5 :], shuffled[: half + 5]], start=1):
+        live.take(Batch("w", number, [deliver(site, f"{number}.jsonl", lines)]), NOW)
     assert live_rows(sail, site) == live_rows(sail, whole)
 
 
@@ -132,8 +109,6 @@ def test_a_batch_is_kept_once(sail: SparkSession, tmp_path: Path) -> None:
         # Another process, after the first one was killed.
         LiveTables(sail, request_of(site)).take(Batch("w", 1, [name]), NOW)
     assert len(table_rows(sail, site, LIVE_EVENTS)) == 6
-    LiveTables(sail, request_of(site)).take(Batch("other", 1, [name]), NOW)
-    assert len(table_rows(sail, site, LIVE_EVENTS)) == 12
 
 
 def test_lines_that_are_no_json_are_rejected_and_what_comes_later_is_taken_in(
@@ -170,11 +145,11 @@ def test_the_comparison_finds_a_row_that_was_tampered_with(
 
 
 def test_days_that_have_grown_too_old_go_and_their_late_events_are_counted(
-    sail: SparkSession, tmp_path: Path
+    sail: SparkSession, tmp_path: Path, whole: Site
 ) -> None:
     site = live_site(tmp_path)
+    shutil.copytree(whole.tables, site.tables)
     name = deliver(site, "one.jsonl", LINES)
-    LiveTables(sail, request_of(site)).take(Batch("w", 1, [name]), NOW)
     # Today and no other day; of yesterday only the events, as what today begins with.
     taken = LiveTables(sail, request_of(site, days=1)).take(Batch("w", 2, [name]), NOW)
     assert taken.input == taken.events + taken.ignored + taken.rejected + taken.too_old

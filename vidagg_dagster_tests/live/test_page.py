@@ -1,13 +1,11 @@
 """The page of today: what the live tables say, in the zone of the days, and nobody's name."""
 
 import re
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from pyspark.sql import SparkSession
-
-from vidagg_dagster.live.batch import Batch, LiveTables
 from vidagg_dagster.live.page import (
     REFRESH_S,
     LiveVideo,
@@ -16,16 +14,13 @@ from vidagg_dagster.live.page import (
     live_view,
     write_live_page,
 )
-from vidagg_dagster_tests.support.live_site import NOW, all_lines, deliver, live_site, request_of
-from vidagg_dagster_tests.support.small_site import day
+from vidagg_dagster_tests.support.live_site import NOW
+from vidagg_dagster_tests.support.small_site import Site, day
 
 
-def test_the_page_shows_who_watches_now_and_the_last_hour(
-    sail: SparkSession, tmp_path: Path
-) -> None:
-    site = live_site(tmp_path)
-    deliver(site, "all.jsonl", all_lines())
-    LiveTables(sail, request_of(site)).take(Batch("w", 1, ["all.jsonl"]), NOW)
+def test_the_page_shows_who_watches_now_and_the_last_hour(tmp_path: Path, whole: Site) -> None:
+    site = Site(tmp_path)
+    shutil.copytree(whole.tables, site.tables)
     view = live_view(site.tables, day(2))
     # Nora begins at 23:59:40, twenty seconds before the day ends; nobody else is there.
     assert view.as_of == datetime(2026, 1, 7, 23, 59, 40, tzinfo=UTC)

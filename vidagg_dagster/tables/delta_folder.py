@@ -24,7 +24,6 @@ from vidagg_dagster.core.errors import TableError
 from vidagg_dagster.core.schemas import EVENT_DATE, TableSpec, with_dimensions
 from vidagg_dagster.spark.compat import union
 from vidagg_dagster.tables import delta_log
-from vidagg_dagster.tables.catalog_sql import NO_STATISTICS
 from vidagg_dagster.tables.checks import (
     bad_keys,
     changed_since_error,
@@ -44,7 +43,7 @@ from vidagg_dagster.tables.checks import (
 )
 from vidagg_dagster.tables.damage import damage_of, require_whole
 from vidagg_dagster.tables.delta_log import StoredFile
-from vidagg_dagster.tables.disk import make_private, sync, usable_root
+from vidagg_dagster.tables.disk import sync, usable_root
 from vidagg_dagster.tables.interface import (
     DAYS_ENTRY,
     FROM_ENTRY,
@@ -256,20 +255,7 @@ class LocalTables:
 
     def _open_or_create(self, table: TableSpec) -> DeltaTable:
         folder = self._folder(table)
-        snapshot = delta_log.open_table(folder)
-        if snapshot is None:
-            make_private(folder)
-            DeltaTable.create(
-                str(folder),
-                delta_log.delta_schema(table),
-                mode="ignore",  # another process may be faster
-                partition_by=[EVENT_DATE] if table.partitioned else None,
-                name=table.name,
-                description=table.doc,
-                # Compaction, ours or another program's, would write ids into the log.
-                configuration=dict([NO_STATISTICS]),
-            )
-            snapshot = DeltaTable(str(folder))
+        snapshot = delta_log.open_table(folder) or delta_log.new_table(folder, table)
         added = new_dimensions(table, _stored_schema(snapshot).names)
         if added:
             snapshot.alter.add_columns(

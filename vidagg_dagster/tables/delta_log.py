@@ -1,4 +1,4 @@
-"""The log of a Delta table in a folder, read without an engine: versions, files, commits."""
+"""The log of a Delta table in a folder, without an engine: its start, versions, files, commits."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -9,13 +9,14 @@ from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from deltalake import DeltaTable, Schema
-from deltalake.exceptions import DeltaError, TableNotFoundError
+from deltalake import CommitProperties, DeltaTable, Schema
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from vidagg_dagster.core.days import days_from_json
 from vidagg_dagster.core.errors import DamagedTableError, TableError
 from vidagg_dagster.core.schemas import EVENT_DATE, TableSpec
-from vidagg_dagster.tables.disk import usable_root
+from vidagg_dagster.tables.catalog_sql import NO_STATISTICS
+from vidagg_dagster.tables.disk import make_private, usable_root
 from vidagg_dagster.tables.interface import (
     DAYS_ENTRY,
     ERASED_ENTRY,
@@ -72,6 +73,28 @@ def open_table(folder: Path) -> DeltaTable | None:
             f"{snapshot.protocol()}. Write it again without them."
         )
     return snapshot
+
+
+def new_table(folder: Path, table: TableSpec) -> DeltaTable:
+    """The table of `folder`, which is made unless another process is faster."""
+    make_private(folder)
+    try:
+        DeltaTable.create(
+            str(folder),
+            delta_schema(table),
+            mode="ignore",
+            partition_by=[EVENT_DATE] if table.partitioned else None,
+            name=table.name,
+            description=table.doc,
+            # Compaction, ours or another program's, would write ids into the log.
+            configuration=dict([NO_STATISTICS]),
+            # The slower of two creations would be repeated as version 1.
+            commit_properties=CommitProperties(max_commit_retries=0),
+        )
+    except CommitFailedError:
+        if open_table(folder) is None:
+            raise
+    return DeltaTable(str(folder))
 
 
 def _require_whole_entry(folder: Path) -> None:

@@ -20,16 +20,17 @@ from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from shutil import which
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 from urllib.parse import quote
 
 import boto3
 import pytest
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
-from moto.server import ThreadedMotoServer
 from werkzeug.serving import make_server
 
 from vidagg_dagster_tests.support.npm import npm_package
+
+Wsgi: TypeAlias = Callable[..., Any]
 
 AZURITE: Final = "3.37.0"
 _ACCOUNT: Final = "devstoreaccount1"
@@ -51,25 +52,18 @@ _SOMEBODY: Final = "AWS4-HMAC-SHA256 Credential=key/20260101/us-east-1/s3/aws4_r
 @contextmanager
 def s3() -> Iterator[str]:
     """The address of a new bucket, which all processes of the test can write to."""
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    url = f"http://{host}:{port}"
     bucket = f"tables-{uuid.uuid4().hex}"
-    variables = {
-        "AWS_ACCESS_KEY_ID": "key",
-        "AWS_SECRET_ACCESS_KEY": "secret",
-        "AWS_REGION": "us-east-1",
-        "AWS_ENDPOINT_URL": url,
-        "AWS_ALLOW_HTTP": "true",
-    }
-    try:
+    with _moto() as url:
+        variables = {
+            "AWS_ACCESS_KEY_ID": "key",
+            "AWS_SECRET_ACCESS_KEY": "secret",
+            "AWS_REGION": "us-east-1",
+            "AWS_ENDPOINT_URL": url,
+            "AWS_ALLOW_HTTP": "true",
+        }
         with _set(variables):
             boto3.client("s3", region_name="us-east-1").create_bucket(Bucket=bucket)
             yield f"s3://{bucket}"
-    finally:
-        server.stop()
 
 
 @contextmanager
@@ -131,30 +125,51 @@ def _make_container(url: str, name: str) -> None:
 @contextmanager
 def google(folder: Path) -> Iterator[str]:
     """The address of a new bucket; `folder` is for the file of the account."""
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    moto: Any = DomainDispatcherApplication
-    named = _named_by_google(moto(create_backend_app))
-    server = make_server("127.0.0.1", 0, named, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    url = f"http://127.0.0.1:{server.server_port}"
     bucket = f"tables-{uuid.uuid4().hex}"
     account = folder / "account.json"
-    said = {"gcs_base_url": url, "disable_oauth": True, "client_email": "", "private_key": ""}
-    account.write_text(json.dumps({**said, "private_key_id": ""}), encoding="utf-8")
-    try:
+    with _moto(_named_by_google) as url:
+        said = {"gcs_base_url": url, "disable_oauth": True, "client_email": "", "private_key": ""}
+        account.write_text(json.dumps({**said, "private_key_id": ""}), encoding="utf-8")
         with _set({"GOOGLE_SERVICE_ACCOUNT": str(account), "GOOGLE_ALLOW_HTTP": "true"}):
             made = urllib.request.Request(f"{url}/{bucket}", method="PUT")
             with urllib.request.urlopen(made):
                 pass
             yield f"gs://{bucket}"
+
+
+@contextmanager
+def _moto(translated: Callable[[Wsgi], Wsgi] = lambda application: application) -> Iterator[str]:
+    """The address of a server of moto."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    dispatcher: Any = DomainDispatcherApplication
+    application = _one_put_at_a_time(translated(dispatcher(create_backend_app)))
+    server = make_server("127.0.0.1", 0, application, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
     finally:
         server.shutdown()
         thread.join(timeout=60)
         server.server_close()
 
 
-def _named_by_google(application: Callable[..., Any]) -> Callable[..., Any]:
+def _one_put_at_a_time(application: Wsgi) -> Wsgi:
+    """moto looks whether an object is there, then writes it: two puts that both require that it is
+    not there succeeded both, once in a hundred times. In S3 such a put is one step.
+    """
+    putting = threading.Lock()
+
+    def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
+        if environ["REQUEST_METHOD"] != "PUT":
+            return application(environ, start_response)
+        with putting:
+            return application(environ, start_response)
+
+    return answer
+
+
+def _named_by_google(application: Wsgi) -> Wsgi:
     def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
         environ["HTTP_AUTHORIZATION"] = _SOMEBODY
         # A slash is escaped, too, and moto takes addresses as they were sent.

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 
 import dagster as dg
@@ -153,7 +154,31 @@ def test_a_killed_writer_leaves_the_rows_before_or_after(
     project.changed["data_root"] = root = f"{bucket}/{point}"
     assert project.run(day(0)).success
     before = project.rows(SESSIONS)
-    asked = project.site.request(StepName.SESSIONS, [day(0)]).model_copy(
+    _killed(project, root, point, day(0))
+    assert project.rows(SESSIONS) == before
+    assert delta(usable_root(root), SESSIONS).version() == (2 if point == "after_commit" else 1)
+    assert project.run(day(0), assets=[SESSIONS.name]).success
+    assert project.rows(SESSIONS) == before
+
+
+def test_a_day_whose_writer_was_killed_is_the_day_of_an_undisturbed_run(
+    project: Project, bucket: str
+) -> None:
+    assert project.run(day(0), day(1)).success
+    expected = rows(project)
+    project.changed["data_root"] = root = f"{bucket}/half_a_day"
+    assert project.run(day(0)).success
+    before = project.rows(SESSIONS)
+    assert project.run(day(1), assets=[StepName.RAW_EVENTS]).success
+    _killed(project, root, "before_commit", day(1))
+    assert project.rows(SESSIONS) == before
+    assert project.run(day(1)).success
+    assert rows(project) == expected
+
+
+def _killed(project: Project, root: str, point: str, of: date) -> None:
+    """Let a process write the sessions of a day, which kills itself by SIGKILL at `point`."""
+    asked = project.site.request(StepName.SESSIONS, [of]).model_copy(
         update={"store": TableStore(kind="local", location=root)}
     )
     command = [sys.executable, "-m", "vidagg_dagster_tests.support.killed_step"]
@@ -161,10 +186,6 @@ def test_a_killed_writer_leaves_the_rows_before_or_after(
         [*command, point, SESSIONS.name], input=asked.model_dump_json(), text=True, check=False
     )
     assert killed.returncode == -signal.SIGKILL
-    assert project.rows(SESSIONS) == before
-    assert delta(usable_root(root), SESSIONS).version() == (2 if point == "after_commit" else 1)
-    assert project.run(day(0), assets=[SESSIONS.name]).success
-    assert project.rows(SESSIONS) == before
 
 
 def test_a_bucket_that_cannot_be_written_is_named_before_anything_is_computed(bucket: str) -> None:

@@ -3,11 +3,12 @@
 import argparse
 import json
 from collections.abc import Callable
+from contextlib import chdir
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
-from vidagg_dagster.cli.arguments import add_command, add_folder, settings_of
+from vidagg_dagster.cli.arguments import add_command, add_folder, folder_of, settings_of
 from vidagg_dagster.core.contract import SPARK
 from vidagg_dagster.core.errors import BadInputError
 from vidagg_dagster.core.text import spaced
@@ -49,10 +50,11 @@ def _live(options: argparse.Namespace) -> int:
             "VIDAGG_ESTIMATE_MISSING_DURATIONS estimates from all users, and live rows are "
             "computed for some: switch it off"
         )
-    if settings.engine == SPARK:
-        _stream(settings, once=options.once)
-    else:
-        _look(settings, once=options.once)
+    with chdir(folder_of(options)):  # where its relative paths begin
+        if settings.engine == SPARK:
+            _stream(settings, once=options.once)
+        else:
+            _look(settings, once=options.once)
     return 0
 
 

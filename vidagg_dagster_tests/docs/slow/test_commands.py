@@ -66,3 +66,4 @@ def test_the_commands_of_the_pages_run_on_a_fresh_clone(clone: Path) -> None:
             assert result.returncode == 0, f"{line}\n{result.stdout[-3000:]}{result.stderr[-3000:]}"
     assert (clone / "engagement.csv").read_text().count("peter") == 1
     assert (clone / "data" / "aggregated_user_video_engagement" / "_delta_log").is_dir()
+    assert (clone / "demo_data" / "tables" / "live_user_video" / "_delta_log").is_dir()

@@ -72,7 +72,8 @@ class Compute(BaseModel):
     def cluster(self, tags: Mapping[str, str] | None = None) -> dict[str, Any]:
         """The new cluster as the Clusters API takes it: the default, changed by the setting."""
         spec = {**DEFAULT_CLUSTER, **self.job_cluster}
-        spec["custom_tags"] = {**spec["custom_tags"], **(tags or {})}
+        own_tags = self.job_cluster.get("custom_tags", {})
+        spec["custom_tags"] = {**DEFAULT_CLUSTER["custom_tags"], **own_tags, **(tags or {})}
         if not any(self.job_cluster.get(key) for key in ("node_type_id", "instance_pool_id")):
             # Else only what a policy fixes is taken from it, and not its type of machine.
             spec.setdefault("apply_policy_default_values", True)

@@ -18,7 +18,7 @@ from vidagg_dagster.spark.connect import connect, require_listener, start_sail
 from vidagg_dagster.spark.engines import resolve_engine
 from vidagg_dagster.spark.java import find_java
 from vidagg_dagster.spark.jvm import default_driver_memory
-from vidagg_dagster.spark.session import engine_session, using
+from vidagg_dagster.spark.session import engine_session, spills, using
 from vidagg_dagster_tests.conftest import require
 
 
@@ -224,6 +224,23 @@ def test_the_session_of_a_connect_server_is_used_like_the_others(
     total = connect_spark.range(4).select(F.sum(F.col("id")).alias("total")).collect()
     assert total[0]["total"] == 6
     assert connect_spark.conf.get("spark.sql.session.timeZone") == "UTC"
+
+
+def test_a_connect_session_spills_on_databricks_and_is_not_known_to_elsewhere(
+    connect_spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DATABRICKS_RUNTIME_VERSION", raising=False)
+    assert not spills(connect_spark)
+    monkeypatch.setenv("DATABRICKS_RUNTIME_VERSION", "17.3")
+    assert spills(connect_spark)
+
+
+def test_sail_does_not_spill_and_the_jvm_does(
+    jvm: SparkSession, sail: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DATABRICKS_RUNTIME_VERSION", raising=False)
+    assert spills(jvm)
+    assert not spills(sail)
 
 
 def test_the_token_of_an_engine_is_not_shown() -> None:

@@ -156,7 +156,7 @@ def _moto(translated: Callable[[Wsgi], Wsgi] = lambda application: application) 
 
 def _one_put_at_a_time(application: Wsgi) -> Wsgi:
     """moto looks whether an object is there, then writes it: two puts that both require that it is
-    not there succeeded both, once in a hundred times. In S3 such a put is one step.
+    not there succeeded both, one time in some hundreds. In S3 such a put is one step.
     """
     putting = threading.Lock()
 

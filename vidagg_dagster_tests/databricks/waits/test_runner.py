@@ -497,6 +497,31 @@ def test_a_new_cluster_is_the_default_changed_by_the_setting() -> None:
     }
 
 
+def test_a_new_cluster_carries_the_tags_of_its_cost_beside_those_of_the_setting() -> None:
+    one = compute(job_cluster={"node_type_id": "m", "custom_tags": {"team": "video"}})
+    tags = {"asset": "sessions", "partition": "2026-01-05", "dagster_run": "x"}
+    asked = one.task("sessions", "/Volumes/a/b/c", tags).new_cluster
+    assert asked is not None
+    assert asked.custom_tags == {"application": "vidagg", "team": "video", **tags}
+    own = compute(job_cluster={"node_type_id": "m", "custom_tags": {"application": "other"}})
+    assert own.cluster()["custom_tags"] == {"application": "other"}
+
+
+@pytest.mark.parametrize(
+    ("setting", "applied"),
+    [
+        ({"policy_id": "x"}, True),
+        ({"policy_id": "x", "node_type_id": "m"}, None),
+        ({"policy_id": "x", "instance_pool_id": "p"}, None),
+        ({"policy_id": "x", "apply_policy_default_values": False}, False),
+    ],
+)
+def test_the_defaults_of_a_policy_are_applied_where_no_machine_is_named(
+    setting: dict[str, Any], applied: bool | None
+) -> None:
+    assert compute(job_cluster=setting).cluster().get("apply_policy_default_values") is applied
+
+
 def test_a_task_survives_the_way_through_the_sdks_types() -> None:
     task = compute(job_cluster={"node_type_id": "m"}).task("sessions", "/Volumes/a/b/c")
     assert SubmitTask.from_dict(task.as_dict()).as_dict() == task.as_dict()

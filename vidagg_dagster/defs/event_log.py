@@ -71,8 +71,11 @@ class KeptEventLogStorage(SqliteEventLogStorage):
             try:
                 for event in events:
                     super().store_event(event)
-                for connection in self._opened.values():
+                for shard, connection in self._opened.items():
                     connection.commit()
+                    # The UI follows a run by changes of its file. Those of a file that is open stay
+                    # in its write-ahead log.
+                    os.utime(self.path_for_shard(shard))
             finally:
                 self._call, self._opened = None, {}
 

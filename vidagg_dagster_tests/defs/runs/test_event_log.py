@@ -6,7 +6,9 @@ import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 from pathlib import Path
+from queue import Queue
 from typing import Any
 
 import dagster as dg
@@ -217,3 +219,25 @@ def test_nothing_is_written_into_a_file_that_someone_has_deleted(tmp_path: Path)
     log.store_event(message("r", "anew"))
     assert [one.user_message for one in log.get_logs_for_run("r")] == ["anew"]
     log.dispose()
+
+
+def hear(queue: "Queue[str]", event: dg.EventLogEntry, _: str) -> None:
+    queue.put(event.user_message)
+
+
+def test_who_follows_a_run_hears_of_each_event_while_it_runs(tmp_path: Path) -> None:
+    writer = KeptEventLogStorage(str(tmp_path))
+    writer.store_event(message("r", "first"))
+    readers = [
+        KeptEventLogStorage(str(tmp_path)),
+        SqliteEventLogStorage(str(tmp_path / "history" / "runs")),
+    ]
+    heard: list[Queue[str]] = [Queue() for _ in readers]
+    for reader, queue in zip(readers, heard, strict=True):
+        reader.watch("r", None, partial(hear, queue))
+    for text in ("second", "third"):
+        writer.store_event(message("r", text))
+    for reader, queue in zip(readers, heard, strict=True):
+        assert [queue.get(timeout=10) for _ in range(3)] == ["first", "second", "third"]
+        reader.dispose()
+    writer.dispose()

@@ -1,7 +1,6 @@
 """vidagg: `vidagg aggregate` on files, and the daily run through Dagster."""
 
 import os
-import shutil
 import time
 from datetime import date, datetime
 from pathlib import Path
@@ -10,9 +9,8 @@ import pyarrow.parquet as pq
 
 from vidagg_dagster.core.contract import SourceSpec
 from vidagg_dagster.pipeline.batch import aggregate_files
+from vidagg_dagster.settings.project import make_home
 from vidagg_dagster.spark.session import engine_session
-
-REPOSITORY = Path(__file__).parents[2]
 
 
 def aggregate(engine: str, events: Path, videos: Path, run_time: datetime, output: Path) -> int:
@@ -32,8 +30,7 @@ class DailyRun:
 
     def __init__(self, engine: str, site: Path, root: Path, *, start: date) -> None:
         home = root / "home"
-        home.mkdir(parents=True, exist_ok=True)
-        shutil.copy(REPOSITORY / "dagster.yaml", home)
+        make_home(home)
         os.environ.update(
             DAGSTER_HOME=str(home),
             VIDAGG_SOURCE=str(site / "events"),

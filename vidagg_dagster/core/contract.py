@@ -43,7 +43,7 @@ CONNECT_PREFIX: Final = "sc://"
 """How the address of a Spark Connect server begins, which is an engine too."""
 
 DEFAULT_EVENTS_AT_ONCE: Final = 12_000_000
-"""An engine that does not spill needs about 5 GB for so many."""
+"""An engine that does not spill needs about 3 GB for so many."""
 
 DEFAULT_MAX_POSITION_S: Final = 86_400
 MAX_MAX_POSITION_S: Final = 1e10

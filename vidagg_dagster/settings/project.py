@@ -18,6 +18,7 @@ from vidagg_dagster.settings.variables import ENV_FILE, PREFIX, given_variables
 HOME_VARIABLE: Final = "DAGSTER_HOME"
 DEFAULT_HOME: Final = "dagster_home"
 CONFIGURATION: Final = "dagster.yaml"
+SQLITE_STORAGE: Final = "sqlite-storage.yaml"
 
 
 @dataclass(frozen=True)
@@ -82,8 +83,11 @@ def make_home(home: Path) -> None:
 
 
 def shipped_configuration() -> str:
-    """The text of the `dagster.yaml` that comes with the package."""
-    return (resources.files("vidagg_dagster") / CONFIGURATION).read_text(encoding="utf-8")
+    """The text of the `dagster.yaml` that comes with the package, for a home with SQLite."""
+    shipped = resources.files("vidagg_dagster")
+    return "".join(
+        (shipped / name).read_text(encoding="utf-8") for name in (CONFIGURATION, SQLITE_STORAGE)
+    )
 
 
 def _anywhere(location: str | None) -> str:

@@ -96,6 +96,21 @@ def test_many_users_give_the_reference_s_rows(timezone: str) -> None:
     assert_folds_to_the_reference(random_events(31, n_users=150), timezone)
 
 
+@pytest.mark.parametrize("stop", ["pause", "waiting"])
+def test_a_seek_of_the_next_day_does_not_land_at_a_stop_before_midnight(stop: str) -> None:
+    events = parse_events(
+        f"""
+        01-12 23:59:50      u  s  v  play     0
+        01-12 23:59:59.900  u  s  v  {stop}  18
+        01-13 00:00:00.100  u  s  v  seek    18
+        01-13 00:00:01      u  s  v  play    18
+        01-13 00:00:05      u  s  v  pause   22
+        """
+    )
+    assert_folds_to_the_reference(events)
+    assert_folds_to_the_reference([replace(event, us=event.us - 60_000_000) for event in events])
+
+
 def test_a_large_partition_in_parts_gives_the_reference_s_rows(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

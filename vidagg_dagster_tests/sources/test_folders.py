@@ -11,6 +11,7 @@ from pyspark.sql import SparkSession
 from vidagg_dagster.core.contract import (
     REQUIRED_COLUMNS,
 )
+from vidagg_dagster.spark.session import spills
 from vidagg_dagster_tests.support.source_files import (
     GOOD,
     event,
@@ -78,7 +79,9 @@ def test_a_file_of_such_a_name_is_copied_where_no_links_can_be_made(
     monkeypatch.setattr(os, "symlink", no_links)
     for _ in range(2):
         assert values(spark, path, "sourceFile") == [name]
-    assert refused == [str(path)]
+    # JVM Spark reads a name with characters of patterns under that name, and needs no other.
+    as_it_is = "[" in name and spills(spark)
+    assert refused == ([] if as_it_is else [str(path)])
 
 
 def test_many_files_are_read_in_one_go(spark: SparkSession, tmp_path: Path) -> None:

@@ -25,17 +25,32 @@ ENGINE_TESTS = (
     "quality/test_*.py",
 )
 """The tests of steps that need neither Dagster nor tables in a folder."""
-CATALOG_TESTS = ("tables/test_contract_*.py", "tables/test_catalog.py")
+CATALOG_TESTS = (
+    "tables/test_contract_*.py",
+    "tables/test_catalog.py",
+    "sources/test_catalog_state.py",
+)
 
 
 def _clean_environment() -> dict[str, str]:
-    """Without our settings, and without the PySpark setting that Sail left in this process."""
-    ours = ("VIDAGG_", "SPARK_")
+    """Without our settings, and without the PySpark setting that Sail left in this process.
+
+    PYTHONPATH would have the repository tested instead of the wheel.
+    """
+    ours = ("VIDAGG_", "SPARK_", "PYTHONPATH")
     return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
 
 
 SPARK_35 = ("pyspark[connect]==3.5.*", "pandas<3", "pyarrow>=17,<22")
-TEST_PACKAGES = ("pytest", "hypothesis", "deltalake", "duckdb", "polars", "pydantic-settings")
+TEST_PACKAGES = (
+    "pytest",
+    "hypothesis",
+    "deltalake",
+    "duckdb",
+    "polars",
+    "pydantic-settings",
+    "pyyaml",
+)
 
 
 def test_on_spark_3_5_the_engine_passes_its_tests_and_stores_the_same_rows(
@@ -43,7 +58,8 @@ def test_on_spark_3_5_the_engine_passes_its_tests_and_stores_the_same_rows(
 ) -> None:
     """Databricks Runtime 15 and 16. pip installs the wheel, as on a cluster."""
     require(SAIL)
-    python = environment(tmp_path / "env", sys.executable, *SPARK_35, *TEST_PACKAGES, str(wheel))
+    ours = f"{wheel}[formats]"
+    python = environment(tmp_path / "env", sys.executable, *SPARK_35, *TEST_PACKAGES, ours)
     tests = tmp_path / "work"
     shutil.copytree(REPO / "vidagg_dagster_tests", tests / "vidagg_dagster_tests")
     shutil.copy(REPO / "pyproject.toml", tests)
@@ -69,7 +85,7 @@ def test_on_spark_3_5_the_engine_passes_its_tests_and_stores_the_same_rows(
         assert all(found), "a pattern names no test"
         return [str(path) for some in found for path in some]
 
-    run("pytest", "-q", "-k", "not connect", *pages(ENGINE_TESTS))
+    run("pytest", "-q", "-k", "not connect and not catalog_state", *pages(ENGINE_TESTS))
     catalog = pages(CATALOG_TESTS)
     run("pytest", "-q", "-k", "catalog", *catalog, VIDAGG_TEST_CATALOG_SESSION="classic")
 

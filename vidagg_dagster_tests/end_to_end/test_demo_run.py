@@ -1,6 +1,8 @@
 """`vidagg demo` as a whole: real Dagster runs in a real DAGSTER_HOME, over a small demo."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -36,6 +38,15 @@ from part, read_parquet({files}) where videoId = $video
 group by number order by number
 """
 """Milliseconds that all viewers together watched of each fortieth of a video."""
+
+
+@contextmanager
+def history(folder: Path) -> Iterator[dg.DagsterInstance]:
+    """The demo's own Dagster, which names its databases by `DAGSTER_HOME`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DAGSTER_HOME", str(folder / "dagster_home"))
+        with dg.DagsterInstance.get() as instance:
+            yield instance
 
 
 def test_there_is_a_progress_line_for_every_day(printed: str) -> None:
@@ -74,7 +85,7 @@ def test_the_rest_of_the_story_is_told_on_one_screen(folder: Path, printed: str)
 
 def test_the_page_is_written_by_dagster(folder: Path, printed: str) -> None:
     assert printed
-    with dg.DagsterInstance.from_config(str(folder / "dagster_home")) as instance:
+    with history(folder) as instance:
         event = instance.get_latest_materialization_event(dg.AssetKey(ENGAGEMENT_PAGE))
     assert event is not None
     assert event.asset_materialization is not None
@@ -88,7 +99,7 @@ def test_the_page_is_written_by_dagster(folder: Path, printed: str) -> None:
 
 def test_what_is_stored_agrees_with_the_history_of_dagster(folder: Path, printed: str) -> None:
     assert printed
-    with dg.DagsterInstance.from_config(str(folder / "dagster_home")) as instance:
+    with history(folder) as instance:
         told = rows_told(instance)
     assert {*map(len, told.values())} == {3}
     assert sum(told["raw_events"].values(), 0) > 0  # type: ignore[arg-type]
@@ -99,7 +110,7 @@ def test_dagster_counts_the_runs_to_the_job_of_the_code_location(
     folder: Path, printed: str
 ) -> None:
     assert printed
-    with dg.DagsterInstance.from_config(str(folder / "dagster_home")) as instance:
+    with history(folder) as instance:
         runs = instance.get_runs(dg.RunsFilter(job_name="daily_engagement"))
     origins = [run.remote_job_origin for run in runs]
     assert {origin and origin.repository_origin.get_label() for origin in origins} == {
@@ -114,7 +125,7 @@ def test_dagster_counts_the_runs_to_the_job_of_the_code_location(
 
 def test_the_history_is_in_the_demo_s_own_dagster_home(folder: Path, printed: str) -> None:
     assert printed
-    with dg.DagsterInstance.from_config(str(folder / "dagster_home")) as instance:
+    with history(folder) as instance:
         days = instance.get_materialized_partitions(dg.AssetKey("quality_report"))
     assert days == {"2026-01-05", "2026-01-06", "2026-01-07"}
 

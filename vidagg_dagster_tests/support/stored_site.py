@@ -16,6 +16,7 @@ from vidagg_dagster.core.contract import StepName
 from vidagg_dagster.core.insight_schemas import VIDEO_CURVE, VIEWER_COHORTS
 from vidagg_dagster.core.schemas import (
     AGGREGATED_ENGAGEMENT,
+    LIVE_TABLES,
     QUALITY_REPORT,
     RAW_EVENTS,
     REJECTED_EVENTS,
@@ -47,7 +48,8 @@ def computed_site(sail: SparkSession, folder: Path) -> Site:
 
 def told(site: Site) -> Materialized:
     """What Dagster's history would have of the site as it is."""
-    daily = [table for table in TABLES.values() if table.partitioned]
+    tables = [table for name, table in TABLES.items() if name not in LIVE_TABLES]
+    daily = [table for table in tables if table.partitioned]
     return {table.name: {**day_counts(site.tables, table, DAYS)} for table in daily}
 
 

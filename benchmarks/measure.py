@@ -91,7 +91,8 @@ def _run(case: str, name: str, site: Path, output: Path) -> Measurement:
             command,
             stdout=subprocess.PIPE,
             stderr=errors,
-            cwd=REPOSITORY,
+            # Not the repository, whose `.env` would win over what a contestant sets.
+            cwd=output.parent,
             env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
         )
         peak = _peak_bytes(process)

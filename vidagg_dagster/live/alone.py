@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from vidagg_dagster.core.errors import TableConflictError
-from vidagg_dagster.live.notes import FOLDER
+from vidagg_dagster.core.schemas import LIVE_NOTES
 from vidagg_dagster.tables.disk import make_private
 
 _FILE: Final = "lock"
@@ -20,7 +20,7 @@ def alone(root: Path) -> Iterator[None]:
     Raises:
         TableConflictError: Another process is.
     """
-    folder = root / FOLDER
+    folder = root / LIVE_NOTES
     make_private(folder)
     with (folder / _FILE).open("w") as lock:
         try:

@@ -23,15 +23,14 @@ from vidagg_dagster.core.schemas import (
     LIVE_VIDEOS,
     TableSpec,
 )
-from vidagg_dagster.core.vocabulary import RANK_OF
 from vidagg_dagster.live.minutes import minutes_of_pairs, videos_by_minute
 from vidagg_dagster.live.request import LiveRequest, require_no_sequence
 from vidagg_dagster.metrics import ingestion
 from vidagg_dagster.metrics.composition import EngagementChain
+from vidagg_dagster.metrics.timeline import name_rank
 from vidagg_dagster.sources.faults import naming_faults
 from vidagg_dagster.sources.read import read_source
 from vidagg_dagster.sources.videos import videos_of_steps
-from vidagg_dagster.spark.columns import chosen
 from vidagg_dagster.spark.compat import union
 from vidagg_dagster.tables.open import open_tables
 
@@ -187,7 +186,6 @@ class LiveTables:
 
     def _accepted(self, events: DataFrame) -> DataFrame:
         """The rows of `raw_events`: without those that were delivered or sent again."""
-        rank = chosen((F.col("eventName") == name, rank) for name, rank in RANK_OF.items())
         judged = events.select(
             "*",
             F.lit(None).cast("string").alias("payload"),
@@ -195,7 +193,7 @@ class LiveTables:
             F.lit(False).alias("_broken"),
             F.lit(False).alias("_ignored"),
             F.lit(0).cast("bigint").alias("_hash"),
-            rank.alias("_rank"),
+            name_rank(events).alias("_rank"),
         )
         return ingestion.accepted(self._chain.classified(judged))
 

@@ -8,9 +8,10 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from vidagg_dagster.core.schemas import EVENT_DATE, MINUTE
-from vidagg_dagster.core.vocabulary import FIRST_STOP, RANK_OF
+from vidagg_dagster.core.vocabulary import FIRST_STOP
 from vidagg_dagster.metrics.intervals import watch_intervals
-from vidagg_dagster.spark.columns import chosen, floor_div
+from vidagg_dagster.metrics.timeline import name_rank
+from vidagg_dagster.spark.columns import floor_div
 from vidagg_dagster.spark.compat import union
 
 MINUTE_MS: Final = 60_000
@@ -79,10 +80,11 @@ def _begun(sessions: DataFrame) -> DataFrame:
 
 def _last_seen(events: DataFrame) -> DataFrame:
     """One row per player and day, in the minute of its last event: it stopped, or it plays."""
-    rank = chosen((F.col("eventName") == name, rank) for name, rank in RANK_OF.items())
     # Of one instant the event of the highest rank is the last. Both as one number, so that one
     # maximum finds them.
-    in_order = F.shiftleft(F.unix_micros("timestamp"), _RANK_BITS) + rank.cast("bigint")
+    in_order = F.shiftleft(F.unix_micros("timestamp"), _RANK_BITS) + name_rank(events).cast(
+        "bigint"
+    )
     last = events.groupBy(*_PAIR, "sessionId").agg(F.max(in_order).alias("last"))
     stopped = F.col("last").bitwiseAND(F.lit((1 << _RANK_BITS) - 1)) >= FIRST_STOP
     seen = last.select(

@@ -6,10 +6,8 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from vidagg_dagster.core.schemas import LIVE_NOTES
 from vidagg_dagster.tables.disk import make_private, sync
-
-FOLDER: Final = "live"
-"""The folder below the tables."""
 
 _FILE: Final = "notes.json"
 
@@ -37,14 +35,14 @@ class Notes(BaseModel):
 def read_notes(root: Path) -> Notes:
     """The notes below the folder of the tables; new ones where there are none that can be read."""
     try:
-        return Notes.model_validate_json((root / FOLDER / _FILE).read_bytes())
+        return Notes.model_validate_json((root / LIVE_NOTES / _FILE).read_bytes())
     except (FileNotFoundError, ValidationError):
         return Notes()
 
 
 def write_notes(root: Path, notes: Notes) -> None:
     """Replace the notes; a power cut leaves the old or the new ones."""
-    folder = root / FOLDER
+    folder = root / LIVE_NOTES
     make_private(folder)
     draft = folder / f"{_FILE}.draft"
     draft.write_text(notes.model_dump_json(), encoding="utf-8")

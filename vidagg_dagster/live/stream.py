@@ -19,11 +19,12 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from vidagg_dagster.core.errors import SourceError, VidaggError
+from vidagg_dagster.core.schemas import LIVE_NOTES
 from vidagg_dagster.live.alone import alone
 from vidagg_dagster.live.batch import Batch, LiveTables
 from vidagg_dagster.live.folder import by_the_rules, recent_files
 from vidagg_dagster.live.follow import Report, show
-from vidagg_dagster.live.notes import FOLDER, read_notes
+from vidagg_dagster.live.notes import read_notes
 from vidagg_dagster.live.request import LiveRequest
 from vidagg_dagster.sources.files import local_path, root_of
 
@@ -101,7 +102,7 @@ def _run(
     rows = _files(spark, request, clock()) if messages is None else _messages(spark, messages)
     kind = "files" if messages is None else f"kafka-{messages.topic}"
     writer = rows.writeStream.foreachBatch(found.take).option(
-        "checkpointLocation", str(request.root / FOLDER / _CHECKPOINT / kind)
+        "checkpointLocation", str(request.root / LIVE_NOTES / _CHECKPOINT / kind)
     )
     writer = (
         writer.trigger(availableNow=True)

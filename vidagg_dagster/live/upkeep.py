@@ -4,8 +4,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from vidagg_dagster.core.schemas import LIVE_TABLES
-from vidagg_dagster.live.notes import FOLDER
+from vidagg_dagster.core.schemas import LIVE_NOTES, LIVE_TABLES
 from vidagg_dagster.tables.maintenance import keep_small
 
 BETWEEN: Final = timedelta(minutes=10)
@@ -23,7 +22,7 @@ def keep_live_tables_small(root: Path, now: datetime) -> bool:
     Returns:
         Whether it was time.
     """
-    mark = root / FOLDER / _MARK
+    mark = root / LIVE_NOTES / _MARK
     try:
         last = datetime.fromisoformat(mark.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):

@@ -89,7 +89,7 @@ class Moment:
     throughout: bool
     """Whether the player is taken to play throughout, for want of starts and stops."""
     lands: bool
-    """Whether this is a stop or a wait where a seek lands."""
+    """Whether this is a seek, or a stop or a wait where one lands."""
     evidence: int
     """Of what the pair that this event closes is credited: from the position before to `end`."""
     end: int
@@ -410,7 +410,7 @@ def credit_pairs(moments: Sequence[Moment], first: int, end: int, limits: Limits
     for b in range(first, end):
         moment, before = moments[b], moments[max(b - 1, first)]
         seek = seek_of(moments, b, end, limits)
-        moment.lands = seek != UNKNOWN and seek != b
+        moment.lands = seek != UNKNOWN
         if moment.was_playing and b > first:
             credit(moments, b, seek, moved, limits)
         if moment.kind == STOP:
@@ -431,19 +431,19 @@ def play(moments: Sequence[Moment], first: int, end: int, limits: Limits) -> Non
 
 
 @rule
-def left_at(a: Moment, b: Moment, stopped_at: int) -> int:
+def left_at(b: Moment, stopped_at: int) -> int:
     """Where playing had come when it went on at `b`; `UNKNOWN` where `b` tells of no skip.
 
     Of a start while stopped that is `stopped_at`. While playing, of a seek, a wait where one
-    lands, or another event that was clipped or not bridged, it is the end of what was credited.
+    lands, or another event that was clipped or not bridged, it is the end of what was credited:
+    the position before, if nothing was.
     """
     if not b.was_playing:
         return stopped_at if b.kind == START else UNKNOWN
     if b.kind == STOP:
         return UNKNOWN
-    lands = is_seek(b.rank) or (b.rank == WAITING and b.lands)
-    if lands or b.evidence == NONE or b.evidence == CLIPPED:
-        return a.position if b.evidence == NONE else b.end
+    if b.lands or b.evidence == NONE or b.evidence == CLIPPED:
+        return b.end
     return UNKNOWN
 
 

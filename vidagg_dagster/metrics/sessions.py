@@ -493,7 +493,7 @@ def count_skips(
         moment = moments[b]
         before = moments[max(b - 1, first)]
         if b > first and moment.own:
-            left_at = play.left_at(before, moment, stopped_at)
+            left_at = play.left_at(moment, stopped_at)
             since_first = play.whole_ms(moments[first].us, moment.us)
             if left_at != UNKNOWN and not play.takes_up(moment.rank, since_first, limits):
                 jump = moment.position - left_at

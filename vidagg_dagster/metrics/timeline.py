@@ -60,7 +60,7 @@ def prepared(
         "sessionId",
         "videoId",
         us.alias("us"),
-        _rank(events).alias("nameRank"),
+        name_rank(events).alias("nameRank"),
         F.col("positionMs").alias("sentPositionMs"),
         "seekFromMs",
         "durationMs",
@@ -71,7 +71,8 @@ def prepared(
     )
 
 
-def _rank(events: DataFrame) -> Column:
+def name_rank(events: DataFrame) -> Column:
+    """The rank of an event's name: as reading has judged it, or else of the name itself."""
     if "_rank" in events.columns:
         return F.col("_rank")
     return chosen((F.col("eventName") == name, rank) for name, rank in RANK_OF.items())

@@ -16,6 +16,8 @@ from vidagg_dagster.core.schemas import (
     AGGREGATED_ENGAGEMENT,
     EVENT_DATE,
     INGESTION_COUNTS,
+    LIVE_NOTES,
+    LIVE_TABLES,
     NOTED_READ,
     QUALITY_REPORT,
     RAW_EVENTS,
@@ -24,7 +26,6 @@ from vidagg_dagster.core.schemas import (
     SOURCE_INVENTORY,
     TABLES,
     USER_VIDEO_ENGAGEMENT,
-    TableSpec,
 )
 from vidagg_dagster.pipeline.inventory import Entry, late_report
 from vidagg_dagster.pipeline.lifetime import not_taken_in
@@ -39,6 +40,7 @@ Materialized = Mapping[str, Mapping[date, int | None]]
 _MATERIALIZE: Final = "dagster asset materialize -m vidagg_dagster.definitions --select"
 _LIFETIME: Final = AGGREGATED_ENGAGEMENT.name
 _WATCHED: Final = "totalWatchTime"
+_OF_LIVE: Final = (*LIVE_TABLES, LIVE_NOTES)
 
 
 @dataclass(frozen=True)
@@ -93,11 +95,22 @@ def _run_lifetime() -> str:
     return f"{_MATERIALIZE} {_LIFETIME}"
 
 
-def _run_alone(table: TableSpec) -> str | None:
-    """The command for a table without days that one step writes anew; None: all days are run."""
+def _made_anew(stored: Stored) -> str | None:
+    """The command for a table that is made anew as a whole; None: days are run."""
+    table = stored.table
+    if table.name in LIVE_TABLES:
+        return _live_anew(stored)
     if table.partitioned or table is SOURCE_INVENTORY:
         return None
     return f"{_MATERIALIZE} {asset_of(table)}"
+
+
+def _live_anew(stored: Stored) -> str | None:
+    """Removes all live tables, which the source fills again; None: it is another table."""
+    if stored.table.name not in LIVE_TABLES:
+        return None
+    root = stored.folder.parent
+    return f"rm -rf {' '.join(str(root / name) for name in _OF_LIVE)} && vidagg live --once"
 
 
 def _lifetime_anew(stored: Stored) -> str:
@@ -123,18 +136,18 @@ def _of_logs(stored: Mapping[str, Stored], materialized: Materialized) -> Iterat
     for name, entry in stored.items():
         if entry.broken_entry is not None:
             again = "vidagg verify (it names the days that are to be run)"
-            command = f"{_removed(entry.broken_entry)} && {again}"
+            command = _live_anew(entry) or f"{_removed(entry.broken_entry)} && {again}"
             yield Finding(name, f"the last entry of its log is cut: {entry.broken_entry}", command)
         elif entry.unreadable is not None:
             again = run_days(known) if known else "vidagg verify"
-            command = f"{_moved_away(entry.folder)} && {again}"
+            command = _live_anew(entry) or f"{_moved_away(entry.folder)} && {again}"
             yield Finding(name, f"its log cannot be read: {entry.unreadable}", command)
         elif entry.version < 0 and (entry.folder.exists() or materialized.get(name)):
             days = tuple(sorted(materialized.get(name) or known))
             text = "the table is gone, or its log"
-            alone = _run_alone(entry.table)
-            if alone is not None:
-                yield Finding(name, text, alone)
+            anew = _made_anew(entry)
+            if anew is not None:
+                yield Finding(name, text, anew)
             elif days:
                 yield Finding(name, text, run_days(days), days)
 
@@ -147,11 +160,11 @@ def _of_files(stored: Mapping[str, Stored]) -> Iterator[Finding]:
         more = f" and {len(entry.damage) - 1} more" if len(entry.damage) > 1 else ""
         days = {found.file.day for found in entry.damage if found.file.day is not None}
         text = f"{entry.damage[0].text}{more}; {remedy(entry.table, entry.damage).rstrip('.')}"
-        alone = _run_alone(entry.table)
-        if days:
+        anew = _made_anew(entry)
+        if anew is not None:
+            command = anew
+        elif days:
             command = run_days(days)
-        elif alone is not None:
-            command = alone
         else:
             # Every day counts as late then, so all of them are run at once.
             command = run_days(stored[INGESTION_COUNTS.name].rows)

@@ -14,6 +14,8 @@ from vidagg_dagster.core.errors import DamagedTableError
 from vidagg_dagster.core.insight_schemas import WRITTEN_WITH
 from vidagg_dagster.core.schemas import (
     INGESTION_COUNTS,
+    LIVE_NOTES,
+    LIVE_TABLES,
     RAW_EVENTS,
     REJECTED_EVENTS,
     SOURCE_INVENTORY,
@@ -61,6 +63,9 @@ def require_whole(table: TableSpec, files: Sequence[StoredFile]) -> None:
 
 def remedy(table: TableSpec, damaged: Sequence[Damage]) -> str:
     """What to do about damaged files of a table."""
+    if table.name in LIVE_TABLES:
+        names = ", ".join(LIVE_TABLES)
+        return f"Remove {names} and the folder {LIVE_NOTES}: `vidagg live` makes them anew."
     asset = asset_of(table)
     if not table.partitioned:
         return f"Run {asset} again: it writes this table anew."

@@ -3,6 +3,9 @@
 import json
 import os
 import random
+import shlex
+import shutil
+import subprocess
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,6 +19,7 @@ from vidagg_dagster.live.batch import Batch, LiveTables
 from vidagg_dagster.live.folder import recent_files, take_new_files
 from vidagg_dagster.live.notes import read_notes, write_notes
 from vidagg_dagster.live.upkeep import BETWEEN, keep_live_tables_small
+from vidagg_dagster.pipeline.verify import verify
 from vidagg_dagster.tables.delta_log import live_files, open_table
 from vidagg_dagster_tests.support.live_site import (
     NOW,
@@ -151,3 +155,31 @@ def test_tables_are_kept_small_and_keep_their_rows(sail: SparkSession, tmp_path:
     live.take(Batch("w", 3, ["3.jsonl"]), NOW)
     assert live_rows(sail, site) == before
     assert keep_live_tables_small(site.tables, NOW + BETWEEN)
+
+
+@pytest.mark.parametrize("spoilt", ["a file", "the last commit", "the whole table"])
+def test_what_verify_says_of_a_damaged_live_table_heals_it(
+    sail: SparkSession, tmp_path: Path, spoilt: str
+) -> None:
+    site = live_site(tmp_path)
+    request = request_of(site)
+    deliver(site, "a.jsonl", LINES[:12])
+    assert len(list(take_new_files(sail, request, NOW))) == 1
+    rows = live_rows(sail, site)
+    assert verify(site.tables) == []
+    folder = site.tables / LIVE_USER_VIDEO.name
+    if spoilt == "a file":
+        snapshot = open_table(folder)
+        assert snapshot is not None
+        live_files(snapshot, folder)[0].path.unlink()
+    elif spoilt == "the last commit":
+        max((folder / "_delta_log").glob("*.json")).write_text("")
+    else:
+        shutil.rmtree(folder / "_delta_log")
+    [finding] = verify(site.tables)
+    removal, _, again = finding.command.partition(" && ")
+    assert again == "vidagg live --once"
+    subprocess.run(shlex.split(removal), check=True)
+    assert len(list(take_new_files(sail, request, NOW))) == 1
+    assert live_rows(sail, site) == rows
+    assert verify(site.tables) == []

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from vidagg_dagster.cli.arguments import add_command
 from vidagg_dagster.cli.exit_codes import FAILED
+from vidagg_dagster.core.contract import LIVE_NOTES
 from vidagg_dagster.core.errors import BadInputError
 from vidagg_dagster.core.mentions import Mentions
 from vidagg_dagster.report.scope import FILE
@@ -109,9 +110,9 @@ def _forget(options: argparse.Namespace) -> int:
 def _without_live(root: Path) -> AbstractContextManager[None]:
     """As long as it lasts, nobody takes in events, which would bring the user back."""
     from vidagg_dagster.live.alone import alone
-    from vidagg_dagster.live.notes import FOLDER
 
-    return alone(root) if (root / FOLDER).is_dir() else nullcontext()
+    notes = root / LIVE_NOTES
+    return alone(notes) if notes.is_dir() else nullcontext()
 
 
 def _receipt(settings: "Settings", mentions: Mentions, *, dry_run: bool) -> Receipt:

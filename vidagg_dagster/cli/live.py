@@ -11,7 +11,6 @@ from zoneinfo import ZoneInfo
 from vidagg_dagster.cli.arguments import add_command, add_folder, folder_of, settings_of
 from vidagg_dagster.core.contract import SPARK
 from vidagg_dagster.core.errors import BadInputError
-from vidagg_dagster.core.text import spaced
 
 if TYPE_CHECKING:
     from vidagg_dagster.live.batch import Taken
@@ -61,15 +60,15 @@ def _live(options: argparse.Namespace) -> int:
 def _look(settings: "Settings", *, once: bool) -> None:
     """By looking into the folder, on any engine."""
     from vidagg_dagster.cli.engine import engine_of_command
-    from vidagg_dagster.live.follow import follow, show, take_what_is_there
+    from vidagg_dagster.live.follow import Pace, follow, show, take_what_is_there
 
     if settings.live_feed.kafka_topic is not None:
         raise BadInputError("messages of Kafka need VIDAGG_ENGINE=spark")
     request, told = settings.live_request, _teller(settings)
     _begin(settings)
     with engine_of_command(settings.engine) as spark:
-        if not once:
-            follow(spark, request, told, settings.live_feed.interval_seconds)
+        if not once:  # until Ctrl-C
+            follow(spark, request, told, Pace(settings.live_feed.interval_seconds))
         if not take_what_is_there(spark, request, told):
             print("nothing is new")
         show(request)
@@ -80,6 +79,7 @@ def _stream(settings: "Settings", *, once: bool) -> None:
     import pyspark
 
     from vidagg_dagster.cli.engine import engine_of_command
+    from vidagg_dagster.live.follow import Pace
     from vidagg_dagster.live.stream import run_stream
 
     messages, conf = _messages(settings), {}
@@ -96,9 +96,8 @@ def _stream(settings: "Settings", *, once: bool) -> None:
             spark,
             settings.live_request,
             _teller(settings),
-            interval_s=settings.live_feed.interval_seconds,
+            Pace(settings.live_feed.interval_seconds, once=once),
             messages=messages,
-            once=once,
         )
 
 
@@ -128,13 +127,6 @@ def _teller(settings: "Settings") -> "Callable[[Taken], None]":
     zone = ZoneInfo(settings.timezone)
 
     def told(taken: "Taken") -> None:
-        counts = {
-            "events": taken.events,
-            "ignored": taken.ignored,
-            "rejected": taken.rejected,
-            "of days before": taken.too_old,
-        }
-        said = ", ".join(f"{spaced(rows)} {name}" for name, rows in counts.items() if rows)
-        print(f"{datetime.now(UTC).astimezone(zone):%H:%M:%S} {said or 'no rows'}", flush=True)
+        print(f"{datetime.now(UTC).astimezone(zone):%H:%M:%S} {taken.line}", flush=True)
 
     return told

@@ -51,6 +51,9 @@ MAX_MAX_POSITION_S: Final = 1e10
 
 DEFAULT_MAX_LATENESS_DAYS: Final = 3
 
+LIVE_NOTES: Final = "live"
+"""The folder beside live tables with what is remembered of the batches taken in."""
+
 REQUEST: Final = "request"
 """Under which name a `StepRequest` travels to a step in another process."""
 

@@ -6,7 +6,6 @@ them as `dagster/column_schema`, and `docs/metrics.md` is generated from them.
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Final
 
 from pyspark.sql import types as T
 
@@ -439,9 +438,6 @@ LIVE_VIDEOS = TableSpec(
 LIVE_TABLES: dict[str, TableSpec] = {
     table.name: table for table in (LIVE_EVENTS, LIVE_USER_VIDEO, LIVE_VIDEOS)
 }
-
-LIVE_NOTES: Final = "live"
-"""The folder beside live tables with what is remembered of the batches taken in."""
 
 TABLES: dict[str, TableSpec] = {
     table.name: table

@@ -3,7 +3,9 @@
 It needs neither Dagster nor credentials: request and result are files of a Unity Catalog volume.
 """
 
+import json
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -18,10 +20,14 @@ from dagster_pipes import (
 from vidagg_dagster.core.contract import REQUEST, StepRequest
 from vidagg_dagster.core.errors import NotStartedByDagsterError
 from vidagg_dagster.databricks.trial import TRIAL, Trial, run_trial
+from vidagg_dagster.live.contract import LIVE, LiveTask
 from vidagg_dagster.runners.progress import day_line, machine_line, summary_line
 
 MESSAGE_S = 5.0
 """Seconds between two files of messages while the step runs."""
+
+KAFKA_OPTIONS = "VIDAGG_LIVE_KAFKA_OPTIONS"
+"""The variable of the task's machine with what it takes to log in to Kafka."""
 
 
 def main() -> None:
@@ -55,6 +61,13 @@ def main() -> None:
             report = run_trial(spark, Trial.model_validate(pipes.get_extra(TRIAL)))
             pipes.report_custom_message(report.model_dump(mode="json"))
             return
+        if LIVE in pipes.extras:
+            from vidagg_dagster.live.task import run_live
+
+            task = LiveTask.model_validate(pipes.get_extra(LIVE))
+            done = run_live(spark, task, lambda taken: pipes.log.info(taken.line), _kafka_options())
+            pipes.report_custom_message(done.model_dump(mode="json"))
+            return
         from vidagg_dagster.pipeline.run import run_step
 
         request = StepRequest.model_validate(pipes.get_extra(REQUEST))
@@ -67,6 +80,12 @@ def main() -> None:
         pipes.log.info(summary_line(result))
         pipes.log.info(machine_line(result))
         pipes.report_custom_message(result.model_dump(mode="json"))
+
+
+def _kafka_options() -> dict[str, str]:
+    """Further options of Spark's Kafka source; a cluster's variables can come from its secrets."""
+    options: dict[str, str] = json.loads(os.environ.get(KAFKA_OPTIONS, "{}"))
+    return options
 
 
 @contextmanager

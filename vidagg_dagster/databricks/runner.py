@@ -5,9 +5,10 @@ interrupted, it cancels the job and reports success. Its message reader works fo
 task without messages counts as done. The days of a range do not reach the task.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final
 
 import dagster as dg
@@ -29,11 +30,13 @@ from vidagg_dagster.databricks.submission import (
     common_fields,
     cost_tags,
     idempotency_token,
+    live_run_name,
     run_name,
     serverless_fields,
 )
 from vidagg_dagster.databricks.trial import TRIAL, Trial, TrialFinding, TrialReport
 from vidagg_dagster.databricks.workspace import PATIENCE, StepJobs, StepWorkspace
+from vidagg_dagster.live.contract import LIVE, LiveReport, LiveTask
 
 _EARLIER_RUNS: Final = ("dagster/root_run_id", "dagster/parent_run_id")
 
@@ -89,7 +92,7 @@ class DatabricksSteps(dg.ConfigurableResource):  # type: ignore[type-arg]
         request = request.model_copy(update={"scratch": scratch_folder(self.volume)})
         workspace = self._workspace(context)
         self._require_wheels(workspace)
-        _cancel_twins(context, request, workspace.jobs)
+        _cancel_twins(context, partial(run_name, request), workspace.jobs)
         task = _Task(
             key=str(request.step),
             name=run_name(request, context.run.run_id),
@@ -97,6 +100,26 @@ class DatabricksSteps(dg.ConfigurableResource):  # type: ignore[type-arg]
             tags=cost_tags(context, request),
         )
         return _result(request, self._messages(context, task, workspace), workspace.jobs)
+
+    def keep_live(self, context: dg.AssetExecutionContext, task: LiveTask) -> LiveReport:
+        """Submit the job that keeps live tables, wait for its end, and give its report.
+
+        Raises:
+            dagster.Failure: There is no report; the message is that of the task or the workspace.
+            dagster.DagsterExecutionInterruptedError: The run was terminated.
+        """
+        scratch = task.request.model_copy(update={"scratch": scratch_folder(self.volume)})
+        workspace = self._workspace(context)
+        self._require_wheels(workspace)
+        _cancel_twins(context, live_run_name, workspace.jobs)
+        job = _Task(
+            key=LIVE,
+            name=live_run_name(context.run.run_id),
+            extras={LIVE: task.model_copy(update={"request": scratch}).model_dump(mode="json")},
+            tags={"asset": LIVE, "dagster_run": context.run.run_id},
+        )
+        messages = self._messages(context, job, workspace)
+        return LiveReport.model_validate(_last(messages, workspace.jobs))
 
     def try_out(self, context: dg.AssetExecutionContext, trial: Trial) -> tuple[TrialFinding, ...]:
         """Submit one short job that tries what steps will need; see `trial`.
@@ -194,14 +217,19 @@ class DatabricksSteps(dg.ConfigurableResource):  # type: ignore[type-arg]
         return invocation.get_custom_messages()
 
 
-def _cancel_twins(context: dg.AssetExecutionContext, request: StepRequest, jobs: StepJobs) -> None:
-    """Cancel jobs of this step that earlier runs of the same chain of retries left running."""
+def _cancel_twins(
+    context: dg.AssetExecutionContext, name_of: Callable[[str], str], jobs: StepJobs
+) -> None:
+    """Cancel jobs of this step that earlier runs of the same chain of retries left running.
+
+    `name_of` gives the name of the job by the id of Dagster's run.
+    """
     tags = context.run.tags
     earlier = {tags[name] for name in _EARLIER_RUNS if name in tags}
     if not earlier:
         return
     try:
-        for twin in jobs.cancel_twins([run_name(request, run_id) for run_id in earlier]):
+        for twin in jobs.cancel_twins([name_of(run_id) for run_id in earlier]):
             context.log.info(f"Cancelled Databricks job {twin}, which an earlier run left running.")
     except OSError as error:
         raise dg.Failure(
@@ -209,15 +237,20 @@ def _cancel_twins(context: dg.AssetExecutionContext, request: StepRequest, jobs:
         ) from error
 
 
-def _result(request: StepRequest, messages: Sequence[Any], jobs: StepJobs) -> StepResult:
+def _last(messages: Sequence[Any], jobs: StepJobs) -> Any:
+    """What the task reported at its end."""
     if not messages:
         raise dg.Failure(
             "The task ended without reporting a result, so its days do not count as done. Look at "
             "its output on the job's page; is the wheel on the volume of this version?",
             metadata=job_pages(jobs),
         )
+    return messages[-1]
+
+
+def _result(request: StepRequest, messages: Sequence[Any], jobs: StepJobs) -> StepResult:
     try:
-        result = StepResult.model_validate(messages[-1])
+        result = StepResult.model_validate(_last(messages, jobs))
     except ValidationError as error:
         raise dg.Failure(
             f"The task's report is no result of a step: {error}. Deploy the wheel of this "

@@ -44,6 +44,11 @@ def run_name(request: StepRequest, run_id: str) -> str:
     return " ".join(part for part in parts if part)
 
 
+def live_run_name(run_id: str) -> str:
+    """The name of the job that keeps live tables: Dagster's run."""
+    return f"vidagg live (Dagster run {run_id})"
+
+
 def cost_tags(context: dg.AssetExecutionContext, request: StepRequest) -> dict[str, str]:
     """The tags of a new cluster, by which a bill tells assets, partitions and runs apart."""
     return {

@@ -2,8 +2,8 @@
 job that takes them in, and the check that live rows are those of the daily run."""
 
 import hashlib
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
@@ -14,17 +14,21 @@ from vidagg_dagster.core.schemas import LIVE_USER_VIDEO, LIVE_VIDEOS
 from vidagg_dagster.defs.metadata import ROW_COUNT
 from vidagg_dagster.defs.partitions import BESIDE_RANGES, with_backfill_policies
 from vidagg_dagster.defs.schedules import after_deadline
+from vidagg_dagster.defs.targets import retry_policy
 from vidagg_dagster.settings.model import Settings
 
 if TYPE_CHECKING:
     from vidagg_dagster.live.batch import Taken
-    from vidagg_dagster.live.compare import DayCompared
+    from vidagg_dagster.live.contract import DayCompared, LiveReport
 
 GROUP: Final = "live"
 LIVE_POOL: Final = "vidagg_live"
 """Not the pool of the other tables: a night's run takes longer than live rows may wait."""
 
 INTERVAL_S: Final = 30
+PAUSE_AFTER_FAILURE: Final = timedelta(minutes=10)
+"""A job that fails at once would else cost a start of compute every 30 seconds."""
+
 SAME: Final = "same_as_the_daily_run"
 
 _SAID: Final = (
@@ -39,6 +43,12 @@ def live(settings: Settings) -> dg.Definitions:
     """All of it; nothing where it is switched off."""
     if settings.live == "off":
         return dg.Definitions()
+    if settings.target == "databricks":
+        return dg.Definitions(
+            assets=[_tables_on_databricks(settings)],
+            jobs=[live_job],
+            sensors=[_keeps_running(settings)],
+        )
     always = dg.Definitions(
         asset_checks=[_same(settings)],
         jobs=[compare_job],
@@ -94,6 +104,7 @@ def _tables(settings: Settings) -> dg.AssetsDefinition:
         # Not imported where nobody asks for live tables.
         from vidagg_dagster.live.follow import show, take_what_is_there
         from vidagg_dagster.live.page import PAGE
+        from vidagg_dagster.live.task import report_of
         from vidagg_dagster.spark.session import engine_session
 
         batches: list[Taken] = []
@@ -104,17 +115,45 @@ def _tables(settings: Settings) -> dg.AssetsDefinition:
         except VidaggError as error:
             raise dg.Failure(str(error), allow_retries=error.retryable) from error
         context.log.info("%d batches", len(batches))
-        shown: dict[str, Any] = {
-            "events": sum(taken.events for taken in batches),
-            "ignored": sum(taken.ignored for taken in batches),
-            "rejected": sum(taken.rejected for taken in batches),
-            "of days before": sum(taken.too_old for taken in batches),
-            "page": dg.MetadataValue.path(str(settings.data_root / PAGE)),
-        }
-        for table in (LIVE_USER_VIDEO, LIVE_VIDEOS):
-            yield dg.MaterializeResult(asset_key=table.name, metadata=shown)
+        page = dg.MetadataValue.path(str(settings.data_root / PAGE))
+        yield from _materialized({**_shown(report_of(batches)), "page": page})
 
     return materialize
+
+
+def _tables_on_databricks(settings: Settings) -> dg.AssetsDefinition:
+    @dg.multi_asset(
+        name="live_tables",
+        specs=_specs(settings),
+        check_specs=[dg.AssetCheckSpec(SAME, asset=LIVE_USER_VIDEO.name, description=_SAID)],
+        pool=LIVE_POOL,
+        backfill_policy=BESIDE_RANGES,
+        retry_policy=retry_policy(settings),
+        required_resource_keys={"steps"},
+    )
+    def materialize(
+        context: dg.AssetExecutionContext,
+    ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
+        report = context.resources.steps.keep_live(context, settings.live_task)
+        yield from _materialized(_shown(report))
+        yield _outcome(report.compared)
+
+    return materialize
+
+
+def _shown(report: "LiveReport") -> dict[str, Any]:
+    return {
+        "batches": report.batches,
+        "events": report.events,
+        "ignored": report.ignored,
+        "rejected": report.rejected,
+        "of days before": report.too_old,
+    }
+
+
+def _materialized(metadata: dict[str, Any]) -> Iterator[dg.MaterializeResult[Any]]:
+    for table in (LIVE_USER_VIDEO, LIVE_VIDEOS):
+        yield dg.MaterializeResult(asset_key=table.name, metadata=metadata)
 
 
 def _sensor(settings: Settings) -> dg.SensorDefinition:
@@ -142,6 +181,39 @@ def _sensor(settings: Settings) -> dg.SensorDefinition:
     return sensor
 
 
+def _keeps_running(settings: Settings) -> dg.SensorDefinition:
+    """The sensor where a job on Databricks takes events in."""
+
+    @dg.sensor(
+        name="live_files",
+        job=live_job,
+        minimum_interval_seconds=INTERVAL_S,
+        default_status=dg.DefaultSensorStatus.STOPPED,
+        description="Keeps one run of the job `live` going, which takes in events as they arrive "
+        f"for {settings.live_feed.run_minutes} minutes. After a run that failed the next one waits "
+        f"for {PAUSE_AFTER_FAILURE.total_seconds() / 60:.0f} minutes.",
+    )
+    def sensor(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        wait = reason_to_wait(context.instance, datetime.now(UTC))
+        return dg.RunRequest() if wait is None else dg.SkipReason(wait)
+
+    return sensor
+
+
+def reason_to_wait(instance: dg.DagsterInstance, now: datetime) -> str | None:
+    """Why no run of the job `live` begins now; None if one should."""
+    newest = instance.get_run_records(dg.RunsFilter(job_name=live_job.name), limit=1)
+    if not newest:
+        return None
+    run, updated = newest[0].dagster_run, newest[0].update_timestamp
+    if not run.is_finished:
+        return f"Run {run.run_id} takes in events."
+    again = updated.replace(tzinfo=updated.tzinfo or UTC) + PAUSE_AFTER_FAILURE
+    if run.is_failure and now < again:
+        return f"Run {run.run_id} failed; the next one begins at {again:%H:%M} UTC."
+    return None
+
+
 def _same(settings: Settings) -> dg.AssetChecksDefinition:
     @dg.asset_check(asset=LIVE_USER_VIDEO.name, name=SAME, description=_SAID)
     def check() -> dg.AssetCheckResult:
@@ -152,20 +224,26 @@ def _same(settings: Settings) -> dg.AssetChecksDefinition:
             found = compare_closed_days(settings.data_root, first)
         except VidaggError as error:
             raise dg.Failure(str(error), allow_retries=error.retryable) from error
-        return dg.AssetCheckResult(
-            passed=all(day.equal for day in found),
-            severity=dg.AssetCheckSeverity.WARN,
-            metadata={
-                ROW_COUNT: sum(day.rows for day in found),
-                "violations": sum(day.only_live + day.only_daily + day.differing for day in found),
-                "days": dg.MetadataValue.md(comparison_table(found)),
-            },
-        )
+        return _outcome(found)
 
     return check
 
 
-def comparison_table(found: "list[DayCompared]") -> str:
+def _outcome(found: "Sequence[DayCompared]") -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        asset_key=LIVE_USER_VIDEO.name,
+        check_name=SAME,
+        passed=all(day.equal for day in found),
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={
+            ROW_COUNT: sum(day.rows for day in found),
+            "violations": sum(day.only_live + day.only_daily + day.differing for day in found),
+            "days": dg.MetadataValue.md(comparison_table(found)),
+        },
+    )
+
+
+def comparison_table(found: "Sequence[DayCompared]") -> str:
     """The comparison as Markdown."""
     return "\n".join(
         [

@@ -2,32 +2,43 @@
 
 import fcntl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Final
 
 from vidagg_dagster.core.errors import TableConflictError
-from vidagg_dagster.core.schemas import LIVE_NOTES
+from vidagg_dagster.live.request import LiveRequest
 from vidagg_dagster.tables.disk import make_private
 
 _FILE: Final = "lock"
 
 
+def only_writer(request: LiveRequest) -> AbstractContextManager[None]:
+    """The only one who writes the live tables of a request, until the block ends.
+
+    Where tables are in a catalog, whoever starts the writer sees to it: machines of a cluster have
+    no lock in common.
+
+    Raises:
+        TableConflictError: Another process does.
+    """
+    return alone(request.notes_folder) if request.is_here else nullcontext()
+
+
 @contextmanager
-def alone(root: Path) -> Iterator[None]:
-    """The only one who writes the live tables below `root`, as long as the block runs.
+def alone(folder: Path) -> Iterator[None]:
+    """The only one who writes the live tables whose notes are in `folder`, until the block ends.
 
     Raises:
         TableConflictError: Another process is.
     """
-    folder = root / LIVE_NOTES
     make_private(folder)
     with (folder / _FILE).open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise TableConflictError(
-                f"another process writes the live tables in {root}: `vidagg live`, or a run of the "
-                "job `live`. Let one of them run, or end it."
+                f"another process writes the live tables of {folder}: `vidagg live`, or a run of "
+                "the job `live`. Let one of them run, or end it."
             ) from error
         yield

@@ -23,6 +23,7 @@ from vidagg_dagster.core.schemas import (
     LIVE_VIDEOS,
     TableSpec,
 )
+from vidagg_dagster.core.text import spaced
 from vidagg_dagster.live.minutes import minutes_of_pairs, videos_by_minute
 from vidagg_dagster.live.request import LiveRequest, require_no_sequence
 from vidagg_dagster.metrics import ingestion
@@ -75,6 +76,18 @@ class Taken:
     rejected: int = 0
     too_old: int = 0
     days: tuple[date, ...] = ()
+
+    @property
+    def line(self) -> str:
+        """The counts that are not 0, for people."""
+        counts = {
+            "events": self.events,
+            "ignored": self.ignored,
+            "rejected": self.rejected,
+            "of days before": self.too_old,
+        }
+        said = ", ".join(f"{spaced(rows)} {name}" for name, rows in counts.items() if rows)
+        return said or "no rows"
 
 
 class LiveTables:

@@ -59,9 +59,9 @@ def take_new_files(
         SourceError: The source is no folder of files, or a file cannot be read.
         StepError: The tables are not in a folder of this machine.
     """
-    root = request.root
+    folder = request.notes_folder
     live = live or LiveTables(spark, request)
-    notes = by_the_rules(read_notes(root), live, now)
+    notes = by_the_rules(read_notes(folder), live, now)
     while True:
         found = recent_files(request, now)
         known = {name: state for name, state in notes.files.items() if name in found}
@@ -71,7 +71,7 @@ def take_new_files(
             notes = notes.model_copy(update={"files": known, "begun": begun})
             if not begun:
                 return
-            write_notes(root, notes)
+            write_notes(folder, notes)
         there = sorted(name for name in notes.begun if name in found)
         if len(there) < len(notes.begun):
             live.compute_all(now)  # a file is gone whose rows may be kept already
@@ -81,7 +81,7 @@ def take_new_files(
         notes = notes.model_copy(
             update={"taken": number, "files": {**known, **notes.begun}, "begun": {}}
         )
-        write_notes(root, notes)
+        write_notes(folder, notes)
         yield taken
 
 
@@ -92,5 +92,5 @@ def by_the_rules(notes: Notes, live: LiveTables, now: datetime) -> Notes:
         if notes.rules:
             live.compute_all(now)
         notes = notes.model_copy(update={"rules": rules})
-        write_notes(live.request.root, notes)
+        write_notes(live.request.notes_folder, notes)
     return notes

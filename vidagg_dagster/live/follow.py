@@ -1,12 +1,14 @@
 """What is new is taken in; then the page is written, and the tables are kept small."""
 
+import math
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from pyspark.sql import SparkSession
 
-from vidagg_dagster.live.alone import alone
+from vidagg_dagster.live.alone import only_writer
 from vidagg_dagster.live.batch import LiveTables, Taken
 from vidagg_dagster.live.folder import take_new_files
 from vidagg_dagster.live.page import write_live_page
@@ -14,6 +16,25 @@ from vidagg_dagster.live.request import LiveRequest
 from vidagg_dagster.live.upkeep import keep_live_tables_small
 
 Report = Callable[[Taken], None]
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How often what is new is looked for, and for how long.
+
+    Attributes:
+        interval_s: Seconds between two looks.
+        once: End when everything that is there is taken in.
+        seconds: End after so long, between two batches.
+    """
+
+    interval_s: float = 5
+    once: bool = False
+    seconds: float = math.inf
+
+    def end(self) -> float:
+        """When it ends, if it begins now, by the monotonic clock."""
+        return time.monotonic() + self.seconds
 
 
 def take_what_is_there(spark: SparkSession, request: LiveRequest, report: Report) -> int:
@@ -27,22 +48,25 @@ def take_what_is_there(spark: SparkSession, request: LiveRequest, report: Report
         StepError: The tables are not in a folder of this machine.
         TableConflictError: Another process takes in events.
     """
-    with alone(request.root):
+    with only_writer(request):
         return _take(spark, request, report, LiveTables(spark, request))
 
 
-def follow(spark: SparkSession, request: LiveRequest, report: Report, interval_s: int) -> None:
-    """Look for new files until the process ends.
+def follow(spark: SparkSession, request: LiveRequest, report: Report, pace: Pace) -> None:
+    """Look for new files again and again.
 
     Raises:
         VidaggError: See `take_what_is_there`.
     """
     live = LiveTables(spark, request)
-    with alone(request.root):
+    end = pace.end()
+    with only_writer(request):
         while True:
             began = time.monotonic()
             _take(spark, request, report, live)
-            time.sleep(max(0.0, interval_s - (time.monotonic() - began)))
+            if pace.once or time.monotonic() >= end:
+                return
+            time.sleep(max(0.0, pace.interval_s - (time.monotonic() - began)))
 
 
 def _take(spark: SparkSession, request: LiveRequest, report: Report, live: LiveTables) -> int:
@@ -55,7 +79,12 @@ def _take(spark: SparkSession, request: LiveRequest, report: Report, live: LiveT
 
 
 def show(request: LiveRequest) -> None:
-    """Write the page of the tables as they are now, and keep the tables small."""
+    """Write the page of the tables as they are now, and keep the tables small.
+
+    A catalog's tables have no page, and their platform keeps them small.
+    """
+    if not request.is_here:
+        return
     now = datetime.now(UTC)
     write_live_page(request.root, request.timezone, now)
     keep_live_tables_small(request.root, now)

@@ -6,7 +6,6 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from vidagg_dagster.core.schemas import LIVE_NOTES
 from vidagg_dagster.tables.disk import make_private, sync
 
 _FILE: Final = "notes.json"
@@ -32,17 +31,16 @@ class Notes(BaseModel):
     rules: str = ""
 
 
-def read_notes(root: Path) -> Notes:
-    """The notes below the folder of the tables; new ones where there are none that can be read."""
+def read_notes(folder: Path) -> Notes:
+    """The notes in a folder; new ones where there are none that can be read."""
     try:
-        return Notes.model_validate_json((root / LIVE_NOTES / _FILE).read_bytes())
+        return Notes.model_validate_json((folder / _FILE).read_bytes())
     except (FileNotFoundError, ValidationError):
         return Notes()
 
 
-def write_notes(root: Path, notes: Notes) -> None:
-    """Replace the notes; a power cut leaves the old or the new ones."""
-    folder = root / LIVE_NOTES
+def write_notes(folder: Path, notes: Notes) -> None:
+    """Replace the notes in a folder; a power cut leaves the old or the new ones."""
     make_private(folder)
     draft = folder / f"{_FILE}.draft"
     draft.write_text(notes.model_dump_json(), encoding="utf-8")

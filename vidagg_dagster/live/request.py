@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from vidagg_dagster.core.contract import SourceSpec, TableStore
+from vidagg_dagster.core.contract import LIVE_NOTES, SourceSpec, TableStore
 from vidagg_dagster.core.days import ONE_DAY
 from vidagg_dagster.core.errors import SettingsError, StepError
 from vidagg_dagster.core.parameters import EngagementParameters
@@ -39,6 +39,10 @@ class LiveRequest(BaseModel):
         default=DEFAULT_FILES_AT_ONCE, ge=1, description="So many files are taken as one batch."
     )
     scratch: str | None = None
+    notes: str | None = Field(
+        default=None,
+        description="Folder of what is remembered of the batches. None: beside the tables.",
+    )
 
     def oldest(self, now: datetime) -> date:
         """The oldest day that has rows. Of the day before it events are kept, as its context."""
@@ -54,22 +58,36 @@ class LiveRequest(BaseModel):
         return datetime.combine(day, time(), ZoneInfo(self.timezone))
 
     @property
+    def is_here(self) -> bool:
+        """Whether the tables are in a folder of this machine."""
+        return self.store.kind == "local" and not is_address(self.store.location)
+
+    @property
     def root(self) -> Path:
         """The folder of the tables.
 
         Raises:
             StepError: They are not in a folder of this machine.
         """
-        if self.store.kind != "local" or is_address(self.store.location):
+        if not self.is_here:
             raise StepError(
                 f"the tables are in {self.store.location}; live tables are written into a folder "
                 "of this machine: set VIDAGG_DATA_ROOT to one"
             )
         return Path(self.store.location)
 
+    @property
+    def notes_folder(self) -> Path:
+        """The folder of what is remembered of the batches.
+
+        Raises:
+            StepError: None is named, and the tables are not in a folder of this machine.
+        """
+        return self.root / LIVE_NOTES if self.notes is None else Path(self.notes)
+
     def rules(self) -> str:
         """Changes with everything by which rows are computed: parameters, mappings, catalogue."""
-        own = self.model_dump_json(exclude={"store", "days", "files_at_once", "scratch"})
+        own = self.model_dump_json(exclude={"store", "days", "files_at_once", "scratch", "notes"})
         state = ""
         if self.video_metadata is not None:
             listed = list_source(SourceSpec(location=self.video_metadata))

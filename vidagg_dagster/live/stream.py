@@ -7,6 +7,7 @@ events are late, and not lost.
 
 import re
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,11 +20,10 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from vidagg_dagster.core.errors import SourceError, VidaggError
-from vidagg_dagster.core.schemas import LIVE_NOTES
-from vidagg_dagster.live.alone import alone
+from vidagg_dagster.live.alone import only_writer
 from vidagg_dagster.live.batch import Batch, LiveTables
 from vidagg_dagster.live.folder import by_the_rules, recent_files
-from vidagg_dagster.live.follow import Report, show
+from vidagg_dagster.live.follow import Pace, Report, show
 from vidagg_dagster.live.notes import read_notes
 from vidagg_dagster.live.request import LiveRequest
 from vidagg_dagster.sources.files import local_path, root_of
@@ -62,60 +62,70 @@ def run_stream(
     spark: SparkSession,
     request: LiveRequest,
     report: Report,
+    pace: Pace,
     *,
-    interval_s: int,
     messages: Messages | None = None,
-    once: bool = False,
     clock: Callable[[], datetime] = _utc_now,
 ) -> None:
-    """Take in what is new until the process ends, or with `once` what is there.
+    """Take in what is new.
 
     Args:
         spark: JVM Spark of this process.
         request: The source, the tables and the rules.
         report: Is told of each batch.
-        interval_s: How often new files or messages are looked for.
+        pace: How often, and for how long.
         messages: Kafka; None: the files of the source.
-        once: End when everything that is there is taken in.
         clock: Tells which days are kept.
 
     Raises:
         VidaggError: A batch could not be taken in, the source cannot be read, or another process
             takes in events.
     """
-    with alone(request.root):
-        _run(spark, request, report, interval_s, messages, once, clock)
+    with only_writer(request):
+        _run(spark, request, report, pace, messages, clock)
 
 
 def _run(
     spark: SparkSession,
     request: LiveRequest,
     report: Report,
-    interval_s: int,
+    pace: Pace,
     messages: Messages | None,
-    once: bool,
     clock: Callable[[], datetime],
 ) -> None:
     live = LiveTables(spark, request)
-    by_the_rules(read_notes(request.root), live, clock())
+    by_the_rules(read_notes(request.notes_folder), live, clock())
     found = _Batches(live, report, messages, clock)
     rows = _files(spark, request, clock()) if messages is None else _messages(spark, messages)
     kind = "files" if messages is None else f"kafka-{messages.topic}"
     writer = rows.writeStream.foreachBatch(found.take).option(
-        "checkpointLocation", str(request.root / LIVE_NOTES / _CHECKPOINT / kind)
+        "checkpointLocation", str(request.notes_folder / _CHECKPOINT / kind)
     )
     writer = (
         writer.trigger(availableNow=True)
-        if once
-        else writer.trigger(processingTime=f"{interval_s} seconds")
+        if pace.once
+        else writer.trigger(processingTime=f"{pace.interval_s} seconds")
     )
     try:
         query = writer.start()
         found.of(query)
-        while not query.awaitTermination(_POLL_S):
-            pass  # in steps, so that Ctrl-C gets through
+        _wait(query, found, pace.end())
     except PySparkException as error:
         raise found.fault or SourceError(_said(error)) from error
+
+
+def _wait(query: "StreamingQuery", found: "_Batches", end: float) -> None:
+    """Wait until the query ends by itself, or end it between two batches after `end`."""
+    taken_by_end = None
+    while not query.awaitTermination(_POLL_S):  # in steps, so that Ctrl-C gets through
+        if time.monotonic() < end:
+            continue
+        if taken_by_end is None:
+            taken_by_end = found.taken
+        # Where batches follow each other without a pause, the next one may have begun: it comes
+        # again, and is kept once.
+        if not query.status["isTriggerActive"] or found.taken > taken_by_end:
+            query.stop()
 
 
 class _Batches:
@@ -129,6 +139,7 @@ class _Batches:
         clock: Callable[[], datetime],
     ) -> None:
         self.fault: VidaggError | None = None
+        self.taken = 0
         self._live = live
         self._report = report
         self._messages = messages
@@ -153,6 +164,7 @@ class _Batches:
             taken = self._live.take(Batch(self._writer, number, files), now)
             show(self._live.request)
             self._report(taken)
+            self.taken += 1
         except VidaggError as error:
             self.fault = error
             raise

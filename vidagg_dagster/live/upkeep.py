@@ -4,7 +4,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from vidagg_dagster.core.schemas import LIVE_NOTES, LIVE_TABLES
+from vidagg_dagster.core.contract import LIVE_NOTES
+from vidagg_dagster.core.schemas import LIVE_TABLES
 from vidagg_dagster.tables.maintenance import keep_small
 
 BETWEEN: Final = timedelta(minutes=10)

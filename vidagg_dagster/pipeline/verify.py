@@ -11,12 +11,12 @@ from datetime import date
 from pathlib import Path
 from typing import Final
 
+from vidagg_dagster.core.contract import LIVE_NOTES
 from vidagg_dagster.core.days import days_text, span_text, stretches
 from vidagg_dagster.core.schemas import (
     AGGREGATED_ENGAGEMENT,
     EVENT_DATE,
     INGESTION_COUNTS,
-    LIVE_NOTES,
     LIVE_TABLES,
     NOTED_READ,
     QUALITY_REPORT,

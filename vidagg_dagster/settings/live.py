@@ -26,6 +26,13 @@ class LiveSettings(SettingsGroup):
         le=3600,
         description="How often `vidagg live` looks for new events. The sensor looks every 30 s.",
     )
+    run_minutes: int = Field(
+        default=60,
+        ge=1,
+        le=1_440,
+        description="With VIDAGG_TARGET=databricks: how long a job takes in events before the next "
+        "one follows. So often the run in Dagster ends, and closed days are compared.",
+    )
     files_at_once: int = Field(
         default=DEFAULT_FILES_AT_ONCE,
         ge=1,

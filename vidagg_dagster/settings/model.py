@@ -30,6 +30,7 @@ from vidagg_dagster.core.contract import (
     DEFAULT_MAX_POSITION_S,
     ENGINE_NAMES,
     EVENT_COLUMNS,
+    LIVE_NOTES,
     MAX_MAX_POSITION_S,
     SAIL,
     VIDEO_COLUMNS,
@@ -51,6 +52,7 @@ from vidagg_dagster.core.time_format import parse_time_formats, require_time_for
 from vidagg_dagster.core.unity_catalog import is_schema_name
 from vidagg_dagster.core.validation import contradiction, raise_together
 from vidagg_dagster.core.vocabulary import RANK_OF
+from vidagg_dagster.live.contract import Feed, LiveTask
 from vidagg_dagster.live.request import LiveRequest
 from vidagg_dagster.report.language import LanguageName
 from vidagg_dagster.settings.alerts import AlertSettings
@@ -567,11 +569,19 @@ class Settings(SettingsGroup):
     def _faults_live(self) -> Iterator[PydanticCustomError]:
         if self.live == "off":
             return
-        if not self.tables_are_here:
+        if self.target == "databricks":
+            yield from self._faults_live_on_databricks()
+        elif not self.tables_are_here:
             yield contradiction(
                 "live tables are in a folder of this machine; name one, or leave live off",
                 "live",
                 "data_root",
+            )
+        elif self.live == "sensor" and self.live_feed.kafka_topic is not None:
+            yield contradiction(
+                "messages of Kafka are read by `vidagg live`, VIDAGG_LIVE=command",
+                "live",
+                "live_feed.kafka_topic",
             )
         if self.azure_source is not None:
             yield contradiction("live events are files or messages of Kafka", "live", "source")
@@ -581,11 +591,25 @@ class Settings(SettingsGroup):
                 "live",
                 "estimate_missing_durations",
             )
-        if self.live == "sensor" and self.live_feed.kafka_topic is not None:
+
+    def _faults_live_on_databricks(self) -> Iterator[PydanticCustomError]:
+        if self.live == "command":
             yield contradiction(
-                "messages of Kafka are read by `vidagg live`, VIDAGG_LIVE=command",
+                "on Databricks a sensor of Dagster keeps a job running: VIDAGG_LIVE=sensor",
                 "live",
+                "target",
+            )
+        if self.live_feed.run_minutes >= self.databricks.timeout_minutes:
+            yield contradiction(
+                "a live job must end before it is cancelled for the time it takes",
+                "live_feed.run_minutes",
+                "databricks.timeout_minutes",
+            )
+        if self.live_feed.kafka_topic is not None and self.databricks.compute == "serverless":
+            yield contradiction(
+                "messages of Kafka are read on a cluster, not on serverless compute",
                 "live_feed.kafka_topic",
+                "databricks.compute",
             )
 
     @model_validator(mode="after")
@@ -647,6 +671,29 @@ class Settings(SettingsGroup):
             video_columns=self.video_columns,
             days=self.live_feed.days,
             files_at_once=self.live_feed.files_at_once,
+            notes=f"{self.databricks.volume}/{LIVE_NOTES}" if self.target == "databricks" else None,
+        )
+
+    @property
+    def live_task(self) -> LiveTask:
+        """What the job that keeps live tables on Databricks is asked for.
+
+        Raises:
+            SettingsError: There is no source.
+        """
+        feed = self.live_feed
+        of_kafka = None
+        if feed.kafka_servers is not None and feed.kafka_topic is not None:
+            of_kafka = Feed(
+                servers=feed.kafka_servers,
+                topic=feed.kafka_topic,
+                at_once=feed.kafka_messages_at_once,
+            )
+        return LiveTask(
+            request=self.live_request,
+            feed=of_kafka,
+            interval_s=feed.interval_seconds,
+            minutes=feed.run_minutes,
         )
 
     @property

@@ -145,14 +145,21 @@ def using(engine: str) -> Iterator[None]:
             os.environ[_CONNECT_SWITCH] = before
 
 
+def is_connect(session: "SparkSession") -> bool:
+    """Whether the session speaks to its engine by Spark Connect; else it is a JVM of this process.
+
+    Sail is reached by Spark Connect too.
+    """
+    return type(session).__module__.startswith("pyspark.sql.connect")
+
+
 def spills(session: "SparkSession") -> bool:
     """Whether the engine moves to disk what does not fit into memory. Sail does not.
 
     It is unknown of other Spark Connect servers, so this returns False for them. All compute of
     Databricks spills, also where it is reached by Spark Connect (serverless, standard access).
     """
-    by_connect = type(session).__module__.startswith("pyspark.sql.connect")
-    return not by_connect or _ON_DATABRICKS in os.environ
+    return not is_connect(session) or _ON_DATABRICKS in os.environ
 
 
 def stop_session(engine: str) -> None:

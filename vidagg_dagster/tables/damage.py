@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from vidagg_dagster.core.contract import LIVE_NOTES
 from vidagg_dagster.core.days import days_text
 from vidagg_dagster.core.errors import DamagedTableError
 from vidagg_dagster.core.insight_schemas import WRITTEN_WITH
 from vidagg_dagster.core.schemas import (
     INGESTION_COUNTS,
-    LIVE_NOTES,
     LIVE_TABLES,
     RAW_EVENTS,
     REJECTED_EVENTS,

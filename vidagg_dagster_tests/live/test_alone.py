@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from vidagg_dagster.cli.main import main
+from vidagg_dagster.core.contract import LIVE_NOTES
 from vidagg_dagster.core.errors import TableConflictError
 from vidagg_dagster.live.alone import alone
 from vidagg_dagster_tests.support.small_site import write_site
@@ -24,7 +25,7 @@ def test_nobody_is_forgotten_while_events_are_taken_in(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("VIDAGG_DATA_ROOT", str(site.tables))
     monkeypatch.setenv("VIDAGG_SOURCE", str(site.events))
-    with alone(site.tables):
+    with alone(site.tables / LIVE_NOTES):
         assert main(["forget", "peter"]) == 2
         assert "vidagg live" in capsys.readouterr().err
         assert main(["forget", "peter", "--dry-run"]) == 2  # there is no table yet

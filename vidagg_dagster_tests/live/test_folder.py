@@ -64,11 +64,11 @@ def test_a_batch_in_which_the_process_was_killed_is_taken_again(
     deliver(site, "a.jsonl", LINES[:6])
     deliver(site, "b.jsonl", LINES[6:12])
     list(take_new_files(sail, request, NOW))
-    first = read_notes(site.tables)
+    first = read_notes(request.notes_folder)
     deliver(site, "c.jsonl", LINES[12:20])
     deliver(site, "d.jsonl", LINES[20:])
     begun = {n: state for n, state in recent_files(request, NOW).items() if n in "c.jsonl d.jsonl"}
-    write_notes(site.tables, first.model_copy(update={"begun": begun}))
+    write_notes(request.notes_folder, first.model_copy(update={"begun": begun}))
     if killed != "before its rows were kept":
         # What is left of a process that was killed right after its rows were kept.
         live = LiveTables(sail, request)
@@ -80,7 +80,7 @@ def test_a_batch_in_which_the_process_was_killed_is_taken_again(
     assert live_rows(sail, site) == live_rows(sail, whole)
     if killed != "before its rows were kept":
         assert len(table_rows(sail, site, LIVE_EVENTS)) == kept
-    assert read_notes(site.tables).begun == {}
+    assert read_notes(request.notes_folder).begun == {}
 
 
 def test_other_rules_compute_all_rows_anew(sail: SparkSession, tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ def test_notes_that_cannot_be_read_are_new_ones(tmp_path: Path) -> None:
     notes = read_notes(tmp_path)
     write_notes(tmp_path, notes)
     assert read_notes(tmp_path) == notes
-    (tmp_path / "live" / "notes.json").write_text(json.dumps({"other": "version"}))
+    (tmp_path / "notes.json").write_text(json.dumps({"other": "version"}))
     assert read_notes(tmp_path).writer != notes.writer
 
 

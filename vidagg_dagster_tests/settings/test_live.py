@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from vidagg_dagster.core.contract import TableStore
 from vidagg_dagster.core.errors import SettingsError
+from vidagg_dagster.live.contract import Feed
 from vidagg_dagster.settings import load_settings
 from vidagg_dagster.settings.variables import PREFIX
 
@@ -61,6 +63,57 @@ def test_what_live_tables_cannot_do_is_refused_and_only_where_they_are_on(
     load_settings()
     monkeypatch.setenv("VIDAGG_LIVE", "command")
     assert said in refusal()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("LIVE", "command", "VIDAGG_LIVE=sensor"),
+        ("LIVE_RUN_MINUTES", "360", "must end before"),
+        ("LIVE_KAFKA_TOPIC", "player-events", "not on serverless compute"),
+    ],
+)
+def test_a_job_on_databricks_keeps_live_tables(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str
+) -> None:
+    for setting, chosen in {
+        "TARGET": "databricks",
+        "SOURCE": "/Volumes/main/video/events",
+        "DATABRICKS_SCHEMA": "main.video",
+        "DATABRICKS_VOLUME": "/Volumes/main/video/vidagg",
+        "LIVE": "sensor",
+        "LIVE_KAFKA_SERVERS": "localhost:9092" if "KAFKA" in name else "",
+    }.items():
+        if chosen:
+            monkeypatch.setenv(f"VIDAGG_{setting}", chosen)
+    if "KAFKA" not in name:
+        task = load_settings().live_task
+        assert task.request.store == TableStore(kind="catalog", location="main.video")
+        assert task.request.notes_folder == Path("/Volumes/main/video/vidagg/live")
+        assert (task.minutes, task.feed) == (60, None)
+    monkeypatch.setenv(f"VIDAGG_{name}", value)
+    assert said in refusal()
+
+
+def test_a_cluster_reads_kafka_and_its_secrets_do_not_travel(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for setting, chosen in {
+        "TARGET": "databricks",
+        "SOURCE": "/Volumes/main/video/events",
+        "DATABRICKS_SCHEMA": "main.video",
+        "DATABRICKS_VOLUME": "/Volumes/main/video/vidagg",
+        "DATABRICKS_COMPUTE": "existing_cluster",
+        "DATABRICKS_CLUSTER_ID": "1123-140512-abcd1234",
+        "LIVE": "sensor",
+        "LIVE_KAFKA_SERVERS": "localhost:9092",
+        "LIVE_KAFKA_TOPIC": "player-events",
+        "LIVE_KAFKA_OPTIONS": '{"kafka.sasl.jaas.config": "hunter2"}',
+    }.items():
+        monkeypatch.setenv(f"VIDAGG_{setting}", chosen)
+    task = load_settings().live_task
+    assert task.feed == Feed(servers="localhost:9092", topic="player-events", at_once=200_000)
+    assert "hunter2" not in task.model_dump_json()
 
 
 def test_kafka_is_read_by_the_command_and_named_as_a_whole(

@@ -11,10 +11,18 @@ from pyspark.sql import SparkSession
 
 from vidagg_dagster.core.contract import SAIL, StepName
 from vidagg_dagster.core.schemas import EVENT_DATE, LIVE_USER_VIDEO, LIVE_VIDEOS, TableSpec
-from vidagg_dagster.defs.live import SAME, compare_job, live, live_job
+from vidagg_dagster.defs.live import (
+    PAUSE_AFTER_FAILURE,
+    SAME,
+    compare_job,
+    live,
+    live_job,
+    reason_to_wait,
+)
 from vidagg_dagster.live.page import PAGE
 from vidagg_dagster.pipeline.run import run_step
 from vidagg_dagster.settings import Settings
+from vidagg_dagster.settings.databricks import DatabricksSettings
 from vidagg_dagster.tables.open import open_tables
 from vidagg_dagster_tests.support.arrow import rows_of
 from vidagg_dagster_tests.support.small_site import Site, peter
@@ -122,6 +130,36 @@ def test_a_source_that_cannot_be_live_is_named_by_the_sensor_and_the_run(
     assert isinstance(skipped, dg.SkipReason)
     assert "new files in a folder" in str(skipped.skip_message)
     assert not run(instance, settings, live_job).success
+
+
+def on_databricks(site: Site) -> Settings:
+    place = DatabricksSettings(schema="main.video", volume="/Volumes/main/video/vidagg")
+    return settings_of(
+        site, target="databricks", engine="auto", databricks=place, source="/Volumes/main/video/in"
+    )
+
+
+def test_on_databricks_one_run_is_kept_going(instance: dg.DagsterInstance, site: Site) -> None:
+    definitions = live(on_databricks(site))
+    [sensor] = definitions.sensors or ()
+    assert isinstance(sensor, dg.SensorDefinition)
+
+    def asked() -> Any:
+        return sensor(dg.build_sensor_context(instance=instance))
+
+    def there_is(status: dg.DagsterRunStatus) -> None:
+        instance.add_run(dg.DagsterRun(job_name=live_job.name, status=status))
+
+    assert isinstance(asked(), dg.RunRequest)
+    for status in (dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED):
+        there_is(status)
+        assert "takes in events" in asked().skip_message
+    there_is(dg.DagsterRunStatus.SUCCESS)
+    assert isinstance(asked(), dg.RunRequest)
+    there_is(dg.DagsterRunStatus.FAILURE)
+    assert "failed; the next one begins at" in asked().skip_message
+    later = datetime.now(UTC) + PAUSE_AFTER_FAILURE
+    assert reason_to_wait(instance, later) is None
 
 
 def test_what_dagster_has_follows_from_the_setting(site: Site) -> None:

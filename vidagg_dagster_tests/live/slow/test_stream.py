@@ -9,6 +9,7 @@ from pyspark.sql import SparkSession
 from vidagg_dagster.core.errors import SourceError
 from vidagg_dagster.core.schemas import LIVE_EVENTS
 from vidagg_dagster.live.batch import Batch, LiveTables, Taken
+from vidagg_dagster.live.follow import Pace
 from vidagg_dagster.live.stream import run_stream
 from vidagg_dagster_tests.support.live_site import (
     NOW,
@@ -32,8 +33,7 @@ def stream(jvm: SparkSession, site: Site) -> list[Taken]:
         jvm,
         request_of(site, files_at_once=2),
         taken.append,
-        interval_s=1,
-        once=True,
+        Pace(1, once=True),
         clock=lambda: NOW,
     )
     return taken

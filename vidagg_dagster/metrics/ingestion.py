@@ -222,16 +222,30 @@ def ingestion_counts(classified: DataFrame) -> DataFrame:
     return _as_table(per_day.select(EVENT_DATE, F.inline(measures)), INGESTION_COUNTS)
 
 
-def names_judged(source: DataFrame, spec: SourceSpec) -> DataFrame:
-    """One row per input row, of which only `unknownName` is known. Reads nothing but the names."""
-    return _parsed(source, spec, None).select(_unknown_name().alias(UNKNOWN_NAME))
-
-
 def unknown_names(judged: DataFrame) -> dict[str, int]:
     """The commonest unknown names of events in judged or classified rows, with their rows."""
+    return _commonest(judged.select(UNKNOWN_NAME, F.lit(1).alias("rows")))
+
+
+def unknown_names_of_source(source: DataFrame, spec: SourceSpec) -> dict[str, int]:
+    """As `unknown_names`, of rows that are not judged: their names are read, and nothing else.
+
+    Few names are judged instead of many rows.
+    """
+    malformed = F.coalesce(F.col("malformed"), F.lit(False)).alias("_malformed")
+    texts = source.select("eventName", malformed)
+    by_text = texts.groupBy("eventName", "_malformed").agg(F.count(F.lit(1)).alias("rows"))
+    names = by_text.select(_name(), "_malformed", "rows")
+    ranked = names.select("*", _rank(F.col("_name"), spec).alias("_rank"))
+    ignored = F.coalesce(F.col("_rank") == _IGNORED, F.lit(False))
+    judged = ranked.withColumn("_ignored", ignored)
+    return _commonest(judged.select(_unknown_name().alias(UNKNOWN_NAME), "rows"))
+
+
+def _commonest(names: DataFrame) -> dict[str, int]:
     # Rows without an unknown name are left out here and not by the engine: Sail loses a column
     # where it filters the lines of a CSV file by one of their values.
-    counted = judged.groupBy(UNKNOWN_NAME).agg(F.count(F.lit(1)).alias("rows"))
+    counted = names.groupBy(UNKNOWN_NAME).agg(F.sum("rows").alias("rows"))
     commonest = counted.orderBy(F.col("rows").desc(), UNKNOWN_NAME).limit(MOST_NAMES + 2)
     named = [(row[UNKNOWN_NAME], row["rows"]) for row in commonest.collect() if row[UNKNOWN_NAME]]
     return dict(named[:MOST_NAMES])
@@ -289,7 +303,7 @@ def _parsed(source: DataFrame, spec: SourceSpec, run_time: datetime | None) -> D
         _where_told(
             F.col("timestamp"), lambda text: time_text(filled(text), spec.time_formats)
         ).alias("_time"),
-        F.lower(trimmed_id(F.col("eventName"))).alias("_name"),
+        _name(),
         *[trimmed_id(value).alias(name) for name, value in values.items()],
     ).withColumns({name: meaning(F.col(name)) for name in values})
 
@@ -390,6 +404,10 @@ def _judged(rows: DataFrame, payload: Column, start_date: date | None, timezone:
         "_rank",
         *_dimensions(rows),
     )
+
+
+def _name() -> Column:
+    return F.lower(trimmed_id(F.col("eventName"))).alias("_name")
 
 
 def _unknown_name() -> Column:

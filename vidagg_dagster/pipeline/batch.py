@@ -238,8 +238,7 @@ class _Batch:
 
     def unknown_names(self) -> dict[str, int]:
         """See `ingestion.unknown_names`; reads the source again."""
-        events = read_source(self.spark, self.source)
-        return ingestion.unknown_names(ingestion.names_judged(events, self.source))
+        return ingestion.unknown_names_of_source(read_source(self.spark, self.source), self.source)
 
     def compute_days(self, videos: DataFrame, folder: Path) -> tuple[list[Path], dict[str, int]]:
         """The days alone. What happens on a day may have begun the day before."""

@@ -18,7 +18,7 @@ from dagster_pipes import (
 )
 
 from vidagg_dagster.core.contract import REQUEST, StepRequest
-from vidagg_dagster.core.errors import NotStartedByDagsterError
+from vidagg_dagster.core.errors import NotStartedByDagsterError, StepError
 from vidagg_dagster.databricks.trial import TRIAL, Trial, run_trial
 from vidagg_dagster.live.contract import LIVE, LiveTask
 from vidagg_dagster.runners.progress import day_line, machine_line, summary_line
@@ -65,7 +65,7 @@ def main() -> None:
             from vidagg_dagster.live.task import run_live
 
             task = LiveTask.model_validate(pipes.get_extra(LIVE))
-            done = run_live(spark, task, lambda taken: pipes.log.info(taken.line), _kafka_options())
+            done = run_live(spark, task, lambda taken: pipes.log.info(taken.line), kafka_options())
             pipes.report_custom_message(done.model_dump(mode="json"))
             return
         from vidagg_dagster.pipeline.run import run_step
@@ -82,9 +82,19 @@ def main() -> None:
         pipes.report_custom_message(result.model_dump(mode="json"))
 
 
-def _kafka_options() -> dict[str, str]:
-    """Further options of Spark's Kafka source; a cluster's variables can come from its secrets."""
-    options: dict[str, str] = json.loads(os.environ.get(KAFKA_OPTIONS, "{}"))
+def kafka_options() -> dict[str, str]:
+    """Further options of Spark's Kafka source; a cluster's variables can come from its secrets.
+
+    Raises:
+        StepError: They are no JSON object.
+    """
+    try:
+        options = json.loads(os.environ.get(KAFKA_OPTIONS, "{}"))
+    except ValueError:
+        options = None
+    if not isinstance(options, dict):
+        # What is there may be a secret, so it is not shown.
+        raise StepError(f"{KAFKA_OPTIONS} of the cluster is not a JSON object")
     return options
 
 

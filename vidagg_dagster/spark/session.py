@@ -185,7 +185,7 @@ def _start(
     conf: Mapping[str, str],
     build: "Callable[[], SparkSession] | None",
 ) -> _Running:
-    log.info("Engine: %s", choice.shown)
+    log.debug("Engine: %s", choice.shown)
     # Workers otherwise take the first `python3` in PATH, which may lack our packages.
     os.environ["PYSPARK_PYTHON"] = sys.executable
     os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable

@@ -143,7 +143,7 @@ def test_settings_that_come_too_late_for_a_running_jvm_are_refused(jvm: SparkSes
 def test_the_log_tells_the_engine_and_the_reason() -> None:
     require("sail")
     code = (
-        "import logging; logging.basicConfig(level=logging.INFO, format='%(message)s');"
+        "import logging; logging.basicConfig(level=logging.DEBUG, format='%(message)s');"
         "from vidagg_dagster.spark.session import engine_session; engine_session('sail')"
     )
     assert "Engine: sail (VIDAGG_ENGINE=sail)" in run_python(code).stderr

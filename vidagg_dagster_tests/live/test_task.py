@@ -19,7 +19,7 @@ def test_kafka_is_refused_where_batches_cannot_reach_this_process(
     request = request_of(live_site(tmp_path))
     task = LiveTask(request=request, feed=feed, interval_s=1, minutes=1)
     with pytest.raises(StepError, match="dedicated access mode"):
-        run_live(sail, task, lambda taken: None, {})
+        run_live(sail, task, lambda _: None, {})
 
 
 @pytest.mark.parametrize("text", ["hunter2", '["hunter2"]', '{"hunter2"'])

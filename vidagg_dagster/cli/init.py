@@ -5,7 +5,7 @@ import json
 import shlex
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
@@ -125,9 +125,8 @@ def _find(look: "Look", options: argparse.Namespace) -> _Found:
             + ", ".join(look.columns)
         )
     columns = recognise_columns(look.columns) | options.columns
-    for ours in REQUIRED_COLUMNS:
-        if ours not in columns:
-            columns[ours] = _ask_column(ours, look.columns, options)
+    lacking = [ours for ours in REQUIRED_COLUMNS if ours not in columns]
+    columns |= _ask_columns(lacking, look.columns, options)
     names = look.values(columns["eventName"])
     lower = {name: name.lower() for name in names}
     events = recognise_events(names) | {
@@ -160,15 +159,23 @@ def _of_vocabulary(look: "Look", vocabulary: EventMapping) -> _Found:
     return _Found(look.rows, {}, {}, {}, None, days, vocabulary)
 
 
-def _ask_column(ours: str, there: tuple[str, ...], options: argparse.Namespace) -> str:
-    if sys.stdin.isatty():
+def _ask_columns(
+    lacking: Sequence[str], there: tuple[str, ...], options: argparse.Namespace
+) -> dict[str, str]:
+    """Our columns that are not recognised -> the source's, asked for on a terminal."""
+    answers: dict[str, str] = {}
+    for ours in lacking if sys.stdin.isatty() else ():
         answer = input(f"Which column is {ours}? One of {', '.join(there)}: ").strip()
-        if answer in there:
-            return answer
-    raise BadInputError(
-        f"{options.events}: no column is recognised as {ours}; it has {', '.join(there)}. Say "
-        f"which one it is: --columns {ours}=..."
-    )
+        if answer not in there:
+            break
+        answers[ours] = answer
+    unknown = [ours for ours in lacking if ours not in answers]
+    if unknown:
+        raise BadInputError(
+            f"{options.events}: no column is recognised as {' or '.join(unknown)}; it has "
+            f"{', '.join(there)}. Say which: --columns " + ",".join(f"{n}=..." for n in unknown)
+        )
+    return answers
 
 
 def _ask_event(name: str, rows: int) -> str:

@@ -15,10 +15,11 @@ COLUMN_WORDS: Final[Mapping[str, str]] = {
     "originaltimestamp clienttime sentat receivedat date",
     "userId": "userid user uid viewerid viewer distinctid customerid accountid "
     "userauthenticatedid authenticateduserid anonymousid clientid who",
-    "sessionId": "sessionid session sid visitid playbackid viewid playersessionid gasessionid",
-    "videoId": "videoid video contentid contentassetid assetid mediaid itemid clipid content asset",
+    "sessionId": "sessionid session sid sess visitid playbackid viewid playersessionid gasessionid",
+    "videoId": "videoid video vid contentid contentassetid assetid mediaid itemid clipid content "
+    "asset",
     "eventName": "eventname event name type eventtype action verb what",
-    "currentTime": "currenttime position playhead playheadposition playerposition videotime "
+    "currentTime": "currenttime position pos playhead playheadposition playerposition videotime "
     "offset videocurrenttime positionseconds seconds",
     "playbackRate": "playbackrate rate speed playbackspeed",
     "seekFrom": "seekfrom seekstartposition previousposition",

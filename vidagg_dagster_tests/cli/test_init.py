@@ -164,6 +164,11 @@ def test_an_unknown_name_is_told_with_its_rows(
     [
         ('{"event": "play", "position": 3}', [], "no column is recognised as timestamp"),
         ('[{"event": "play"}]', [], "no column is recognised as timestamp"),
+        (
+            '{"event": "play", "position": 3}',
+            ["--columns", "userId=event"],
+            "--columns timestamp=...,sessionId=...,videoId=...",
+        ),
         ("", [], "no rows"),
         ('{"event": "play"}', ["--columns", "userId=viewer"], "has no viewer"),
         ('{"event": "play"}', ["--videos", "nowhere.csv"], "no such file"),

@@ -74,9 +74,9 @@ timestamp_unit: ms
   `VIDAGG_DIMENSIONS` or `--dimensions` may ask for. A path there goes before it.
 - **Seeks** with two positions give `currentTime` the destination, and `seekFrom` the origin.
 - `fill_down: [userId, videoId]` takes over what an earlier event of the session told. It costs
-  more than all else: a million events of Segment take 2.7 times the processor time of the same
-  events as JSON lines of ours on Sail, and 1.3 times without it
-  (`python -m benchmarks.vocabularies 1`).
+  more than all else: ten million events of Segment take 2.6 times the processor time of the same
+  events as JSON lines of ours on Sail (130 s against 51 s on two cores), and a million 1.3 times
+  without it (`python -m benchmarks.vocabularies`).
 - `each: batch.events` makes every element of an array an event; paths into it begin with `each`.
 - `inner: each.parts` does so once more, with an array inside each; paths into it begin with
   `inner`.

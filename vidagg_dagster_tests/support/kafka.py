@@ -93,7 +93,9 @@ def running(folder: Path) -> Iterator[Broker]:
     port, controller = free_port(), free_port()
     settings = folder / "server.properties"
     settings.write_text(_SETTINGS.format(port=port, controller=controller, logs=folder / "logs"))
-    format_ = ["kafka.tools.StorageTool", "format", "-t", _cluster_id(), "-c", str(settings)]
+    # By `=`, because an id may begin with a hyphen.
+    own = [f"--cluster-id={_cluster_id()}", f"--config={settings}"]
+    format_ = ["kafka.tools.StorageTool", "format", *own]
     subprocess.run([*_java(jars), *format_], check=True, capture_output=True, timeout=120)
     with (folder / "broker.log").open("w") as log:
         broker = subprocess.Popen(

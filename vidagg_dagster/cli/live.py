@@ -60,16 +60,14 @@ def _live(options: argparse.Namespace) -> int:
 def _look(settings: "Settings", *, once: bool) -> None:
     """By looking into the folder, on any engine."""
     from vidagg_dagster.cli.engine import engine_of_command
-    from vidagg_dagster.live.follow import Pace, follow, show, take_what_is_there
+    from vidagg_dagster.live.follow import Pace, follow, show
 
     if settings.live_feed.kafka_topic is not None:
         raise BadInputError("messages of Kafka need VIDAGG_ENGINE=spark")
     request, told = settings.live_request, _teller(settings)
     _begin(settings)
     with engine_of_command(settings.engine) as spark:
-        if not once:  # until Ctrl-C
-            follow(spark, request, told, Pace(settings.live_feed.interval_seconds))
-        if not take_what_is_there(spark, request, told):
+        if not follow(spark, request, told, Pace(settings.live_feed.interval_seconds, once=once)):
             print("nothing is new")
         show(request)
 
@@ -104,16 +102,9 @@ def _stream(settings: "Settings", *, once: bool) -> None:
 def _messages(settings: "Settings") -> "Messages | None":
     from vidagg_dagster.live.stream import Messages
 
-    feed = settings.live_feed
-    if feed.kafka_servers is None or feed.kafka_topic is None:
-        return None
-    options = feed.kafka_options
-    return Messages(
-        servers=feed.kafka_servers,
-        topic=feed.kafka_topic,
-        options={} if options is None else json.loads(options.get_secret_value()),
-        at_once=feed.kafka_messages_at_once,
-    )
+    options = settings.live_feed.kafka_options
+    given = {} if options is None else json.loads(options.get_secret_value())
+    return Messages.of(settings.live_feed.feed, given)
 
 
 def _begin(settings: "Settings") -> None:

@@ -8,6 +8,7 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from dagster_pipes import (
     PipesCliArgsParamsLoader,
@@ -16,12 +17,16 @@ from dagster_pipes import (
     PipesUnityCatalogVolumesMessageWriter,
     open_dagster_pipes,
 )
+from pydantic import BaseModel
 
-from vidagg_dagster.core.contract import REQUEST, StepRequest
+from vidagg_dagster.core.contract import REQUEST, StepRequest, StepResult
 from vidagg_dagster.core.errors import NotStartedByDagsterError, StepError
 from vidagg_dagster.databricks.trial import TRIAL, Trial, run_trial
 from vidagg_dagster.live.contract import LIVE, LiveTask
 from vidagg_dagster.runners.progress import day_line, machine_line, summary_line
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 MESSAGE_S = 5.0
 """Seconds between two files of messages while the step runs."""
@@ -56,30 +61,35 @@ def main() -> None:
         # Importing Spark takes seconds, and Dagster should see before that the task has started.
         from vidagg_dagster.spark.session import cluster_session
 
-        spark = cluster_session()
-        if TRIAL in pipes.extras:
-            report = run_trial(spark, Trial.model_validate(pipes.get_extra(TRIAL)))
-            pipes.report_custom_message(report.model_dump(mode="json"))
-            return
-        if LIVE in pipes.extras:
-            from vidagg_dagster.live.task import run_live
+        report = _report(pipes, cluster_session())
+        pipes.report_custom_message(report.model_dump(mode="json"))
 
-            task = LiveTask.model_validate(pipes.get_extra(LIVE))
-            done = run_live(spark, task, lambda taken: pipes.log.info(taken.line), kafka_options())
-            pipes.report_custom_message(done.model_dump(mode="json"))
-            return
-        from vidagg_dagster.pipeline.run import run_step
 
-        request = StepRequest.model_validate(pipes.get_extra(REQUEST))
-        pipes.log.info(f"{request.step} on Spark {spark.version}")
-        result = run_step(
-            spark,
-            request,
-            lambda number, total, day: pipes.log.info(day_line(number, total, day)),
-        )
-        pipes.log.info(summary_line(result))
-        pipes.log.info(machine_line(result))
-        pipes.report_custom_message(result.model_dump(mode="json"))
+def _report(pipes: PipesContext, spark: "SparkSession") -> BaseModel:
+    """Do what was asked for, and give what comes of it."""
+    if TRIAL in pipes.extras:
+        return run_trial(spark, Trial.model_validate(pipes.get_extra(TRIAL)))
+    if LIVE in pipes.extras:
+        from vidagg_dagster.live.task import run_live
+
+        task = LiveTask.model_validate(pipes.get_extra(LIVE))
+        return run_live(spark, task, lambda taken: pipes.log.info(taken.line), kafka_options())
+    return _step(pipes, spark)
+
+
+def _step(pipes: PipesContext, spark: "SparkSession") -> StepResult:
+    from vidagg_dagster.pipeline.run import run_step
+
+    request = StepRequest.model_validate(pipes.get_extra(REQUEST))
+    pipes.log.info(f"{request.step} on Spark {spark.version}")
+    result = run_step(
+        spark,
+        request,
+        lambda number, total, day: pipes.log.info(day_line(number, total, day)),
+    )
+    pipes.log.info(summary_line(result))
+    pipes.log.info(machine_line(result))
+    return result
 
 
 def kafka_options() -> dict[str, str]:

@@ -102,7 +102,7 @@ def _tables(settings: Settings) -> dg.AssetsDefinition:
     )
     def materialize(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
         # Not imported where nobody asks for live tables.
-        from vidagg_dagster.live.follow import show, take_what_is_there
+        from vidagg_dagster.live.follow import Pace, follow, show
         from vidagg_dagster.live.page import PAGE
         from vidagg_dagster.live.task import report_of
         from vidagg_dagster.spark.session import engine_session
@@ -110,7 +110,7 @@ def _tables(settings: Settings) -> dg.AssetsDefinition:
         batches: list[Taken] = []
         try:
             request = settings.live_request
-            take_what_is_there(engine_session(settings.engine), request, batches.append)
+            follow(engine_session(settings.engine), request, batches.append, Pace(once=True))
             show(request)
         except VidaggError as error:
             raise dg.Failure(str(error), allow_retries=error.retryable) from error

@@ -37,8 +37,8 @@ class Pace:
         return time.monotonic() + self.seconds
 
 
-def take_what_is_there(spark: SparkSession, request: LiveRequest, report: Report) -> int:
-    """Take in all new files of the source, and say after each batch what became of its rows.
+def follow(spark: SparkSession, request: LiveRequest, report: Report, pace: Pace) -> int:
+    """Take in new files of the source, and say after each batch what became of its rows.
 
     Returns:
         How many batches there were.
@@ -48,34 +48,19 @@ def take_what_is_there(spark: SparkSession, request: LiveRequest, report: Report
         StepError: The tables are not in a folder of this machine.
         TableConflictError: Another process takes in events.
     """
-    with only_writer(request):
-        return _take(spark, request, report, LiveTables(spark, request))
-
-
-def follow(spark: SparkSession, request: LiveRequest, report: Report, pace: Pace) -> None:
-    """Look for new files again and again.
-
-    Raises:
-        VidaggError: See `take_what_is_there`.
-    """
     live = LiveTables(spark, request)
     end = pace.end()
+    batches = 0
     with only_writer(request):
         while True:
             began = time.monotonic()
-            _take(spark, request, report, live)
+            for taken in take_new_files(spark, request, datetime.now(UTC), live):
+                show(request)
+                report(taken)
+                batches += 1
             if pace.once or time.monotonic() >= end:
-                return
+                return batches
             time.sleep(max(0.0, pace.interval_s - (time.monotonic() - began)))
-
-
-def _take(spark: SparkSession, request: LiveRequest, report: Report, live: LiveTables) -> int:
-    batches = 0
-    for taken in take_new_files(spark, request, datetime.now(UTC), live):
-        show(request)
-        report(taken)
-        batches += 1
-    return batches
 
 
 def show(request: LiveRequest) -> None:

@@ -22,6 +22,7 @@ from pyspark.sql import functions as F
 from vidagg_dagster.core.errors import SourceError, VidaggError
 from vidagg_dagster.live.alone import only_writer
 from vidagg_dagster.live.batch import Batch, LiveTables
+from vidagg_dagster.live.contract import Feed
 from vidagg_dagster.live.folder import by_the_rules, recent_files
 from vidagg_dagster.live.follow import Pace, Report, show
 from vidagg_dagster.live.notes import read_notes
@@ -56,6 +57,13 @@ class Messages:
     topic: str
     options: Mapping[str, str] = field(default_factory=dict, repr=False)
     at_once: int = 200_000
+
+    @classmethod
+    def of(cls, feed: Feed | None, options: Mapping[str, str]) -> "Messages | None":
+        """Those of a feed, if there is one, with the options that do not travel with it."""
+        if feed is None:
+            return None
+        return cls(feed.servers, feed.topic, options=options, at_once=feed.at_once)
 
 
 def run_stream(

@@ -47,7 +47,9 @@ def run_live(
 
     pace = Pace(task.interval_s, seconds=task.minutes * 60)
     if not is_connect(spark):
-        run_stream(spark, task.request, report, pace, messages=_messages(task, kafka_options))
+        run_stream(
+            spark, task.request, report, pace, messages=Messages.of(task.feed, kafka_options)
+        )
     elif task.feed is None:
         follow(spark, task.request, report, pace)
     else:
@@ -57,10 +59,3 @@ def run_live(
         )
     first = task.request.oldest(datetime.now(UTC))
     return report_of(batches, compare_in_catalog(spark, task.request, first))
-
-
-def _messages(task: LiveTask, options: dict[str, str]) -> Messages | None:
-    if task.feed is None:
-        return None
-    feed = task.feed
-    return Messages(feed.servers, feed.topic, options=options, at_once=feed.at_once)

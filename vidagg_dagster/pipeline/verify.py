@@ -5,6 +5,7 @@ of both engagement tables. Each finding comes with the command that heals it. Wh
 way tables differ: verify between runs.
 """
 
+import shlex
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -98,10 +99,8 @@ def _run_lifetime() -> str:
 def _made_anew(stored: Stored) -> str | None:
     """The command for a table that is made anew as a whole; None: days are run."""
     table = stored.table
-    if table.name in LIVE_TABLES:
-        return _live_anew(stored)
     if table.partitioned or table is SOURCE_INVENTORY:
-        return None
+        return _live_anew(stored)
     return f"{_MATERIALIZE} {asset_of(table)}"
 
 
@@ -109,8 +108,9 @@ def _live_anew(stored: Stored) -> str | None:
     """Removes all live tables, which the source fills again; None: it is another table."""
     if stored.table.name not in LIVE_TABLES:
         return None
-    root = stored.folder.parent
-    return f"rm -rf {' '.join(str(root / name) for name in _OF_LIVE)} && vidagg live --once"
+    # Quoted: a blank in a path would have other folders removed.
+    folders = shlex.join(str(stored.folder.parent / name) for name in _OF_LIVE)
+    return f"rm -rf {folders} && vidagg live --once"
 
 
 def _lifetime_anew(stored: Stored) -> str:

@@ -6,6 +6,7 @@ from typing import Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from vidagg_dagster.core.validation import contradiction
+from vidagg_dagster.live.contract import Feed
 from vidagg_dagster.live.request import DEFAULT_DAYS, DEFAULT_FILES_AT_ONCE
 from vidagg_dagster.settings.fields import SettingsGroup, allowed, json_object, words
 
@@ -81,6 +82,17 @@ class LiveSettings(SettingsGroup):
             if not isinstance(found, dict) or not all(isinstance(v, str) for v in found.values()):
                 raise ValueError("not a JSON object of texts")
         return value
+
+    @property
+    def feed(self) -> Feed | None:
+        """The topic of Kafka; None where events are files."""
+        if self.kafka_servers is None or self.kafka_topic is None:
+            return None
+        return Feed(
+            servers=self.kafka_servers,
+            topic=self.kafka_topic,
+            at_once=self.kafka_messages_at_once,
+        )
 
     @model_validator(mode="after")
     def _whole_address(self) -> Self:

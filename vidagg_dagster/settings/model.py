@@ -52,7 +52,7 @@ from vidagg_dagster.core.time_format import parse_time_formats, require_time_for
 from vidagg_dagster.core.unity_catalog import is_schema_name
 from vidagg_dagster.core.validation import contradiction, raise_together
 from vidagg_dagster.core.vocabulary import RANK_OF
-from vidagg_dagster.live.contract import Feed, LiveTask
+from vidagg_dagster.live.contract import LiveTask
 from vidagg_dagster.live.request import LiveRequest
 from vidagg_dagster.report.language import LanguageName
 from vidagg_dagster.settings.alerts import AlertSettings
@@ -681,19 +681,11 @@ class Settings(SettingsGroup):
         Raises:
             SettingsError: There is no source.
         """
-        feed = self.live_feed
-        of_kafka = None
-        if feed.kafka_servers is not None and feed.kafka_topic is not None:
-            of_kafka = Feed(
-                servers=feed.kafka_servers,
-                topic=feed.kafka_topic,
-                at_once=feed.kafka_messages_at_once,
-            )
         return LiveTask(
             request=self.live_request,
-            feed=of_kafka,
-            interval_s=feed.interval_seconds,
-            minutes=feed.run_minutes,
+            feed=self.live_feed.feed,
+            interval_s=self.live_feed.interval_seconds,
+            minutes=self.live_feed.run_minutes,
         )
 
     @property

@@ -161,7 +161,7 @@ def test_tables_are_kept_small_and_keep_their_rows(sail: SparkSession, tmp_path:
 def test_what_verify_says_of_a_damaged_live_table_heals_it(
     sail: SparkSession, tmp_path: Path, spoilt: str
 ) -> None:
-    site = live_site(tmp_path)
+    site = live_site(tmp_path / "Meine Daten ü")
     request = request_of(site)
     deliver(site, "a.jsonl", LINES[:12])
     assert len(list(take_new_files(sail, request, NOW))) == 1

@@ -11,6 +11,14 @@ from vidagg_dagster.live.contract import Feed
 from vidagg_dagster.settings import load_settings
 from vidagg_dagster.settings.variables import PREFIX
 
+ON_DATABRICKS = {
+    "TARGET": "databricks",
+    "SOURCE": "/Volumes/main/video/events",
+    "DATABRICKS_SCHEMA": "main.video",
+    "DATABRICKS_VOLUME": "/Volumes/main/video/vidagg",
+    "LIVE": "sensor",
+}
+
 
 @pytest.fixture(autouse=True)
 def _nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -77,11 +85,7 @@ def test_a_job_on_databricks_keeps_live_tables(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str
 ) -> None:
     for setting, chosen in {
-        "TARGET": "databricks",
-        "SOURCE": "/Volumes/main/video/events",
-        "DATABRICKS_SCHEMA": "main.video",
-        "DATABRICKS_VOLUME": "/Volumes/main/video/vidagg",
-        "LIVE": "sensor",
+        **ON_DATABRICKS,
         "LIVE_KAFKA_SERVERS": "localhost:9092" if "KAFKA" in name else "",
     }.items():
         if chosen:
@@ -99,13 +103,9 @@ def test_a_cluster_reads_kafka_and_its_secrets_do_not_travel(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for setting, chosen in {
-        "TARGET": "databricks",
-        "SOURCE": "/Volumes/main/video/events",
-        "DATABRICKS_SCHEMA": "main.video",
-        "DATABRICKS_VOLUME": "/Volumes/main/video/vidagg",
+        **ON_DATABRICKS,
         "DATABRICKS_COMPUTE": "existing_cluster",
         "DATABRICKS_CLUSTER_ID": "1123-140512-abcd1234",
-        "LIVE": "sensor",
         "LIVE_KAFKA_SERVERS": "localhost:9092",
         "LIVE_KAFKA_TOPIC": "player-events",
         "LIVE_KAFKA_OPTIONS": '{"kafka.sasl.jaas.config": "hunter2"}',

@@ -57,10 +57,21 @@ def _ui(options: argparse.Namespace) -> int:
         filter(None, (os.environ.get("PYTHONWARNINGS"), _SUPERSEDED))
     )
     make_home(project.home)
+    _begin_history(environment)
     print(f"Dagster's UI: {address} (in 10 to 20 seconds; Ctrl-C ends it)", flush=True)
     # In the home there is no other `.env` or dagster.yaml that Dagster would mix in.
     command = [sys.executable, "-m", "dagster", "dev", "-m", MODULE, "-p", str(options.port)]
     return _serve(command, project.home, environment)
+
+
+def _begin_history(environment: Mapping[str, str]) -> None:
+    import dagster as dg
+
+    from vidagg_dagster.runners.history import begin_retries
+
+    os.environ.update(environment)
+    with dg.DagsterInstance.get() as instance:
+        begin_retries(instance)
 
 
 def _serve(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> int:

@@ -63,5 +63,7 @@ def idempotency_token(context: dg.AssetExecutionContext) -> str:
 
     A submission whose answer got lost is sent again, and must not start a second job.
     """
-    attempt = f"{context.run.run_id}/{context.op_handle}/{context.retry_number}"
+    attempt = (
+        f"{context.run.run_id}/{context.op_execution_context.op_handle}/{context.retry_number}"
+    )
     return hashlib.sha256(attempt.encode()).hexdigest()

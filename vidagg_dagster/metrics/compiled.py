@@ -7,12 +7,16 @@ worth the import of a compiler, so they run as plain Python: there is one statem
 either way.
 """
 
+import hashlib
 import sys
 from collections.abc import Callable
 from dataclasses import fields
+from functools import cache
 from importlib.util import find_spec
 from operator import attrgetter
+from pathlib import Path
 from threading import Lock
+from types import FunctionType
 from typing import Any, Final, Generic, ParamSpec, TypeVar
 
 import numpy as np
@@ -25,6 +29,11 @@ COMPILED_ONCE_LOADED_FROM: Final = 2_000
 
 _P = ParamSpec("_P")
 _F = TypeVar("_F", bound=Callable[..., Any])
+
+_PACKAGE: Final = Path(__file__).parents[1]
+
+_COMPILED_IN: Final = ("core", "metrics")
+"""The folders of the rules that folds call, and of the constants in them."""
 
 _KINDS: Final = {int: "i8", float: "f8", bool: "?"}
 
@@ -99,10 +108,34 @@ def _compile(function: Callable[..., int]) -> Callable[..., int]:
             register_jitable(**uncounted)(_rules.pop())
         compiled: Callable[..., int]
         try:
-            compiled = njit(cache=True, nogil=True, **uncounted)(function)
+            compiled = njit(cache=True, nogil=True, **uncounted)(_named_by_sources(function))
         except RuntimeError:  # no folder to keep machine code in
             compiled = njit(nogil=True, **uncounted)(function)
         return compiled
+
+
+def _named_by_sources(function: Callable[..., int]) -> Callable[..., int]:
+    """A copy whose name tells from which sources it is compiled.
+
+    numba finds the machine code that it kept by the name and by the function's own file alone: a
+    rule that changed in another file would go on as it was.
+    """
+    if not isinstance(function, FunctionType):
+        raise TypeError(f"{function} is not a plain function")
+    copy = FunctionType(function.__code__, function.__globals__, function.__name__)
+    copy.__qualname__ = f"{function.__qualname__}_{_digest_of_sources()}"
+    copy.__module__ = function.__module__
+    return copy
+
+
+@cache
+def _digest_of_sources() -> str:
+    digest = hashlib.sha256()
+    for folder in _COMPILED_IN:
+        for file in sorted((_PACKAGE / folder).rglob("*.py")):
+            digest.update(f"{file.relative_to(_PACKAGE)} {file.stat().st_size} ".encode())
+            digest.update(file.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def _rows(value: Any) -> int:

@@ -121,7 +121,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no
 	--constraint constraints.txt --editable
 
 $(RUN): pyproject.toml constraints.txt | $(VENV)/bin/python
-	@echo "Installing into $(VENV): Dagster, Sail, Spark's Python (1 to 2 minutes, 1.3 GB) ..."
+	@echo "Installing into $(VENV): Dagster, Sail, Spark's Python (1 to 2 minutes, 1.4 GB) ..."
 	@$(INSTALL) '.[local,orchestration,spark]'
 	@touch $@
 

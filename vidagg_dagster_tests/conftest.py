@@ -50,7 +50,6 @@ TESTS = Path(__file__).parent
 JVM = frozenset({"jvm", "connect_spark", "connect_server", "catalog_spark"})
 JVM_PARAMS = frozenset({SPARK, "local-spark", "catalog"})
 POSTGRES = "postgres"
-MANY_QUERIES = frozenset({"patient_engine", "patient_spark", "patient_store"})
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -89,7 +88,7 @@ def _lane(item: pytest.Item) -> str:
         _folders(item.path),
         on_jvm=not JVM.isdisjoint(fixtures) or not JVM_PARAMS.isdisjoint(said),
         on_postgres=POSTGRES in fixtures | said,
-        many_queries=not MANY_QUERIES.isdisjoint(fixtures),
+        many_queries="patient" in fixtures,
     )
 
 
@@ -122,15 +121,8 @@ def spark(engine: str) -> SparkSession:
 
 
 @pytest.fixture(scope="session")
-def patient_engine(engine: str) -> str:
-    """`engine` for a test of many small queries, which is in the slow lane on JVM Spark."""
-    return engine
-
-
-@pytest.fixture(scope="session")
-def patient_spark(spark: SparkSession) -> SparkSession:
-    """`spark` for a test of many small queries, which is in the slow lane on JVM Spark."""
-    return spark
+def patient() -> None:
+    """For a test of many small queries: on JVM Spark it is in the slow lane."""
 
 
 @pytest.fixture(autouse=True)

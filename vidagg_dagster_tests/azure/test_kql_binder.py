@@ -7,7 +7,6 @@ from vidagg_dagster.azure.pack import QUERIES, SOURCES
 from vidagg_dagster.core.errors import KqlCheckError
 from vidagg_dagster.core.schemas import AGGREGATED_ENGAGEMENT, SESSIONS, WATCH_INTERVALS, TableSpec
 from vidagg_dagster_tests.support.kql_binder import BROKEN, KQL_TYPES, require_binder
-from vidagg_dagster_tests.support.kql_world import World
 
 
 @pytest.mark.parametrize("query", [*QUERIES, *SOURCES, "bill"])
@@ -21,13 +20,6 @@ def test_microsoft_s_binder_and_the_lint_find_nothing(
 def test_a_fault_is_found(checked: dict[str, Checked], fault: str) -> None:
     codes = [finding.code for finding in checked[fault].findings]
     assert any(code.startswith(BROKEN[fault][1]) for code in codes), checked[fault]
-
-
-@pytest.mark.parametrize("query", QUERIES)
-def test_the_binder_and_the_engine_of_the_tests_see_the_same_columns(
-    checked: dict[str, Checked], world: World, query: str
-) -> None:
-    assert world.columns(query) == checked[query].columns
 
 
 def declared(table: TableSpec) -> dict[str, str]:

@@ -55,13 +55,12 @@ def videos(tmp_path: Path) -> Path:
     return peter.write_videos(tmp_path / "videos.jsonl")
 
 
+@pytest.mark.usefixtures("patient")
 def test_aggregate_writes_peter_s_row_as_json(
-    patient_engine: str, events: Path, videos: Path, tmp_path: Path
+    engine: str, events: Path, videos: Path, tmp_path: Path
 ) -> None:
     output = tmp_path / "out.jsonl"
-    result = vidagg(
-        "aggregate", events, "--videos", videos, "--output", output, "--engine", patient_engine
-    )
+    result = vidagg("aggregate", events, "--videos", videos, "--output", output, "--engine", engine)
     assert result.returncode == 0, result.stderr
     assert result.stdout == ""
     # Java itself warns about a module that Spark asks for.

@@ -160,8 +160,9 @@ def rounded(row: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 @pytest.mark.parametrize("query", QUERIES.values(), ids=QUERIES)
+@pytest.mark.usefixtures("patient")
 def test_the_published_queries_run_unchanged(
-    patient_spark: SparkSession, folder: Path, printed: str, query: str
+    spark: SparkSession, folder: Path, printed: str, query: str
 ) -> None:
     assert printed
     name = "aggregated_user_video_engagement"
@@ -169,11 +170,11 @@ def test_the_published_queries_run_unchanged(
     with duckdb.connect() as connection:
         connection.register(name, rows)
         from_duckdb = connection.execute(query).fetchall()
-    patient_spark.createDataFrame(rows).createOrReplaceTempView(name)
+    spark.createDataFrame(rows).createOrReplaceTempView(name)
     try:
-        from_spark = [tuple(row) for row in patient_spark.sql(query).collect()]
+        from_spark = [tuple(row) for row in spark.sql(query).collect()]
     finally:
-        patient_spark.catalog.dropTempView(name)
+        spark.catalog.dropTempView(name)
     assert from_spark
     found, expected = (sorted(map(rounded, rows), key=repr) for rows in (from_spark, from_duckdb))
     assert found == expected

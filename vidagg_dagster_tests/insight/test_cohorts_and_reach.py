@@ -141,6 +141,7 @@ def in_order(rows: Rows) -> list[tuple[str, ...]]:
 
 
 @pytest.mark.parametrize("read", [READ, GAP], ids=["every day", "a day was never read"])
+@pytest.mark.usefixtures("patient")
 def test_cohorts_by_attributes_are_those_of_their_definition(
     spark: SparkSession, read: set[date]
 ) -> None:
@@ -208,6 +209,7 @@ def reach(spark: SparkSession, asked: Rows | None, read: Collection[date]) -> Ro
     [(None, READ), (audience(), GAP)],
     ids=["of visitors", "of an audience, a day was never read"],
 )
+@pytest.mark.usefixtures("patient")
 def test_reach_is_that_of_its_definition(
     spark: SparkSession, asked: Rows | None, read: set[date]
 ) -> None:

@@ -20,6 +20,7 @@ from vidagg_dagster.spark.arrow import ANY_SIZE, Spread
 from vidagg_dagster_tests.metrics.test_scenarios_reference import parameters_of
 from vidagg_dagster_tests.support.against_reference import (
     DAILY_KEY,
+    IN_THREE_PARTS,
     PAIR_KEY,
     assert_equals_reference,
     however_parted,
@@ -58,18 +59,21 @@ PUBLISHED = "[] UTC"
 """The batch of the published rules, in UTC."""
 
 
-@however_parted
-def test_the_engine_gives_the_numbers_worked_out_by_hand(
-    spark: SparkSession, spread: Spread
-) -> None:
-    assert_as_by_hand(spark, batches()[PUBLISHED], spread)
+def test_the_engine_gives_the_numbers_worked_out_by_hand(spark: SparkSession) -> None:
+    assert_as_by_hand(spark, batches()[PUBLISHED], ANY_SIZE)
+
+
+@pytest.mark.usefixtures("patient")
+def test_users_in_parts_give_the_numbers_worked_out_by_hand(spark: SparkSession) -> None:
+    assert_as_by_hand(spark, batches()[PUBLISHED], IN_THREE_PARTS)
 
 
 @pytest.mark.parametrize("name", sorted(batches().keys() - {PUBLISHED}))
+@pytest.mark.usefixtures("patient")
 def test_the_engine_does_so_by_changed_rules_and_in_other_zones(
-    patient_spark: SparkSession, name: str
+    spark: SparkSession, name: str
 ) -> None:
-    assert_as_by_hand(patient_spark, batches()[name], ANY_SIZE)
+    assert_as_by_hand(spark, batches()[name], ANY_SIZE)
 
 
 def assert_as_by_hand(spark: SparkSession, batch: list[Scenario], spread: Spread) -> None:
@@ -117,15 +121,19 @@ def assert_as_by_hand(spark: SparkSession, batch: list[Scenario], spread: Spread
     assert wrong == []
 
 
-@however_parted
-def test_many_users_equal_the_reference_to_the_last_digit(
-    spark: SparkSession, spread: Spread
-) -> None:
-    assert_equals_reference(spark, random_events(1, n_users=250), DURATIONS, spread=spread)
+@pytest.mark.usefixtures("patient")
+def test_many_users_equal_the_reference_to_the_last_digit(spark: SparkSession) -> None:
+    assert_equals_reference(spark, random_events(1, n_users=250), DURATIONS)
 
 
+def test_many_users_in_parts_equal_the_reference_to_the_last_digit(spark: SparkSession) -> None:
+    events = random_events(1, n_users=250)
+    assert_equals_reference(spark, events, DURATIONS, spread=IN_THREE_PARTS)
+
+
+@pytest.mark.usefixtures("patient")
 def test_every_rule_can_be_changed_and_the_reference_still_agrees(
-    patient_spark: SparkSession,
+    spark: SparkSession,
 ) -> None:
     parameters: dict[str, Any] = {
         "session_timeout_ms": 600_000,
@@ -150,9 +158,9 @@ def test_every_rule_can_be_changed_and_the_reference_still_agrees(
     }
     events = random_events(3, n_users=150)
     zone = "Europe/Berlin"
-    assert_equals_reference(patient_spark, events, DURATIONS, parameters=parameters, timezone=zone)
+    assert_equals_reference(spark, events, DURATIONS, parameters=parameters, timezone=zone)
     parameters["repair_seeks"] = True
-    assert_equals_reference(patient_spark, events, DURATIONS, parameters=parameters)
+    assert_equals_reference(spark, events, DURATIONS, parameters=parameters)
 
 
 def renamed(events: Sequence[Event], number: int) -> list[Event]:
@@ -180,10 +188,11 @@ def test_any_events_equal_the_reference(
     assert_equals_reference(sail, events, DURATIONS, timezone=timezone)
 
 
-def test_days_computed_singly_and_in_ranges_equal_one_pass(patient_spark: SparkSession) -> None:
+@pytest.mark.usefixtures("patient")
+def test_days_computed_singly_and_in_ranges_equal_one_pass(spark: SparkSession) -> None:
     timezone = "Europe/Berlin"
     kept, _ = deduplicate(random_events(4, n_users=250), timezone)
-    everything = Computed(patient_spark, kept, DURATIONS, timezone=timezone)
+    everything = Computed(spark, kept, DURATIONS, timezone=timezone)
     expected = keyed(rows_of(everything.daily), DAILY_KEY)
     expected_sessions = session_rows(everything.sessions)
     by_day: dict[date, list[Event]] = defaultdict(list)
@@ -201,16 +210,17 @@ def test_days_computed_singly_and_in_ranges_equal_one_pass(patient_spark: SparkS
             needed = {d for day in part for d in (day, day - timedelta(days=1))}
             seen = [e for d in sorted(needed) for e in by_day.get(d, [])]
             generator.shuffle(seen)
-            computed = Computed(patient_spark, seen, DURATIONS, timezone=timezone, days=part)
+            computed = Computed(spark, seen, DURATIONS, timezone=timezone, days=part)
             daily |= keyed(rows_of(computed.daily), DAILY_KEY)
             sessions += session_rows(computed.sessions)
         assert daily == expected
         assert sorted(sessions) == expected_sessions
 
 
-def test_unknown_durations_are_estimated_only_when_asked(patient_spark: SparkSession) -> None:
+@pytest.mark.usefixtures("patient")
+def test_unknown_durations_are_estimated_only_when_asked(spark: SparkSession) -> None:
     kept, _ = deduplicate(random_events(6, n_users=60), "UTC")
-    computed = Computed(patient_spark, kept, {})
+    computed = Computed(spark, kept, {})
     assert {row["videoDuration"] for row in rows_of(computed.daily)} == {None}
     assert {row["engagementScore"] for row in rows_of(computed.daily)} == {None}
 

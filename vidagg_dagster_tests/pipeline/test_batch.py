@@ -163,15 +163,16 @@ def test_both_engines_give_the_same_rows(
     assert results[0].rows.to_pylist() == results[1].rows.to_pylist()
 
 
+@pytest.mark.usefixtures("patient")
 def test_shuffled_files_give_the_same_rows(
-    patient_spark: SparkSession, demo: DemoFiles, tmp_path: Path
+    spark: SparkSession, demo: DemoFiles, tmp_path: Path
 ) -> None:
     lines = [line for file in demo.events.iterdir() for line in file.read_text().splitlines()]
     for number in range(2):
         part = sorted(lines[number::2], key=lambda line: line[::-1])
         (tmp_path / f"{number}.jsonl").write_text("\n".join(part) + "\n")
-    straight = of_files(patient_spark, demo.events, demo.videos).rows.to_pylist()
-    assert of_files(patient_spark, tmp_path, demo.videos).rows.to_pylist() == straight
+    straight = of_files(spark, demo.events, demo.videos).rows.to_pylist()
+    assert of_files(spark, tmp_path, demo.videos).rows.to_pylist() == straight
 
 
 DRESSES = {

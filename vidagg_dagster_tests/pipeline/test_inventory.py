@@ -64,8 +64,9 @@ def late(result: StepResult) -> dict[int, tuple[int, bool]]:
     }
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_day_takes_from_the_day_before_what_only_the_first_event_of_a_session_tells(
-    patient_spark: SparkSession, tmp_path: Path
+    spark: SparkSession, tmp_path: Path
 ) -> None:
     site = write_site(tmp_path, 2)
     night = [event(day(0), "23:59:00", "eve", "video_play", 0, sessionId="night")]
@@ -79,19 +80,20 @@ def test_a_day_takes_from_the_day_before_what_only_the_first_event_of_a_session_
     request = site.request(StepName.RAW_EVENTS, [day(1)])
     assert request.source is not None
     source = request.source.model_copy(update={"mapping": mapping})
-    result = run_step(patient_spark, request.model_copy(update={"source": source}))
+    result = run_step(spark, request.model_copy(update={"source": source}))
     assert result.rows == 2
 
 
+@pytest.mark.usefixtures("patient")
 def test_events_that_arrive_for_a_day_that_was_read_are_counted_by_their_day(
-    patient_spark: SparkSession, tmp_path: Path
+    spark: SparkSession, tmp_path: Path
 ) -> None:
     site = write_site(tmp_path, 4)
     for number in range(3):
-        found = read_events(patient_spark, site, [day(number)], at(day(number + 1)))
+        found = read_events(spark, site, [day(number)], at(day(number + 1)))
         assert (late(found), follow_up(found)) == ({}, [])
     site.write_day(LATE, [*peter(day(0)), *anna(day(2)), *peter(day(3))])
-    found = read_events(patient_spark, site, [day(3)], at(day(4)))
+    found = read_events(spark, site, [day(3)], at(day(4)))
     # Day 3 is being read, so it is not late.
     assert late(found) == {0: (6, True), 2: (7, True)}
     assert follow_up(found) == [0, 2]
@@ -209,22 +211,21 @@ def as_delta(
     write_deltalake(str(site.folder / "delta"), pa.Table.from_pylist(list(rows)), mode=mode)
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_new_version_of_a_delta_table_is_counted_by_day(
-    patient_spark: SparkSession, tmp_path: Path
+    spark: SparkSession, tmp_path: Path
 ) -> None:
     site = write_site(tmp_path, 0)
     source = SourceSpec(location=str(site.folder / "delta"))
     as_delta(site, [*peter(day(0)), *peter(day(1))], "overwrite")
-    read_events(patient_spark, site, [day(0)], at(day(1)), source=source)
+    read_events(spark, site, [day(0)], at(day(1)), source=source)
     as_delta(site, peter(day(1)), "append")
-    assert late(read_events(patient_spark, site, [day(1)], at(day(2)), source=source)) == {}
+    assert late(read_events(spark, site, [day(1)], at(day(2)), source=source)) == {}
     # A version with the same rows in other files is no change.
     as_delta(site, [*peter(day(1)), *peter(day(1)), *peter(day(0))], "overwrite")
-    assert late(read_events(patient_spark, site, [day(2)], at(day(3)), source=source)) == {}
+    assert late(read_events(spark, site, [day(2)], at(day(3)), source=source)) == {}
     as_delta(site, [event(day(0), "12:00:00", "kim", "video_play", 1)], "append")
-    assert late(read_events(patient_spark, site, [day(2)], at(day(3)), source=source)) == {
-        0: (1, True)
-    }
+    assert late(read_events(spark, site, [day(2)], at(day(3)), source=source)) == {0: (1, True)}
 
 
 def test_a_table_without_versions_is_counted_anew(sail: SparkSession, tmp_path: Path) -> None:

@@ -71,11 +71,12 @@ class Pipeline:
         return keyed(rows_of(merge_days(daily, parameters=parameters, run_time=RUN_TIME)), KEY)
 
 
+@pytest.mark.usefixtures("patient")
 def test_days_in_any_order_twice_or_emptied_equal_a_full_merge(
-    patient_spark: SparkSession, tmp_path: Path
+    spark: SparkSession, tmp_path: Path
 ) -> None:
     generator = random.Random(21)
-    pipeline = Pipeline(patient_spark, tmp_path, random_events(21, n_users=120))
+    pipeline = Pipeline(spark, tmp_path, random_events(21, n_users=120))
     days = pipeline.days
     order = [[d] for d in days[1:]] + [days[:3], days[2:4]]
     generator.shuffle(order)
@@ -100,7 +101,7 @@ def test_days_in_any_order_twice_or_emptied_equal_a_full_merge(
 
 @given(data=st.data())
 @settings(
-    max_examples=4,
+    max_examples=2,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -190,6 +191,7 @@ def test_estimates_follow_the_largest_position_of_every_day(
     assert lengths == {video: {end} for video, end in furthest.items()}
 
 
+@pytest.mark.usefixtures("patient")
 def test_daily_sums_are_the_lifetime_sums_for_every_additive_column(
     spark: SparkSession, tmp_path: Path
 ) -> None:

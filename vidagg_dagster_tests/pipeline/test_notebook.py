@@ -167,11 +167,12 @@ def test_the_published_quick_start_gives_peter_his_row(spark: SparkSession, tmp_
         assert table.columns == AGGREGATED_ENGAGEMENT.column_names
 
 
+@pytest.mark.usefixtures("patient")
 def test_the_published_daily_job_gives_the_same_rows_as_one_run(
-    patient_spark: SparkSession, events: Path, videos: Path, tmp_path: Path
+    spark: SparkSession, events: Path, videos: Path, tmp_path: Path
 ) -> None:
-    with database(patient_spark, tmp_path / "tables") as name:
-        aggregator = VideoEngagementAggregator(patient_spark, events, f"{name}.engagement", videos)
+    with database(spark, tmp_path / "tables") as name:
+        aggregator = VideoEngagementAggregator(spark, events, f"{name}.engagement", videos)
         for day in DAYS:
             start_date = datetime(day.year, day.month, day.day)
             end_date = start_date + timedelta(days=1)
@@ -180,7 +181,7 @@ def test_the_published_daily_job_gives_the_same_rows_as_one_run(
                 aggregator.save_results(result, mode="append")
         assert saved(aggregator) == rows_of(aggregator.run_aggregation())
         assert {
-            table.name for table in patient_spark.catalog.listTables(name) if not table.isTemporary
+            table.name for table in spark.catalog.listTables(name) if not table.isTemporary
         } == {
             "engagement",
             "engagement_daily",
@@ -254,10 +255,11 @@ def test_a_session_of_another_zone_is_refused(jvm: SparkSession) -> None:
         aggregator.run_aggregation()
 
 
+@pytest.mark.usefixtures("patient")
 def test_without_unique_seconds_the_other_columns_stay_the_same(
-    patient_spark: SparkSession, events: Path, videos: Path
+    spark: SparkSession, events: Path, videos: Path
 ) -> None:
-    aggregator = VideoEngagementAggregator(patient_spark, events, video_metadata_table=videos)
+    aggregator = VideoEngagementAggregator(spark, events, video_metadata_table=videos)
     full = rows_of(aggregator.run_aggregation())
     quick = rows_of(aggregator.run_aggregation(calculate_unique_seconds=False))
     assert quick.keys() == full.keys()
@@ -324,6 +326,7 @@ def test_delta_tables_work_where_the_engine_writes_them(
         assert saved(aggregator) == rows_of(aggregator.run_aggregation())
 
 
+@pytest.mark.usefixtures("patient")
 def test_the_summary_of_peter_says_what_he_did(spark: SparkSession) -> None:
     aggregator = VideoEngagementAggregator(
         spark, peter_s_events(spark), video_metadata_table=videos_of_peter(spark)
@@ -362,6 +365,7 @@ def test_the_summary_of_no_rows_is_all_zero(aggregator: VideoEngagementAggregato
     assert stats["avg_engagement_score"] is None
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_table_of_typed_times_is_read_by_name_and_by_range(
     spark: SparkSession, tmp_path: Path
 ) -> None:

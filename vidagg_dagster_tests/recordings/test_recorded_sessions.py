@@ -50,12 +50,13 @@ class OnEngine:
 
 
 @pytest.fixture(scope="module")
-def found(engine: str, patient_spark: SparkSession) -> OnEngine:
+def found(patient: None, engine: str, spark: SparkSession) -> OnEngine:
+    del patient
     with using(engine):
-        results = {tracker: lifetime(patient_spark, tracker) for tracker in TRACKERS}
+        results = {tracker: lifetime(spark, tracker) for tracker in TRACKERS}
         return OnEngine(
-            sessions=compare(patient_spark),
-            trials=off_by(patient_spark, all_trials()),
+            sessions=compare(spark),
+            trials=off_by(spark, all_trials()),
             counts={tracker: result.counts for tracker, result in results.items()},
             lifetime={
                 (tracker, row["userId"], row["videoId"]): (

@@ -32,8 +32,10 @@ from vidagg_dagster_tests.support.reference import (
 DAILY_KEY = ("userId", "videoId", "event_date")
 PAIR_KEY = ("userId", "videoId")
 
+IN_THREE_PARTS = Spread(1_500_000)
+
 however_parted = pytest.mark.parametrize(
-    "spread", [Spread(), Spread(1_500_000)], ids=["as the engine likes", "in three parts"]
+    "spread", [Spread(), IN_THREE_PARTS], ids=["as the engine likes", "in three parts"]
 )
 
 

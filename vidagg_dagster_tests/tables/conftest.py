@@ -28,12 +28,6 @@ def any_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]
     yield from _store(request, tmp_path)
 
 
-@pytest.fixture
-def patient_store(any_store: Store) -> Store:
-    """`any_store` for a test of many tables, which is in the slow lane on JVM Spark."""
-    return any_store
-
-
 def _store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     if request.param in WITHOUT_HISTORY:
         require(SAIL)

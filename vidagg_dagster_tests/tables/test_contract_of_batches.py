@@ -38,6 +38,7 @@ def test_a_row_without_a_day_is_refused_and_nothing_is_kept(store: Store) -> Non
     assert append(store, "w", 1, (DAY_1, "a", 1))
 
 
+@pytest.mark.usefixtures("patient")
 def test_processes_that_repeat_a_batch_at_the_same_time_keep_it_once(store: Store) -> None:
     append(store, "w", 1, (DAY_1, "a", 1))
 
@@ -50,6 +51,7 @@ def test_processes_that_repeat_a_batch_at_the_same_time_keep_it_once(store: Stor
     assert store.values() == [(DAY_1, "a", 1), (DAY_1, "b", 2)]
 
 
+@pytest.mark.usefixtures("patient")
 def test_writers_of_batches_do_not_hinder_each_other(store: Store) -> None:
     append(store, "w", 1, (DAY_1, "a", 0))
     with ThreadPoolExecutor(3) as pool:

@@ -32,22 +32,23 @@ from vidagg_dagster_tests.support.table_store import (
 
 
 @pytest.mark.parametrize("table", TABLES.values(), ids=TABLES.keys())
+@pytest.mark.usefixtures("patient")
 def test_every_declared_table_gives_back_what_was_written(
-    patient_store: Store, table: TableSpec
+    any_store: Store, table: TableSpec
 ) -> None:
     days = [date(2000, 1, 1), date(2024, 2, 29)]
     rows = awkward_rows(table, days)
     if table.partitioned:
-        patient_store.tables.replace_days(table, patient_store.frame(table, rows), days)
+        any_store.tables.replace_days(table, any_store.frame(table, rows), days)
     else:
-        patient_store.tables.upsert(table, patient_store.frame(table, rows), None, {})
+        any_store.tables.upsert(table, any_store.frame(table, rows), None, {})
 
-    read = patient_store.tables.read(table)
+    read = any_store.tables.read(table)
 
     assert types(read) == types_of(table)
     assert content(read) == sorted(rows, key=repr)
     for day in days if table.partitioned else []:
-        assert patient_store.stored(table, [day]) == sorted(
+        assert any_store.stored(table, [day]) == sorted(
             (row for row in rows if row[EVENT_DATE] == day), key=repr
         )
 
@@ -92,6 +93,7 @@ def test_several_days_are_replaced_in_one_commit(store: Store) -> None:
     assert store.values() == [(day, "second", 2) for day in days]
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_further_day_is_replaced_in_the_same_commit_where_its_rows_differ(store: Store) -> None:
     days = [DAY_1, DAY_2, DAY_3, DAY_4]
     store.tables.replace_days(
@@ -108,6 +110,7 @@ def test_a_further_day_is_replaced_in_the_same_commit_where_its_rows_differ(stor
     assert replaced == Replaced(version + 1, frozenset({DAY_1, DAY_3}))
 
 
+@pytest.mark.usefixtures("patient")
 def test_the_time_of_the_run_is_no_change_and_a_nested_value_is_one(store: Store) -> None:
     def engagement(minute: int, end_ms: int) -> DataFrame:
         row = {

@@ -44,6 +44,7 @@ def test_an_upsert_updates_inserts_and_deletes_by_key_at_once(store: Store) -> N
     assert len(content(before)) == 3
 
 
+@pytest.mark.usefixtures("patient")
 def test_all_rows_of_a_table_are_replaced_in_one_commit(store: Store) -> None:
     table = AGGREGATED_ENGAGEMENT
     store.tables.replace_all(table, store.frame(table, [pair("u", "old", 1.0)]))
@@ -70,6 +71,7 @@ def test_rows_change_in_one_commit_of_an_upsert(store: Store) -> None:
     assert seen[1:] == [[("u", "w")]] * len(seen[1:])
 
 
+@pytest.mark.usefixtures("patient")
 def test_the_note_of_the_latest_upsert_is_given_back(store: Store) -> None:
     table = AGGREGATED_ENGAGEMENT
     nothing = store.frame(table, [])
@@ -81,6 +83,7 @@ def test_the_note_of_the_latest_upsert_is_given_back(store: Store) -> None:
     assert store.lifetime() == {("u", "v"): 1.0}
 
 
+@pytest.mark.usefixtures("patient")
 def test_upserting_the_same_rows_twice_changes_nothing(any_store: Store) -> None:
     table = AGGREGATED_ENGAGEMENT
     rows = awkward_rows(table, [])

@@ -6,6 +6,8 @@ from contextlib import suppress
 from datetime import date, timedelta
 from pathlib import Path
 
+import pytest
+
 from vidagg_dagster.core.errors import TableConflictError
 from vidagg_dagster.core.schemas import (
     EVENT_DATE,
@@ -34,6 +36,7 @@ def test_writers_of_the_same_day_never_mix_their_rows(store: Store) -> None:
     assert len(stored) == int(stored[0]["measure"][0]) * 10 + 5
 
 
+@pytest.mark.usefixtures("patient")
 def test_writers_of_different_days_do_not_hinder_each_other(store: Store) -> None:
     store.tables.replace_days(INGESTION_COUNTS, store.counts(), [DAY_1])
     days = [DAY_1 + timedelta(number) for number in range(6)]

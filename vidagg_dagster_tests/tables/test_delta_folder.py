@@ -29,14 +29,15 @@ def counts(spark: SparkSession, *rows: tuple[date, str, int]) -> Any:
 
 
 @pytest.fixture(scope="module")
-def written(patient_spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def written(patient: None, spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Every table with days, full of awkward rows, written by each engine in turn."""
+    del patient
     root = tmp_path_factory.mktemp("tables")
-    tables = LocalTables(patient_spark, root)
+    tables = LocalTables(spark, root)
     for table in (table for table in TABLES.values() if table.partitioned):
         rows = awkward_rows(table, [DAY_1, DAY_2])
         values = [tuple(row[name] for name in table.column_names) for row in rows]
-        frame = patient_spark.createDataFrame(values, table.struct)
+        frame = spark.createDataFrame(values, table.struct)
         tables.replace_days(table, frame, [DAY_1, DAY_2, DAY_3])
     return root
 

@@ -44,6 +44,7 @@ def test_a_new_dimension_is_null_in_what_was_stored_before(any_store: Store) -> 
     assert any_store.open().read(SESSIONS).columns == SESSIONS.column_names
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_day_of_before_counts_as_changed_once_a_dimension_is_asked_for(store: Store) -> None:
     write(store, store.open(), [], {"event_date": DAY_1, "userId": "ada"})
     tables = store.open(["device"])
@@ -54,6 +55,7 @@ def test_a_day_of_before_counts_as_changed_once_a_dimension_is_asked_for(store: 
         assert list(given) == changed
 
 
+@pytest.mark.usefixtures("patient")
 def test_rows_without_days_get_a_new_dimension_as_well(any_store: Store) -> None:
     lifetime = with_dimensions(AGGREGATED_ENGAGEMENT, ["device"])
     before = any_store.frame(AGGREGATED_ENGAGEMENT, [pair("ada", "v"), pair("bob", "v")])
@@ -90,6 +92,7 @@ def test_a_dimension_that_is_asked_for_no_more_is_null_from_then_on(store: Store
     assert told(tables, SESSIONS, "device", "country") == expected
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_row_that_is_merged_without_its_dimension_loses_the_set(store: Store) -> None:
     lifetime = with_dimensions(AGGREGATED_ENGAGEMENT, ["device"])
     rows = [pair("ada", "v", device=["tv"]), pair("bob", "v", device=["tv"])]

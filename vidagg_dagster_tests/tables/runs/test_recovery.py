@@ -172,24 +172,25 @@ def test_maintain_removes_what_is_old_and_refuses_what_may_be_needed(
     assert rows(sail, site, RAW_EVENTS) == before
 
 
+@pytest.mark.usefixtures("patient")
 def test_maintain_compacts_a_day_of_many_small_files_and_changes_no_row(
-    patient_spark: SparkSession, tmp_path: Path
+    spark: SparkSession, tmp_path: Path
 ) -> None:
     site = write_site(tmp_path / "site", 2)
     for step in (StepName.RAW_EVENTS, StepName.SESSIONS, StepName.WATCH_INTERVALS):
-        run_step(patient_spark, site.request(step, DAYS))
-    tables = open_tables(patient_spark, site.request(StepName.SESSIONS, []).store)
+        run_step(spark, site.request(step, DAYS))
+    tables = open_tables(spark, site.request(StepName.SESSIONS, []).store)
     place = str(site.tables / RAW_EVENTS.name)
     stored = DeltaTable(place).to_pyarrow_table(filters=[("event_date", "=", day(0))])
     tables.replace_days(RAW_EVENTS, tables.read(RAW_EVENTS).where(F.lit(False)), [day(0)])
     for at in range(stored.num_rows):  # as another program might
         write_deltalake(place, stored.slice(at, 1), mode="append")
-    before = {name: rows(patient_spark, site, TABLES[name]) for name in ("raw_events", "sessions")}
+    before = {name: rows(spark, site, TABLES[name]) for name in ("raw_events", "sessions")}
     version = tables.version(RAW_EVENTS)
     done = {result.table: result for result in maintain(site.tables, retention_hours=0)}
     assert done["raw_events"].compacted == {day(0).isoformat(): 13}
     assert done["sessions"].compacted == {}
-    assert {name: rows(patient_spark, site, TABLES[name]) for name in before} == before
+    assert {name: rows(spark, site, TABLES[name]) for name in before} == before
     assert tables.day_counts(RAW_EVENTS, DAYS) == {day(0): 13, day(1): 13}
     # Rows that lie in other files are no reason for the lifetime table to take the day in again.
     assert tables.days_replaced_since(RAW_EVENTS, version).days == frozenset()

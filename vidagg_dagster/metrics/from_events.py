@@ -38,7 +38,7 @@ from vidagg_dagster.metrics.dimensions import NOT_KNOWN, Dimension, sets
 from vidagg_dagster.metrics.duplicates import repeated
 from vidagg_dagster.metrics.events import Numbered
 from vidagg_dagster.metrics.playback import EVIDENCE_NAMES, UNKNOWN
-from vidagg_dagster.metrics.sessions import Settled, day_share, settle
+from vidagg_dagster.metrics.settle import Settled, day_share, settle
 
 REASON_BITS: Final = "_reasonBits"
 """Why a row is no event: bit n for reason n of `REASONS`; `IGNORED_BIT` alone if a mapping says so;

@@ -12,7 +12,7 @@ from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.core.schemas import EVENT_DATE, SESSIONS, with_dimensions
 from vidagg_dagster.core.vocabulary import RANK_OF
 from vidagg_dagster.metrics.from_events import REASON_BITS
-from vidagg_dagster.metrics.sessions import SessionsOf
+from vidagg_dagster.metrics.session_rows import SessionsOf
 from vidagg_dagster.spark.arrow import ANY_SIZE, Spread
 from vidagg_dagster.spark.columns import calendar_day, chosen
 

@@ -1,8 +1,8 @@
 """The lane of a test: which part of `make test` runs it, or whether `make test-slow` does.
 
 A folder of a lane's name decides, wherever it is below the tests: `runs`, `waits` or `slow`. All
-other tests are in `jvm`, `sail` or `other`, by what they compute on and by their wing. Those with the
-fixture `patient` have many small queries, and are in `slow` on JVM Spark.
+other tests are in `jvm`, `sail` or `other`, by what they compute on and by their wing. Those with
+the fixture `patient` have many small queries, and are in `slow` on JVM Spark.
 """
 
 from collections.abc import Collection, Mapping

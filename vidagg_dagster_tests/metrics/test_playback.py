@@ -11,7 +11,6 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from vidagg_dagster.metrics.session_rows import SessionsOf
 
 from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.core.schemas import SESSIONS
@@ -21,6 +20,7 @@ from vidagg_dagster.metrics import events as events_of_the_fold
 from vidagg_dagster.metrics.arrays import combined, dense, order
 from vidagg_dagster.metrics.coverage import Merge, Spans, unite
 from vidagg_dagster.metrics.from_events import COUNTS, REASON_BITS, FromEvents
+from vidagg_dagster.metrics.session_rows import SessionsOf
 from vidagg_dagster_tests.support.engine_frames import at
 from vidagg_dagster_tests.support.event_tables import parse_events
 from vidagg_dagster_tests.support.folded import (

@@ -6,12 +6,12 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
-from vidagg_dagster.metrics.session_rows import SessionsOf
 
 from vidagg_dagster.core.dimensions import carried
 from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.core.vocabulary import RANK_OF
 from vidagg_dagster.metrics.from_events import REASON_BITS, FromEvents
+from vidagg_dagster.metrics.session_rows import SessionsOf
 from vidagg_dagster_tests.support.reference import (
     DEFAULT_PARAMETERS,
     Event,

@@ -2,7 +2,7 @@
 
 import argparse
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -18,8 +18,9 @@ def add_verify(commands: Any) -> None:
         description="Compare everything that is stored, without an engine: counts of reading, "
         "rows, rejected rows and inventory; every data file with its size; days that Dagster "
         "knows (where DAGSTER_HOME is set); the lifetime table with the daily one. One line a "
-        "finding, with the command that heals it; then the exit code is 1. While a run is on its "
-        "way tables differ: verify between runs.",
+        "finding, with the command that heals it; then the exit code is 1. Days that were computed "
+        "by other rules than those of now, before an upgrade or a changed setting, are a note. "
+        "While a run is on its way tables differ: verify between runs.",
         allow_abbrev=False,
     )
     parser.set_defaults(run=_verify, command=parser.prog)
@@ -37,20 +38,28 @@ def _verify(options: argparse.Namespace) -> int:
     # deltalake is an extra, and is not there where steps run on Databricks.
     from vidagg_dagster.pipeline.verify import summary, verify
 
-    findings = verify(settings.data_root, _materialized())
+    rows, others = _told_by_dagster(settings.rules)
+    findings = verify(settings.data_root, rows)
     for finding in findings:
         print(finding.line)
+    for line in others:
+        print(f"note: {line}")
     print(summary(settings.data_root, findings))
     return FAILED if findings else 0
 
 
-def _materialized() -> Mapping[str, Mapping[date, int | None]] | None:
-    """What Dagster's history has; None where no DAGSTER_HOME says where it is."""
+_Rows = Mapping[str, Mapping[date, int | None]]
+
+
+def _told_by_dagster(rules: str) -> tuple[_Rows | None, Sequence[str]]:
+    """The rows in Dagster's history (None where no DAGSTER_HOME says where it is), and what was
+    computed by other rules.
+    """
     if not os.environ.get("DAGSTER_HOME"):
-        return None
+        return None, ()
     import dagster as dg
 
-    from vidagg_dagster.defs.verification import rows_told
+    from vidagg_dagster.defs.verification import other_rules, rows_told
 
     with dg.DagsterInstance.get() as instance:
-        return rows_told(instance)
+        return rows_told(instance), other_rules(instance, rules)

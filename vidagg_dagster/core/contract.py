@@ -286,6 +286,7 @@ class StepResult(_Model):
     numbers: Metrics = Field(
         default_factory=dict, description="Of a table without days, as those of a day."
     )
+    rules: str = Field(default="", description="By which rules: see `edition.rules_of`.")
     seconds: float = 0.0
     late: LateReport | None = Field(
         default=None, description="Of raw_events: days that have changed in the source meanwhile."

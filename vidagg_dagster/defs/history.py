@@ -9,10 +9,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 from vidagg_dagster.core.errors import CommandFailedError
 from vidagg_dagster.core.mentions import Mentions
+
+if TYPE_CHECKING:
+    import dagster as dg
 
 HOME: Final = "DAGSTER_HOME"
 
@@ -74,20 +77,38 @@ def tell_rows(table: str, rows: Mapping[date | None, int]) -> None:
     import dagster as dg
 
     from vidagg_dagster.core.contract import StepName
-    from vidagg_dagster.defs.metadata import PARTITION_ROW_COUNT, ROW_COUNT
+    from vidagg_dagster.defs.metadata import PARTITION_ROW_COUNT, ROW_COUNT, RULES
 
     if table not in list(StepName):
         return
     with dg.DagsterInstance.get() as instance:
         for day, count in rows.items():
+            partition = None if day is None else day.isoformat()
+            before = _metadata_of(instance, dg.AssetKey(table), partition)
             instance.report_runless_asset_event(
                 dg.AssetMaterialization(
                     table,
                     description="A user was forgotten (vidagg forget).",
-                    metadata={ROW_COUNT if day is None else PARTITION_ROW_COUNT: count},
-                    partition=None if day is None else day.isoformat(),
+                    metadata={
+                        ROW_COUNT if day is None else PARTITION_ROW_COUNT: count,
+                        **({RULES: before[RULES]} if RULES in before else {}),
+                    },
+                    partition=partition,
                 )
             )
+
+
+def _metadata_of(
+    instance: "dg.DagsterInstance", asset: "dg.AssetKey", partition: str | None
+) -> "Mapping[str, dg.MetadataValue[Any]]":
+    """What the newest materialization of an asset, or of one of its days, shows."""
+    from dagster import AssetRecordsFilter
+
+    partitions = None if partition is None else [partition]
+    chosen = AssetRecordsFilter(asset_key=asset, asset_partitions=partitions)
+    records = instance.fetch_materializations(chosen, limit=1).records
+    newest = records[0].asset_materialization if records else None
+    return {} if newest is None else newest.metadata
 
 
 def erase_from_home(home: Path, mentions: Mentions, *, dry_run: bool) -> Iterator[ErasedPlace]:

@@ -44,6 +44,8 @@ LATE_ROWS: Final = "late_rows"
 LOCATION: Final = "location"
 MEASURES: Final = "measures"
 PICTURE: Final = "watch_time"
+RULES: Final = "rules"
+"""By which rules a day was computed: see `edition.rules_of`."""
 REJECTED_SAMPLE: Final = "rejected_sample"
 UNKNOWN_NAMES: Final = "unknown event names"
 TOP_VIDEOS: Final = "top_videos"
@@ -121,7 +123,7 @@ def day_metadata(day: DayResult) -> dict[str, Any]:
 
 def run_metadata(result: StepResult) -> dict[str, Any]:
     """What every materialization of a run shows: what is not of a single day."""
-    shown: dict[str, Any] = {}
+    shown: dict[str, Any] = {RULES: result.rules} if result.rules else {}
     if not TABLES[result.step].partitioned:
         shown |= {ROW_COUNT: result.rows, **_known(result.numbers)}
     shown |= _top(result.top)

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from datetime import date
-from typing import Final
+from typing import Any, Final
 
 import dagster as dg
 
+from vidagg_dagster.core.days import span_text
 from vidagg_dagster.core.schemas import AGGREGATED_ENGAGEMENT, QUALITY_REPORT, TABLES
-from vidagg_dagster.defs.metadata import PARTITION_ROW_COUNT
+from vidagg_dagster.defs.metadata import PARTITION_ROW_COUNT, RULES
 from vidagg_dagster.defs.schedules import after_deadline
 from vidagg_dagster.settings.model import Settings
 
@@ -55,10 +56,15 @@ def verified(settings: Settings) -> dg.AssetChecksDefinition:
 
         findings = verify(settings.data_root, rows_told(context.instance))
         shown = "\n".join(f"- {finding.line}" for finding in findings[:MAX_SHOWN])
+        others = "\n".join(f"- {line}" for line in other_rules(context.instance, settings.rules))
         return dg.AssetCheckResult(
             passed=not findings,
             severity=dg.AssetCheckSeverity.ERROR,
-            metadata={"findings": len(findings), "what": dg.MetadataValue.md(shown or "none")},
+            metadata={
+                "findings": len(findings),
+                "what": dg.MetadataValue.md(shown or "none"),
+                "by other rules": dg.MetadataValue.md(others or "none"),
+            },
         )
 
     return check
@@ -83,28 +89,56 @@ def _schedule(settings: Settings) -> dg.ScheduleDefinition:
 
 def rows_told(instance: dg.DagsterInstance) -> dict[str, Mapping[date, int | None]]:
     """Asset -> its materialized days -> the rows that the newest run of each has reported."""
+    return {
+        name: {day: _rows(told.get(PARTITION_ROW_COUNT)) for day, told in days.items()}
+        for name, days in _told(instance).items()
+    }
+
+
+def other_rules(instance: dg.DagsterInstance, rules: str) -> list[str]:
+    """A line for each asset with days whose newest run computed them by other rules than `rules`.
+
+    Days of runs that did not say by which rules are in none.
+    """
+    lines = []
+    for name, days in _told(instance).items():
+        found = {day: told[RULES].value for day, told in days.items() if RULES in told}
+        others = sorted(day for day, by in found.items() if by != rules)
+        if others:
+            lines.append(
+                f"{name}: {len(others)} of {len(days)} days, {span_text(others[0], others[-1])}, "
+                f"were computed by other rules than those of now ({rules}); to have all days "
+                "by one set of rules, materialize them again"
+            )
+    return lines
+
+
+Told = Mapping[str, dg.MetadataValue[Any]]
+
+
+def _told(instance: dg.DagsterInstance) -> dict[str, Mapping[date, Told]]:
+    """Asset -> its materialized days -> the metadata of the newest run of each."""
     daily = [name for name, table in TABLES.items() if table.partitioned]
-    told = {name: _rows_of(instance, dg.AssetKey(name)) for name in daily}
+    told = {name: _newest(instance, dg.AssetKey(name)) for name in daily}
     return {name: days for name, days in told.items() if days}
 
 
-def _rows_of(instance: dg.DagsterInstance, asset: dg.AssetKey) -> dict[date, int | None]:
+def _newest(instance: dg.DagsterInstance, asset: dg.AssetKey) -> dict[date, Told]:
     wanted = instance.get_materialized_partitions(asset)
-    rows: dict[date, int | None] = {}
+    told: dict[date, Told] = {}
     cursor: str | None = None
-    while len(rows) < len(wanted):
+    while len(told) < len(wanted):
         page = instance.fetch_materializations(asset, limit=_PAGE, cursor=cursor)
         for record in page.records:  # newest first
-            if record.partition_key is not None:
-                rows.setdefault(date.fromisoformat(record.partition_key), _reported(record))
+            if record.partition_key is not None and record.asset_materialization is not None:
+                day = date.fromisoformat(record.partition_key)
+                told.setdefault(day, record.asset_materialization.metadata)
         if not page.has_more:
             break
         cursor = page.cursor
-    return rows
+    return told
 
 
-def _reported(record: dg.EventLogRecord) -> int | None:
-    materialization = record.asset_materialization
-    found = materialization.metadata.get(PARTITION_ROW_COUNT) if materialization else None
+def _rows(found: dg.MetadataValue[Any] | None) -> int | None:
     value = None if found is None else found.value
     return value if isinstance(value, int) else None

@@ -17,6 +17,7 @@ from vidagg_dagster.core.contract import (
     StepResult,
 )
 from vidagg_dagster.core.days import days_after
+from vidagg_dagster.core.edition import rules_of
 from vidagg_dagster.core.errors import StepError
 from vidagg_dagster.core.schemas import EVENT_DATE, RAW_EVENTS
 from vidagg_dagster.pipeline.step import Step, StepContext, StepOutput
@@ -81,6 +82,9 @@ def run_step(spark: SparkSession, request: StepRequest, done: DayDone | None = N
             "validate_seconds": round(sum(part.validate_seconds for part in parts), 1),
         },
         numbers=parts[-1].numbers,
+        rules=rules_of(
+            request.parameters, request.timezone, estimates=request.estimate_missing_durations
+        ),
         seconds=round(time.monotonic() - started, 3),
     )
 

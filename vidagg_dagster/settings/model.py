@@ -45,6 +45,7 @@ from vidagg_dagster.core.dimensions import (
     parse_dimensions,
     require_dimensions,
 )
+from vidagg_dagster.core.edition import rules_of
 from vidagg_dagster.core.errors import SettingsError, SourceError, TableError
 from vidagg_dagster.core.lineage import LANDED_EVENTS
 from vidagg_dagster.core.parameters import EngagementParameters
@@ -715,6 +716,11 @@ class Settings(SettingsGroup):
     def tables_in_files(self) -> bool:
         """Whether the tables are files below VIDAGG_DATA_ROOT: here, or in object storage."""
         return self.store.kind == "local"
+
+    @property
+    def rules(self) -> str:
+        """By which rules rows are computed: see `edition.rules_of`."""
+        return rules_of(self.parameters, self.timezone, estimates=self.estimate_missing_durations)
 
     @property
     def store(self) -> TableStore:

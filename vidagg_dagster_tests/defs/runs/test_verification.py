@@ -10,8 +10,14 @@ from deltalake import DeltaTable
 
 from vidagg_dagster.alerts.causes import of_run
 from vidagg_dagster.core.schemas import EVENT_DATE, SESSIONS
-from vidagg_dagster.defs.metadata import PARTITION_ROW_COUNT
-from vidagg_dagster.defs.verification import STORED_TABLES, VERIFIED, rows_told, verification
+from vidagg_dagster.defs.metadata import PARTITION_ROW_COUNT, RULES
+from vidagg_dagster.defs.verification import (
+    STORED_TABLES,
+    VERIFIED,
+    other_rules,
+    rows_told,
+    verification,
+)
 from vidagg_dagster.settings import Settings
 from vidagg_dagster.tables.delta_log import delta_schema
 from vidagg_dagster_tests.support.alerting import UI
@@ -40,10 +46,11 @@ def run(instance: dg.DagsterInstance, root: Path) -> dg.ExecuteInProcessResult:
     return job.execute_in_process(instance=instance, raise_on_error=False)
 
 
-def materialized(instance: dg.DagsterInstance, rows: int, day: str = DAY) -> None:
-    event = dg.AssetMaterialization(
-        SESSIONS.name, partition=day, metadata={PARTITION_ROW_COUNT: rows}
-    )
+def materialized(
+    instance: dg.DagsterInstance, rows: int, day: str = DAY, rules: str | None = None
+) -> None:
+    metadata: dict[str, Any] = {PARTITION_ROW_COUNT: rows, **({RULES: rules} if rules else {})}
+    event = dg.AssetMaterialization(SESSIONS.name, partition=day, metadata=metadata)
     instance.report_runless_asset_event(event)
 
 
@@ -76,6 +83,27 @@ def test_of_a_day_the_newest_run_counts(instance: dg.DagsterInstance) -> None:
     assert rows_told(instance) == {
         SESSIONS.name: {date(2026, 1, 5): 5, date(2026, 1, 6): 3},
     }
+
+
+def test_days_by_other_rules_are_noted_and_pass(instance: dg.DagsterInstance, root: Path) -> None:
+    now = Settings(start_date=date(2026, 1, 5), data_root=root).rules
+    materialized(instance, 0, "2026-01-04")
+    for day in ("2026-01-05", "2026-01-06"):
+        materialized(instance, 0, day, rules="1-00000000")
+    materialized(instance, 0, "2026-01-06", rules=now)
+    [line] = other_rules(instance, now)
+    assert line.startswith("sessions: 1 of 3 days, 2026-01-05, were computed by other rules")
+    [evaluation] = run(instance, root).get_asset_check_evaluations()
+    assert evaluation.passed
+    assert line in str(evaluation.metadata["by other rules"].value)
+
+
+def test_days_by_the_rules_of_now_are_not_noted(instance: dg.DagsterInstance, root: Path) -> None:
+    now = Settings(start_date=date(2026, 1, 5), data_root=root).rules
+    materialized(instance, 0, rules=now)
+    assert other_rules(instance, now) == []
+    [evaluation] = run(instance, root).get_asset_check_evaluations()
+    assert evaluation.metadata["by other rules"].value == "none"
 
 
 def test_tables_of_a_catalog_are_left_to_it(root: Path) -> None:

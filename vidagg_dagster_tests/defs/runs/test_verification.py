@@ -42,7 +42,7 @@ def root(tmp_path: Path) -> Path:
 
 def run(instance: dg.DagsterInstance, root: Path) -> dg.ExecuteInProcessResult:
     settings = Settings(start_date=date(2026, 1, 5), data_root=root)
-    job = verification(settings).get_job_def("verify")
+    job = verification(settings).resolve_job_def("verify")
     return job.execute_in_process(instance=instance, raise_on_error=False)
 
 

@@ -33,6 +33,7 @@ from vidagg_dagster.sources.listing import estimated_rows
 from vidagg_dagster.sources.read import read_source
 from vidagg_dagster.sources.videos import CatalogueCount, count_catalogue, videos_of_steps
 from vidagg_dagster.spark.arrow import Spread, write_files
+from vidagg_dagster.spark.scratch import write_scratch
 from vidagg_dagster.spark.slices import Slicing
 
 Report = Callable[[str], None]
@@ -274,7 +275,7 @@ class _Batch:
     def _kept(self, frames: Sequence[DataFrame], folder: Path) -> DataFrame:
         """The rows of all frames, from disk."""
         for frame in self._one_by_one(frames):
-            frame.write.mode("append").parquet(str(folder))
+            write_scratch(frame, folder)
         # The schema is said, because there may be no row to take it from.
         return self.spark.read.schema(frames[0].schema).parquet(str(folder))
 

@@ -9,6 +9,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from vidagg_dagster.spark.arrow import ColumnOrName, Spread
+from vidagg_dagster.spark.scratch import write_scratch
 from vidagg_dagster.spark.session import spills
 
 
@@ -60,9 +61,7 @@ class Slicing:
         """As `each`, for a frame that is expensive to compute: computed once, into `folder`."""
         if self.slices == 1:
             return [compute(frame, self.spread)]
-        frame.withColumn(_SLICE, _slice(by, self.slices)).write.partitionBy(_SLICE).parquet(
-            str(folder)
-        )
+        write_scratch(frame.withColumn(_SLICE, _slice(by, self.slices)), folder, _SLICE)
         parts = [folder / f"{_SLICE}={at}" for at in range(self.slices)]
         reader = spark.read.schema(frame.schema)
         return [

@@ -59,9 +59,9 @@ from vidagg_dagster.tables.staging import (
     Staged,
     contains_day,
     moved_in,
+    scratch,
     stage,
     staging_folder,
-    written,
 )
 
 log = logging.getLogger(__name__)
@@ -184,7 +184,7 @@ class LocalTables:
             if gone is not None:
                 gone = gone.distinct().join(touched, on=key, how="left_anti")
                 gone = current.select(*key).join(gone, on=key, how="left_semi")
-                removed = sum(file.rows for file in written(gone, staging / "deleted"))
+                removed = sum(file.rows for file in scratch(gone, staging / "deleted"))
                 if removed:
                     stored = self._spark.read.parquet(str(staging / "deleted"))
                     touched = touched.union(stored.select(*key))
@@ -213,7 +213,7 @@ class LocalTables:
     def computed(self, table: TableSpec, frames: Frames) -> Iterator[DataFrame]:
         """See `Tables.computed`."""
         with staging_folder(self._folder(table)) as staging:
-            files = [str(file.path) for file in written(frames, staging) if file.rows]
+            files = [str(file.path) for file in scratch(frames, staging) if file.rows]
             if files:
                 yield self._spark.read.parquet(*files)
             else:

@@ -20,6 +20,8 @@ def rules_of(parameters: EngagementParameters, timezone: str, *, estimates: bool
         timezone: the zone whose calendar days are the days.
         estimates: whether missing durations are estimated.
     """
-    settings = [parameters.model_dump(mode="json"), timezone, estimates]
+    # Without defaults: a threshold that a later version adds is not another rule by itself.
+    changed = parameters.model_dump(mode="json", exclude_defaults=True)
+    settings = [changed, timezone, estimates]
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
     return f"{EDITION}-{digest[:8]}"

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from vidagg_dagster.core.contract import LIVE_NOTES, SourceSpec, TableStore
 from vidagg_dagster.core.days import ONE_DAY
+from vidagg_dagster.core.edition import EDITION
 from vidagg_dagster.core.errors import SettingsError, StepError
 from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.sources.listing import list_source
@@ -86,13 +87,13 @@ class LiveRequest(BaseModel):
         return self.root / LIVE_NOTES if self.notes is None else Path(self.notes)
 
     def rules(self) -> str:
-        """Changes with everything by which rows are computed: parameters, mappings, catalogue."""
+        """Changes with all by which rows are computed: edition, parameters, mappings, catalogue."""
         own = self.model_dump_json(exclude={"store", "days", "files_at_once", "scratch", "notes"})
         state = ""
         if self.video_metadata is not None:
             listed = list_source(SourceSpec(location=self.video_metadata))
             state = json.dumps(listed, sort_keys=True)
-        return hashlib.sha256(f"{own} {state}".encode()).hexdigest()
+        return hashlib.sha256(f"{EDITION} {own} {state}".encode()).hexdigest()
 
 
 def require_no_sequence(source: SourceSpec) -> None:

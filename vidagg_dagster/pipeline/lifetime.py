@@ -1,6 +1,5 @@
 """`aggregated_user_video_engagement`: the lifetime table, exact by increments."""
 
-import hashlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,6 +11,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from vidagg_dagster.core.contract import LifetimeUpdate, Metrics, StepName
+from vidagg_dagster.core.edition import rules_of
 from vidagg_dagster.core.schemas import AGGREGATED_ENGAGEMENT, USER_VIDEO_ENGAGEMENT
 from vidagg_dagster.metrics.composition import EngagementChain
 from vidagg_dagster.metrics.lifetime import as_lifetime
@@ -30,7 +30,7 @@ MAX_TRIES: Final = 3
 _log = logging.getLogger(__name__)
 _KEY: Final = list(AGGREGATED_ENGAGEMENT.key)
 _SOURCE_VERSION, _SOURCE_COMMIT = "source_version", "source_commit"
-_PARAMETERS: Final = "parameters"
+_RULES: Final = "rules"
 
 
 @dataclass(frozen=True)
@@ -60,10 +60,10 @@ def _update(tables: Tables, chain: EngagementChain) -> LifetimeUpdate:
     tables.discard_damaged(AGGREGATED_ENGAGEMENT)
     based_on = tables.version(AGGREGATED_ENGAGEMENT)
     note = tables.note(AGGREGATED_ENGAGEMENT)
-    fingerprint = _fingerprint(chain)
-    # Scores of untouched pairs follow from the parameters too, an estimate from every pair of its
+    rules = _rules_of(chain)
+    # Scores of untouched pairs follow from the rules too, an estimate from every pair of its
     # video, and a new dimension concerns all: an increment would leave them behind.
-    increments = note.get(_PARAMETERS) == fingerprint and not chain.estimate_missing_durations
+    increments = note.get(_RULES) == rules and not chain.estimate_missing_durations
     taken_in = _version_taken_in(note, partial(tables.commit_id, USER_VIDEO_ENGAGEMENT))
     since = taken_in if increments else None
     replaced = tables.days_replaced_since(USER_VIDEO_ENGAGEMENT, since)
@@ -80,7 +80,7 @@ def _update(tables: Tables, chain: EngagementChain) -> LifetimeUpdate:
         {
             _SOURCE_VERSION: str(replaced.version),
             _SOURCE_COMMIT: tables.commit_id(USER_VIDEO_ENGAGEMENT, replaced.version) or "",
-            _PARAMETERS: fingerprint,
+            _RULES: rules,
         },
         based_on=based_on,
     )
@@ -118,11 +118,11 @@ def _version_taken_in(
     return version if commit and commit == note.get(_SOURCE_COMMIT) else None
 
 
-def _fingerprint(chain: EngagementChain) -> str:
-    text = f"{chain.parameters.model_dump_json()} {chain.estimate_missing_durations}"
-    if chain.dimensions:
-        text += f" {','.join(sorted(chain.dimensions))}"
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+def _rules_of(chain: EngagementChain) -> str:
+    """By which rules the rows of the table are computed, and the dimensions that they have."""
+    estimates = chain.estimate_missing_durations
+    rules = rules_of(chain.parameters, chain.timezone, estimates=estimates)
+    return " ".join([rules, *sorted(chain.dimensions)])
 
 
 def _everything(tables: Tables, chain: EngagementChain) -> _Change:

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 
+from vidagg_dagster.core import edition
 from vidagg_dagster.core.contract import LifetimeUpdate
 from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.core.schemas import AGGREGATED_ENGAGEMENT, USER_VIDEO_ENGAGEMENT
@@ -156,6 +157,19 @@ def test_changed_rules_score_every_row_anew(sail: SparkSession, tmp_path: Path) 
     after = pipeline.lifetime()
     assert after == pipeline.recomputed(strict)
     assert after != before
+
+
+def test_after_another_edition_every_row_is_merged_anew(
+    sail: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline = Pipeline(sail, tmp_path, random_events(24, n_users=10, days=2))
+    pipeline.run_days(pipeline.days)
+    pipeline.update()
+    assert pipeline.update().days == ()
+    monkeypatch.setattr(edition, "EDITION", edition.EDITION + 1)
+    assert pipeline.update().days is None
+    assert pipeline.lifetime() == pipeline.recomputed()
+    assert pipeline.update().days == ()
 
 
 def test_title_and_duration_are_those_of_the_latest_day_whatever_ran_last(

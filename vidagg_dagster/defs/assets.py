@@ -355,7 +355,8 @@ def _report(context: dg.AssetExecutionContext, result: StepResult) -> Events:
     for day in result.days:
         if day.day in asked:
             # Dagster would copy the metadata of a MaterializeResult to every day of a range.
-            context.add_asset_metadata(day_metadata(day), partition_key=day.day.isoformat())
+            told = day_metadata(day, result.rules)
+            context.add_asset_metadata(told, partition_key=day.day.isoformat())
     shown = run_metadata(result)
     yield dg.MaterializeResult(metadata=shown)
     for day in result.days:
@@ -364,7 +365,7 @@ def _report(context: dg.AssetExecutionContext, result: StepResult) -> Events:
                 context.asset_key,
                 description="Replaced by the run of other days, which change it.",
                 partition=day.day.isoformat(),
-                metadata={**shown, **day_metadata(day)},
+                metadata={**shown, **day_metadata(day, result.rules)},
             )
     yield from day_results(context, result)
     yield from check_results(context, result)

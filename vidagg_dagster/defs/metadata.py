@@ -109,8 +109,8 @@ def input_metadata(location: str | None, columns: Sequence[tuple[str, str, str]]
     }
 
 
-def day_metadata(day: DayResult) -> dict[str, Any]:
-    """What the materialization of one day shows."""
+def day_metadata(day: DayResult, rules: str) -> dict[str, Any]:
+    """What the materialization of one day shows; last, by which rules it was computed."""
     shown: dict[str, Any] = {PARTITION_ROW_COUNT: day.rows, **_known(day.numbers)}
     shown |= _top(day.top)
     if day.metrics:
@@ -118,12 +118,12 @@ def day_metadata(day: DayResult) -> dict[str, Any]:
         shown[MEASURES] = _table(records, _MEASURE_SCHEMA)
     if day.sample:
         shown[REJECTED_SAMPLE] = _table(day.sample)
-    return shown
+    return {**shown, RULES: rules}
 
 
 def run_metadata(result: StepResult) -> dict[str, Any]:
     """What every materialization of a run shows: what is not of a single day."""
-    shown: dict[str, Any] = {RULES: result.rules} if result.rules else {}
+    shown: dict[str, Any] = {}
     if not TABLES[result.step].partitioned:
         shown |= {ROW_COUNT: result.rows, **_known(result.numbers)}
     shown |= _top(result.top)

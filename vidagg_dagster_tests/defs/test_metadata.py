@@ -103,7 +103,7 @@ def test_the_newest_late_days_are_shown_and_all_are_counted() -> None:
 def test_the_top_videos_have_four_columns_at_most(
     video: dict[str, Any], shown: dict[str, Any]
 ) -> None:
-    (record,) = day_metadata(DayResult(day=date(2026, 1, 1), rows=3, top=(video,)))[
+    (record,) = day_metadata(DayResult(day=date(2026, 1, 1), rows=3, top=(video,)), "2-x")[
         TOP_VIDEOS
     ].records
     assert record.data == shown
@@ -111,8 +111,8 @@ def test_the_top_videos_have_four_columns_at_most(
 
 def test_a_day_without_measures_shows_no_table_of_them() -> None:
     day = DayResult(day=date(2026, 1, 1), rows=3)
-    assert MEASURES not in day_metadata(day)
-    assert MEASURES in day_metadata(day.model_copy(update={"metrics": {"input": 3}}))
+    assert MEASURES not in day_metadata(day, "2-x")
+    assert MEASURES in day_metadata(day.model_copy(update={"metrics": {"input": 3}}), "2-x")
 
 
 @pytest.mark.parametrize(

@@ -145,10 +145,6 @@ def _classified(
 
     `seen` is filled with the names of the source's columns.
     """
-
-    def computed(frames: DataFrame | list[DataFrame]) -> DataFrame:
-        return kept.enter_context(context.tables.computed(RAW_EVENTS, frames))
-
     names = inventory.names_of(_days_to_read(context.days, spec))
     request = context.request
     source = read_source(
@@ -164,14 +160,11 @@ def _classified(
     rows = context.chain().judged(near, spec, request.start_date)
     judged = ingestion.of_days(rows, wanted)
     slicing = context.slicing(inventory.rows_of(context.days))
-    if slicing.slices > 1:
-        # Read once, and not once for each slice.
-        judged = computed(judged)
+    judged = kept.enter_context(context.kept_in_slices(RAW_EVENTS, judged, slicing))
     # Computed once also because Sail, asked for the rejected rows alone, plans for a minute: it
     # spells out every rule of rejection where it reads the source, each with all of parsing.
-    return computed(
-        slicing.each(judged, lambda part, spread: context.chain(spread).classified(part))
-    )
+    frames = slicing.each(judged, lambda part, spread: context.chain(spread).classified(part))
+    return kept.enter_context(context.tables.computed(RAW_EVENTS, frames))
 
 
 def _as_frame(context: StepContext, counted: Mapping[date, Mapping[str, int]]) -> DataFrame:

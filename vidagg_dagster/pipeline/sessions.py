@@ -18,8 +18,10 @@ def _compute(context: StepContext) -> StepOutput:
         return context.chain(spread).sessions(events, context.videos, context.every_day)
 
     counted = sum(context.tables.day_counts(RAW_EVENTS, days).values())
-    frames = context.slicing(counted).each(context.tables.read(RAW_EVENTS, days), of_slice)
-    return StepOutput(settled=context.replace_days(SESSIONS, frames))
+    slicing = context.slicing(counted)
+    with context.kept_in_slices(SESSIONS, context.tables.read(RAW_EVENTS, days), slicing) as events:
+        frames = slicing.each(events, of_slice)
+        return StepOutput(settled=context.replace_days(SESSIONS, frames))
 
 
 def _top(context: StepContext) -> DataFrame:

@@ -3,7 +3,8 @@
 A module of this folder declares one step for one asset. `steps.STEPS` lists them all.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
@@ -24,7 +25,7 @@ from vidagg_dagster.metrics.composition import EngagementChain
 from vidagg_dagster.quality.evaluate import CheckContext
 from vidagg_dagster.sources.videos import videos_of_steps
 from vidagg_dagster.spark.arrow import ANY_SIZE, Spread
-from vidagg_dagster.spark.slices import Slicing
+from vidagg_dagster.spark.slices import SLICE, Slicing
 from vidagg_dagster.tables.interface import Frames, Tables, Versions
 
 
@@ -112,6 +113,17 @@ class StepContext:
     def slicing(self, events: int | None) -> Slicing:
         """How to compute so many events: at once where the engine spills or they fit."""
         return Slicing.of(self.spark, events, at_once=self.request.events_at_once)
+
+    @contextmanager
+    def kept_in_slices(
+        self, table: TableSpec, frame: DataFrame, slicing: Slicing
+    ) -> Iterator[DataFrame]:
+        """`frame`; kept beside `table` where there are slices, so that none reads all of it."""
+        if slicing.slices == 1:
+            yield frame
+            return
+        with self.tables.computed(table, slicing.marked(frame), SLICE) as kept:
+            yield kept
 
 
 @dataclass(frozen=True)

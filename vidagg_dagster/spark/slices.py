@@ -12,6 +12,9 @@ from vidagg_dagster.spark.arrow import ColumnOrName, Spread
 from vidagg_dagster.spark.scratch import write_scratch
 from vidagg_dagster.spark.session import spills
 
+SLICE: Final = "slice"
+"""The column with the number of a row's slice."""
+
 
 @dataclass(frozen=True)
 class Slicing:
@@ -38,17 +41,25 @@ class Slicing:
         """How the rows of a slice are spread."""
         return Spread(None if self.rows is None else self.rows // self.slices)
 
+    def marked(self, frame: DataFrame, by: ColumnOrName = "userId") -> DataFrame:
+        """With the column `SLICE`, by which rows can be kept so that a slice reads no others."""
+        return frame.withColumn(SLICE, _slice(by, self.slices))
+
     def each(
         self,
         frame: DataFrame,
         compute: Callable[[DataFrame, Spread], DataFrame],
         by: ColumnOrName = "userId",
     ) -> list[DataFrame]:
-        """Apply `compute` to each slice. All rows that are equal in `by` are in one slice."""
+        """Apply `compute` to each slice. All rows that are equal in `by` are in one slice.
+
+        Each slice reads the whole of `frame`, unless it is kept as `marked` says.
+        """
         if self.slices == 1:
             return [compute(frame, self.spread)]
-        slice_ = _slice(by, self.slices)
-        return [compute(frame.where(slice_ == at), self.spread) for at in range(self.slices)]
+        slice_ = F.col(SLICE) if SLICE in frame.columns else _slice(by, self.slices)
+        parts = [frame.where(slice_ == at).drop(SLICE) for at in range(self.slices)]
+        return [compute(part, self.spread) for part in parts]
 
     def each_from_disk(
         self,
@@ -61,15 +72,12 @@ class Slicing:
         """As `each`, for a frame that is expensive to compute: computed once, into `folder`."""
         if self.slices == 1:
             return [compute(frame, self.spread)]
-        write_scratch(frame.withColumn(_SLICE, _slice(by, self.slices)), folder, _SLICE)
-        parts = [folder / f"{_SLICE}={at}" for at in range(self.slices)]
+        write_scratch(self.marked(frame, by), folder, SLICE)
+        parts = [folder / f"{SLICE}={at}" for at in range(self.slices)]
         reader = spark.read.schema(frame.schema)
         return [
             compute(reader.parquet(str(part)), self.spread) for part in parts if part.exists()
         ] or [compute(frame.limit(0), self.spread)]
-
-
-_SLICE: Final = "slice"
 
 
 def _slice(by: ColumnOrName, slices: int) -> Column:

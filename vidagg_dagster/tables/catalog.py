@@ -233,7 +233,7 @@ class CatalogTables:
         log.info("%s: all rows written", table.name)
 
     @contextmanager
-    def computed(self, table: TableSpec, frames: Frames) -> Iterator[DataFrame]:
+    def computed(self, table: TableSpec, frames: Frames, *by: str) -> Iterator[DataFrame]:
         """See `Tables.computed`. Serverless compute caches no rows, so they are written.
 
         Files of `scratch` are gone at once. A managed table can be restored for a week: it would be
@@ -244,14 +244,15 @@ class CatalogTables:
         if self._scratch is not None:
             folder = f"{self._scratch}/{name}"
             try:
-                frame.write.parquet(folder)
+                frame.write.partitionBy(*by).parquet(folder)
                 yield self._spark.read.schema(frame.schema).parquet(folder)
             finally:
                 shutil.rmtree(folder, ignore_errors=True)
             return
         scratch = self._name(replace(table, name=name))
         try:
-            frame.write.format("delta").option(*NO_STATISTICS).saveAsTable(scratch)
+            writer = frame.write.format("delta").option(*NO_STATISTICS)
+            writer.partitionBy(*by).saveAsTable(scratch)
             yield self._spark.table(scratch)
         finally:
             self._spark.sql(f"DROP TABLE IF EXISTS {scratch}")

@@ -210,12 +210,13 @@ class LocalTables:
         log.info("%s: %d rows written", table.name, staged.rows)
 
     @contextmanager
-    def computed(self, table: TableSpec, frames: Frames) -> Iterator[DataFrame]:
+    def computed(self, table: TableSpec, frames: Frames, *by: str) -> Iterator[DataFrame]:
         """See `Tables.computed`."""
         with staging_folder(self._folder(table)) as staging:
-            files = [str(file.path) for file in scratch(frames, staging) if file.rows]
+            files = [str(file.path) for file in scratch(frames, staging, *by) if file.rows]
             if files:
-                yield self._spark.read.parquet(*files)
+                # The names of folders have the values of `by`, which a list of files would lose.
+                yield self._spark.read.parquet(*([str(staging)] if by else files))
             else:
                 yield self._spark.createDataFrame([], each(frames)[0].schema)
 

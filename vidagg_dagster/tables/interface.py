@@ -131,9 +131,12 @@ class Tables(Protocol):
         """
         ...
 
-    def computed(self, table: TableSpec, frames: Frames) -> AbstractContextManager[DataFrame]:
+    def computed(
+        self, table: TableSpec, frames: Frames, *by: str
+    ) -> AbstractContextManager[DataFrame]:
         """The rows of `frames`, computed once and kept beside `table` until the block ends.
 
+        They are kept apart by the columns `by`, so that a query for some values reads no others.
         Several writes that use them see the same rows, even if the source changes in between.
         Readers of `table` do not see them.
         """

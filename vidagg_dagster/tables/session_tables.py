@@ -129,8 +129,9 @@ class SessionTables:
         self.overwrite(table, conform(table, rows))
 
     @contextmanager
-    def computed(self, table: TableSpec, frames: Frames) -> Iterator[DataFrame]:
-        """See `Tables.computed`."""
+    def computed(self, table: TableSpec, frames: Frames, *by: str) -> Iterator[DataFrame]:
+        """See `Tables.computed`. The catalog keeps the rows together."""
+        del by
         beside = f"{self.name(table)}_computed_{uuid.uuid4().hex}"
         try:
             self._save(beside, _together(frames))

@@ -106,10 +106,10 @@ def stage(
     return Staged(files)
 
 
-def scratch(frames: Frames, folder: Path) -> list[StoredFile]:
-    """The files, which no table will have, that the engine writes into `folder`."""
+def scratch(frames: Frames, folder: Path, *by: str) -> list[StoredFile]:
+    """The files, which no table will have, that the engine writes into `folder`, split by `by`."""
     for frame in each(frames):
-        write_scratch(frame, folder)
+        write_scratch(frame, folder, *by)
     return _parquet_files(folder)
 
 
@@ -117,10 +117,9 @@ def _parquet_files(folder: Path) -> list[StoredFile]:
     """The files sorted by path."""
     files = []
     for path in sorted(folder.glob("**/[!._]*.parquet")):
-        day = None
-        if path.parent != folder:
-            value = path.parent.name.removeprefix(f"{_HELPER}=")
-            day = None if value == _NO_DAY else date.fromisoformat(value)
+        column, _, value = path.parent.name.partition("=")
+        is_of_day = column == _HELPER and value != _NO_DAY
+        day = date.fromisoformat(value) if is_of_day else None
         with path.open("rb") as file:
             files.append(StoredFile(path, day, pq.read_metadata(file).num_rows))
     return files

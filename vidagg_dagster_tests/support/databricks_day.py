@@ -1,9 +1,9 @@
-"""Days on the workspace that the environment's credentials name."""
+"""Two days, and the first one again, on the workspace that the environment's credentials name."""
 
 import io
 import re
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -33,14 +33,8 @@ class Place:
     environment_version: str = "4"
 
 
-TWO_DAYS = (day(0), day(1), day(0))
-"""Two days, and the first one again."""
-
-
-def deploy_and_run(
-    folder: Path, wheel: Path, place: Place, days: Sequence[date] = TWO_DAYS
-) -> Site:
-    """Upload the wheel, then the events of each of `days` before every asset runs for it.
+def deploy_and_run_two_days(folder: Path, wheel: Path, place: Place) -> Site:
+    """Upload the wheel, then the events of each day before every asset runs for it.
 
     Checks what is reported. Gives the events.
     """
@@ -61,7 +55,7 @@ def deploy_and_run(
                 retries=0,
             ),
         )
-        for number, when in enumerate(days):
+        for number, when in enumerate((day(0), day(1), day(0))):
             name = f"events/{when}.jsonl"
             client.files.upload(
                 f"{source}/{name}", io.BytesIO((site.folder / name).read_bytes()), overwrite=True

@@ -118,7 +118,7 @@ def day_metadata(day: DayResult, rules: str) -> dict[str, Any]:
         shown[MEASURES] = _table(records, _MEASURE_SCHEMA)
     if day.sample:
         shown[REJECTED_SAMPLE] = _table(day.sample)
-    return {**shown, RULES: rules}
+    return {**shown, RULES: rules} if rules else shown
 
 
 def run_metadata(result: StepResult) -> dict[str, Any]:

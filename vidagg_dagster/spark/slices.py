@@ -12,8 +12,8 @@ from vidagg_dagster.spark.arrow import ColumnOrName, Spread
 from vidagg_dagster.spark.scratch import write_scratch
 from vidagg_dagster.spark.session import spills
 
-SLICE: Final = "slice"
-"""The column with the number of a row's slice."""
+SLICE: Final = "slice-of-users"
+"""The column with the number of a row's slice. No dimension can be called so."""
 
 
 @dataclass(frozen=True)

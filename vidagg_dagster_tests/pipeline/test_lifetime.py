@@ -102,7 +102,7 @@ def test_days_in_any_order_twice_or_emptied_equal_a_full_merge(
 
 @given(data=st.data())
 @settings(
-    max_examples=2,
+    max_examples=4,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -10,7 +10,7 @@ from pyspark.sql import SparkSession
 
 from vidagg_dagster.core.contract import DayResult, StepName, TableStore
 from vidagg_dagster.core.errors import StepError
-from vidagg_dagster.core.schemas import TABLES
+from vidagg_dagster.core.schemas import SESSIONS, TABLES
 from vidagg_dagster.pipeline.run import run_step
 from vidagg_dagster.tables.open import open_tables
 from vidagg_dagster_tests.support.small_site import anna, day, peter, write_site
@@ -82,6 +82,24 @@ def test_slices_of_users_change_no_table(sail: SparkSession, tmp_path: Path) -> 
         for name, expected in rows.items():
             assert tables[name] == expected, name
         assert outcomes == found[0][1]
+
+
+def test_slices_keep_a_dimension_whatever_it_is_called(sail: SparkSession, tmp_path: Path) -> None:
+    site = write_site(tmp_path, 1)
+    seen = [{**row, "slice": "1"} for row in [*peter(DAYS[0]), *anna(DAYS[0])]]
+    site.write_day(DAYS[0], seen)
+    found = []
+    for at_once in (10_000, 4):
+        store = TableStore(kind="local", location=str(tmp_path / f"tables-{at_once}"))
+        changes = {"store": store, "events_at_once": at_once, "dimensions": {"slice": None}}
+        for step in StepName:
+            run_step(sail, site.request(step, DAYS[:1]).model_copy(update=changes))
+        tables = open_tables(sail, store, None, ("slice",))
+        names = [*tables.read(SESSIONS).columns]
+        sessions = tables.read(SESSIONS).select("userId", "slice").collect()
+        found.append((names, sorted(map(tuple, sessions)), stored(sail, store)))
+    assert {told for _, told in found[0][1]} == {"1"}
+    assert found[0] == found[1]
 
 
 def test_only_files_that_hold_the_days_are_read(sail: SparkSession, tmp_path: Path) -> None:

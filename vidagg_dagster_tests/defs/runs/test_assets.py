@@ -85,12 +85,12 @@ def test_one_day_gives_peter_the_documented_row(project: Project) -> None:
 def test_a_range_in_one_run_equals_single_days_in_any_order(
     project: Project, tmp_path: Path
 ) -> None:
-    for number in range(2):
+    for number in range(3):
         project.site.write_day(day(number), whole_day(day(number)))
-    assert project.run(day(0), day(1)).success
+    assert project.run(day(0), day(2)).success
     together = {table: project.rows(TABLES[table]) for table in StepName}
     project.changed["data_root"] = tmp_path / "other"
-    for number in (1, 0):
+    for number in (2, 0, 1):
         assert project.run(day(number)).success
     assert {table: project.rows(TABLES[table]) for table in StepName} == together
 

@@ -126,9 +126,11 @@ def _rules_of(chain: EngagementChain) -> str:
 
 
 def _everything(tables: Tables, chain: EngagementChain) -> _Change:
-    rows = chain.lifetime(tables.read(USER_VIDEO_ENGAGEMENT))
+    daily = tables.read(USER_VIDEO_ENGAGEMENT)
+    rows = replace(chain, spread=Spread(daily.count())).lifetime(daily)
     stored = tables.read(AGGREGATED_ENGAGEMENT).select(*_KEY)
-    return _Change(rows, stored.join(rows.select(*_KEY), on=_KEY, how="left_anti"), None)
+    ended = stored.join(daily.select(*_KEY).distinct(), on=_KEY, how="left_anti")
+    return _Change(rows, ended, None)
 
 
 def _increment(tables: Tables, chain: EngagementChain, days: tuple[date, ...]) -> _Change:

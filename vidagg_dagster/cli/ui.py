@@ -45,11 +45,11 @@ def add_ui(commands: Any) -> None:
 
 
 def _ui(options: argparse.Namespace) -> int:
+    from vidagg_dagster.settings.opened import only_ui
     from vidagg_dagster.settings.project import make_home, open_project
 
     folder = folder_of(options)
     _require_settings(folder, demo=options.demo)
-    _require_free(options.port)
     project = open_project(folder, isolated=options.demo)
     address = f"http://localhost:{options.port}"
     environment = {"VIDAGG_UI_URL": address, **project.environment}
@@ -57,11 +57,13 @@ def _ui(options: argparse.Namespace) -> int:
         filter(None, (os.environ.get("PYTHONWARNINGS"), _SUPERSEDED))
     )
     make_home(project.home)
-    _begin_history(environment)
-    print(f"Dagster's UI: {address} (in 10 to 20 seconds; Ctrl-C ends it)", flush=True)
-    # In the home there is no other `.env` or dagster.yaml that Dagster would mix in.
-    command = [sys.executable, "-m", "dagster", "dev", "-m", MODULE, "-p", str(options.port)]
-    return _serve(command, project.home, environment)
+    with only_ui(project.home, address) as lock:
+        _require_free(options.port)
+        _begin_history(environment)
+        print(f"Dagster's UI: {address} (in 10 to 20 seconds; Ctrl-C ends it)", flush=True)
+        # In the home there is no other `.env` or dagster.yaml that Dagster would mix in.
+        command = [sys.executable, "-m", "dagster", "dev", "-m", MODULE, "-p", str(options.port)]
+        return _serve(command, project.home, environment, lock)
 
 
 def _begin_history(environment: Mapping[str, str]) -> None:
@@ -74,8 +76,8 @@ def _begin_history(environment: Mapping[str, str]) -> None:
         begin_retries(instance)
 
 
-def _serve(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> int:
-    """Run Dagster until it ends.
+def _serve(command: Sequence[str], folder: Path, environment: Mapping[str, str], lock: int) -> int:
+    """Run Dagster until it ends. It inherits the lock, so that it keeps it if it is left behind.
 
     Raises:
         KeyboardInterrupt: It was told to end, and all its processes have ended.
@@ -84,7 +86,9 @@ def _serve(command: Sequence[str], folder: Path, environment: Mapping[str, str])
     for number in _ENDING:
         signal.signal(number, _interrupt)
     # A group of its own: the signal comes once, from here, and to whatever Dagster has started.
-    with subprocess.Popen(command, cwd=folder, env=environment, process_group=0) as started:
+    with subprocess.Popen(
+        command, cwd=folder, env=environment, process_group=0, pass_fds=[lock]
+    ) as started:
         try:
             return started.wait()
         except KeyboardInterrupt:

@@ -26,6 +26,7 @@ from vidagg_dagster.demo.files import (
 from vidagg_dagster.demo.launch import materialize, write_page
 from vidagg_dagster.demo.show import show_result
 from vidagg_dagster.report.scope import FILE
+from vidagg_dagster.settings.opened import require_closed
 from vidagg_dagster.settings.project import (
     CONFIGURATION,
     DEFAULT_HOME,
@@ -62,6 +63,7 @@ def run_demo(
 
     Raises:
         EngineError: The engine cannot run on this machine.
+        BadInputError: Dagster's UI is open on what would be removed.
         DayFailedError: A run failed.
     """
     choice = resolve_engine(engine or engine_setting())
@@ -103,12 +105,17 @@ def _of_the_machine() -> dict[str, str]:
 
 
 def remove_other_demo(folder: Path, variables: Mapping[str, str]) -> None:
-    """What a demo of other days or of an earlier version has left, whose tables differ."""
+    """What a demo of other days or of an earlier version has left, whose tables differ.
+
+    Raises:
+        BadInputError: Dagster's UI is open on it.
+    """
     from dotenv import dotenv_values
 
     before = dotenv_values(folder / ".env")
     same = all(before.get(name) == variables[name] for name in variables if name != ENGINE)
     if before and not same:
+        require_closed(folder / DEFAULT_HOME)
         for name in ("tables", DEFAULT_HOME):
             shutil.rmtree(folder / name, ignore_errors=True)
 

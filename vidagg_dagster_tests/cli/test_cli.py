@@ -15,6 +15,7 @@ import pytest
 from vidagg_dagster import __version__
 from vidagg_dagster.cli.main import main
 from vidagg_dagster.core.errors import DayFailedError
+from vidagg_dagster.settings.opened import only_ui
 from vidagg_dagster_tests.support import peter
 from vidagg_dagster_tests.support.source_files import write
 
@@ -417,6 +418,18 @@ def test_a_busy_port_is_one_clear_line(capsys: pytest.CaptureFixture[str], tmp_p
         port = busy.getsockname()[1]
         said = refused(capsys, "ui", "--folder", tmp_path, "--port", str(port))
     assert f"--port {port + 1}" in said
+
+
+def test_a_second_ui_of_a_home_is_one_clear_line(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """On another port, too: it would have a second daemon, and both would complain for ever."""
+    (tmp_path / ".env").write_text("VIDAGG_SOURCE=events\n")
+    home = tmp_path / "dagster_home"
+    home.mkdir()
+    with only_ui(home, "http://localhost:3111"):
+        said = refused(capsys, "ui", "--folder", tmp_path, "--port", "3112")
+    assert "open already: http://localhost:3111" in said
 
 
 def test_every_wrong_setting_has_a_line(

@@ -124,6 +124,16 @@ def test_one_interrupt_ends_the_ui_with_all_its_processes(tmp_path: Path) -> Non
             time.sleep(1)
         started = psutil.Process(running.pid).children(recursive=True)
         assert len(started) > 2
+        again = subprocess.run(
+            [sys.executable, "-m", "vidagg_dagster.cli.main", "ui", "--port", str(free_port())],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (again.returncode, again.stdout) == (2, "")
+        assert f"open already: http://localhost:{port}" in again.stderr
         running.send_signal(signal.SIGINT)
         running.send_signal(signal.SIGINT)
         assert running.wait(15) == 130

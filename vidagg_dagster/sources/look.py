@@ -131,9 +131,19 @@ def _look_at_table(connection: "duckdb.DuckDBPyConnection", reader: str) -> Look
     schema = connection.sql("FROM source LIMIT 0").to_arrow_table().schema
 
     def field(column: str) -> str:
-        return ".".join('"' + part.replace('"', '""') + '"' for part in column.split("."))
+        quoted = ('"' + part.replace('"', '""') + '"' for part in column.split("."))
+        return _uncast(".".join(quoted))
 
     return Look(connection, field, tuple(_paths("", list(schema))), _rows(connection))
+
+
+def _uncast(column: str) -> str:
+    """The column, so that `TRY_CAST` of it gives null.
+
+    DuckDB 2.0 lets its reader of CSV convert a column that is only cast, and that fails at the
+    first value which it cannot read (duckdb/duckdb, issue 23818).
+    """
+    return f"CASE WHEN {column} IS NOT NULL THEN {column} END"
 
 
 def _rows(connection: "duckdb.DuckDBPyConnection") -> int:

@@ -129,11 +129,12 @@ def test_numbers_are_times_and_nested_fields_are_columns(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("recognised", [True, False])
+@pytest.mark.parametrize("name", ["e.jsonl", "e.csv"])
 def test_times_that_are_not_recognised_are_told_with_what_helps(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], *, recognised: bool
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, *, recognised: bool
 ) -> None:
     time = {} if recognised else {"timestamp": "1/5/2026, 9:00:00.000 AM"}
-    events = write(tmp_path / "e.jsonl", [row | time for row in peter.EVENTS])
+    events = write(tmp_path / name, [row | time for row in peter.EVENTS])
     assert main(["init", str(events), "--folder", str(tmp_path / "site")]) == 0
     said = capsys.readouterr().out
     assert ("such as VIDAGG_TIME_FORMAT=" in said) is not recognised

@@ -46,6 +46,14 @@ def test_an_empty_table_has_no_experiment(tmp_path: Path) -> None:
     assert read_assignments(tmp_path / "a.csv").experiments == ()
 
 
+def test_a_time_that_cannot_be_read_is_one_unusable_row(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(CSV + "player-2,w,control,yesterday\n")
+    found = read_assignments(tmp_path / "a.csv")
+    (one,) = found.experiments
+    assert one.units["unitId"].to_pylist() == ["u", "v"]
+    assert sum(found.unusable.values()) == 1
+
+
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [

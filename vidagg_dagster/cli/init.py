@@ -5,12 +5,12 @@ import json
 import shlex
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, get_args
+from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args
 
 from vidagg_dagster.cli.arguments import add_command, require_files
 from vidagg_dagster.cli.mapping import SURE
@@ -19,10 +19,16 @@ from vidagg_dagster.core.contract import EVENT_COLUMNS, REQUIRED_COLUMNS, Timest
 from vidagg_dagster.core.errors import BadInputError
 from vidagg_dagster.core.event_mapping import EventMapping
 from vidagg_dagster.core.text import spaced
+from vidagg_dagster.core.time_format import parse_time_formats
 from vidagg_dagster.core.vocabulary import ALIASES, EVENT_NAMES, IGNORE
 
 if TYPE_CHECKING:
     from vidagg_dagster.sources.look import Look
+
+SOME_TIMES: Final = 5_000
+"""So many times are looked at to tell how they are written."""
+
+Parsed = TypeVar("Parsed")
 
 SKIP: Final = ""
 """The answer to a question about a name that stays unknown."""
@@ -67,17 +73,23 @@ def add_init(commands: Any) -> None:
     parser.add_argument(
         "--timestamp-unit", choices=get_args(TimestampUnit), help="unit of numeric times"
     )
+    parser.add_argument(
+        "--time-format",
+        type=_of(parse_time_formats),
+        default=(),
+        metavar="PATTERN|PATTERN",
+        help="how times that are text are written, where that is not recognised",
+    )
     parser.add_argument("--force", action="store_true", help="replace a .env that is there")
     parser.set_defaults(run=_init)
 
 
-def _of(parse: Any) -> Any:
-    def parsed(text: str) -> dict[str, str]:
+def _of(parse: Callable[[str], Parsed]) -> Callable[[str], Parsed]:
+    def parsed(text: str) -> Parsed:
         try:
-            found: dict[str, str] = parse(text)
+            return parse(text)
         except ValueError as error:
             raise argparse.ArgumentTypeError(str(error)) from None
-        return found
 
     return parsed
 
@@ -93,6 +105,10 @@ class _Found:
     unit: str | None
     days: tuple[date, date] | None
     vocabulary: EventMapping | None = None
+    time: str = ""
+    """A time as it is written, where that is not as ISO 8601 has it."""
+    patterns: Sequence[str] = ()
+    """How times may be written; one of them where it is sure."""
 
 
 def _init(options: argparse.Namespace) -> int:
@@ -106,7 +122,8 @@ def _init(options: argparse.Namespace) -> int:
     if options.videos:
         require_files(options.videos)
     with closing(look_at(options.events)) as look:
-        vocabulary = None if options.columns or options.event_names else _vocabulary(options)
+        own = options.columns or options.event_names or options.time_format
+        vocabulary = None if own else _vocabulary(options)
         found = _find(look, options) if vocabulary is None else _of_vocabulary(look, vocabulary)
     written = _write(options, found)
     print("\n".join((*_report(options.events, found), written, *_what_next(options, found))))
@@ -136,7 +153,20 @@ def _find(look: "Look", options: argparse.Namespace) -> _Found:
         if ours is None and sys.stdin.isatty():
             events[name] = _ask_event(name, names[name]) or None
     unit = options.timestamp_unit or look.unit(columns["timestamp"])
-    return _Found(look.rows, columns, names, events, unit, look.days(columns["timestamp"], unit))
+    days = look.days(columns["timestamp"], unit, options.time_format)
+    found = _Found(look.rows, columns, names, events, unit, days, patterns=options.time_format)
+    return found if days else _with_patterns(found, look)
+
+
+def _with_patterns(found: _Found, look: "Look") -> _Found:
+    """The same with the patterns that read the times, and the days if that is one pattern."""
+    from vidagg_dagster.sources.recognise import time_patterns
+
+    column = found.columns["timestamp"]
+    times = look.values(column, SOME_TIMES)
+    patterns = found.patterns or time_patterns(times)
+    days = look.days(column, None, patterns) if len(patterns) == 1 else None
+    return replace(found, days=days, time=next(iter(times), ""), patterns=patterns)
 
 
 def _vocabulary(options: argparse.Namespace) -> EventMapping | None:
@@ -190,18 +220,11 @@ def _ask_event(name: str, rows: int) -> str:
 
 def _report(source: str, found: _Found) -> Iterator[str]:
     yield f"{source}: {spaced(found.rows)} {'row' if found.rows == 1 else 'rows'}"
-    if found.days:
-        yield f"  days      {found.days[0]} to {found.days[1]} (UTC)"
-    else:
-        yield "  days      none are recognised. If vidagg map cannot read the times either, say in"
-        yield "            .env how they are written, such as VIDAGG_TIME_FORMAT=%d.%m.%Y %H:%M:%S,"
-        yield "            and the first day as VIDAGG_START_DATE"
+    yield from _times(found)
     if found.vocabulary is not None:
         yield f"  names     {found.vocabulary.name}: {found.vocabulary.title}"
         yield "            vidagg map shows how its rows are read, and what it does not tell"
         return
-    if found.unit:
-        yield f"  times     are numbers of {found.unit}"
     yield "  columns   " + ", ".join(
         ours if ours == theirs else f"{ours} = {theirs}"
         for ours in EVENT_COLUMNS
@@ -212,6 +235,25 @@ def _report(source: str, found: _Found) -> Iterator[str]:
         yield f"  event     {name!r} {spaced(rows)}: " + (
             ours or "not known, its rows will be rejected; --event-names OURS=" + name
         )
+
+
+def _times(found: _Found) -> Iterator[str]:
+    if found.days:
+        yield f"  days      {found.days[0]} to {found.days[1]} (UTC)"
+    if found.unit:
+        yield f"  times     are numbers of {found.unit}"
+    if len(found.patterns) == 1:
+        yield f"  times     are written as {found.patterns[0]}"
+    if found.days:
+        return
+    shown = f", such as {found.time!r}" if found.time else ""
+    if len(found.patterns) > 1:
+        yield f"  times     may be written as {' or '.join(found.patterns)}{shown}."
+        yield "            Say which one it is: --time-format"
+    else:
+        yield f"  days      none are recognised{shown}. If vidagg map cannot read the times either,"
+        yield "            say how they are written, such as --time-format '%d.%m.%Y %H:%M:%S', and"
+        yield "            in .env the first day as VIDAGG_START_DATE"
 
 
 def _write(options: argparse.Namespace, found: _Found) -> str:
@@ -231,6 +273,8 @@ def _write(options: argparse.Namespace, found: _Found) -> str:
         variables["VIDAGG_EVENT_NAMES"] = _names(mapped)
     if found.unit:
         variables["VIDAGG_TIMESTAMP_UNIT"] = found.unit
+    if options.time_format or len(found.patterns) == 1:
+        variables["VIDAGG_TIME_FORMAT"] = "|".join(found.patterns)
     if found.days:
         variables["VIDAGG_START_DATE"] = found.days[0].isoformat()
     file = write_settings(

@@ -60,14 +60,22 @@ class Look:
             return None
         return timestamp_unit(float(str(self._one(f"median({number})"))))
 
-    def days(self, column: str, unit: str | None) -> tuple[date, date] | None:
-        """The first and the last day (UTC) of a column of times, if they can be read so."""
+    def days(
+        self, column: str, unit: str | None, patterns: Sequence[str] = ()
+    ) -> tuple[date, date] | None:
+        """The first and the last day (UTC) of a column of times, if they can be read so.
+
+        Args:
+            column: The column.
+            unit: The unit of times that are numbers.
+            patterns: How times are written that are text; without any, as ISO 8601 has it.
+        """
         field = self.field(column)
-        time = (
-            f"to_timestamp(TRY_CAST({field} AS DOUBLE) / {_SECONDS[unit]})"
-            if unit
-            else f"TRY_CAST(CAST({field} AS VARCHAR) AS TIMESTAMPTZ)"
-        )
+        time = f"TRY_CAST(CAST({field} AS VARCHAR) AS TIMESTAMPTZ)"
+        if unit:
+            time = f"to_timestamp(TRY_CAST({field} AS DOUBLE) / {_SECONDS[unit]})"
+        elif patterns:
+            time = f"CAST(try_strptime(trim({field}), {_list(patterns)}) AS TIMESTAMPTZ)"
         usable = f"{time} BETWEEN '{EARLIEST}' AND now() + INTERVAL 1 DAY"
         first, last = (
             self._one(f"({end}({time}) FILTER (WHERE {usable}))::DATE") for end in ("min", "max")

@@ -5,9 +5,10 @@ says is shown to a person, who may correct it.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
+from vidagg_dagster.core.time_format import parse_time_format
 from vidagg_dagster.core.vocabulary import ALIASES, EVENT_NAMES, IGNORE
 
 COLUMN_WORDS: Final[Mapping[str, str]] = {
@@ -43,6 +44,21 @@ EVENT_WORDS: Final[Mapping[str, str]] = {
     "loadedmetadata captions subtitles",
 }
 """Our name of an event -> the words that mean it once `FILLERS` are left out."""
+
+_DATES: Final = (
+    *("%d.%m.%Y", "%m/%d/%Y", "%d/%m/%Y", "%m-%d-%Y", "%d-%m-%Y"),
+    *("%d %b %Y", "%b %d %Y", "%b %d, %Y"),
+)
+_CLOCKS: Final = (
+    *("%H:%M:%S", "%H:%M:%S.%f", "%H:%M"),
+    *("%I:%M:%S %p", "%I:%M:%S.%f %p", "%I:%M %p"),
+)
+TIME_PATTERNS: Final = tuple(
+    f"{day}{between}{clock}" for day in _DATES for between in (" ", ", ") for clock in _CLOCKS
+)
+"""How spreadsheets and portals write times. ISO 8601 needs no pattern."""
+
+_LARGEST: Final = {"m": 12, "d": 31, "H": 23, "I": 12}
 
 FILLERS: Final = frozenset({"video", "playback", "player", "media", "html5", "event", "on"})
 
@@ -83,6 +99,25 @@ def timestamp_unit(largest: float) -> str | None:
         if 10 ** (digits - 1) <= largest < 10**digits:
             return unit
     return None
+
+
+def time_patterns(texts: Collection[str]) -> list[str]:
+    """Those of `TIME_PATTERNS` that read every text: several, where a day may be the month."""
+    return [
+        pattern
+        for pattern in TIME_PATTERNS
+        if texts and all(_reads(pattern, text) for text in texts)
+    ]
+
+
+def _reads(pattern: str, text: str) -> bool:
+    form = parse_time_format(pattern)
+    found = re.match(form.expression, text)
+    return found is not None and all(
+        int(part) <= _LARGEST[directive]
+        for directive, part in zip(form.directives, found.groups(), strict=True)
+        if directive in _LARGEST
+    )
 
 
 def _core(name: str) -> str:

@@ -128,17 +128,35 @@ def test_numbers_are_times_and_nested_fields_are_columns(tmp_path: Path) -> None
     assert (settings.timestamp_unit, settings.start_date) == ("ms", date(2026, 1, 5))
 
 
-@pytest.mark.parametrize("recognised", [True, False])
 @pytest.mark.parametrize("name", ["e.jsonl", "e.csv"])
-def test_times_that_are_not_recognised_are_told_with_what_helps(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, *, recognised: bool
+@pytest.mark.parametrize(
+    ("time", "flags", "said", "pattern"),
+    [
+        (None, (), "days      2026-01-05 to", None),
+        ("1/25/2026, 9:00:00.000 AM", (), "days      2026-01-25 to", "%m/%d/%Y, %I:%M:%S.%f %p"),
+        ("25 Jan 2026 09:00", (), "written as %d %b %Y %H:%M", "%d %b %Y %H:%M"),
+        ("1/5/2026 9:00", (), "%m/%d/%Y %H:%M or %d/%m/%Y %H:%M, such as '1/5/2026 9:00'", None),
+        ("1/5/2026 9:00", ("%d/%m/%Y %H:%M",), "days      2026-05-01 to", "%d/%m/%Y %H:%M"),
+        ("long ago", (), "none are recognised, such as 'long ago'", None),
+        ("9h00 25-1-2026", ("%Hh%M %d-%m-%Y",), "days      2026-01-25", "%Hh%M %d-%m-%Y"),
+        ("long ago", ("%Hh%M %d-%m-%Y",), "none are recognised", "%Hh%M %d-%m-%Y"),
+    ],
+)
+def test_how_times_are_written_is_recognised_or_told(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    time: str | None,
+    flags: tuple[str, ...],
+    said: str,
+    pattern: str | None,
 ) -> None:
-    time = {} if recognised else {"timestamp": "1/5/2026, 9:00:00.000 AM"}
-    events = write(tmp_path / name, [row | time for row in peter.EVENTS])
-    assert main(["init", str(events), "--folder", str(tmp_path / "site")]) == 0
-    said = capsys.readouterr().out
-    assert ("such as VIDAGG_TIME_FORMAT=" in said) is not recognised
-    assert ("days      2026-" in said) is recognised
+    rows = [row | ({"timestamp": time} if time else {}) for row in peter.EVENTS]
+    events = write(tmp_path / name, rows)
+    more = [part for flag in flags for part in ("--time-format", flag)]
+    assert main(["init", str(events), "--folder", str(tmp_path / "site"), *more]) == 0
+    assert said in capsys.readouterr().out
+    assert settings_of(tmp_path / "site").time_format == ((pattern,) if pattern else ())
 
 
 def test_flags_win_over_what_is_recognised(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Which column is which, and which event is which, by the words that tools use."""
 
+from datetime import datetime
+
 import pytest
 
 from vidagg_dagster.core.column_mapping import require_event_names
@@ -8,8 +10,10 @@ from vidagg_dagster.core.vocabulary import ALIASES, EVENT_NAMES
 from vidagg_dagster.sources.recognise import (
     COLUMN_WORDS,
     EVENT_WORDS,
+    TIME_PATTERNS,
     recognise_columns,
     recognise_events,
+    time_patterns,
     timestamp_unit,
 )
 
@@ -107,3 +111,27 @@ def test_of_two_columns_the_likelier_and_the_less_nested_wins() -> None:
 )
 def test_the_unit_of_a_time_is_known_by_its_size(number: float, unit: str | None) -> None:
     assert timestamp_unit(number) == unit
+
+
+@pytest.mark.parametrize("pattern", TIME_PATTERNS)
+def test_a_pattern_is_recognised_by_a_day_that_is_no_month(pattern: str) -> None:
+    times = [datetime(2026, 1, day, 21, 5, 7) for day in (2, 25)]
+    assert time_patterns([time.strftime(pattern) for time in times]) == [pattern]
+
+
+@pytest.mark.parametrize(
+    ("texts", "patterns"),
+    [
+        (["1/2/2026 9:00", "12/12/2026 9:00"], ["%m/%d/%Y %H:%M", "%d/%m/%Y %H:%M"]),
+        (["1/2/2026 9:00", "13/12/2026 9:00"], ["%d/%m/%Y %H:%M"]),
+        (["1/2/2026 9:00", "32/12/2026 9:00"], []),
+        (["25/2/2026 9:00", "later"], []),
+        (["25/2/2026 24:00"], []),
+        (["25/2/2026 13:00 PM"], []),
+        ([], []),
+    ],
+)
+def test_a_pattern_is_named_only_if_it_reads_every_time(
+    texts: list[str], patterns: list[str]
+) -> None:
+    assert time_patterns(texts) == patterns

@@ -19,9 +19,9 @@ from vidagg_dagster.pipeline.numbers import business_numbers, rounded
 from vidagg_dagster.pipeline.step import Step, StepContext, StepOutput
 from vidagg_dagster.pipeline.user_video_engagement import most_watched
 from vidagg_dagster.quality.evaluate import CheckContext
-from vidagg_dagster.spark.arrow import Spread
 from vidagg_dagster.spark.compat import union
-from vidagg_dagster.tables.interface import Replaced, Tables
+from vidagg_dagster.spark.slices import Slicing
+from vidagg_dagster.tables.interface import Frames, Replaced, Tables
 from vidagg_dagster.tables.retry import retry_conflicts
 
 MAX_TRIES: Final = 3
@@ -31,32 +31,44 @@ _log = logging.getLogger(__name__)
 _KEY: Final = list(AGGREGATED_ENGAGEMENT.key)
 _SOURCE_VERSION, _SOURCE_COMMIT = "source_version", "source_commit"
 _RULES: Final = "rules"
+_EVENTS_PER_ROW: Final = 2
+"""A row to merge takes the memory of about two events."""
 
 
 @dataclass(frozen=True)
 class _Change:
     """What an update writes. `days` are the replaced days that it takes in; None: all days."""
 
-    rows: DataFrame
+    rows: Frames
     ended: DataFrame
     days: tuple[date, ...] | None
 
 
-def update_lifetime(tables: Tables, chain: EngagementChain) -> LifetimeUpdate:
+Cut = Callable[[int], Slicing]
+"""How so many rows are merged: at once, or in slices of their users."""
+
+
+def at_once(rows: int) -> Slicing:
+    """One slice."""
+    return Slicing(rows, 1)
+
+
+def update_lifetime(tables: Tables, chain: EngagementChain, cut: Cut = at_once) -> LifetimeUpdate:
     """Bring the lifetime table up to date with the days replaced since the last update.
 
     A pair that has none of these days yet grows by its new rows. A pair that has one already is
     merged again from its daily rows, so that a day run again, late, or emptied leaves no trace.
     The state is the version of the daily table that was taken in. It is kept in the commit itself.
-    A lifetime table with a damaged file is written anew from all days.
+    A lifetime table with a damaged file is written anew from all days. `cut` says how rows are
+    merged.
 
     Raises:
         TableConflictError: Other writers changed the table during each of three attempts.
     """
-    return retry_conflicts(lambda: _update(tables, chain), attempts=MAX_TRIES)
+    return retry_conflicts(lambda: _update(tables, chain, cut), attempts=MAX_TRIES)
 
 
-def _update(tables: Tables, chain: EngagementChain) -> LifetimeUpdate:
+def _update(tables: Tables, chain: EngagementChain, cut: Cut) -> LifetimeUpdate:
     tables.discard_damaged(AGGREGATED_ENGAGEMENT)
     based_on = tables.version(AGGREGATED_ENGAGEMENT)
     note = tables.note(AGGREGATED_ENGAGEMENT)
@@ -70,9 +82,9 @@ def _update(tables: Tables, chain: EngagementChain) -> LifetimeUpdate:
     if replaced.days is not None and not replaced.days:
         return LifetimeUpdate(changed=0, deleted=0, days=())
     if since is None or replaced.days is None:
-        change = _everything(tables, chain)
+        change = _everything(tables, chain, cut)
     else:
-        change = _increment(tables, chain, tuple(sorted(replaced.days)))
+        change = _increment(tables, chain, tuple(sorted(replaced.days)), cut)
     changed, deleted = tables.upsert(
         AGGREGATED_ENGAGEMENT,
         change.rows,
@@ -125,15 +137,17 @@ def _rules_of(chain: EngagementChain) -> str:
     return " ".join([rules, *sorted(chain.dimensions)])
 
 
-def _everything(tables: Tables, chain: EngagementChain) -> _Change:
+def _everything(tables: Tables, chain: EngagementChain, cut: Cut) -> _Change:
     daily = tables.read(USER_VIDEO_ENGAGEMENT)
-    rows = replace(chain, spread=Spread(daily.count())).lifetime(daily)
+    # An estimate follows from all rows of a video.
+    slicing = (at_once if chain.estimate_missing_durations else cut)(daily.count())
+    rows = slicing.each(daily, lambda part, spread: replace(chain, spread=spread).lifetime(part))
     stored = tables.read(AGGREGATED_ENGAGEMENT).select(*_KEY)
     ended = stored.join(daily.select(*_KEY).distinct(), on=_KEY, how="left_anti")
     return _Change(rows, ended, None)
 
 
-def _increment(tables: Tables, chain: EngagementChain, days: tuple[date, ...]) -> _Change:
+def _increment(tables: Tables, chain: EngagementChain, days: tuple[date, ...], cut: Cut) -> _Change:
     """The lifetime rows that the replaced `days` change, and the keys of those that they end."""
     lifetime = tables.read(AGGREGATED_ENGAGEMENT)
     contains = F.arrays_overlap("activeDays", F.array(*[F.lit(day) for day in days]))
@@ -148,10 +162,10 @@ def _increment(tables: Tables, chain: EngagementChain, days: tuple[date, ...]) -
     grows = lifetime.where(~contains).join(new.select(*_KEY).distinct(), on=_KEY, how="left_semi")
     parts.append(grows.select(*new.columns))
     together = union(parts)
-    counted = sum(tables.day_counts(USER_VIDEO_ENGAGEMENT, days).values())
-    chain = replace(chain, spread=Spread(2 * counted))
+    slicing = cut(2 * sum(tables.day_counts(USER_VIDEO_ENGAGEMENT, days).values()))
+    rows = slicing.each(together, lambda part, spread: replace(chain, spread=spread).merged(part))
     ended = stale.select(*_KEY).join(together.select(*_KEY).distinct(), on=_KEY, how="left_anti")
-    return _Change(chain.merged(together), ended, days)
+    return _Change(rows, ended, days)
 
 
 def _other_days(stale: DataFrame, days: Sequence[date]) -> list[date]:
@@ -160,7 +174,12 @@ def _other_days(stale: DataFrame, days: Sequence[date]) -> list[date]:
 
 
 def _compute(context: StepContext) -> StepOutput:
-    update = update_lifetime(context.tables, context.chain())
+    def cut(rows: int) -> Slicing:
+        return Slicing.of(
+            context.spark, rows, at_once=context.request.events_at_once // _EVENTS_PER_ROW
+        )
+
+    update = update_lifetime(context.tables, context.chain(), cut)
     days = sorted({*context.days, *(update.days or ())})
     return StepOutput(
         update=update,

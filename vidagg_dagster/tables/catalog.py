@@ -184,7 +184,7 @@ class CatalogTables:
     def upsert(
         self,
         table: TableSpec,
-        rows: DataFrame,
+        rows: Frames,
         deleted: DataFrame | None,
         note: Mapping[str, str],
         *,
@@ -198,17 +198,17 @@ class CatalogTables:
         """
         table = with_dimensions(table, self._dimensions)
         gone = None if deleted is None else require_key_columns(table, deleted)
-        rows = conform(table, rows)
+        merged = conform(table, union(each(rows)))
         table = self._require_table(table)
-        rows = with_every_dimension(table, rows)
+        merged = with_every_dimension(table, merged)
         if based_on is not None:
             changes = self.days_replaced_since(table, max(based_on, 0))
             if changes.days is None:
                 raise changed_since_error(table, based_on, changes.version)
-        for bad in bad_keys(table, rows).limit(1).collect():
+        for bad in bad_keys(table, merged).limit(1).collect():
             raise key_error(table, bad.asDict())
         try:
-            counts = self._merge(table, rows, gone)
+            counts = self._merge(table, merged, gone)
         except Exception as error:
             if _is_conflict(error):
                 raise changed_since_error(table, based_on, self.version(table)) from error

@@ -158,7 +158,7 @@ class LocalTables:
     def upsert(
         self,
         table: TableSpec,
-        rows: DataFrame,
+        rows: Frames,
         deleted: DataFrame | None,
         note: Mapping[str, str],
         *,
@@ -170,7 +170,7 @@ class LocalTables:
         """
         table = with_dimensions(table, self._dimensions)
         gone = None if deleted is None else require_key_columns(table, deleted)
-        rows = conform(table, rows)
+        frames = [conform(table, frame) for frame in each(rows)]
         key, folder = list(table.key), self._folder(table)
         snapshot = self._open_or_create(table)
         if based_on is not None and snapshot.version() != max(based_on, 0):
@@ -178,7 +178,7 @@ class LocalTables:
         current = self._read_files(table, delta_log.live_files(snapshot, folder))
         with staging_folder(folder) as staging:
             # Written first, so that what the rows are computed from is computed once.
-            changed = stage(table, [rows], staging / "rows")
+            changed = stage(table, frames, staging / "rows")
             touched = self._distinct_keys(table, changed)
             removed = 0
             if gone is not None:

@@ -97,7 +97,7 @@ class Tables(Protocol):
     def upsert(
         self,
         table: TableSpec,
-        rows: DataFrame,
+        rows: Frames,
         deleted: DataFrame | None,
         note: Mapping[str, str],
         *,

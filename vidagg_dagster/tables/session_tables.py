@@ -100,7 +100,7 @@ class SessionTables:
     def upsert(
         self,
         table: TableSpec,
-        rows: DataFrame,
+        rows: Frames,
         deleted: DataFrame | None,
         note: Mapping[str, str],
         *,
@@ -110,7 +110,7 @@ class SessionTables:
         del note, based_on
         table = with_dimensions(table, self._dimensions)
         gone = None if deleted is None else require_key_columns(table, deleted)
-        with self.computed(table, conform(table, rows)) as new:
+        with self.computed(table, [conform(table, frame) for frame in each(rows)]) as new:
             for bad in bad_keys(table, new).limit(1).collect():
                 raise key_error(table, bad.asDict())
             key = list(table.key)

@@ -9,7 +9,6 @@ from pyspark.sql import types as T
 
 from vidagg_dagster.core.insight_schemas import (
     BIN_COUNTS,
-    VIDEO_CURVE,
 )
 from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.core.table_spec import EVENT_DATE, LONG, TableSpec
@@ -32,13 +31,16 @@ SEEN: Final = ("viewers", "uniqueMs", "lastSeenHere")
 """What follows from the union of each viewer; the other counts add up over visits and days."""
 
 
-def daily_curve(
+def daily_bins(
     daily: DataFrame, sessions: DataFrame, videos: DataFrame, parameters: EngagementParameters
-) -> DataFrame:
-    """Rows of `user_video_engagement` and of `sessions` of the same days -> `video_curve`."""
+) -> list[DataFrame]:
+    """Rows of `user_video_engagement` and of `sessions` of the same days -> bins, to be added up.
+
+    `as_curve` makes rows of `video_curve` of them.
+    """
     seen = seen_bins(daily, F.col(EVENT_DATE), videos)
     watched = watched_bins(sessions, F.col(EVENT_DATE), videos, parameters)
-    return as_curve([seen, watched], VIDEO_CURVE)
+    return [seen, watched]
 
 
 def seen_bins(rows: DataFrame, day: Column, videos: DataFrame) -> DataFrame:
@@ -74,14 +76,16 @@ def watched_bins(
 
 def as_curve(parts: Sequence[DataFrame], table: TableSpec) -> DataFrame:
     """Bins of several parts, added up, in the columns of a curve."""
-    days = [F.col("day").alias(EVENT_DATE)] if table.partitioned else []
-    summed = (
-        union(parts)
-        .groupBy(*days, "videoId", "binStartMs", "binEndMs")
-        .agg(*[F.sum(name).alias(name) for name in BIN_COUNTS])
-        .withColumn("rewatchMs", F.col("watchMs") - F.col("uniqueMs"))
+    summed = added_up(union(parts)).withColumns(
+        {EVENT_DATE: F.col("day"), "rewatchMs": F.col("watchMs") - F.col("uniqueMs")}
     )
     return summed.select(*[F.col(c.name).cast(c.type).alias(c.name) for c in table.columns])
+
+
+def added_up(bins: DataFrame) -> DataFrame:
+    """One row per day, video and bin; the day is null in bins over all days."""
+    by = ("day", "videoId", "binStartMs", "binEndMs")
+    return bins.groupBy(*by).agg(*[F.sum(name).alias(name) for name in BIN_COUNTS])
 
 
 def _bins(rows: DataFrame, videos: DataFrame, kernel: Kernel) -> DataFrame:

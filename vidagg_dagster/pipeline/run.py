@@ -116,7 +116,8 @@ def _run_part(step: Step, context: StepContext, weights: Weights) -> _Part:
         output.unknown_names,
     )
     frame = step.validated(context) if step.validated else None
-    evaluation = evaluate(checks, step.table, RULES[step.table.name], frame)
+    slicing = context.slicing_of_keys(step.table)
+    evaluation = evaluate(checks, step.table, RULES[step.table.name], frame, slicing)
     day_metrics = step.day_metrics(output, checks)
     numbers = step.numbers(context, checks)
     top = _top_videos_by_day(step, context)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -25,8 +25,12 @@ from vidagg_dagster.metrics.composition import EngagementChain
 from vidagg_dagster.quality.evaluate import CheckContext
 from vidagg_dagster.sources.videos import videos_of_steps
 from vidagg_dagster.spark.arrow import ANY_SIZE, Spread
-from vidagg_dagster.spark.slices import SLICE, Slicing
+from vidagg_dagster.spark.session import spills
+from vidagg_dagster.spark.slices import AT_ONCE, SLICE, Slicing
 from vidagg_dagster.tables.interface import Frames, Tables, Versions
+
+_KEYS_PER_EVENT: Final = 4
+"""So many keys to count take about the memory of an event."""
 
 
 class VideoMetadata:
@@ -113,6 +117,13 @@ class StepContext:
     def slicing(self, events: int | None) -> Slicing:
         """How to compute so many events: at once where the engine spills or they fit."""
         return Slicing.of(self.spark, events, at_once=self.request.events_at_once)
+
+    def slicing_of_keys(self, table: TableSpec) -> Slicing:
+        """How to count the keys of the days in a table."""
+        if not table.partitioned or spills(self.spark):
+            return AT_ONCE
+        rows = sum(self.tables.day_counts(table, self.days).values())
+        return Slicing.of(self.spark, rows, at_once=_KEYS_PER_EVENT * self.request.events_at_once)
 
     @contextmanager
     def kept_in_slices(

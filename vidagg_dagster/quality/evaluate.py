@@ -1,11 +1,11 @@
 """Validation rules as data, and their evaluation on the stored tables, per day.
 
-A rule about single rows is a pure Column. One query counts the violations of all row rules of a
-table, together with its rows and repeated keys. A rule about a whole day is a function of
-`CheckContext`. The rules themselves are in `quality/rules/`.
+A rule about single rows is a pure Column. One query, or one for each slice of a very large day,
+counts the violations of all row rules of a table, together with its rows and repeated keys. A rule
+about a whole day is a function of `CheckContext`. The rules themselves are in `quality/rules/`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
@@ -25,12 +25,15 @@ from vidagg_dagster.core.schemas import (
     TableSpec,
 )
 from vidagg_dagster.spark.columns import milliseconds
+from vidagg_dagster.spark.slices import AT_ONCE, Slicing
 from vidagg_dagster.tables.interface import Tables
 
 MAX_COUNTABLE: Final = 1e15
 """Published seconds at or above this are not converted to milliseconds."""
 
 _ROWS, _REPEATED = "__rows", "__repeated"
+
+_Counts = dict[date | None, dict[str, int]]
 
 Answer = TypeVar("Answer")
 
@@ -160,18 +163,23 @@ class Evaluation:
 
 
 def evaluate(
-    context: CheckContext, table: TableSpec, rules: Sequence[Rule], frame: DataFrame | None = None
+    context: CheckContext,
+    table: TableSpec,
+    rules: Sequence[Rule],
+    frame: DataFrame | None = None,
+    slicing: Slicing = AT_ONCE,
 ) -> Evaluation:
     """Evaluates the rules of a table on its stored rows.
 
-    `frame` replaces the stored rows where row rules also need columns of other tables. Every
-    requested day gets an outcome for every rule, also a day without any rows.
+    `frame` replaces the stored rows where row rules also need columns of other tables. `slicing`
+    says how keys are counted that do not fit into memory together. Every requested day gets an
+    outcome for every rule, also a day without any rows.
     """
     days: tuple[date | None, ...] = context.days if table.partitioned else (None,)
     if frame is None:
         frame = context.tables.read(table, context.days if table.partitioned else None)
     row_rules = [rule for rule in rules if isinstance(rule, RowRule)]
-    counted = _count(frame, table, row_rules)
+    counted = _count(frame, table, row_rules, slicing)
     outcomes: list[RuleOutcome] = []
     for rule in rules:
         findings: RuleFindings
@@ -188,22 +196,34 @@ def evaluate(
 
 
 def _count(
-    frame: DataFrame, table: TableSpec, rules: Sequence[RowRule]
-) -> dict[date | None, dict[str, int]]:
-    """Per day: rows, rows that repeat a key, and violations of each row rule, in one query."""
+    frame: DataFrame, table: TableSpec, rules: Sequence[RowRule], slicing: Slicing
+) -> _Counts:
+    """Per day: rows, rows that repeat a key, and violations of each row rule."""
     if not table.key:
         return _per_day(frame, table, rules, None)
     # By a hash of the key, because a hundred million text keys do not fit into memory. Different
     # keys rarely have the same hash; if hashes repeat, the keys themselves are counted.
-    counted = _per_day(frame, table, rules, [F.xxhash64(*table.key).alias("_key")])
+    hashed = F.xxhash64(*table.key)
+    parts = slicing.each(frame, lambda part, _: part, by=hashed)
+    counted = _sum(_per_day(part, table, rules, [hashed.alias("_key")]) for part in parts)
     if any(counts[_REPEATED] for counts in counted.values()):
-        counted = _per_day(frame, table, rules, [F.col(name) for name in table.key])
+        keys = [F.col(name) for name in table.key]
+        counted = _sum(_per_day(part, table, rules, keys) for part in parts)
     return counted
+
+
+def _sum(parts: Iterable[_Counts]) -> _Counts:
+    summed: _Counts = {}
+    for part in parts:
+        for day, counts in part.items():
+            before = summed.setdefault(day, dict.fromkeys(counts, 0))
+            summed[day] = {name: before[name] + number for name, number in counts.items()}
+    return summed
 
 
 def _per_day(
     frame: DataFrame, table: TableSpec, rules: Sequence[RowRule], key: Sequence[Column] | None
-) -> dict[date | None, dict[str, int]]:
+) -> _Counts:
     by_day = [EVENT_DATE] if table.partitioned else []
     violations = [F.count_if(rule.violates()).alias(rule.name) for rule in rules]
     names = [rule.name for rule in rules]

@@ -80,5 +80,9 @@ class Slicing:
         ] or [compute(frame.limit(0), self.spread)]
 
 
+AT_ONCE: Final = Slicing(None, 1)
+"""For rows that fit, however many there are."""
+
+
 def _slice(by: ColumnOrName, slices: int) -> Column:
     return F.pmod(F.xxhash64(by), F.lit(slices))

@@ -32,6 +32,7 @@ from vidagg_dagster.core.schemas import (
 from vidagg_dagster.pipeline.run import run_step
 from vidagg_dagster.quality.rules import RULES
 from vidagg_dagster.spark.session import engine_session, use, using
+from vidagg_dagster.spark.slices import Slicing
 from vidagg_dagster.tables.delta_folder import LocalTables
 from vidagg_dagster.tables.open import open_tables
 from vidagg_dagster_tests.support import small_site
@@ -321,6 +322,19 @@ def test_only_the_broken_day_of_a_range_fails(lab: Lab) -> None:
     failed = [key for key, outcome in outcomes.items() if not outcome.passed]
     assert failed == [("evidence_adds_up", BROKEN)]
     assert outcomes["evidence_adds_up", BROKEN].violations == 1
+
+
+@pytest.mark.parametrize("table", [RAW_EVENTS, USER_VIDEO_ENGAGEMENT], ids=lambda table: table.name)
+def test_keys_that_are_counted_in_slices_give_the_same_outcomes(lab: Lab, table: TableSpec) -> None:
+    lab.repeat(table)
+    peters(table, videoId=lambda: F.lit(""))(lab)
+    whole, sliced = (
+        lab.evaluate(table, days=DAYS, slicing=Slicing(None, slices)) for slices in (1, 3)
+    )
+    assert sliced == whole
+    assert whole["one_row_per_key", BROKEN].violations > 0
+    assert whole["keys_present", BROKEN].violations > 0
+    assert whole["one_row_per_key", DAYS[0]].passed
 
 
 def test_jvm_spark_finds_the_same_violations(lab: Lab, jvm: SparkSession) -> None:

@@ -24,6 +24,7 @@ from vidagg_dagster.core.schemas import (
 from vidagg_dagster.quality.evaluate import CheckContext, evaluate
 from vidagg_dagster.quality.rules import RULES
 from vidagg_dagster.sources.videos import read_videos
+from vidagg_dagster.spark.slices import AT_ONCE, Slicing
 from vidagg_dagster.tables.interface import Tables
 from vidagg_dagster_tests.support.small_site import Site, day
 
@@ -72,6 +73,7 @@ class Lab:
         days: Sequence[date] = (BROKEN,),
         touched: tuple[date, ...] = (),
         frame: DataFrame | None = None,
+        slicing: Slicing = AT_ONCE,
     ) -> dict[tuple[str, date | None], RuleOutcome]:
         update = LifetimeUpdate(changed=0, deleted=0, days=touched) if touched else None
         context = CheckContext(
@@ -83,7 +85,7 @@ class Lab:
         if frame is None and table is WATCH_INTERVALS:
             videos = read_videos(self.spark, str(self.site.videos))
             frame = self.tables.read(table, days).join(videos, "videoId", "left")
-        outcomes = evaluate(context, table, RULES[table.name], frame).outcomes
+        outcomes = evaluate(context, table, RULES[table.name], frame, slicing).outcomes
         return {(outcome.rule, outcome.day): outcome for outcome in outcomes}
 
     def failed(self, table: TableSpec, **more: object) -> set[str]:

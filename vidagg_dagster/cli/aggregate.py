@@ -283,13 +283,14 @@ def _write_rows(options: argparse.Namespace, parameters: EngagementParameters) -
     from vidagg_dagster.cli.output import write_output
     from vidagg_dagster.pipeline.batch import aggregate_files
     from vidagg_dagster.settings.variables import engine_setting
+    from vidagg_dagster.spark.engines import resolve_engine
 
     source = _source(options)
 
     def report(stage: str) -> None:
         status.stage = f"{stage}, on {engine}"
 
-    engine = options.engine or engine_setting()
+    engine = resolve_engine(options.engine or engine_setting()).engine
     with Status(f"starting {engine}") as status, engine_of_command(engine) as spark:
         result = aggregate_files(
             spark,

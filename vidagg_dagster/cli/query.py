@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 MAX_ROWS_SHOWN: Final = 100
 FORMATS: Final = ("csv", "parquet", "jsonl")
+DEFAULT_FORMAT: Final = "parquet"
 DUCKDB_SUFFIX: Final = ".duckdb"
 
 _COPY_OPTIONS: Final = {
@@ -55,10 +56,11 @@ def add_export(commands: Any) -> None:
         commands,
         "export",
         help="write the tables as files, or as one DuckDB file",
-        description="Write tables as they are now: a file for each into a folder, or all of them "
-        "into one DuckDB file.",
+        description="Write tables as they are now: a file for each into a folder, one table into a "
+        "file, or all of them into one DuckDB file.",
         examples=(
             "vidagg export --output exported",
+            "vidagg export aggregated_user_video_engagement --output rows.csv",
             "vidagg export aggregated_user_video_engagement --output exported --format csv",
             "vidagg export --demo --output demo.duckdb",
         ),
@@ -66,10 +68,13 @@ def add_export(commands: Any) -> None:
     add_folder(parser)
     parser.add_argument("tables", metavar="TABLE", nargs="*", help="these only (all)")
     parser.add_argument(
-        "--output", type=Path, required=True, help=f"a folder, or a file {DUCKDB_SUFFIX}"
+        "--output",
+        type=Path,
+        required=True,
+        help=f"a folder; a file {DUCKDB_SUFFIX}; of one table also .csv, .parquet or .jsonl",
     )
     parser.add_argument(
-        "--format", choices=FORMATS, default="parquet", help="of the files (%(default)s)"
+        "--format", choices=FORMATS, help=f"of the files in a folder ({DEFAULT_FORMAT})"
     )
     parser.set_defaults(run=_export)
 
@@ -119,9 +124,25 @@ def _export(options: argparse.Namespace) -> int:
         names = options.tables or there
         if output.suffix == DUCKDB_SUFFIX:
             _export_database(connection, names, output)
+        elif output.suffix[1:].lower() in FORMATS and not output.is_dir():
+            _require_one(names, options)
+            _export_file(connection, names[0], output)
         else:
-            _export_files(connection, names, output, options.format)
+            output.mkdir(exist_ok=True)
+            for name in names:
+                file = output / f"{name}.{options.format or DEFAULT_FORMAT}"
+                _export_file(connection, name, file)
     return 0
+
+
+def _require_one(names: list[str], options: argparse.Namespace) -> None:
+    output: Path = options.output
+    if len(names) > 1:
+        raise BadInputError(
+            f"{output} is one file, and these are {len(names)} tables: name one, or give a folder"
+        )
+    if options.format and options.format != output.suffix[1:].lower():
+        raise BadInputError(f"--format {options.format} does not fit the name {output}")
 
 
 def _export_database(
@@ -141,18 +162,16 @@ def _export_database(
     print(f"{output}: {len(names)} tables")
 
 
-def _export_files(
-    connection: "duckdb.DuckDBPyConnection", names: list[str], output: Path, form: str
-) -> None:
-    output.mkdir(exist_ok=True)
-    for name in names:
-        file, draft = output / f"{name}.{form}", output / f".{name}.{form}.draft"
-        try:
-            connection.execute(f'COPY (FROM "{name}") TO {_text(draft)} ({_COPY_OPTIONS[form]})')
-            draft.replace(file)
-        finally:
-            draft.unlink(missing_ok=True)
-        print(file)
+def _export_file(connection: "duckdb.DuckDBPyConnection", name: str, output: Path) -> None:
+    """A table as a file, which appears when it is complete."""
+    form = _COPY_OPTIONS[output.suffix[1:].lower()]
+    draft = output.with_name(f".{output.name}.draft")
+    try:
+        connection.execute(f'COPY (FROM "{name}") TO {_text(draft)} ({form})')
+        draft.replace(output)
+    finally:
+        draft.unlink(missing_ok=True)
+    print(output)
 
 
 def _connection(options: argparse.Namespace) -> "duckdb.DuckDBPyConnection":

@@ -93,6 +93,11 @@ def test_a_result_can_be_written_to_a_file(
         (["query", "--folder", "{folder}/tables/empty"], "no tables"),
         (["export", "--folder", "{folder}", "nothing", "--output", "{folder}/x"], "no table"),
         (["export", "--folder", "{folder}", "--output", "{folder}/a/b"], "no folder"),
+        (["export", "--folder", "{folder}", "--output", "{folder}/x.csv"], "2 tables: name one"),
+        (
+            ["export", "--folder", "{folder}", "empty", "--output", "x.csv", "--format", "jsonl"],
+            "does not fit",
+        ),
     ],
 )
 def test_what_cannot_be_answered_is_one_clear_line(
@@ -115,6 +120,17 @@ def test_tables_are_exported_as_files(
     ask(capsys, "export", "--folder", project, "--output", output, "--format", form)
     assert sorted(file.name for file in output.iterdir()) == [f"by_day.{form}", f"empty.{form}"]
     rows = duckdb.connect().execute(f"from '{output}/by_day.{form}'").fetchall()
+    assert {row[1] for row in rows} == {"peter", "anna"}
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet", "jsonl"])
+def test_one_table_is_exported_as_the_file_that_is_named(
+    project: Path, capsys: pytest.CaptureFixture[str], form: str
+) -> None:
+    output = project / f"rows.{form}"
+    ask(capsys, "export", "--folder", project, "by_day", "--output", output)
+    assert output.is_file()
+    rows = duckdb.connect().execute(f"from '{output}'").fetchall()
     assert {row[1] for row in rows} == {"peter", "anna"}
 
 

@@ -323,8 +323,8 @@ def _require_usable(result: "Aggregation", *, strict: bool) -> None:
     counts = result.counts
     if counts["rejected"] and not counts["accepted"]:
         raise NothingAcceptedError(
-            f"no row could be used, so nothing was written: {result.summary()}. vidagg map EVENTS "
-            "says what it recognises, and what to map"
+            f"no row could be used, so nothing was written: {result.summary()}. vidagg init "
+            "and vidagg map say what they recognise in EVENTS, and what to map"
         )
     if strict and counts["rejected"] > MAX_REJECTED_SHARE * counts["input"]:
         raise BadInputError(

@@ -80,7 +80,11 @@ def _map(options: argparse.Namespace) -> int:
             print(f"{options.events} as {mapping.name}: {mapping.title or 'a mapping of your own'}")
         elif best.usable == 0:
             print(f"{options.events} is in no vocabulary that is known: {_names(sample.records)}")
-            print("Write a mapping: docs/vocabularies.md")
+            print(
+                f"vidagg init {options.events} says which columns it recognises, and takes --columns "
+                "for the others.\nWhere one row becomes several, or none: write a mapping, "
+                "docs/vocabularies.md"
+            )
             return 0
         else:
             mapping = best.mapping

@@ -81,9 +81,9 @@ def _map(options: argparse.Namespace) -> int:
         elif best.usable == 0:
             print(f"{options.events} is in no vocabulary that is known: {_names(sample.records)}")
             print(
-                f"vidagg init {options.events} says which columns it recognises, and takes --columns "
-                "for the others.\nWhere one row becomes several, or none: write a mapping, "
-                "docs/vocabularies.md"
+                f"vidagg init {options.events} says which columns it recognises, and takes "
+                "--columns for the others.\nWhere one row becomes several, or none: write a "
+                "mapping, docs/vocabularies.md"
             )
             return 0
         else:

@@ -223,9 +223,9 @@ def test_map_says_that_a_file_is_in_no_vocabulary(
 ) -> None:
     (tmp_path / "a.csv").write_text("when,what\n1,go\n")
     assert main(["map", str(tmp_path / "a.csv")]) == 0
-    assert "is in no vocabulary that is known: its columns are what, when" in (
-        capsys.readouterr().out
-    )
+    said = capsys.readouterr().out
+    assert "is in no vocabulary that is known: its columns are what, when" in said
+    assert f"vidagg init {tmp_path / 'a.csv'} says which columns" in said
 
 
 def test_aggregate_carries_dimensions_and_tells_those_that_no_column_has(

@@ -8,7 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from vidagg_dagster_tests.support.databricks_day import Place, deploy_and_run_two_days
+from vidagg_dagster_tests.support.databricks_day import (
+    TWO_AND_THE_FIRST_AGAIN,
+    Place,
+    deploy_and_run,
+)
 
 SCHEMA = "VIDAGG_TEST_DATABRICKS_SCHEMA"
 VOLUME = "VIDAGG_TEST_DATABRICKS_VOLUME"
@@ -20,4 +24,4 @@ VOLUME = "VIDAGG_TEST_DATABRICKS_VOLUME"
 )
 def test_two_days_and_the_first_again_on_a_real_workspace(tmp_path: Path, wheel: Path) -> None:
     place = Place(os.environ[SCHEMA], os.environ[VOLUME])
-    deploy_and_run_two_days(tmp_path, wheel, place)
+    deploy_and_run(tmp_path, wheel, place, TWO_AND_THE_FIRST_AGAIN)

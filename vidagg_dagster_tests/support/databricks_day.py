@@ -1,13 +1,14 @@
-"""Two days, and the first one again, on the workspace that the environment's credentials name."""
+"""Days, one after the other, on the workspace that the environment's credentials name."""
 
 import io
 import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Final
 
 import dagster as dg
 from databricks.sdk import WorkspaceClient
@@ -33,13 +34,16 @@ class Place:
     environment_version: str = "4"
 
 
-def deploy_and_run_two_days(folder: Path, wheel: Path, place: Place) -> Site:
+TWO_AND_THE_FIRST_AGAIN: Final = (0, 1, 0)
+
+
+def deploy_and_run(folder: Path, wheel: Path, place: Place, numbers: Sequence[int]) -> Site:
     """Upload the wheel, then the events of each day before every asset runs for it.
 
     Checks what is reported. Gives the events.
     """
     _deploy(folder, wheel, place)
-    site = write_site(folder / "site", 2)
+    site = write_site(folder / "site", len({*numbers}))
     client = WorkspaceClient()
     with _source(client, site, place) as source:
         settings = Settings(
@@ -55,7 +59,7 @@ def deploy_and_run_two_days(folder: Path, wheel: Path, place: Place) -> Site:
                 retries=0,
             ),
         )
-        for number, when in enumerate((day(0), day(1), day(0))):
+        for number, when in enumerate(day(number) for number in numbers):
             name = f"events/{when}.jsonl"
             client.files.upload(
                 f"{source}/{name}", io.BytesIO((site.folder / name).read_bytes()), overwrite=True
@@ -109,6 +113,7 @@ def _run(settings: Settings, when: date) -> str:
             partition_key=when.isoformat(),
         )
         told = " ".join(entry.user_message for entry in instance.all_logs(result.run_id))
+    assert re.search(rf"1/1 {when} 13 events \d+\.\d s", told), told
     events = {
         event.asset_key.to_user_string(): event.materialization.metadata
         for event in result.get_asset_materialization_events()

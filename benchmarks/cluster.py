@@ -57,7 +57,7 @@ def main() -> None:
     assert max(cost["executors"] for cost in costs) == WORKERS
     results = load()
     results["cluster"] = {"events": EVENTS, "workers": WORKERS, "steps": costs}
-    results["machine"] = results["machine"] or machine()
+    results["machines"]["cluster"] = dict(machine())
     save(results)
     PAGE.write_text(page(results), encoding="utf-8")
     draw(results)

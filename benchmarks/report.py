@@ -28,9 +28,9 @@ Results = dict[str, Any]
 
 
 def load() -> Results:
-    """The results so far: `machine`, and `measurements` by the name of their group."""
+    """The results so far: `machines` and `measurements`, both by the name of a group."""
     if not RESULTS.exists():
-        return {"machine": {}, "measurements": {}}
+        return {"machines": {}, "measurements": {}}
     found: Results = json.loads(RESULTS.read_text(encoding="utf-8"))
     return found
 
@@ -39,7 +39,7 @@ def keep(
     results: Results, machine: Mapping[str, str], group: str, measured: Iterable[Measurement]
 ) -> None:
     """Replace the earlier measurements of a group, and save all results."""
-    results["machine"] = dict(machine)
+    results["machines"][group] = dict(machine)
     results["measurements"][group] = [asdict(one) for one in measured]
     save(results)
 
@@ -59,12 +59,17 @@ def page(results: Results) -> str:
         text = text.replace("{{cluster}}", _cluster(results["cluster"]))
         text = text.replace("{{estimate}}", _estimate(results["cluster"]))
         text = text.replace("{{busy}}", f"{BUSY:.0%}")
-    text = text.replace("{{machine}}", _machine(results["machine"]))
+    text = text.replace("{{machine}}", _machines(results["machines"]))
     return re.sub(r"{{\w+}}", "Not measured yet.", text)
 
 
-def _machine(machine: Mapping[str, str]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in machine.items())
+def _machines(machines: Mapping[str, Mapping[str, str]]) -> str:
+    """A line for each machine, with the groups that it measured: ratios are a machine's own."""
+    groups: dict[str, list[str]] = {}
+    for group, machine in machines.items():
+        told = ", ".join(f"{name} {value}" for name, value in machine.items())
+        groups.setdefault(told, []).append(f"`{group}`")
+    return "\n".join(f"- {', '.join(sorted(names))}: {told}" for told, names in groups.items())
 
 
 def _by_case(measured: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, list[Any]]]:

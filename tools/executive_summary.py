@@ -41,7 +41,7 @@ _RUNS: Final = (
 
 def _costs() -> Iterator[str]:
     results = load()
-    cores = int(results["machine"]["cores"])
+    cores = int(results["machines"]["daily"]["cores"])
     yield f"| a site of | a daily run, {cores} cores | memory | core hours a month |"
     yield "|---|---:|---:|---:|"
     for run in _RUNS:

@@ -118,10 +118,16 @@ def test_the_time_goes_into_stages(tmp_path: Path) -> None:
     assert sum(took.values()) > 0
 
 
+def test_the_page_names_the_machine_of_each_group() -> None:
+    machines = {"daily": {"cores": "2"}, "small": {"cores": "2"}, "large": {"cores": "9"}}
+    text = page({"machines": machines, "measurements": {}})
+    assert "- `daily`, `small`: cores 2\n- `large`: cores 9\n" in text
+
+
 def test_stages_are_shares_of_the_processor_s_time() -> None:
     runs = [
         {"extra": {"reading": 1.0, "folding": 3.0}},
         {"extra": {"reading": 2.0, "folding": 3.0}},
     ]
-    text = page({"machine": {}, "measurements": {"stages": runs}})
+    text = page({"machines": {}, "measurements": {"stages": runs}})
     assert "| reading | 1.5 | 33% |\n| folding | 3.0 | 67% |\n| **together** | **4.5** | |" in text

@@ -7,9 +7,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from vidagg_dagster.core.insight_schemas import (
-    BIN_COUNTS,
-)
+from vidagg_dagster.core.insight_schemas import BIN_COUNTS
 from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.core.table_spec import EVENT_DATE, LONG, TableSpec
 from vidagg_dagster.insight.sweep import SeenKernel, WatchedKernel

@@ -49,7 +49,11 @@ def _costs() -> Iterator[str]:
         seconds = median(one["seconds"] for one in found)
         gigabytes = max(one["peak_mb"] for one in found) / 1024
         core_hours = seconds * cores * DAYS_A_MONTH / 3600
-        yield f"| {run.title} | {_time(seconds)} | {gigabytes:.1f} GB | {core_hours:.1f} |"
+        yield f"| {run.title} | {_time(seconds)} | {gigabytes:.1f} GB | {_hours(core_hours)} |"
+
+
+def _hours(hours: float) -> str:
+    return f"{hours:.1f}" if hours >= 0.1 else "below 0.1"
 
 
 def _runs_of(measurements: dict[str, Any], run: _Measured) -> list[dict[str, Any]]:

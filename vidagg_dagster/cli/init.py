@@ -122,9 +122,11 @@ def _init(options: argparse.Namespace) -> int:
     if options.videos:
         require_files(options.videos)
     with closing(look_at(options.events)) as look:
-        own = options.columns or options.event_names or options.time_format
-        vocabulary = None if own else _vocabulary(options)
-        found = _find(look, options) if vocabulary is None else _of_vocabulary(look, vocabulary)
+        vocabulary = None if options.columns or options.event_names else _vocabulary(options)
+        if vocabulary is None:
+            found = _find(look, options)
+        else:
+            found = _of_vocabulary(look, vocabulary, options)
     written = _write(options, found)
     print("\n".join((*_report(options.events, found), written, *_what_next(options, found))))
     return 0
@@ -153,19 +155,22 @@ def _find(look: "Look", options: argparse.Namespace) -> _Found:
         if ours is None and sys.stdin.isatty():
             events[name] = _ask_event(name, names[name]) or None
     unit = options.timestamp_unit or look.unit(columns["timestamp"])
-    days = look.days(columns["timestamp"], unit, options.time_format)
-    found = _Found(look.rows, columns, names, events, unit, days, patterns=options.time_format)
-    return found if days else _with_patterns(found, look)
+    found = _Found(look.rows, columns, names, events, unit, None)
+    return _with_days(found, look, columns["timestamp"], options)
 
 
-def _with_patterns(found: _Found, look: "Look") -> _Found:
-    """The same with the patterns that read the times, and the days if that is one pattern."""
+def _with_days(found: _Found, look: "Look", column: str, options: argparse.Namespace) -> _Found:
+    """The same with the days of a column of times, and with the patterns if it needs some."""
     from vidagg_dagster.sources.recognise import time_patterns
 
-    column = found.columns["timestamp"]
+    patterns = options.time_format
+    days = look.days(column, found.unit, patterns)
+    if days:
+        return replace(found, days=days, patterns=patterns)
     times = look.values(column, SOME_TIMES)
-    patterns = found.patterns or time_patterns(times)
-    days = look.days(column, None, patterns) if len(patterns) == 1 else None
+    if not patterns:
+        patterns = time_patterns(times)
+        days = look.days(column, None, patterns) if len(patterns) == 1 else None
     return replace(found, days=days, time=next(iter(times), ""), patterns=patterns)
 
 
@@ -182,11 +187,16 @@ def _vocabulary(options: argparse.Namespace) -> EventMapping | None:
     return best.mapping if sure else None
 
 
-def _of_vocabulary(look: "Look", vocabulary: EventMapping) -> _Found:
+def _of_vocabulary(look: "Look", vocabulary: EventMapping, options: argparse.Namespace) -> _Found:
     paths = [path for place in vocabulary.columns.get("timestamp", ()) for path in place.paths]
     times = next((path for path in paths if path in look.columns), None)
-    days = look.days(times, look.unit(times)) if times else None
-    return _Found(look.rows, {}, {}, {}, None, days, vocabulary)
+    found = _Found(look.rows, {}, {}, {}, None, None, vocabulary, patterns=options.time_format)
+    if times is None:
+        return found
+    unit = look.unit(times)
+    if unit:
+        return replace(found, days=look.days(times, unit))
+    return _with_days(found, look, times, options)
 
 
 def _ask_columns(

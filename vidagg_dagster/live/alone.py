@@ -1,12 +1,12 @@
 """One process at a time writes live tables: a lock that ends with its process, however it ends."""
 
-import fcntl
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Final
 
 from vidagg_dagster.core.errors import TableConflictError
+from vidagg_dagster.core.lock import locked
 from vidagg_dagster.live.request import LiveRequest
 from vidagg_dagster.tables.disk import make_private
 
@@ -34,11 +34,9 @@ def alone(folder: Path) -> Iterator[None]:
     """
     make_private(folder)
     with (folder / _FILE).open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        if not locked(lock):
             raise TableConflictError(
                 f"another process writes the live tables of {folder}: `vidagg live`, or a run of "
                 "the job `live`. Let one of them run, or end it."
-            ) from error
+            )
         yield

@@ -174,11 +174,7 @@ def _other_days(stale: DataFrame, days: Sequence[date]) -> list[date]:
 
 
 def _compute(context: StepContext) -> StepOutput:
-    most = max(1, context.request.events_at_once // _EVENTS_PER_ROW)
-
-    def cut(rows: int) -> Slicing:
-        return Slicing.of(context.spark, rows, at_once=most)
-
+    cut = partial(context.slicing, events_each=_EVENTS_PER_ROW)
     update = update_lifetime(context.tables, context.chain(), cut)
     days = sorted({*context.days, *(update.days or ())})
     return StepOutput(

@@ -25,12 +25,15 @@ from vidagg_dagster.pipeline.steps import STEPS
 from vidagg_dagster.pipeline.upstream import compute_current
 from vidagg_dagster.quality.evaluate import CheckContext, evaluate
 from vidagg_dagster.quality.rules import RULES
+from vidagg_dagster.spark.slices import AT_ONCE
 from vidagg_dagster.tables.open import open_tables
 
 MAX_TOP_VIDEOS: Final = 10
 """How many videos a step shows to people."""
 
 _PLACE: Final = "__place"
+_EVENTS_PER_KEY: Final = 0.25
+"""What a key to count takes of the memory of an event."""
 
 Weights = Mapping[date, int]
 """Days that are computed together, each with its events (and 1, so that none has 0)."""
@@ -116,7 +119,9 @@ def _run_part(step: Step, context: StepContext, weights: Weights) -> _Part:
         output.unknown_names,
     )
     frame = step.validated(context) if step.validated else None
-    slicing = context.slicing_of_keys(step.table)
+    slicing = AT_ONCE
+    if step.table.partitioned:
+        slicing = context.slicing_of_stored(step.table, context.days, events_each=_EVENTS_PER_KEY)
     evaluation = evaluate(checks, step.table, RULES[step.table.name], frame, slicing)
     day_metrics = step.day_metrics(output, checks)
     numbers = step.numbers(context, checks)

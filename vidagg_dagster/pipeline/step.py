@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
-from typing import Any, Final
+from typing import Any
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -28,9 +28,6 @@ from vidagg_dagster.spark.arrow import ANY_SIZE, Spread
 from vidagg_dagster.spark.session import spills
 from vidagg_dagster.spark.slices import AT_ONCE, SLICE, Slicing
 from vidagg_dagster.tables.interface import Frames, Tables, Versions
-
-_KEYS_PER_EVENT: Final = 4
-"""So many keys to count take about the memory of an event."""
 
 
 class VideoMetadata:
@@ -114,16 +111,22 @@ class StepContext:
             spread=spread,
         )
 
-    def slicing(self, events: int | None) -> Slicing:
-        """How to compute so many events: at once where the engine spills or they fit."""
-        return Slicing.of(self.spark, events, at_once=self.request.events_at_once)
+    def slicing(self, rows: int | None, *, events_each: float = 1.0) -> Slicing:
+        """How to compute so many rows: at once where the engine spills or they fit.
 
-    def slicing_of_keys(self, table: TableSpec) -> Slicing:
-        """How to count the keys of the days in a table."""
-        if not table.partitioned or spills(self.spark):
+        `events_each` says how many events take the memory of a row.
+        """
+        most = max(1, int(self.request.events_at_once / events_each))
+        return Slicing.of(self.spark, rows, at_once=most)
+
+    def slicing_of_stored(
+        self, table: TableSpec, days: Sequence[date], *, events_each: float = 1.0
+    ) -> Slicing:
+        """The same for stored rows, which are counted only where the engine does not spill."""
+        if spills(self.spark):
             return AT_ONCE
-        rows = sum(self.tables.day_counts(table, self.days).values())
-        return Slicing.of(self.spark, rows, at_once=_KEYS_PER_EVENT * self.request.events_at_once)
+        rows = sum(self.tables.day_counts(table, days).values())
+        return self.slicing(rows, events_each=events_each)
 
     @contextmanager
     def kept_in_slices(

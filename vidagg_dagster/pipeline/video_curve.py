@@ -12,7 +12,6 @@ from vidagg_dagster.insight.curve import added_up, as_curve, daily_bins
 from vidagg_dagster.insight.figures import daily_figures, most_watched
 from vidagg_dagster.pipeline.settle import days_computed
 from vidagg_dagster.pipeline.step import Step, StepContext, StepOutput
-from vidagg_dagster.spark.session import spills
 
 
 def _compute(context: StepContext) -> StepOutput:
@@ -29,16 +28,11 @@ def _compute(context: StepContext) -> StepOutput:
 @contextmanager
 def _one_by_one(context: StepContext, bins: list[DataFrame]) -> Iterator[list[DataFrame]]:
     """The bins; of very large days added up one after the other, since each has all bins."""
-    if spills(context.spark) or _slices(context) == 1:
+    if context.slicing_of_stored(RAW_EVENTS, context.every_day).slices == 1:
         yield bins
     else:
         with context.tables.computed(VIDEO_CURVE, [added_up(part) for part in bins]) as kept:
             yield [kept]
-
-
-def _slices(context: StepContext) -> int:
-    events = context.tables.day_counts(RAW_EVENTS, context.every_day)
-    return context.slicing(sum(events.values())).slices
 
 
 def _top(context: StepContext) -> DataFrame:

@@ -1,12 +1,12 @@
 """One UI at a time on a Dagster home: a lock that ends with its processes, however they end."""
 
-import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from vidagg_dagster.core.errors import BadInputError
+from vidagg_dagster.core.lock import locked
 
 _FILE: Final = "ui-is-open"
 
@@ -28,7 +28,7 @@ def only_ui(home: Path, address: str) -> Iterator[int]:
         BadInputError: Another UI is open.
     """
     with (home / _FILE).open("a+", encoding="utf-8") as lock:
-        if not _locked(lock.fileno()):
+        if not locked(lock):
             raise BadInputError(f"Dagster's UI of {home} is open already: {_told(home)}")
         lock.truncate(0)
         lock.write(address)
@@ -45,19 +45,11 @@ def require_closed(home: Path) -> None:
     file = home / _FILE
     if file.is_file():
         with file.open(encoding="utf-8") as lock:
-            if not _locked(lock.fileno()):
+            if not locked(lock):
                 raise BadInputError(
                     f"Dagster's UI of {home} is open, and what it shows is to be removed: end it "
                     f"first ({_told(home)})"
                 )
-
-
-def _locked(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _told(home: Path) -> str:

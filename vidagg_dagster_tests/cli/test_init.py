@@ -85,14 +85,27 @@ def test_names_that_need_no_mapping_get_none(tmp_path: Path) -> None:
     assert settings.video_metadata == str(videos)
 
 
+@pytest.mark.parametrize(
+    ("time", "flags", "days", "pattern"),
+    [
+        (None, (), "2026-01-05", ()),
+        ("1/25/2026 9:00", (), "2026-01-25", ("%m/%d/%Y %H:%M",)),
+        ("1/5/2026 9:00", ("--time-format", "%d/%m/%Y %H:%M"), "2026-05-01", ("%d/%m/%Y %H:%M",)),
+    ],
+)
 def test_a_vocabulary_that_is_known_is_taken_as_a_whole(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    time: str | None,
+    flags: tuple[str, ...],
+    days: str,
+    pattern: tuple[str, ...],
 ) -> None:
     rows = [
         {
             "type": "track",
             "event": SEGMENT.get(row["eventName"], "Video Playback Resumed"),
-            "timestamp": row["timestamp"],
+            "timestamp": time or row["timestamp"],
             "userId": "peter",
             "properties": {
                 "session_id": "s",
@@ -103,11 +116,12 @@ def test_a_vocabulary_that_is_known_is_taken_as_a_whole(
         for row in peter.EVENTS
     ]
     events = write(tmp_path / "events.jsonl", rows)
-    assert main(["init", str(events), "--folder", str(tmp_path)]) == 0
+    assert main(["init", str(events), "--folder", str(tmp_path), *flags]) == 0
     assert "names     segment: " in capsys.readouterr().out
     settings = settings_of(tmp_path)
     assert (settings.mapping, settings.columns) == ("segment", {})
-    assert settings.start_date == date(2026, 1, 5)
+    assert settings.start_date == date.fromisoformat(days)
+    assert settings.time_format == pattern
 
 
 def test_numbers_are_times_and_nested_fields_are_columns(tmp_path: Path) -> None:

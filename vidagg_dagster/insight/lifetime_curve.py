@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from vidagg_dagster.core.insight_schemas import BIN_COUNTS, LIFETIME_VIDEO_CURVE
+from vidagg_dagster.core.insight_schemas import LIFETIME_VIDEO_CURVE
 from vidagg_dagster.core.parameters import EngagementParameters
-from vidagg_dagster.core.table_spec import DATE, LONG
-from vidagg_dagster.insight.curve import SEEN, as_curve, seen_bins, watched_bins
-from vidagg_dagster.insight.sweep import BINS, MIN_BIN_MS, UNKNOWN_BIN_MS
+from vidagg_dagster.core.table_spec import DATE
+from vidagg_dagster.insight.bins import BINS, MIN_BIN_MS, UNKNOWN_BIN_MS
+from vidagg_dagster.insight.curve import as_curve, seen_bins, stored_bins, watched_bins
 from vidagg_dagster.spark.columns import floor_div, milliseconds
 
 
@@ -43,12 +43,12 @@ def lifetime_curve(
     stale = _stale(lifetime, curve, videos)
     parts = [seen_bins(lifetime, never, videos)]
     if not stale:
-        parts.append(_of_days(curve, videos))
+        parts.append(stored_bins(curve, videos))
     else:
         rows = [(video,) for video in stale]
         of = F.broadcast(lifetime.sparkSession.createDataFrame(rows, "videoId string"))
         parts += [
-            _of_days(curve.join(of, on="videoId", how="left_anti"), videos),
+            stored_bins(curve.join(of, on="videoId", how="left_anti"), videos),
             watched_bins(sessions, never, videos, parameters, only=of),
         ]
     return LifetimeCurve(as_curve(parts, LIFETIME_VIDEO_CURVE), stale)
@@ -76,25 +76,6 @@ def _stale(lifetime: DataFrame, curve: DataFrame, videos: DataFrame) -> tuple[st
     )
     found = both.withColumn("width", _width()).where(others).select("videoId").collect()
     return tuple(sorted(row["videoId"] for row in found))
-
-
-def _of_days(curve: DataFrame, videos: DataFrame) -> DataFrame:
-    """Daily bins with the counts that add up over days, in the bins of now."""
-    described = curve.join(
-        F.broadcast(videos.select("videoId", "durationMs")), on="videoId", how="left"
-    )
-    end = F.least(F.col("binStartMs") + F.col("width"), F.col("durationMs"))
-    counts = [
-        (F.lit(0).cast(LONG) if name in SEEN else F.col(name)).alias(name) for name in BIN_COUNTS
-    ]
-    return described.withColumn("width", _width()).select(
-        F.lit(None).cast(DATE).alias("day"),
-        "videoId",
-        "durationMs",
-        "binStartMs",
-        end.alias("binEndMs"),
-        *counts,
-    )
 
 
 def _width() -> Column:

@@ -6,34 +6,16 @@ order and in any parts.
 """
 
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from vidagg_dagster.core.insight_schemas import BIN_COUNTS
-from vidagg_dagster.metrics.arrays import Bools, Ints, codes, combined, groups, integers_or
+from vidagg_dagster.insight.bins import Grid, Groups, counted, grid_of
+from vidagg_dagster.metrics.arrays import Ints, integers_or
 from vidagg_dagster.metrics.compiled import Fold, rule
 from vidagg_dagster.metrics.coverage import greatest
-
-BINS: Final = 200
-"""The bins of a video whose duration is known, unless they would be shorter than a second."""
-
-MIN_BIN_MS: Final = 1_000
-UNKNOWN_BIN_MS: Final = 10_000
-"""The bins of a video whose duration no metadata gives."""
-
-
-class Grid(NamedTuple):
-    """The bins of each group: how wide, how many, and where they begin among all slots.
-
-    Behind the bins of a group is one slot more, which takes the steps that end with its last bin.
-    """
-
-    width: Ints
-    bins: Ints
-    first: Ints
 
 
 class Spans(NamedTuple):
@@ -141,27 +123,27 @@ _fold_seen, _fold_watched = Fold(_see), Fold(_watch)
 
 @dataclass(frozen=True)
 class SeenKernel:
-    """Rows of viewers (day, videoId, durationMs, spans) -> bins: viewers, uniqueMs, lastSeenHere.
+    """Rows of viewers (day, videoId, durationMs, spans) -> viewers, uniqueMs, lastSeenHere.
 
     All bins of a video are given, also those that nobody saw.
     """
 
     def __call__(self, rows: pa.Table) -> pa.Table:
-        """One row per day, video and bin, in the columns of `BIN_COUNTS`."""
+        """One row per day and video, as `bins.counted` gives them."""
         work = _Work.of(rows)
         seen = Seen(*(np.zeros(work.slots, np.int64) for _ in Seen._fields))
         _fold_seen(work.spans, work.grid, seen)
-        return work.bins(
-            np.ones(work.slots, bool),
-            viewers=np.cumsum(seen.viewers),
-            uniqueMs=seen.part + np.cumsum(seen.whole) * work.width,
-            lastSeenHere=seen.last,
-        )
+        counts = {
+            "viewers": np.cumsum(seen.viewers),
+            "uniqueMs": work.milliseconds(seen.part, seen.whole),
+            "lastSeenHere": seen.last,
+        }
+        return counted(rows, work.member, work.grid, counts, all_there=True)
 
 
 @dataclass(frozen=True)
 class WatchedKernel:
-    """Rows of visits (as above; spans have times) -> bins: watchMs, starts, stops and jumps.
+    """Rows of visits (as above; spans have times) -> watchMs, starts, stops and jumps.
 
     Attributes:
         forward_ms: Further ahead than this is a jump.
@@ -172,101 +154,51 @@ class WatchedKernel:
     backward_ms: int
 
     def __call__(self, rows: pa.Table) -> pa.Table:
-        """One row per day, video and bin in which anything happened."""
+        """One row per day and video, as `bins.counted` gives them."""
         work = _Work.of(rows)
         watched = Watched(*(np.zeros(work.slots, np.int64) for _ in Watched._fields))
         clock = Clock(*(_times(work.values, name) for name in ("openedAt", "closedAt")))
         _fold_watched(work.spans, clock, work.grid, self.forward_ms, self.backward_ms, watched)
         counts = {
-            "watchMs": watched.part + np.cumsum(watched.whole) * work.width,
+            "watchMs": work.milliseconds(watched.part, watched.whole),
             "starts": watched.starts,
             "stops": watched.stops,
             "skippedOver": np.cumsum(watched.skipped),
             "jumpedTo": watched.jumps,
         }
-        return work.bins(np.logical_or.reduce([*counts.values()]), **counts)
+        return counted(rows, work.member, work.grid, counts, all_there=False)
 
 
 @dataclass(frozen=True)
 class _Work:
     """The spans of a table and the bins of its days and videos."""
 
-    rows: pa.Table
     values: pa.StructArray
     spans: Spans
     grid: Grid
     member: Ints
     """A row of each group."""
-    group: Ints
-    """The group of each slot."""
 
     @classmethod
     def of(cls, rows: pa.Table) -> "_Work":
-        key, member = _grouped(rows)
+        of_row, member = Groups.of(rows)
         listed = rows["spans"].combine_chunks()
         lengths = pc.list_value_length(listed).fill_null(0).to_numpy().astype(np.int64)
         values = listed.flatten()
         row = np.repeat(np.arange(rows.num_rows), lengths)
         start, end = (_ints(values, name) for name in ("startMs", "endMs"))
-        spans = Spans(row, key[row], start, end)
+        spans = Spans(row, of_row[row], start, end)
         duration = integers_or(rows["durationMs"], 0)[member]
-        grid = _grid(duration, greatest(spans.group, end, len(member)))
-        return cls(
-            rows, values, spans, grid, member, np.repeat(np.arange(len(member)), grid.bins + 1)
-        )
+        grid = grid_of(duration, greatest(spans.group, end, len(member)))
+        return cls(values, spans, grid, member)
 
     @property
     def slots(self) -> int:
-        return len(self.group)
+        return int((self.grid.bins + 1).sum())
 
-    @property
-    def width(self) -> Ints:
-        return self.grid.width[self.group]
-
-    def bins(self, kept: Bools, **counts: Ints) -> pa.Table:
-        """The bins that are `kept`, without the slot behind each group."""
-        number = np.arange(self.slots) - self.grid.first[self.group]
-        at = np.flatnonzero(kept & (number < self.grid.bins[self.group]))
-        member = pa.array(self.member[self.group[at]])
-        start, width = number[at] * self.width[at], self.width[at]
-        duration = self.rows["durationMs"].take(member)
-        return pa.table(
-            {
-                "day": self.rows["day"].take(member),
-                "videoId": self.rows["videoId"].take(member),
-                "durationMs": duration,
-                "binStartMs": pa.array(start),
-                "binEndMs": pa.array(np.minimum(start + width, integers_or(duration, _NO_END))),
-                **{
-                    name: pa.array(counts[name][at] if name in counts else np.zeros_like(at))
-                    for name in BIN_COUNTS
-                },
-            }
-        )
-
-
-_NO_END: Final = int(np.iinfo(np.int64).max)
-
-
-def _grid(duration: Ints, furthest: Ints) -> Grid:
-    """By the duration; where there is none (0), up to the furthest position."""
-    known = duration > 0
-    width = np.where(known, np.maximum(MIN_BIN_MS, -(-duration // BINS)), UNKNOWN_BIN_MS)
-    bins = np.maximum(1, -(-np.where(known, duration, np.maximum(furthest, 1)) // width))
-    return Grid(width, bins, np.cumsum(bins + 1) - (bins + 1))
-
-
-def _grouped(rows: pa.Table) -> tuple[Ints, Ints]:
-    """The group of each row by day and video, and a row of each group."""
-    videos, texts = codes(rows["videoId"])
-    days = integers_or(rows["day"], 0)
-    first = int(days.min(initial=0))
-    key = combined(days - first, videos, len(texts))
-    by_key = np.argsort(key, kind="stable")
-    numbers = groups(key[by_key])
-    group = np.empty_like(numbers)
-    group[by_key] = numbers
-    return group, by_key[np.unique(numbers, return_index=True)[1]]
+    def milliseconds(self, part: Ints, whole: Ints) -> Ints:
+        """By slot, of what was watched in part and of steps of whole bins."""
+        return part + np.cumsum(whole) * np.repeat(self.grid.width, self.grid.bins + 1)
 
 
 def _ints(values: pa.StructArray, name: str) -> Ints:

@@ -32,6 +32,9 @@ _WORTH_TWO: Final = 50_000
 
 _BATCH_ROWS: Final = 50_000
 
+_BATCH_OF_ARRAYS: Final = 1_000
+"""Rows of results that are added up; they may have arrays of hundreds of numbers."""
+
 
 @dataclass(frozen=True)
 class Spread:
@@ -60,12 +63,15 @@ class Spread:
         return parted.mapInArrow(_OnPartition(kernel, tuple(schema.names)), schema)
 
 
-def apply_to_parts(frame: DataFrame, kernel: Kernel, schema: T.StructType) -> DataFrame:
+def apply_to_parts(
+    frame: DataFrame, kernel: Kernel, added_up: Kernel, schema: T.StructType
+) -> DataFrame:
     """Apply `kernel` to parts of `frame` as it is partitioned, up to `ROWS_AT_ONCE` rows each.
 
-    Without a shuffle, so a key may be in several parts: for results that are added up afterwards.
+    Without a shuffle, so a key may be in several partitions: for results that are added up
+    afterwards, as `added_up` does it with those of one partition.
     """
-    return frame.mapInArrow(_OnParts(kernel, tuple(schema.names)), schema)
+    return frame.mapInArrow(_OnParts(kernel, added_up, tuple(schema.names)), schema)
 
 
 ANY_SIZE: Final = Spread()
@@ -125,17 +131,34 @@ class _ToFile:
 @dataclass(frozen=True)
 class _OnParts:
     kernel: Kernel
+    added_up: Kernel
     columns: tuple[str, ...]
 
     def __call__(self, batches: "Iterator[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":
-        once = _OnPartition(self.kernel, self.columns)
-        held: list[pa.RecordBatch] = []
-        for batch in batches:
+        import pyarrow as pa
+
+        found: pa.Table | None = None
+        for part in _parts(batches):
+            with _slots():
+                result = self.kernel.__call__(pa.Table.from_batches(part))
+                if found is not None:
+                    result = self.added_up.__call__(pa.concat_tables([found, result]))
+            found = result
+        if found is not None:
+            yield from found.select(self.columns).to_batches(max_chunksize=_BATCH_OF_ARRAYS)
+
+
+def _parts(batches: "Iterator[pa.RecordBatch]") -> "Iterator[list[pa.RecordBatch]]":
+    """Batches together, up to `ROWS_AT_ONCE` rows."""
+    held: list[pa.RecordBatch] = []
+    for batch in batches:
+        if batch.num_rows:
             held.append(batch)
-            if sum(part.num_rows for part in held) >= ROWS_AT_ONCE:
-                yield from once(iter(held))
-                held = []
-        yield from once(iter(held))
+        if sum(one.num_rows for one in held) >= ROWS_AT_ONCE:
+            yield held
+            held = []
+    if held:
+        yield held
 
 
 @cache

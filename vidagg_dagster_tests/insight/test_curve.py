@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vidagg_dagster.core.insight_schemas import BIN_COUNTS
+from vidagg_dagster.insight.bins import BinsKernel
 from vidagg_dagster.insight.sweep import SeenKernel, WatchedKernel
 from vidagg_dagster.metrics.coverage import Spans, unite
 from vidagg_dagster_tests.support.curve_by_ms import (
@@ -59,7 +60,7 @@ def union(visits: Sequence[Visit]) -> list[dict[str, int]]:
 
 
 def computed(videos: Sequence[Viewers], durations: Sequence[int | None]) -> list[Curve]:
-    """Both kernels over the rows of all videos, mixed; added up as the engine does."""
+    """Both kernels over the rows of all videos, mixed, in parts; and the bins of these."""
     seen = [
         (video, union(visits))
         for video, viewers in enumerate(videos)
@@ -85,7 +86,7 @@ def computed(videos: Sequence[Viewers], durations: Sequence[int | None]) -> list
         *([KERNEL(rows(watched[::2], _INTERVAL, durations))] if watched else []),
         *([KERNEL(rows(watched[1::2], _INTERVAL, durations))] if watched[1:] else []),
     ]
-    for row in (row for part in parts for row in part.to_pylist()):
+    for row in BinsKernel()(pa.concat_tables(parts)).to_pylist() if parts else []:
         video, duration = int(row["videoId"]), durations[int(row["videoId"])]
         furthest = max(one.end for visits in videos[video] for v in visits for one in v)
         bins = bins_of(duration, furthest)
@@ -93,8 +94,8 @@ def computed(videos: Sequence[Viewers], durations: Sequence[int | None]) -> list
         assert row["binEndMs"] == bins[number][1]
         for name in BIN_COUNTS:
             if row[name]:
-                key = name, number
-                found[video][key] = found[video].get(key, 0) + row[name]
+                assert (name, number) not in found[video]
+                found[video][name, number] = row[name]
     return list(found)
 
 

@@ -27,7 +27,8 @@ from recordings.scenarios import SCENARIOS
 from recordings.senders import off_by
 from recordings.trackers import ONLY_FULL, TRACKERS, Tracker, sent_by
 from vidagg_dagster.core.contract import SourceSpec
-from vidagg_dagster.insight.sweep import BINS, MIN_BIN_MS, SeenKernel
+from vidagg_dagster.insight.bins import BINS, MIN_BIN_MS, BinsKernel
+from vidagg_dagster.insight.sweep import SeenKernel
 from vidagg_dagster.pipeline.batch import Aggregation, aggregate_files
 from vidagg_dagster.spark.session import using
 from vidagg_dagster_tests.support.repository import REPO
@@ -124,7 +125,7 @@ def seen_bins(spans: Sequence[Span]) -> set[int]:
             "spans": pa.array([[{"startMs": a, "endMs": b} for a, b in spans]], SPANS),
         }
     )
-    bins = SeenKernel()(rows).to_pylist()
+    bins = BinsKernel()(SeenKernel()(rows)).to_pylist()
     return {row["binStartMs"] // MIN_BIN_MS for row in bins if row["viewers"]}
 
 

@@ -22,8 +22,14 @@ _LISTENER_TIMEOUT_S: Final = 15
 _SAIL_IDLE_SETTING: Final = "SAIL_SPARK__SESSION_TIMEOUT_SECS"
 _SAIL_IDLE_S: Final = str(30 * 86_400)
 
-_SAIL_PURGE_SETTING: Final = "MIMALLOC_PURGE_DELAY"
-_AT_ONCE: Final = "0"
+_ALLOCATOR: Final[Mapping[str, str]] = {
+    "MIMALLOC_ALLOW_THP": "0",
+    "MIMALLOC_PURGE_DELAY": "100",
+}
+"""How Sail's allocator deals with pages. The kernel clears every page that it hands out: of huge
+ones far more than rows fill, and again where pages are given back at once (0 ms) and taken anew.
+Both took a fifth of the processor time of a large day. By its default Sail keeps what another
+thread frees (the fold frees Sail's rows) for too long."""
 
 _LOGGER: Final = "pyspark.sql.connect.logging"
 _LOG_SWITCH: Final = "SPARK_CONNECT_LOG_LEVEL"
@@ -39,9 +45,8 @@ def start_sail() -> "tuple[SparkConnectServer, str]":
     # with its views, after some idle minutes, as those of notebooks are. The user's values stay.
     os.environ.setdefault("RUST_LOG", "error")
     os.environ.setdefault(_SAIL_IDLE_SETTING, _SAIL_IDLE_S)
-    # Sail's allocator keeps what is freed for later, and what another thread frees (the fold frees
-    # Sail's rows) for ever: a bot's 10 M events then take 1.2 GB more.
-    os.environ.setdefault(_SAIL_PURGE_SETTING, _AT_ONCE)
+    for name, value in _ALLOCATOR.items():
+        os.environ.setdefault(name, value)
     from pysail.spark import SparkConnectServer
 
     server = SparkConnectServer()

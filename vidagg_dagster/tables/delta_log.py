@@ -1,9 +1,11 @@
 """The log of a Delta table in a folder, without an engine: its start, versions, files, commits."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,6 +28,8 @@ from vidagg_dagster.tables.interface import (
 )
 
 _MAX_SAID: Final = 300
+
+_ENTRY: Final = re.compile("[0-9]{20}[.]json")
 
 
 @dataclass(frozen=True)
@@ -54,11 +58,15 @@ def open_table(folder: Path) -> DeltaTable | None:
         TableError: The log cannot be read, or the table needs features that a list of its files
             does not express.
     """
-    if not (folder / "_delta_log").is_dir():
-        return None
-    _require_whole_entry(folder)
+    entry = _latest_entry(folder)
     try:
-        snapshot = DeltaTable(str(folder))
+        if entry is None:
+            # Without entries there may be a checkpoint of other programs.
+            snapshot = DeltaTable(str(folder)) if (folder / "_delta_log").is_dir() else None
+        else:
+            snapshot = _opened(folder, entry)
+            if snapshot.version() != int(entry.path.stem):
+                snapshot = DeltaTable(str(folder))
     except TableNotFoundError:
         return None
     except DeltaError as error:
@@ -67,7 +75,7 @@ def open_table(folder: Path) -> DeltaTable | None:
             f"{folder} cannot be read: {said}. Restore its _delta_log, or move the folder away and "
             "run all its days again."
         ) from error
-    if snapshot.protocol().min_reader_version > 1:
+    if snapshot is not None and snapshot.protocol().min_reader_version > 1:
         raise TableError(
             f"{folder} uses features of Delta that a list of its files does not show: "
             f"{snapshot.protocol()}. Write it again without them."
@@ -97,14 +105,39 @@ def new_table(folder: Path, table: TableSpec) -> DeltaTable:
     return DeltaTable(str(folder))
 
 
-def _require_whole_entry(folder: Path) -> None:
-    """Refuse a log whose last entry is empty: deltalake would read the version before."""
-    entries = sorted((folder / "_delta_log").glob("[0-9]*.json"))
-    if entries and not entries[-1].stat().st_size:
+@dataclass(frozen=True)
+class _Entry:
+    """An entry of a log. What is written anew under the same name is another one."""
+
+    path: Path
+    inode: int
+    modified_ns: int
+
+
+def _latest_entry(folder: Path) -> _Entry | None:
+    """The last entry of the log; refuses an empty one: deltalake would read the version before."""
+    log = folder / "_delta_log"
+    paths = log.iterdir() if log.is_dir() else ()
+    latest = max((path for path in paths if _ENTRY.fullmatch(path.name)), default=None)
+    if latest is None:
+        return None
+    status = latest.stat()
+    if not status.st_size:
         raise DamagedTableError(
-            f"{entries[-1]} is empty, as after a power cut: the last write of the table is lost. "
+            f"{latest} is empty, as after a power cut: the last write of the table is lost. "
             "Remove this file, then run the days of the last runs again."
         )
+    return _Entry(latest, status.st_ino, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=32)
+def _opened(folder: Path, entry: _Entry) -> DeltaTable:
+    """The table as of its last entry. Steps ask for each table a dozen times.
+
+    What is kept may be newer than the entry, for a commit moves its table on.
+    """
+    del entry
+    return DeltaTable(str(folder))
 
 
 def version_of(folder: Path) -> int:

@@ -146,6 +146,27 @@ def test_a_log_whose_last_entry_is_empty_is_not_taken_for_the_version_before(
     run_step(sail, site.request(StepName.SESSIONS, DAYS))
 
 
+def test_a_log_is_read_anew_where_it_was_changed(sail: SparkSession, site: Site) -> None:
+    """Its table is kept open in this process, and a commit moves what is kept on."""
+    folder = site.tables / AGGREGATED_ENGAGEMENT.name
+    tables = LocalTables(sail, site.tables)
+    version, whole = tables.version(AGGREGATED_ENGAGEMENT), tables.read(AGGREGATED_ENGAGEMENT)
+    kept = whole.count()
+    tables.upsert(AGGREGATED_ENGAGEMENT, whole.limit(0), whole.limit(1), {})
+    assert tables.version(AGGREGATED_ENGAGEMENT) == version + 1
+    assert tables.read(AGGREGATED_ENGAGEMENT).count() == kept - 1
+    entry = folder / "_delta_log" / f"{version + 1:020d}.json"
+    written = entry.read_bytes()
+    entry.unlink()
+    assert tables.version(AGGREGATED_ENGAGEMENT) == version
+    assert tables.read(AGGREGATED_ENGAGEMENT).count() == kept
+    entry.write_bytes(written)
+    assert tables.read(AGGREGATED_ENGAGEMENT).count() == kept - 1
+    lines = written.decode().splitlines(keepends=True)
+    entry.write_text("".join(line for line in lines if '"remove"' not in line), encoding="utf-8")
+    assert tables.read(AGGREGATED_ENGAGEMENT).count() == 2 * kept - 1
+
+
 def test_a_log_that_cannot_be_read_is_named(sail: SparkSession, site: Site) -> None:
     [*_, last] = sorted((site.tables / SESSIONS.name / "_delta_log").glob("*.json"))
     os.truncate(last, last.stat().st_size // 2)

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from vidagg_dagster.core.contract import CONNECT_PREFIX
 from vidagg_dagster.core.errors import EngineError
 from vidagg_dagster.core.text import without_credentials
+from vidagg_dagster.spark.allocators import keep_pages
 from vidagg_dagster.spark.engines import SETTING
 
 if TYPE_CHECKING:
@@ -21,15 +22,6 @@ _LISTENER_TIMEOUT_S: Final = 15
 
 _SAIL_IDLE_SETTING: Final = "SAIL_SPARK__SESSION_TIMEOUT_SECS"
 _SAIL_IDLE_S: Final = str(30 * 86_400)
-
-_ALLOCATOR: Final[Mapping[str, str]] = {
-    "MIMALLOC_ALLOW_THP": "0",
-    "MIMALLOC_PURGE_DELAY": "100",
-}
-"""How Sail's allocator deals with pages. The kernel clears every page that it hands out: of huge
-ones far more than rows fill, and again where pages are given back at once (0 ms) and taken anew.
-Both took a fifth of the processor time of a large day. By its default Sail keeps what another
-thread frees (the fold frees Sail's rows) for too long."""
 
 _LOGGER: Final = "pyspark.sql.connect.logging"
 _LOG_SWITCH: Final = "SPARK_CONNECT_LOG_LEVEL"
@@ -45,8 +37,7 @@ def start_sail() -> "tuple[SparkConnectServer, str]":
     # with its views, after some idle minutes, as those of notebooks are. The user's values stay.
     os.environ.setdefault("RUST_LOG", "error")
     os.environ.setdefault(_SAIL_IDLE_SETTING, _SAIL_IDLE_S)
-    for name, value in _ALLOCATOR.items():
-        os.environ.setdefault(name, value)
+    keep_pages()
     from pysail.spark import SparkConnectServer
 
     server = SparkConnectServer()

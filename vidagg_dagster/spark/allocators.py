@@ -1,0 +1,42 @@
+"""How the allocators of a process that computes a large day deal with memory that is freed.
+
+The kernel clears each page that it hands out. Given back and taken anew at every step, pages cost a
+quarter of the processor time of a large day.
+"""
+
+import ctypes
+import os
+import sys
+from collections.abc import Mapping
+from typing import Final
+
+_OF_SAIL: Final[Mapping[str, str]] = {
+    # Of huge pages the kernel clears far more than rows fill.
+    "MIMALLOC_ALLOW_THP": "0",
+    # The time in ms after which what is free goes back. By default what another thread has freed
+    # (the fold frees Sail's rows) stays for ever.
+    "MIMALLOC_PURGE_DELAY": "50",
+}
+
+_MB: Final = 1 << 20
+
+_OF_NUMPY: Final[Mapping[int, int]] = {
+    -8: 1,  # M_ARENA_MAX: the arenas of further threads are too small for large arrays.
+    -3: 1024 * _MB,  # M_MMAP_THRESHOLD: below it, an array's pages serve the next array.
+    -1: 512 * _MB,  # M_TRIM_THRESHOLD: so much may stay free at the end of the heap.
+}
+"""Parameters of `mallopt` of the GNU C Library, which numpy takes its arrays from."""
+
+_CHOSEN_BY_USER: Final = ("MALLOC_ARENA_MAX", "MALLOC_MMAP_THRESHOLD_", "GLIBC_TUNABLES")
+
+
+def keep_pages() -> None:
+    """Let pages serve again. Settings of the environment stay; call it before Sail is loaded."""
+    for name, value in _OF_SAIL.items():
+        os.environ.setdefault(name, value)
+    if sys.platform == "linux" and not any(name in os.environ for name in _CHOSEN_BY_USER):
+        library = ctypes.CDLL(None)
+        # Other C libraries, such as musl, have no such function.
+        if hasattr(library, "mallopt"):
+            for parameter, limit in _OF_NUMPY.items():
+                library.mallopt(parameter, limit)

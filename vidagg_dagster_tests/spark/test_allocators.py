@@ -8,7 +8,7 @@ import pytest
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="of the GNU C Library")
 
-ARRAY_PAGES = 30_000
+ARRAY_PAGES = 5_000
 SCRIPT = f"""
 import os, resource
 import numpy as np

@@ -33,7 +33,7 @@ MIN_BIN_MS: Final = 1_000
 UNKNOWN_BIN_MS: Final = 10_000
 """The bins of a video whose duration no metadata gives."""
 
-VIDEO_COLUMNS: Final = ("day", "videoId", "durationMs")
+_VIDEO_COLUMNS: Final = ("day", "videoId", "durationMs")
 
 
 class Grid(NamedTuple):
@@ -101,9 +101,9 @@ def added_up(parts: pa.Table) -> pa.Table:
         if values.null_count == len(values):
             continue
         length = lengths[name]
-        within = np.arange(int(length.sum())) - np.repeat(np.cumsum(length) - length, length)
+        slot = np.repeat(first[of_row], length) + _places(length)
         total = np.zeros(int(size.sum()), np.int64)
-        np.add.at(total, np.repeat(first[of_row], length) + within, values.flatten().to_numpy())
+        np.add.at(total, slot, values.flatten().to_numpy())
         arrays[name] = _arrays(size, total)
     there = greatest(of_row, integers(parts["bins"]), len(member))
     return _part(parts, member, there, arrays)
@@ -118,7 +118,7 @@ class BinsKernel:
         parts = added_up(rows)
         size = np.maximum.reduce([_lengths(one_array(parts[name])) for name in BIN_COUNTS])
         video = np.repeat(np.arange(len(size)), size)
-        number = np.arange(len(video)) - np.repeat(np.cumsum(size) - size, size)
+        number = _places(size)
         counts = {name: _values(parts[name], len(video)) for name in BIN_COUNTS}
         there = number < integers(parts["bins"])[video]
         at = np.flatnonzero(np.logical_or.reduce([there, *counts.values()]))
@@ -128,7 +128,7 @@ class BinsKernel:
         end = np.minimum(start + width, integers_or(parts["durationMs"], LARGEST)[video[at]])
         return pa.table(
             {
-                **{name: parts[name].take(of) for name in VIDEO_COLUMNS},
+                **{name: parts[name].take(of) for name in _VIDEO_COLUMNS},
                 "binStartMs": start,
                 "binEndMs": end,
                 **{name: counts[name][at] for name in BIN_COUNTS},
@@ -170,7 +170,7 @@ def _part(rows: pa.Table, member: Ints, bins: Ints, arrays: Mapping[str, pa.List
     none = pa.nulls(len(member), pa.list_(pa.int64()))
     return pa.table(
         {
-            **{name: rows[name].take(of) for name in VIDEO_COLUMNS},
+            **{name: rows[name].take(of) for name in _VIDEO_COLUMNS},
             "bins": bins,
             **{name: arrays.get(name, none) for name in BIN_COUNTS},
         }
@@ -183,6 +183,11 @@ def _arrays(lengths: Ints, values: Ints) -> pa.ListArray:
 
 def _lengths(arrays: pa.Array) -> Ints:
     return np.asarray(pc.list_value_length(arrays).fill_null(0).to_numpy(), np.int64)
+
+
+def _places(lengths: Ints) -> Ints:
+    """Of all values of arrays in a row, the place of each in its own array."""
+    return np.arange(int(lengths.sum())) - np.repeat(np.cumsum(lengths) - lengths, lengths)
 
 
 def _values(arrays: pa.ChunkedArray, size: int) -> Ints:

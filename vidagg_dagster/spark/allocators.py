@@ -27,10 +27,11 @@ _OF_ARRAYS: Final[Mapping[int, int]] = {
 }
 """Parameters of `mallopt` of the GNU C Library."""
 
-_ARROW_SETTING: Final = "ARROW_DEFAULT_MEMORY_POOL"
 _CHOSEN_BY_USER: Final = (
-    *("MALLOC_ARENA_MAX", "MALLOC_MMAP_THRESHOLD_", "GLIBC_TUNABLES"),
-    _ARROW_SETTING,
+    "MALLOC_ARENA_MAX",
+    "MALLOC_MMAP_THRESHOLD_",
+    "GLIBC_TUNABLES",
+    "ARROW_DEFAULT_MEMORY_POOL",
 )
 
 

@@ -140,9 +140,9 @@ class _OnParts:
         found: pa.Table | None = None
         for part in _parts(batches):
             with _slots():
-                result = self.kernel.__call__(pa.Table.from_batches(part))
+                result = self.kernel(pa.Table.from_batches(part))
                 if found is not None:
-                    result = self.added_up.__call__(pa.concat_tables([found, result]))
+                    result = self.added_up(pa.concat_tables([found, result]))
             found = result
         if found is not None:
             yield from found.select(self.columns).to_batches(max_chunksize=_BATCH_OF_ARRAYS)

@@ -3,11 +3,12 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -58,15 +59,16 @@ def open_table(folder: Path) -> DeltaTable | None:
         TableError: The log cannot be read, or the table needs features that a list of its files
             does not express.
     """
-    entry = _latest_entry(folder)
+    log = folder / "_delta_log"
+    if not log.is_dir():
+        return None
+    files = _log_files(log)
+    latest = _latest_entry(log, files)
     try:
-        if entry is None:
-            # Without entries there may be a checkpoint of other programs.
-            snapshot = DeltaTable(str(folder)) if (folder / "_delta_log").is_dir() else None
-        else:
-            snapshot = _opened(folder, entry)
-            if snapshot.version() != int(entry.path.stem):
-                snapshot = DeltaTable(str(folder))
+        snapshot = _opened(folder, files)
+        if snapshot.version() != latest:
+            # A commit of this process has moved on what is kept.
+            snapshot = DeltaTable(str(folder))
     except TableNotFoundError:
         return None
     except DeltaError as error:
@@ -75,7 +77,7 @@ def open_table(folder: Path) -> DeltaTable | None:
             f"{folder} cannot be read: {said}. Restore its _delta_log, or move the folder away and "
             "run all its days again."
         ) from error
-    if snapshot is not None and snapshot.protocol().min_reader_version > 1:
+    if snapshot.protocol().min_reader_version > 1:
         raise TableError(
             f"{folder} uses features of Delta that a list of its files does not show: "
             f"{snapshot.protocol()}. Write it again without them."
@@ -105,38 +107,41 @@ def new_table(folder: Path, table: TableSpec) -> DeltaTable:
     return DeltaTable(str(folder))
 
 
-@dataclass(frozen=True)
-class _Entry:
-    """An entry of a log. What is written anew under the same name is another one."""
+class _LogFile(NamedTuple):
+    """A file of a log. What is written anew under the same name is another one."""
 
-    path: Path
+    name: str
+    size_bytes: int
     inode: int
     modified_ns: int
 
 
-def _latest_entry(folder: Path) -> _Entry | None:
-    """The last entry of the log; refuses an empty one: deltalake would read the version before."""
-    log = folder / "_delta_log"
-    paths = log.iterdir() if log.is_dir() else ()
-    latest = max((path for path in paths if _ENTRY.fullmatch(path.name)), default=None)
+def _log_files(log: Path) -> tuple[_LogFile, ...]:
+    files = []
+    for path in log.iterdir():
+        with suppress(FileNotFoundError):  # drafts of a writer that commits meanwhile
+            status = path.stat()
+            files.append(_LogFile(path.name, status.st_size, status.st_ino, status.st_mtime_ns))
+    return tuple(sorted(files))
+
+
+def _latest_entry(log: Path, files: Sequence[_LogFile]) -> int | None:
+    """The version of the last entry; refuses an empty one: deltalake would read the one before."""
+    latest = max((file for file in files if _ENTRY.fullmatch(file.name)), default=None)
     if latest is None:
         return None
-    status = latest.stat()
-    if not status.st_size:
+    if not latest.size_bytes:
         raise DamagedTableError(
-            f"{latest} is empty, as after a power cut: the last write of the table is lost. "
-            "Remove this file, then run the days of the last runs again."
+            f"{log / latest.name} is empty, as after a power cut: the last write of the table is "
+            "lost. Remove this file, then run the days of the last runs again."
         )
-    return _Entry(latest, status.st_ino, status.st_mtime_ns)
+    return int(Path(latest.name).stem)
 
 
 @lru_cache(maxsize=32)
-def _opened(folder: Path, entry: _Entry) -> DeltaTable:
-    """The table as of its last entry. Steps ask for each table a dozen times.
-
-    What is kept may be newer than the entry, for a commit moves its table on.
-    """
-    del entry
+def _opened(folder: Path, files: tuple[_LogFile, ...]) -> DeltaTable:
+    """The table with a log of these `files`. Steps ask for each table a dozen times."""
+    del files
     return DeltaTable(str(folder))
 
 

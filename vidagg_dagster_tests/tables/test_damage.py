@@ -165,6 +165,9 @@ def test_a_log_is_read_anew_where_it_was_changed(sail: SparkSession, site: Site)
     lines = written.decode().splitlines(keepends=True)
     entry.write_text("".join(line for line in lines if '"remove"' not in line), encoding="utf-8")
     assert tables.read(AGGREGATED_ENGAGEMENT).count() == 2 * kept - 1
+    os.truncate(min(entry.parent.glob("*.json")), 9)
+    with pytest.raises(TableError, match="cannot be read"):
+        tables.version(AGGREGATED_ENGAGEMENT)
 
 
 def test_a_log_that_cannot_be_read_is_named(sail: SparkSession, site: Site) -> None:

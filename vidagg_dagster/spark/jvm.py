@@ -93,6 +93,5 @@ def _machine_conf() -> dict[str, str]:
         # The default of 200 is meant for clusters; on a laptop empty tasks take most of the time.
         # Adaptive execution joins small partitions but never splits those that are too large.
         "spark.sql.shuffle.partitions": str(max(4, 2 * cores)),
-        # The collector for throughput: Java's default, for short pauses, takes a sixth more time.
-        "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={log4j} -XX:+UseParallelGC",
+        "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={log4j}",
     }

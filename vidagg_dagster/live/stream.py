@@ -119,7 +119,7 @@ def _run(
         found.of(query)
         _wait(query, found, pace.end())
     except PySparkException as error:
-        raise found.fault or SourceError(_said(error)) from error
+        raise found.fault or SourceError(_said(error, messages)) from error
 
 
 def _wait(query: "StreamingQuery", found: "_Batches", end: float) -> None:
@@ -243,5 +243,25 @@ def _line(message: str | None) -> str:
     return _LINE_ENDS.sub(" ", message or "null")
 
 
-def _said(error: Exception) -> str:
-    return "live events cannot be read: " + " ".join(str(error).split())[:500]
+_REASON: Final = re.compile(r"terminated with exception: (?:[\w.]+\.)?(.+?)(?: SQLSTATE| ===|$)")
+_SETTINGS: Final = {
+    "Authentication": "VIDAGG_LIVE_KAFKA_OPTIONS",
+    "Authorization": "VIDAGG_LIVE_KAFKA_OPTIONS",
+    "UnknownTopic": "VIDAGG_LIVE_KAFKA_TOPIC",
+    "": "VIDAGG_LIVE_KAFKA_SERVERS, and what VIDAGG_LIVE_KAFKA_OPTIONS say of encryption",
+}
+"""What a reason of Kafka has in it -> what to check."""
+
+
+def _said(error: Exception, messages: Messages | None) -> str:
+    """The reason, of a message of Spark that also has its state in it."""
+    text = " ".join(str(error).split())
+    found = _REASON.search(text)
+    reason = (text if found is None else found[1])[:500].rstrip(".")
+    if messages is None:
+        return f"live events cannot be read: {reason}"
+    [check, *_] = [setting for said, setting in _SETTINGS.items() if said in reason]
+    return (
+        f"topic {messages.topic} of {messages.servers} cannot be read: {reason}. Check {check}. "
+        "What was taken in stays; the next start goes on after it."
+    )

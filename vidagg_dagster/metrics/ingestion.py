@@ -146,8 +146,9 @@ def judge(
     `_reasonBits` (see `REASON_BITS`), `_rank` (of the event's name, null without one) and `_hash`
     (of what was read).
     """
+    rows = _parsed(source, spec, run_time)
     payload = payload_text(source.schema)
-    return _judged(_parsed(source, spec, run_time), payload, start_date, timezone)
+    return _judged(rows, payload, start_date, timezone, _dimensions(source))
 
 
 def of_days(judged: DataFrame, days: Column) -> DataFrame:
@@ -281,18 +282,71 @@ def _dimensions(rows: DataFrame) -> list[str]:
 
 def _parsed(source: DataFrame, spec: SourceSpec, run_time: datetime | None) -> DataFrame:
     """Values beside the texts that they come from. No value here is judged yet."""
-    columns = set(source.columns)
-    event_id = F.col("eventId") if "eventId" in columns else F.lit(None).cast("string")
-    values = {
-        **{name: F.col(name) for name in ("userId", "sessionId", "videoId")},
-        "_position": F.col("currentTime"),
-        "_rate": F.col("playbackRate"),
-        "_from": F.col("seekFrom"),
-        "eventId": event_id,
-        **{name: F.col(name) for name in _dimensions(source)},
+    textless = _textless(source.schema)
+
+    def or_told(typed: Column, name: str, text: str, parse: Callable[[Column], Column]) -> Column:
+        """The typed value, or else what the text says."""
+        return typed if name in textless else F.coalesce(typed, _where_told(F.col(text), parse))
+
+    def instant(time: Column) -> Column:
+        us = instant_us(time, spec.timezone)
+        unit = spec.number_unit
+        return us if unit is None else F.coalesce(us, epoch_us(time, unit))
+
+    rate = or_told(F.col("typedPlaybackRate"), "playbackRate", "_rate", finite_number)
+    position = or_told(F.col("typedCurrentTime"), "currentTime", "_position", number)
+    seek_from = or_told(F.col("typedSeekFrom"), "seekFrom", "_from", finite_number)
+    return (
+        _trimmed(source, spec, textless)
+        .select(
+            "*",
+            or_told(F.unix_micros("typedTimestamp"), "timestamp", "_time", instant).alias("_us"),
+            position.alias("_seconds"),
+            (F.col("_hasNumber") | F.col("_position").isNotNull()).alias("_hasPosition"),
+            (F.col("typedSeekFrom").isNotNull() | F.col("_from").isNotNull()).alias("_hasFrom"),
+            F.when((rate > 0) & (rate <= MAX_PLAYBACK_RATE), rate).alias("playbackRate"),
+            seek_from.alias("_fromSeconds"),
+            _rank(F.col("_name"), spec).alias("_named"),
+            _is_position(position, spec).alias("_positionOk"),
+        )
+        .select(
+            "*",
+            F.nullif(F.col("_named"), F.lit(_IGNORED)).alias("_rank"),
+            (~F.col("_malformed") & F.coalesce(F.col("_named") == _IGNORED, F.lit(False))).alias(
+                "_ignored"
+            ),
+            F.when(_is_position(F.col("_fromSeconds"), spec), F.col("_fromSeconds")).alias(
+                "_seekFrom"
+            ),
+            F.col("_us").between(_us(_BEGIN), _latest_us(run_time)).alias("_in_range"),
+        )
+    )
+
+
+def _textless(source: T.StructType) -> set[str]:
+    """The columns without any text: nothing that parses it has to be planned."""
+    void = {field.name for field in source if isinstance(field.dataType, T.NullType)}
+    return void | {"eventId"} - set(source.names)
+
+
+def _trimmed(source: DataFrame, spec: SourceSpec, textless: Collection[str]) -> DataFrame:
+    """Texts without white space, and null where they say nothing; typed values as they are."""
+    names = {
+        **{name: name for name in ("userId", "sessionId", "videoId", "eventId")},
+        **{"_position": "currentTime", "_rate": "playbackRate", "_from": "seekFrom"},
+        **{name: name for name in _dimensions(source)},
     }
+    told = [name for name, theirs in names.items() if theirs not in textless]
+    untold = [_no_text().alias(name) for name in names if name not in told]
     numbers = ("typedCurrentTime", "typedPlaybackRate", "typedSeekFrom")
-    texts = source.select(
+    time = (
+        _no_text()
+        if "timestamp" in textless
+        else _where_told(
+            F.col("timestamp"), lambda text: time_text(filled(text), spec.time_formats)
+        )
+    )
+    return source.select(
         "typedTimestamp",
         *[_finite(F.col(typed)).alias(typed) for typed in numbers],
         F.col("typedCurrentTime").isNotNull().alias("_hasNumber"),
@@ -300,42 +354,15 @@ def _parsed(source: DataFrame, spec: SourceSpec, run_time: datetime | None) -> D
         payload_hash(source.schema).alias("_hash"),
         "sourceFile",
         F.coalesce(F.col("malformed"), F.lit(False)).alias("_malformed"),
-        _where_told(
-            F.col("timestamp"), lambda text: time_text(filled(text), spec.time_formats)
-        ).alias("_time"),
+        time.alias("_time"),
         _name(),
-        *[trimmed_id(value).alias(name) for name, value in values.items()],
-    ).withColumns({name: meaning(F.col(name)) for name in values})
+        *[trimmed_id(F.col(names[name])).alias(name) for name in told],
+        *untold,
+    ).withColumns({name: meaning(F.col(name)) for name in told})
 
-    def instant(time: Column) -> Column:
-        us = instant_us(time, spec.timezone)
-        unit = spec.number_unit
-        return us if unit is None else F.coalesce(us, epoch_us(time, unit))
 
-    rate = F.coalesce("typedPlaybackRate", _where_told(F.col("_rate"), finite_number))
-    position = F.coalesce("typedCurrentTime", _where_told(F.col("_position"), number))
-    seek_from = F.coalesce("typedSeekFrom", _where_told(F.col("_from"), finite_number))
-    return texts.select(
-        "*",
-        F.coalesce(F.unix_micros("typedTimestamp"), _where_told(F.col("_time"), instant)).alias(
-            "_us"
-        ),
-        position.alias("_seconds"),
-        (F.col("_hasNumber") | F.col("_position").isNotNull()).alias("_hasPosition"),
-        (F.col("typedSeekFrom").isNotNull() | F.col("_from").isNotNull()).alias("_hasFrom"),
-        F.when((rate > 0) & (rate <= MAX_PLAYBACK_RATE), rate).alias("playbackRate"),
-        seek_from.alias("_fromSeconds"),
-        _rank(F.col("_name"), spec).alias("_named"),
-        _is_position(position, spec).alias("_positionOk"),
-    ).select(
-        "*",
-        F.nullif(F.col("_named"), F.lit(_IGNORED)).alias("_rank"),
-        (~F.col("_malformed") & F.coalesce(F.col("_named") == _IGNORED, F.lit(False))).alias(
-            "_ignored"
-        ),
-        F.when(_is_position(F.col("_fromSeconds"), spec), F.col("_fromSeconds")).alias("_seekFrom"),
-        F.col("_us").between(_us(_BEGIN), _latest_us(run_time)).alias("_in_range"),
-    )
+def _no_text() -> Column:
+    return F.lit(None).cast("string")
 
 
 def _where_told(text: Column, parse: Callable[[Column], Column]) -> Column:
@@ -352,7 +379,13 @@ def _finite(value: Column) -> Column:
     return F.when(F.abs(value) < F.lit(float("inf")), value)
 
 
-def _judged(rows: DataFrame, payload: Column, start_date: date | None, timezone: str) -> DataFrame:
+def _judged(
+    rows: DataFrame,
+    payload: Column,
+    start_date: date | None,
+    timezone: str,
+    dimensions: Collection[str],
+) -> DataFrame:
     has_time = F.col("_time").isNotNull() | F.col("typedTimestamp").isNotNull()
     position_ok, ignored = F.col("_positionOk"), F.col("_ignored")
     is_report = F.coalesce(F.col("_rank") == REPORTED, F.lit(False))
@@ -402,7 +435,7 @@ def _judged(rows: DataFrame, payload: Column, start_date: date | None, timezone:
         .alias(REASON_BITS),
         "_hash",
         "_rank",
-        *_dimensions(rows),
+        *dimensions,
     )
 
 

@@ -159,20 +159,23 @@ def aggregate_files(
         with naming_faults(source):
             videos = videos_of_steps(spark, video_metadata, columns=video_columns)
             files, counts = compute(videos, Path(folder))
-            unknown = batch.unknown_names() if counts[f"{REJECTED_PREFIX}unknown_event"] else {}
-        catalogue = (
-            count_catalogue(spark, video_metadata, video_columns) if video_metadata else None
-        )
         report("sorting the rows")
         # Where there are no rows, some engines write no file.
         empty = spark.createDataFrame([], table.struct)
-        return Aggregation(
-            rows=_read_sorted(files, table.column_names) if files else empty.toArrow(),
-            counts=counts,
-            unknown_names=unknown,
-            catalogue=catalogue,
-            absent_dimensions=batch.absent_dimensions(),
-        )
+        with ThreadPoolExecutor(1) as beside, naming_faults(source):
+            rows = beside.submit(_read_sorted, files, table.column_names) if files else None
+            # Small questions, for which an engine uses less than one core.
+            unknown = batch.unknown_names() if counts[f"{REJECTED_PREFIX}unknown_event"] else {}
+            catalogue = (
+                count_catalogue(spark, video_metadata, video_columns) if video_metadata else None
+            )
+            return Aggregation(
+                rows=empty.toArrow() if rows is None else rows.result(),
+                counts=counts,
+                unknown_names=unknown,
+                catalogue=catalogue,
+                absent_dimensions=batch.absent_dimensions(),
+            )
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,12 @@ class ColumnRequest:
     """A column that may be of type timestamp. It then arrives as `typedTimestamp`."""
     numbers: tuple[str, ...] = ()
     """Columns that may be of type double. They then arrive under their `typed_name`."""
+    void: bool = False
+    """Whether such columns are of type void where all files are typed and have no text for them.
+
+    Who parses them need not plan it then. To plan how a time is read takes an engine longer than to
+    read a thousand events.
+    """
     droppable: str | None = None
     """Our name of a column that the result lacks where the source certainly has none."""
     numbered: bool = False
@@ -96,6 +102,14 @@ class ColumnRequest:
             if ours != self.droppable or theirs in found
         }
 
+    def no_text(self, ours: str, *, alone: bool) -> Column:
+        """The text of a column that has none in any row of a frame, or of all if it is `alone`.
+
+        Sail says that void and text together are void.
+        """
+        unplanned = alone and self.void and (ours == self.instant or ours in self.numbers)
+        return F.lit(None) if unplanned else _null("string")
+
 
 def typed_name(ours: str) -> str:
     """The column of the values of `ours` that are not text in the source."""
@@ -136,10 +150,10 @@ def typed_frame(
     for ours, theirs in columns.items():
         found = _find(schema, theirs)
         if found is None:
-            text = path_value(theirs) if theirs in in_path else _null("string")
+            text = path_value(theirs) if theirs in in_path else request.no_text(ours, alone=alone)
         elif _arrives_typed(ours, found[1], request):
             typed[ours] = found[0]
-            text = _null("string")
+            text = request.no_text(ours, alone=alone)
         else:
             text = as_text(*found)
         texts.append(text.alias(ours))

@@ -56,7 +56,8 @@ def read_source(
 
     Text columns: timestamp, userId, sessionId, videoId, eventName, currentTime, playbackRate and
     eventId (absent where the source has none). Where the source's type says more than text,
-    typedTimestamp, typedCurrentTime and typedPlaybackRate hold the value and the text is null.
+    typedTimestamp, typedCurrentTime, typedPlaybackRate and typedSeekFrom hold the value and the
+    text is null; where no row of a typed source has a text, its column is of type void.
     Each dimension is one more text column, named as it is `carried`.
     Beside them: payload (see `spark.payload`), sourceFile (path relative to the source; null for
     tables) and malformed (boolean).
@@ -94,7 +95,7 @@ def read_source(
     rows = rows.drop(LINE_NUMBER)
     for name in OPTIONAL_COLUMNS:
         if name not in request.columns and name != "eventId":
-            rows = rows.withColumn(name, F.lit(None).cast("string"))
+            rows = rows.withColumn(name, F.lit(None))
     return rows
 
 
@@ -121,6 +122,7 @@ def _request(spec: SourceSpec, dimensions: Dimensions) -> ColumnRequest:
         required=REQUIRED_COLUMNS,
         instant="timestamp",
         numbers=("currentTime", "playbackRate", "seekFrom"),
+        void=True,
         droppable="eventId" if "eventId" in free else None,
         any_case=True,
     )

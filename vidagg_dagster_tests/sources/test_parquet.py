@@ -190,6 +190,23 @@ def test_parquet_files_whose_types_changed_are_read_together(
     ]
 
 
+def test_a_number_or_time_without_any_text_is_void(spark: SparkSession, tmp_path: Path) -> None:
+    def void() -> set[str]:
+        types = dict(read(spark, tmp_path).dtypes)
+        return {name for name in EVENT_COLUMNS if types.get(name) == "void"}
+
+    parquet(tmp_path / "a.parquet", typed(timestamp=[MOMENT], currentTime=[1.5]))
+    assert void() == {"timestamp", "currentTime"}
+    # One file with texts is enough for all: what it says must be parsed.
+    parquet(tmp_path / "b.parquet", typed(timestamp=["2026-01-05T10:00:00Z"], currentTime=["2"]))
+    assert void() == set()
+    spec = SourceSpec(location=str(tmp_path))
+    found = classify(
+        read(spark, tmp_path), spec=spec, start_date=None, timezone="UTC", run_time=MOMENT
+    )
+    assert sorted(row["positionMs"] for row in found.collect()) == [1500, 2000]
+
+
 def test_parquet_columns_are_found_in_any_case_and_must_differ_in_more(
     spark: SparkSession, tmp_path: Path
 ) -> None:

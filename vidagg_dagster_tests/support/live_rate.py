@@ -1,6 +1,7 @@
 """So many events a second into a folder, and how long each takes to the page of `vidagg live`.
 
-python -m vidagg_dagster_tests.support.live_rate FOLDER --engine sail --seconds 60 --rate 1000
+python -m vidagg_dagster_tests.support.live_rate FOLDER --engine sail --seconds 60 --rate 1000 \\
+    --history 21600
 """
 
 import argparse
@@ -11,16 +12,21 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 
+from vidagg_dagster.core.contract import LIVE_NOTES
+from vidagg_dagster.live.notes import read_notes
 from vidagg_dagster.live.page import PAGE
 
 HEARTBEAT_S = 10
 """How often a viewer sends something, so that there are ten times as many viewers as events."""
+
+VISIT_S = 1800
+"""How long a viewer stays. Then somebody else comes."""
+
 
 _AS_OF = re.compile(r"As of (\d\d:\d\d:\d\d)")
 
@@ -41,23 +47,37 @@ class Measured:
         return sum(one <= seconds for one in self.longest_s) / max(len(self.longest_s), 1)
 
 
-def measure(folder: Path, engine: str, *, seconds: int, rate: int, warm_up_s: int = 60) -> Measured:
-    """Run `vidagg live` beside the players, and read its page as often as it is written."""
+def measure(
+    folder: Path,
+    engine: str,
+    *,
+    seconds: int,
+    rate: int,
+    warm_up_s: int = 60,
+    history_s: int = 0,
+) -> Measured:
+    """Run `vidagg live` beside the players, and read its page as often as it is written.
+
+    The events of `history_s` are there before it starts, and are taken in before time counts.
+    """
     events, page = folder / "events", folder / "data" / PAGE
     events.mkdir(parents=True)
     (folder / ".env").write_text(f"VIDAGG_SOURCE={events}\nVIDAGG_ENGINE={engine}\n")
+    _write_history(events, rate, history_s)
     command = [sys.executable, "-m", "vidagg_dagster.cli.main", "live"]
     process = subprocess.Popen(command, cwd=folder, env=os.environ, stdout=subprocess.DEVNULL)
     written: list[tuple[float, datetime]] = []
-    began = time.monotonic()
     sent = 0
     try:
-        for at, lines in enumerate(_seconds(rate)):
-            _deliver(events, at, lines)
-            sent += len(lines)
+        while len(read_notes(folder / "data" / LIVE_NOTES).files) * 60 < history_s:
+            assert process.poll() is None, "vidagg live has ended"
+            time.sleep(1)
+        began = time.monotonic()
+        while time.monotonic() - began < warm_up_s + seconds and process.poll() is None:
+            at = sent // rate
+            _deliver(events, f"{at:06d}", _lines(rate, history_s + at, datetime.now(UTC)))
+            sent += rate
             _look(page, written)
-            if time.monotonic() - began > warm_up_s + seconds or process.poll() is not None:
-                break
             time.sleep(max(0.0, at + 1 - (time.monotonic() - began)))
     finally:
         process.send_signal(signal.SIGINT)
@@ -67,37 +87,43 @@ def measure(folder: Path, engine: str, *, seconds: int, rate: int, warm_up_s: in
     return Measured(sent, len(written), tuple(round(one, 1) for one in longest))
 
 
+def _write_history(events: Path, rate: int, seconds: int) -> None:
+    """Files of a minute each, up to now."""
+    end = datetime.now(UTC)
+    for minute in range(0, seconds, 60):
+        lines: list[str] = []
+        for second in range(minute, min(minute + 60, seconds)):
+            lines += _lines(rate, second, end - timedelta(seconds=seconds - second))
+        _deliver(events, f"history-{minute // 60:06d}", lines)
+
+
 def _epoch_after(began: float, seconds: int) -> float:
     return time.time() - (time.monotonic() - began) + seconds
 
 
-def _seconds(rate: int) -> Iterator[list[str]]:
-    """The lines of each second: viewers who send a position every ten seconds, for ever."""
-    viewers, second = rate * HEARTBEAT_S, 0
-    while True:
-        now = datetime.now(UTC)
-        lines = []
-        for number in range(rate):
-            viewer = (second * rate + number) % viewers
-            turn = second // HEARTBEAT_S
-            when = now + timedelta(microseconds=number)
-            event = {
-                "timestamp": when.isoformat(),
-                "userId": f"user-{viewer}",
-                "sessionId": f"session-{viewer}",
-                "videoId": f"video-{viewer % 50}",
-                "eventName": "video_progress" if turn else "video_play",
-                "currentTime": turn * HEARTBEAT_S,
-            }
-            lines.append(json.dumps(event))
-        yield lines
-        second += 1
+def _lines(rate: int, second: int, now: datetime) -> list[str]:
+    """The lines of a second: viewers who send a position every ten seconds, for half an hour."""
+    viewers, turns = rate * HEARTBEAT_S, VISIT_S // HEARTBEAT_S
+    visit, turn = divmod(second // HEARTBEAT_S, turns)
+    lines = []
+    for number in range(rate):
+        viewer = (second * rate + number) % viewers
+        event = {
+            "timestamp": (now + timedelta(microseconds=number)).isoformat(),
+            "userId": f"user-{visit}-{viewer}",
+            "sessionId": f"session-{visit}-{viewer}",
+            "videoId": f"video-{viewer % 50}",
+            "eventName": "video_progress" if turn else "video_play",
+            "currentTime": turn * HEARTBEAT_S,
+        }
+        lines.append(json.dumps(event))
+    return lines
 
 
-def _deliver(folder: Path, number: int, lines: list[str]) -> None:
-    draft = folder / f".{number:06d}.draft"
+def _deliver(folder: Path, name: str, lines: list[str]) -> None:
+    draft = folder / f".{name}.draft"
     draft.write_text("\n".join(lines) + "\n")
-    draft.rename(folder / f"{number:06d}.jsonl")
+    draft.rename(folder / f"{name}.jsonl")
 
 
 def _look(page: Path, written: list[tuple[float, datetime]]) -> None:
@@ -119,8 +145,15 @@ if __name__ == "__main__":
     parser.add_argument("--engine", default="sail")
     parser.add_argument("--seconds", type=int, default=60)
     parser.add_argument("--rate", type=int, default=1000)
+    parser.add_argument("--history", type=int, default=0, help="seconds of events before")
     options = parser.parse_args()
-    result = measure(options.folder, options.engine, seconds=options.seconds, rate=options.rate)
+    result = measure(
+        options.folder,
+        options.engine,
+        seconds=options.seconds,
+        rate=options.rate,
+        history_s=options.history,
+    )
     print(result.events, "events,", result.pages, "pages")
     print("longest, for each page (s):", *result.longest_s)
     print(f"within 15 s: {100 * result.share_within(15):.0f} %")

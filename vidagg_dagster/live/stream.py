@@ -36,6 +36,14 @@ _CHECKPOINT: Final = "checkpoint"
 _FILES: Final = "path string, modificationTime timestamp, length bigint, content binary"
 _LINE_ENDS: Final = re.compile(r"[\r\n]+")
 _POLL_S: Final = 1
+_REASON: Final = re.compile(r"terminated with exception: (?:[\w.]+\.)?(.+?)(?: SQLSTATE| ===|$)")
+_TO_CHECK: Final = {
+    "Authentication": "VIDAGG_LIVE_KAFKA_OPTIONS",
+    "Authorization": "VIDAGG_LIVE_KAFKA_OPTIONS",
+    "UnknownTopic": "VIDAGG_LIVE_KAFKA_TOPIC",
+    "": "VIDAGG_LIVE_KAFKA_SERVERS, and what VIDAGG_LIVE_KAFKA_OPTIONS say of encryption",
+}
+"""What a reason of Kafka has in it -> what to check."""
 
 
 def _utc_now() -> datetime:
@@ -243,16 +251,6 @@ def _line(message: str | None) -> str:
     return _LINE_ENDS.sub(" ", message or "null")
 
 
-_REASON: Final = re.compile(r"terminated with exception: (?:[\w.]+\.)?(.+?)(?: SQLSTATE| ===|$)")
-_SETTINGS: Final = {
-    "Authentication": "VIDAGG_LIVE_KAFKA_OPTIONS",
-    "Authorization": "VIDAGG_LIVE_KAFKA_OPTIONS",
-    "UnknownTopic": "VIDAGG_LIVE_KAFKA_TOPIC",
-    "": "VIDAGG_LIVE_KAFKA_SERVERS, and what VIDAGG_LIVE_KAFKA_OPTIONS say of encryption",
-}
-"""What a reason of Kafka has in it -> what to check."""
-
-
 def _said(error: Exception, messages: Messages | None) -> str:
     """The reason, of a message of Spark that also has its state in it."""
     text = " ".join(str(error).split())
@@ -260,7 +258,7 @@ def _said(error: Exception, messages: Messages | None) -> str:
     reason = (text if found is None else found[1])[:500].rstrip(".")
     if messages is None:
         return f"live events cannot be read: {reason}"
-    [check, *_] = [setting for said, setting in _SETTINGS.items() if said in reason]
+    [check, *_] = [setting for said, setting in _TO_CHECK.items() if said in reason]
     return (
         f"topic {messages.topic} of {messages.servers} cannot be read: {reason}. Check {check}. "
         "What was taken in stays; the next start goes on after it."

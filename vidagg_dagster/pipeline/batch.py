@@ -154,15 +154,14 @@ def aggregate_files(
     days = _Days(first_day, last_day)
     batch = _Batch(spark, source, chain, dimensions, events_at_once, days, report)
     table = with_dimensions(AGGREGATED_ENGAGEMENT, chain.dimensions)
-    with tempfile.TemporaryDirectory(prefix="vidagg-") as folder:
+    with tempfile.TemporaryDirectory(prefix="vidagg-") as folder, naming_faults(source):
         compute = batch.compute if days == _ALL_DAYS else batch.compute_days
-        with naming_faults(source):
-            videos = videos_of_steps(spark, video_metadata, columns=video_columns)
-            files, counts = compute(videos, Path(folder))
+        videos = videos_of_steps(spark, video_metadata, columns=video_columns)
+        files, counts = compute(videos, Path(folder))
         report("sorting the rows")
         # Where there are no rows, some engines write no file.
         empty = spark.createDataFrame([], table.struct)
-        with ThreadPoolExecutor(1) as beside, naming_faults(source):
+        with ThreadPoolExecutor(1) as beside:
             rows = beside.submit(_read_sorted, files, table.column_names) if files else None
             # Small questions, for which an engine uses less than one core.
             unknown = batch.unknown_names() if counts[f"{REJECTED_PREFIX}unknown_event"] else {}

@@ -6,13 +6,17 @@ from typing import TYPE_CHECKING, Self
 
 import dagster as dg
 
-from vidagg_dagster.core.contract import DayResult, StepRequest, StepResult
+from vidagg_dagster.core.contract import SAIL, DayResult, StepRequest, StepResult
 from vidagg_dagster.core.errors import VidaggError
+from vidagg_dagster.core.schemas import RAW_EVENTS
 from vidagg_dagster.pipeline.run import run_step
 from vidagg_dagster.runners.history import history_open
 from vidagg_dagster.runners.progress import day_line, machine_line, summary_line
+from vidagg_dagster.sources.listing import estimated_rows
+from vidagg_dagster.spark.allocators import keep_what_sail_frees
 from vidagg_dagster.spark.engines import resolve_engine
-from vidagg_dagster.spark.session import engine_session
+from vidagg_dagster.spark.session import engine_session, is_running
+from vidagg_dagster.tables.delta_log import largest_day
 from vidagg_dagster.tables.disk import require_writable, storage_fault
 
 if TYPE_CHECKING:
@@ -66,7 +70,22 @@ class LocalSteps(dg.ConfigurableResource):  # type: ignore[type-arg]
             require_writable(request.store.location)
         choice = resolve_engine(self.engine)
         context.log.info(f"engine: {choice.shown}")
+        if choice.engine == SAIL and not is_running(SAIL) and _days_fit(request):
+            keep_what_sail_frees()
         result = run_step(self.session(), request, report)
         context.log.info(summary_line(result))
         context.log.info(machine_line(result))
         return result
+
+
+def _days_fit(request: StepRequest) -> bool:
+    """Whether the largest day is known to be computed at once, and leaves memory for more.
+
+    Where no day is stored yet, all files of the source are taken for a day.
+    """
+    if request.store.kind != "local":
+        return False
+    rows = largest_day(request.store.location, RAW_EVENTS)
+    if rows is None and request.source is not None:
+        rows = estimated_rows(request.source)
+    return rows is not None and rows <= request.events_at_once

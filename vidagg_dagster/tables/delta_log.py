@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -249,6 +250,16 @@ def day_counts(root: str | Path, table: TableSpec, days: Sequence[date]) -> dict
         if file.day in counts:
             counts[file.day] += file.rows
     return counts
+
+
+def largest_day(root: str | Path, table: TableSpec) -> int | None:
+    """Rows of the day that has most in the table below `root`; None where no day is stored."""
+    folder = usable_root(root) / table.name
+    snapshot = open_table(folder)
+    rows: Counter[date | None] = Counter()
+    for file in [] if snapshot is None else live_files(snapshot, folder):
+        rows[file.day] += file.rows
+    return max(rows.values(), default=None)
 
 
 def delta_schema(table: TableSpec) -> Schema:

@@ -10,10 +10,12 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="of the GNU C Li
 
 ARRAY_PAGES = 5_000
 SCRIPT = f"""
-import os, resource
+import os, resource, sys
 import numpy as np
-from vidagg_dagster.spark.allocators import keep_pages
+from vidagg_dagster.spark.allocators import keep_pages, keep_what_sail_frees
 
+if "roomy" in sys.argv:
+    keep_what_sail_frees()
 keep_pages()
 
 def faults():
@@ -26,10 +28,10 @@ print(first, second, os.environ["MIMALLOC_ALLOW_THP"], os.environ["MIMALLOC_PURG
 """
 
 
-def told(**environment: str) -> list[int]:
+def told(*arguments: str, **environment: str) -> list[int]:
     plain = {name: value for name, value in os.environ.items() if "MALLOC" not in name}
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT],
+        [sys.executable, "-c", SCRIPT, *arguments],
         env=plain | {"NUMPY_MADVISE_HUGEPAGE": "0", **environment},
         capture_output=True,
         text=True,
@@ -43,6 +45,11 @@ def test_the_pages_of_an_array_serve_the_next() -> None:
     assert first > ARRAY_PAGES * 0.9
     assert second < ARRAY_PAGES / 10
     assert of_sail == [0, 0]
+
+
+def test_where_there_is_memory_sail_keeps_pages_for_a_second() -> None:
+    assert told("roomy")[2:] == [0, 1000]
+    assert told("roomy", MIMALLOC_PURGE_DELAY="7")[2:] == [0, 7]
 
 
 def test_what_the_environment_says_stays() -> None:

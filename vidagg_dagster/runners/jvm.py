@@ -56,10 +56,22 @@ class JvmSteps(LocalSteps):
         """
         if self.engine != SPARK:
             return super().session()
+        return engine_session(SPARK, conf=self._chosen(), build=lambda: self.pyspark.spark_session)
+
+    def settings_for_few_rows(self) -> Mapping[str, str]:
+        """Those of every runner, but for what the Launchpad says."""
+        chosen = self._chosen()
+        return {
+            key: value
+            for key, value in super().settings_for_few_rows().items()
+            if key not in chosen
+        }
+
+    def _chosen(self) -> dict[str, str]:
+        """What the Launchpad says otherwise than we do."""
         ours = local_conf()
         conf = self.pyspark.spark_config
-        other = {key: value for key, value in conf.items() if ours.get(key) != value}
-        return engine_session(SPARK, conf=other, build=lambda: self.pyspark.spark_session)
+        return {key: value for key, value in conf.items() if ours.get(key) != value}
 
 
 def jvm_resources(driver_memory: str | None) -> dict[str, Any]:

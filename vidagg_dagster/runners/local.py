@@ -1,22 +1,21 @@
 """Steps in the process of the run: one engine, started by the first step that needs it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Self
 
 import dagster as dg
 
-from vidagg_dagster.core.contract import SAIL, DayResult, StepRequest, StepResult
+from vidagg_dagster.core.contract import SAIL, SPARK, DayResult, StepRequest, StepResult
 from vidagg_dagster.core.errors import VidaggError
-from vidagg_dagster.core.schemas import RAW_EVENTS
-from vidagg_dagster.pipeline.run import run_step
+from vidagg_dagster.pipeline.run import DayDone, run_step
 from vidagg_dagster.runners.history import history_open
 from vidagg_dagster.runners.progress import day_line, machine_line, summary_line
-from vidagg_dagster.sources.listing import estimated_rows
+from vidagg_dagster.runners.size import few_rows, fits
 from vidagg_dagster.spark.allocators import keep_what_sail_frees
 from vidagg_dagster.spark.engines import resolve_engine
+from vidagg_dagster.spark.jvm import OF_FEW_ROWS, set_to
 from vidagg_dagster.spark.session import engine_session, is_running
-from vidagg_dagster.tables.delta_log import largest_day
 from vidagg_dagster.tables.disk import require_writable, storage_fault
 
 if TYPE_CHECKING:
@@ -42,6 +41,10 @@ class LocalSteps(dg.ConfigurableResource):  # type: ignore[type-arg]
     def session(self) -> "SparkSession":
         """The session that computes; the first step of the process starts it."""
         return engine_session(self.engine)
+
+    def settings_for_few_rows(self) -> Mapping[str, str]:
+        """What a JVM of this process is set to while a step reads few rows."""
+        return OF_FEW_ROWS
 
     def run(self, context: dg.AssetExecutionContext, request: StepRequest) -> StepResult:
         """Run the step.
@@ -70,22 +73,16 @@ class LocalSteps(dg.ConfigurableResource):  # type: ignore[type-arg]
             require_writable(request.store.location)
         choice = resolve_engine(self.engine)
         context.log.info(f"engine: {choice.shown}")
-        if choice.engine == SAIL and not is_running(SAIL) and _days_fit(request):
-            keep_what_sail_frees()
-        result = run_step(self.session(), request, report)
+        result = self._compute(choice.engine, request, report)
         context.log.info(summary_line(result))
         context.log.info(machine_line(result))
         return result
 
-
-def _days_fit(request: StepRequest) -> bool:
-    """Whether the largest day is known to be computed at once, and leaves memory for more.
-
-    Where no day is stored yet, all files of the source are taken for a day.
-    """
-    if request.store.kind != "local":
-        return False
-    rows = largest_day(request.store.location, RAW_EVENTS)
-    if rows is None and request.source is not None:
-        rows = estimated_rows(request.source)
-    return rows is not None and rows <= request.events_at_once
+    def _compute(self, engine: str, request: StepRequest, report: DayDone) -> StepResult:
+        """Run the step on an engine that is set up for the size of its days."""
+        if engine == SAIL and not is_running(SAIL) and fits(request):
+            keep_what_sail_frees()
+        spark = self.session()
+        settings = self.settings_for_few_rows() if engine == SPARK and few_rows(request) else {}
+        with set_to(spark, settings):
+            return run_step(spark, request, report)

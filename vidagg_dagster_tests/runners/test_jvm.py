@@ -2,27 +2,41 @@
 
 import subprocess
 import sys
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from dagster_pyspark import LazyPySparkResource
 from pydantic import ValidationError
 from pyspark.sql import SparkSession
 
-from vidagg_dagster.core.contract import SAIL, SPARK
+from vidagg_dagster.core.contract import (
+    SAIL,
+    SPARK,
+    SourceSpec,
+    StepName,
+    StepRequest,
+    TableStore,
+)
+from vidagg_dagster.core.errors import StepError
 from vidagg_dagster.defs.targets import step_resources
+from vidagg_dagster.runners import local
 from vidagg_dagster.runners.jvm import JvmSteps, LocalSpark, jvm_resources
 from vidagg_dagster.settings import Settings
+from vidagg_dagster.spark.jvm import OF_FEW_ROWS
 from vidagg_dagster.spark.session import local_conf
 from vidagg_dagster_tests.conftest import require
 
 OWN_PROCESS = """
-import dagster as dg
 from vidagg_dagster_tests.runners.test_jvm import run_with
 print(run_with({"spark.driver.memory": "700m", "spark.sql.shuffle.partitions": 3}))
 """
+
+SIZED = ("spark.sql.codegen.wholeStage", "spark.sql.shuffle.partitions")
 
 
 def run_with(spark_config: dict[str, Any] | None) -> list[str]:
@@ -104,3 +118,53 @@ def test_the_launchpad_reaches_spark() -> None:
     command = [sys.executable, "-c", OWN_PROCESS]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
     assert done.stdout.strip() == "['700m', '3', 'UTC']"
+
+
+def conf_during(step: StepRequest, monkeypatch: pytest.MonkeyPatch) -> list[list[str | None]]:
+    """What `SIZED` are in the session while a step runs, and after it."""
+    said: list[list[str | None]] = []
+
+    def look(spark: SparkSession, *_: object) -> None:
+        said.append([spark.conf.get(key) for key in SIZED])
+        if len(said) == 1:
+            raise StepError("It has been looked at.")
+
+    monkeypatch.setattr(local, "run_step", look)
+    steps = JvmSteps(pyspark=LocalSpark(spark_config={}))
+    with pytest.raises(dg.Failure, match="looked at"):
+        steps.run(dg.build_asset_context(), step)
+    look(steps.session())
+    return said
+
+
+@pytest.mark.parametrize(("rows", "days", "few"), [(3, 1, True), (3, 40_000, False)])
+def test_steps_of_few_rows_compute_without_generated_code(
+    rows: int,
+    days: int,
+    few: bool,
+    jvm: SparkSession,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    usual = [jvm.conf.get(key) for key in SIZED]
+    assert usual[0] == "true"
+    source = tmp_path / "events.parquet"
+    pq.write_table(pa.table({"userId": ["a"] * rows}), source)
+    first = date(1900, 1, 1)
+    step = StepRequest(
+        step=StepName.SESSIONS,
+        days=tuple(first + timedelta(days=at) for at in range(days)),
+        start_date=first,
+        timezone="UTC",
+        run_time=datetime(2026, 1, 2, tzinfo=UTC),
+        store=TableStore(kind="local", location=str(tmp_path / "data")),
+        source=SourceSpec(location=str(source)),
+    )
+    during, after = conf_during(step, monkeypatch)
+    assert during == (["false", "1"] if few else usual)
+    assert after == usual
+
+
+def test_what_the_launchpad_says_stays_also_for_few_rows() -> None:
+    steps = JvmSteps(pyspark=LocalSpark(spark_config={SIZED[1]: "7"}))
+    assert set(OF_FEW_ROWS) - set(steps.settings_for_few_rows()) == {SIZED[1]}

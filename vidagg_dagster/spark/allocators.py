@@ -21,7 +21,7 @@ _OF_SAIL: Final[Mapping[str, str]] = {
 }
 
 _A_WHILE_MS: Final = "1000"
-"""A daily run of 10 M events takes three quarters of the time, and a quarter more memory."""
+"""A daily run of 10 M events takes three quarters of the time, and up to two fifths more memory."""
 
 _MB: Final = 1 << 20
 

@@ -55,7 +55,7 @@ def serving(conf: Mapping[str, str], workers: Path | None = None) -> Iterator[st
 
 
 def main(port: str, *settings: str) -> None:
-    from vidagg_dagster.spark.jvm import build_session, jvm_conf
+    from vidagg_dagster.spark.jvm import OF_FEW_ROWS, build_session, jvm_conf
 
     os.environ.pop("SPARK_CONNECT_MODE_ENABLED", None)
     if WORKERS in os.environ:
@@ -65,6 +65,7 @@ def main(port: str, *settings: str) -> None:
     build_session(
         {
             **jvm_conf(),
+            **OF_FEW_ROWS,
             "spark.plugins": "org.apache.spark.sql.connect.SparkConnectPlugin",
             "spark.connect.grpc.binding.port": port,
             "spark.connect.grpc.binding.address": "127.0.0.1",

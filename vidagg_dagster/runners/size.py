@@ -5,7 +5,7 @@ from typing import Final
 from vidagg_dagster.core.contract import StepRequest
 from vidagg_dagster.core.schemas import AGGREGATED_ENGAGEMENT, RAW_EVENTS
 from vidagg_dagster.sources.listing import estimated_rows
-from vidagg_dagster.tables.delta_log import largest_day
+from vidagg_dagster.tables.open import largest_day
 
 _FEW_ROWS: Final = 100_000
 """Up to so many events JVM Spark is faster without generated code, on two cores."""
@@ -22,7 +22,7 @@ def few_rows(request: StepRequest) -> bool:
     events = _events_of_a_day(request)
     if events is None or events * max(1, len(request.days)) > _FEW_ROWS:
         return False
-    return (largest_day(request.store.location, AGGREGATED_ENGAGEMENT) or 0) <= _FEW_ROWS
+    return (largest_day(request.store, AGGREGATED_ENGAGEMENT) or 0) <= _FEW_ROWS
 
 
 def _events_of_a_day(request: StepRequest) -> int | None:
@@ -30,9 +30,7 @@ def _events_of_a_day(request: StepRequest) -> int | None:
 
     Where no day is stored yet, all files of the source are taken for a day.
     """
-    if request.store.kind != "local":
-        return None
-    rows = largest_day(request.store.location, RAW_EVENTS)
-    if rows is None and request.source is not None:
+    rows = largest_day(request.store, RAW_EVENTS)
+    if rows is None and request.store.kind == "local" and request.source is not None:
         rows = estimated_rows(request.source)
     return rows

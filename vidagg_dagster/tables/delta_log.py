@@ -253,7 +253,7 @@ def day_counts(root: str | Path, table: TableSpec, days: Sequence[date]) -> dict
 
 
 def largest_day(root: str | Path, table: TableSpec) -> int | None:
-    """Rows of the day that has most in the table below `root`; None where no day is stored."""
+    """See `open.largest_day`."""
     folder = usable_root(root) / table.name
     snapshot = open_table(folder)
     rows: Counter[date | None] = Counter()

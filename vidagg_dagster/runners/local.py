@@ -11,11 +11,11 @@ from vidagg_dagster.core.errors import VidaggError
 from vidagg_dagster.pipeline.run import DayDone, run_step
 from vidagg_dagster.runners.history import history_open
 from vidagg_dagster.runners.progress import day_line, machine_line, summary_line
-from vidagg_dagster.runners.size import few_rows, fits
+from vidagg_dagster.runners.size import few_rows
 from vidagg_dagster.spark.allocators import keep_what_sail_frees
 from vidagg_dagster.spark.engines import resolve_engine
 from vidagg_dagster.spark.jvm import OF_FEW_ROWS, set_to
-from vidagg_dagster.spark.session import engine_session, is_running
+from vidagg_dagster.spark.session import engine_session
 from vidagg_dagster.tables.disk import require_writable, storage_fault
 
 if TYPE_CHECKING:
@@ -79,8 +79,8 @@ class LocalSteps(dg.ConfigurableResource):  # type: ignore[type-arg]
         return result
 
     def _compute(self, engine: str, request: StepRequest, report: DayDone) -> StepResult:
-        """Run the step on an engine that is set up for the size of its days."""
-        if engine == SAIL and not is_running(SAIL) and fits(request):
+        """Run the step on an engine that is set up for it."""
+        if engine == SAIL:
             keep_what_sail_frees()
         spark = self.session()
         settings = self.settings_for_few_rows() if engine == SPARK and few_rows(request) else {}

@@ -11,12 +11,6 @@ _FEW_ROWS: Final = 100_000
 """Up to so many events JVM Spark is faster without generated code, on two cores."""
 
 
-def fits(request: StepRequest) -> bool:
-    """Whether any day is computed at once, and leaves memory for more."""
-    events = _events_of_a_day(request)
-    return events is not None and events <= request.events_at_once
-
-
 def few_rows(request: StepRequest) -> bool:
     """Whether the days have few events, and the tables that are read as a whole few rows."""
     events = _events_of_a_day(request)

@@ -97,11 +97,6 @@ def engine_session(
     return running.session
 
 
-def is_running(engine: str) -> bool:
-    """Whether this process has a session of `engine`."""
-    return engine in _running
-
-
 def local_conf(driver_memory: str | None = None) -> dict[str, str]:
     """All with which JVM Spark starts on this machine; for `driver_memory` see `jvm.jvm_conf`."""
     return {**jvm_conf(driver_memory), **_SESSION_CONF}

@@ -1,0 +1,65 @@
+"""Which steps are known to read few rows, before they start."""
+
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from deltalake import write_deltalake
+
+from vidagg_dagster.core.contract import SourceSpec, StepName, StepRequest, TableStore
+from vidagg_dagster.core.schemas import AGGREGATED_ENGAGEMENT, EVENT_DATE, RAW_EVENTS
+from vidagg_dagster.runners.size import few_rows
+
+DAY = date(2026, 1, 1)
+
+
+def request(folder: Path, days: int = 1, kind: str = "local") -> StepRequest:
+    source = folder / "events.parquet"
+    return StepRequest(
+        step=StepName.SESSIONS,
+        days=tuple(DAY + timedelta(days=at) for at in range(days)),
+        start_date=DAY,
+        timezone="UTC",
+        run_time=datetime(2026, 1, 2, tzinfo=UTC),
+        store=TableStore.model_validate({"kind": kind, "location": str(folder / "data")}),
+        source=SourceSpec(location=str(source)) if source.exists() else None,
+    )
+
+
+def store_day(folder: Path, day: date, rows: int) -> None:
+    of_day = pa.table({"userId": ["a"] * rows, EVENT_DATE: [day] * rows})
+    place = folder / "data" / RAW_EVENTS.name
+    write_deltalake(place, of_day, mode="append", partition_by=[EVENT_DATE])
+
+
+@pytest.mark.parametrize(("rows", "few"), [(100_000, True), (100_001, False)])
+def test_of_a_first_day_the_source_tells(rows: int, few: bool, tmp_path: Path) -> None:
+    pq.write_table(pa.table({"userId": ["a"] * rows}), tmp_path / "events.parquet")
+    assert few_rows(request(tmp_path)) is few
+
+
+@pytest.mark.parametrize(("days", "few"), [(2, True), (3, False)])
+def test_later_the_largest_day_tells_for_each_of_the_days(
+    days: int, few: bool, tmp_path: Path
+) -> None:
+    for rows in (20_000, 25_000):
+        store_day(tmp_path, DAY, rows)
+    store_day(tmp_path, DAY + timedelta(days=1), 40_000)
+    assert few_rows(request(tmp_path, days)) is few
+
+
+@pytest.mark.parametrize(("rows", "few"), [(100_000, True), (100_001, False)])
+def test_a_table_without_days_is_read_as_a_whole(rows: int, few: bool, tmp_path: Path) -> None:
+    store_day(tmp_path, DAY, 1)
+    pairs = pa.table({"userId": ["a"] * rows})
+    write_deltalake(tmp_path / "data" / AGGREGATED_ENGAGEMENT.name, pairs)
+    assert few_rows(request(tmp_path)) is few
+
+
+def test_what_is_unknown_is_not_few(tmp_path: Path) -> None:
+    assert not few_rows(request(tmp_path))
+    pq.write_table(pa.table({"userId": ["a"]}), tmp_path / "events.parquet")
+    assert few_rows(request(tmp_path))
+    assert not few_rows(request(tmp_path, kind="catalog"))

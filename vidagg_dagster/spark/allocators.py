@@ -21,7 +21,7 @@ _OF_SAIL: Final[Mapping[str, str]] = {
 }
 
 _SOON_MS: Final = "1"
-"""A daily run of 10 M events takes three quarters of the time, and a quarter more memory.
+"""A daily run of 10 M events takes three quarters of the time, and a tenth more memory.
 
 One of 100 M takes six sevenths of the time and no more memory; with a second, a quarter more.
 """

@@ -77,7 +77,7 @@ def _daily(engine: str, *, again: bool = False) -> Work:
         if again:
             daily.run(DAY)
             return {"seconds": daily.run(DAY + timedelta(days=1)), "start_seconds": 0.0, "rows": 0}
-        # The run itself starts Sail, in a fraction of a second, when it knows its days.
+        # The run itself starts Sail, in a fraction of a second, with what it sets for a run.
         found = _measured(None if engine == "sail" else engine, lambda: 0)
         return {**found, "seconds": daily.run(DAY)}
 

@@ -1,4 +1,4 @@
-"""What becomes of an error of a step that runs in the process of the run."""
+"""Steps in the process of the run: what they set up, and what becomes of their errors."""
 
 import os
 from datetime import UTC, date, datetime
@@ -65,7 +65,8 @@ def test_what_sail_frees_serves_the_steps_of_a_run_again(
     def begin(*_: object) -> None:
         raise EngineError("The engine would start now.")
 
-    monkeypatch.delenv("MIMALLOC_PURGE_DELAY", raising=False)
+    monkeypatch.setenv("MIMALLOC_PURGE_DELAY", "")  # which brings back what was there before
+    monkeypatch.delenv("MIMALLOC_PURGE_DELAY")
     monkeypatch.setattr(local, "engine_session", begin)
     with pytest.raises(dg.Failure, match="would start now"):
         LocalSteps(engine=engine).run(dg.build_asset_context(), request(tmp_path))

@@ -243,23 +243,18 @@ def latest_note(folder: Path) -> dict[str, str]:
 
 def day_counts(root: str | Path, table: TableSpec, days: Sequence[date]) -> dict[date, int]:
     """Rows of each of `days` in the table below `root`, 0 included."""
-    counts = dict.fromkeys(days, 0)
-    folder = usable_root(root) / table.name
-    snapshot = open_table(folder)
-    for file in [] if snapshot is None else live_files(snapshot, folder):
-        if file.day in counts:
-            counts[file.day] += file.rows
-    return counts
+    counts = rows_by_day(root, table)
+    return {day: counts[day] for day in days}
 
 
-def largest_day(root: str | Path, table: TableSpec) -> int | None:
-    """See `open.largest_day`."""
+def rows_by_day(root: str | Path, table: TableSpec) -> Counter[date | None]:
+    """Rows of each day that the table below `root` holds; under None, of a table without days."""
     folder = usable_root(root) / table.name
     snapshot = open_table(folder)
     rows: Counter[date | None] = Counter()
     for file in [] if snapshot is None else live_files(snapshot, folder):
         rows[file.day] += file.rows
-    return max(rows.values(), default=None)
+    return rows
 
 
 def delta_schema(table: TableSpec) -> Schema:

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pyspark.sql import SparkSession
 
 from vidagg_dagster.core.contract import TableStore
-from vidagg_dagster.core.schemas import TableSpec
 from vidagg_dagster.tables.interface import LandingTables
 
 
@@ -28,15 +27,3 @@ def open_tables(
     from vidagg_dagster.tables.delta_folder import LocalTables
 
     return LocalTables(spark, store.location, dimensions)
-
-
-def largest_day(store: TableStore, table: TableSpec) -> int | None:
-    """Rows of the day that has most in a table of the store; of a table without days all rows.
-
-    From the log alone, without an engine. None where nothing is stored, and for a catalog.
-    """
-    if store.kind == "catalog":
-        return None
-    from vidagg_dagster.tables import delta_log
-
-    return delta_log.largest_day(store.location, table)

@@ -131,8 +131,8 @@ def conf_during(step: StepRequest, monkeypatch: pytest.MonkeyPatch) -> list[list
 
     monkeypatch.setattr(local, "run_step", look)
     steps = JvmSteps(pyspark=LocalSpark(spark_config={}))
-    with pytest.raises(dg.Failure, match="looked at"):
-        steps.run(dg.build_asset_context(), step)
+    with dg.build_asset_context() as context, pytest.raises(dg.Failure, match="looked at"):
+        steps.run(context, step)
     look(steps.session())
     return said
 

@@ -26,12 +26,19 @@ def request(folder: Path) -> StepRequest:
     )
 
 
+def run(steps: LocalSteps, step: StepRequest) -> None:
+    # A context that is left open ends whenever Python collects it, also in the middle of a parse of
+    # Python's own, which then fails.
+    with dg.build_asset_context() as context:
+        steps.run(context, step)
+
+
 def run_failing(error: Exception, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_: str) -> None:
         raise error
 
     monkeypatch.setattr(local, "resolve_engine", fail)
-    LocalSteps().run(dg.build_asset_context(), request(folder))
+    run(LocalSteps(), request(folder))
 
 
 @pytest.mark.parametrize("kind", ERRORS)
@@ -69,5 +76,5 @@ def test_what_sail_frees_serves_the_steps_of_a_run_again(
     monkeypatch.delenv("MIMALLOC_PURGE_DELAY")
     monkeypatch.setattr(local, "engine_session", begin)
     with pytest.raises(dg.Failure, match="would start now"):
-        LocalSteps(engine=engine).run(dg.build_asset_context(), request(tmp_path))
+        run(LocalSteps(engine=engine), request(tmp_path))
     assert os.environ.get("MIMALLOC_PURGE_DELAY") == kept

@@ -350,7 +350,7 @@ def _stored(tables: Tables) -> dict[tuple[str, date], Entry]:
         (row["sourceFile"], row[EVENT_DATE]): Entry(
             row["rows"], row["checksum"], row["state"], row["inventory"]
         )
-        for row in tables.read(SOURCE_INVENTORY).collect()
+        for row in tables.rows(SOURCE_INVENTORY)
     }
 
 

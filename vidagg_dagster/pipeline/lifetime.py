@@ -1,7 +1,7 @@
 """`aggregated_user_video_engagement`: the lifetime table, exact by increments."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
@@ -37,10 +37,13 @@ _EVENTS_PER_ROW: Final = 2
 
 @dataclass(frozen=True)
 class _Change:
-    """What an update writes. `days` are the replaced days that it takes in; None: all days."""
+    """What an update writes, and the keys of the rows that it ends; None where it ends none.
+
+    `days` are the replaced days that it takes in; None: all days.
+    """
 
     rows: Frames
-    ended: DataFrame
+    ended: DataFrame | None
     days: tuple[date, ...] | None
 
 
@@ -154,7 +157,8 @@ def _increment(tables: Tables, chain: EngagementChain, days: tuple[date, ...], c
     stale = lifetime.where(contains).select(*_KEY, "activeDays")
     new = as_lifetime(tables.read(USER_VIDEO_ENGAGEMENT, days))
     parts = [new]
-    history = _other_days(stale, days)
+    known = _days_of(stale)
+    history = sorted(known.difference(days))
     if history:
         # Only pairs that contain a replaced day need their other days read again.
         rest = tables.read(USER_VIDEO_ENGAGEMENT, history)
@@ -164,13 +168,16 @@ def _increment(tables: Tables, chain: EngagementChain, days: tuple[date, ...], c
     together = union(parts)
     slicing = cut(2 * sum(tables.day_counts(USER_VIDEO_ENGAGEMENT, days).values()))
     rows = slicing.each(together, lambda part, spread: replace(chain, spread=spread).merged(part))
+    if not known:
+        return _Change(rows, None, days)
     ended = stale.select(*_KEY).join(together.select(*_KEY).distinct(), on=_KEY, how="left_anti")
     return _Change(rows, ended, days)
 
 
-def _other_days(stale: DataFrame, days: Sequence[date]) -> list[date]:
+def _days_of(stale: DataFrame) -> set[date]:
+    """The active days of the rows, which all have one."""
     found = stale.select(F.explode("activeDays").alias("day")).distinct().collect()
-    return sorted(row[0] for row in found if row[0] not in days)
+    return {row[0] for row in found}
 
 
 def _compute(context: StepContext) -> StepOutput:

@@ -1,7 +1,5 @@
 """`lifetime_video_curve`, and the other tables over all days that are computed anew each time."""
 
-from datetime import date
-
 from pyspark.sql import DataFrame
 
 from vidagg_dagster.core.contract import StepName
@@ -13,7 +11,6 @@ from vidagg_dagster.core.insight_schemas import (
 )
 from vidagg_dagster.core.schemas import (
     AGGREGATED_ENGAGEMENT,
-    EVENT_DATE,
     INGESTION_COUNTS,
     SESSIONS,
     USER_VIDEO_ENGAGEMENT,
@@ -23,7 +20,6 @@ from vidagg_dagster.insight.figures import lifetime_figures, most_watched
 from vidagg_dagster.insight.lifetime_curve import lifetime_curve
 from vidagg_dagster.pipeline.step import Step, StepContext, StepOutput
 from vidagg_dagster.pipeline.told import replace_told
-from vidagg_dagster.tables.interface import Tables
 
 
 def _compute(context: StepContext) -> StepOutput:
@@ -38,18 +34,13 @@ def _compute(context: StepContext) -> StepOutput:
     )
     tables.replace_all(LIFETIME_VIDEO_CURVE, curve.rows)
     tables.replace_all(LIFETIME_VIDEO_ENGAGEMENT, lifetime_figures(lifetime, videos))
-    read = _days_read(tables)
+    read = tables.days_with_rows(INGESTION_COUNTS)
     tables.replace_all(VIEWER_COHORTS, viewer_cohorts(tables.read(USER_VIDEO_ENGAGEMENT), read))
     replace_told(context, lifetime, read)
     return StepOutput(
         taken_in=tables.day_counts(VIDEO_CURVE, context.days) if context.days else {},
         metrics={"videos_from_sessions": len(curve.from_sessions)},
     )
-
-
-def _days_read(tables: Tables) -> set[date]:
-    days = tables.read(INGESTION_COUNTS).select(EVENT_DATE).distinct().collect()
-    return {row[EVENT_DATE] for row in days}
 
 
 def _top(context: StepContext) -> DataFrame:

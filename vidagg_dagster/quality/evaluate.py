@@ -5,6 +5,7 @@ counts the violations of all row rules of a table, together with its rows and re
 about a whole day is a function of `CheckContext`. The rules themselves are in `quality/rules/`.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -72,6 +73,27 @@ class RowRule(Rule):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ShareRule(RowRule):
+    """As a `RowRule`, but up to a share of `limit` of a day's rows are no violation.
+
+    `shown` is what people read of the rows that are.
+    """
+
+    limit: float
+    shown: str
+
+    def finding(self, violations: int, rows: int) -> RuleFinding:
+        """What to say of a day with so many rows, some of which violate the rule."""
+        detail = {
+            "rows": rows,
+            self.shown: violations,
+            "share": round(violations / rows, 6),
+            "limit": self.limit,
+        }
+        return RuleFinding(violations if violations > self.limit * rows else 0, detail)
+
+
+@dataclass(frozen=True, kw_only=True)
 class KeyRule(Rule):
     """Violated by every row beyond the first of its key."""
 
@@ -112,24 +134,20 @@ class CheckContext:
     def ingestion(self) -> Mapping[date, Mapping[str, int]]:
         """Per day, what reading the source counted: measure -> rows."""
         counts: dict[date, dict[str, int]] = {day: {} for day in self.days}
-        for row in self.tables.read(INGESTION_COUNTS, self.days).collect():
+        for row in self.tables.rows(INGESTION_COUNTS, self.days):
             counts[row[EVENT_DATE]][row["measure"]] = row["value"]
         return counts
 
     @cached_property
     def inventory(self) -> Mapping[date, Noted]:
         """Per day that was read, what the inventory of the source says of it."""
-        of_file = F.col("sourceFile") != NOTED_READ
-        rows = self.tables.read(SOURCE_INVENTORY).where(F.col(EVENT_DATE).isin(list(self.days)))
-        noted = rows.groupBy(EVENT_DATE).agg(
-            F.sum(F.when(of_file, F.col("rows"))).alias("in_source"),
-            F.max(F.when(~of_file, F.col("rows"))).alias("read"),
-        )
-        return {
-            row[EVENT_DATE]: Noted(in_source=row["in_source"] or 0, read=row["read"])
-            for row in noted.collect()
-            if row["read"] is not None
-        }
+        in_source, read = Counter[date](), dict[date, int]()
+        for row in self.tables.rows(SOURCE_INVENTORY, self.days):
+            if row["sourceFile"] == NOTED_READ:
+                read[row[EVENT_DATE]] = row["rows"]
+            else:
+                in_source[row[EVENT_DATE]] += row["rows"]
+        return {day: Noted(in_source=in_source[day], read=rows) for day, rows in read.items()}
 
     def once(self, compute: "Callable[[CheckContext], Answer]") -> Answer:
         """The result of `compute` for this context; rules that share it cost one query."""
@@ -185,6 +203,11 @@ def evaluate(
         findings: RuleFindings
         if isinstance(rule, DayRule):
             findings = rule.evaluate(context)
+        elif isinstance(rule, ShareRule):
+            findings = {
+                day: rule.finding(counts[rule.name], counts[_ROWS])
+                for day, counts in counted.items()
+            }
         else:
             name = _REPEATED if isinstance(rule, KeyRule) else rule.name
             findings = {day: RuleFinding(counts[name]) for day, counts in counted.items()}

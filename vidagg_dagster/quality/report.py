@@ -79,15 +79,15 @@ MEASURES: Final = (
 def measure_days(tables: Tables, days: Sequence[date]) -> dict[date, dict[str, float]]:
     """Every measure of every day, from the stored tables; a day without rows has zeros."""
     sums: dict[date, dict[str, int | None]] = {day: {} for day in days}
-    for row in tables.read(INGESTION_COUNTS, days).collect():
+    for row in tables.rows(INGESTION_COUNTS, days):
         sums[row[EVENT_DATE]][row["measure"]] = row["value"]
     for frame in (
         _session_sums(tables.read(SESSIONS, days)),
         _pair_sums(tables.read(SESSIONS, days)),
         _engagement_sums(tables.read(USER_VIDEO_ENGAGEMENT, days)),
     ):
-        for row in frame.collect():
-            found = row.asDict()
+        for measured in frame.collect():
+            found = measured.asDict()
             sums[found.pop(EVENT_DATE)].update(found)
     return {day: _measured(found) for day, found in sums.items()}
 

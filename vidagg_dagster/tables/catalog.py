@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
-from typing import Final
+from typing import Any, Final
 
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, Row, SparkSession
@@ -35,12 +35,14 @@ from vidagg_dagster.tables.catalog_sql import (
 from vidagg_dagster.tables.checks import (
     bad_keys,
     changed_since_error,
+    collected,
     conform,
     dayless_error,
     differing_columns,
     distinct_days,
     each,
     former_dimensions,
+    found_days,
     key_error,
     lost_batch_error,
     lost_days_error,
@@ -130,6 +132,10 @@ class CatalogTables:
         if days is not None:
             frame = frame.where(F.col(EVENT_DATE).isin(list(days)))
         return with_every_dimension(table, frame)
+
+    def rows(self, table: TableSpec, days: Sequence[date] | None = None) -> list[dict[str, Any]]:
+        """See `Tables.rows`."""
+        return collected(self.read(table), days)
 
     def replace_days(
         self,
@@ -315,6 +321,10 @@ class CatalogTables:
         rows = self.read(table, days).groupBy(EVENT_DATE).agg(F.count(F.lit(1)).alias("rows"))
         counts.update({row[EVENT_DATE]: row["rows"] for row in rows.collect()})
         return counts
+
+    def days_with_rows(self, table: TableSpec) -> set[date]:
+        """See `Tables.days_with_rows`."""
+        return found_days(self.read(table))
 
     def _name(self, table: TableSpec) -> str:
         return ".".join(f"`{part}`" for part in [*self._location.split("."), table.name])

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from deltalake import CommitProperties, DeltaTable, Transaction
 from deltalake.exceptions import CommitFailedError
@@ -62,6 +62,7 @@ from vidagg_dagster.tables.staging import (
     scratch,
     stage,
     staging_folder,
+    stored_rows,
 )
 
 log = logging.getLogger(__name__)
@@ -98,11 +99,13 @@ class LocalTables:
         """See `Tables.read`."""
         table = with_dimensions(table, self._dimensions)
         require_days(table, days)
-        folder = self._folder(table)
-        snapshot = delta_log.open_table(folder)
-        files = [] if snapshot is None else delta_log.live_files(snapshot, folder)
-        wanted = None if days is None else set(days)
-        return self._read_files(table, [f for f in files if wanted is None or f.day in wanted])
+        return self._read_files(table, self._files(table, days))
+
+    def rows(self, table: TableSpec, days: Sequence[date] | None = None) -> list[dict[str, Any]]:
+        """See `Tables.rows`."""
+        files = self._files(table, days if table.partitioned else None)
+        require_whole(table, files)
+        return [row for file in files for row in stored_rows(file, days)]
 
     def replace_days(
         self,
@@ -175,24 +178,25 @@ class LocalTables:
         snapshot = self._open_or_create(table)
         if based_on is not None and snapshot.version() != max(based_on, 0):
             raise changed_since_error(table, based_on, snapshot.version())
-        current = self._read_files(table, delta_log.live_files(snapshot, folder))
+        stored = delta_log.live_files(snapshot, folder)
+        current = self._read_files(table, stored)
         with staging_folder(folder) as staging:
             # Written first, so that what the rows are computed from is computed once.
             changed = stage(table, frames, staging / "rows")
             touched = self._distinct_keys(table, changed)
             removed = 0
-            if gone is not None:
+            if gone is not None and stored:
                 gone = gone.distinct().join(touched, on=key, how="left_anti")
                 gone = current.select(*key).join(gone, on=key, how="left_semi")
                 removed = sum(file.rows for file in scratch(gone, staging / "deleted"))
                 if removed:
-                    stored = self._spark.read.parquet(str(staging / "deleted"))
-                    touched = touched.union(stored.select(*key))
+                    ended = self._spark.read.parquet(str(staging / "deleted"))
+                    touched = touched.union(ended.select(*key))
             if not changed.rows and not removed:
                 _commit_upsert(folder, table, snapshot, None, note)
                 return 0, 0
-            kept = current.join(touched, on=key, how="left_anti")
-            untouched = stage(table, [kept.select(*table.column_names)], staging / "kept")
+            kept = current.join(touched, on=key, how="left_anti").select(*table.column_names)
+            untouched = stage(table, [kept] if stored else [], staging / "kept")
             with moved_in(folder, changed, untouched) as adds:
                 _commit_upsert(folder, table, snapshot, adds, note)
         log.info("%s: %d rows upserted, %d deleted", table.name, changed.rows, removed)
@@ -251,8 +255,21 @@ class LocalTables:
         """See `Tables.day_counts`. From the log alone, without the engine."""
         return delta_log.day_counts(self._root, table, days)
 
+    def days_with_rows(self, table: TableSpec) -> set[date]:
+        """See `Tables.days_with_rows`. From the log alone, without the engine."""
+        counts = delta_log.rows_by_day(self._root, table)
+        return {day for day, rows in counts.items() if day is not None and rows}
+
     def _folder(self, table: TableSpec) -> Path:
         return self._root / table.name
+
+    def _files(self, table: TableSpec, days: Sequence[date] | None) -> list[StoredFile]:
+        """The files of the latest version with the rows of `days`; None: of every day."""
+        folder = self._folder(table)
+        snapshot = delta_log.open_table(folder)
+        files = [] if snapshot is None else delta_log.live_files(snapshot, folder)
+        wanted = None if days is None else set(days)
+        return [file for file in files if wanted is None or file.day in wanted]
 
     def _open_or_create(self, table: TableSpec) -> DeltaTable:
         folder = self._folder(table)
@@ -278,9 +295,8 @@ class LocalTables:
         frames = []
         for day, paths in groups.items():
             frame = self._spark.read.schema(table.struct).parquet(*paths)
-            if day is not None:
-                frame = frame.withColumn(EVENT_DATE, F.lit(day))
-            frames.append(frame.select(*table.column_names))
+            # In place: the schema has the column, and its order stays.
+            frames.append(frame if day is None else frame.withColumn(EVENT_DATE, F.lit(day)))
         if not frames:
             return self._spark.createDataFrame([], table.struct)
         return union(frames)

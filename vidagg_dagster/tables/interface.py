@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date
 from types import MappingProxyType
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from pyspark.sql import DataFrame
 
@@ -59,6 +59,18 @@ class Tables(Protocol):
 
         Raises:
             DamagedTableError: A file of these rows is missing or cut.
+        """
+        ...
+
+    def rows(self, table: TableSpec, days: Sequence[date] | None = None) -> list[dict[str, Any]]:
+        """The rows of a table that has few, in memory: column -> value, in no order.
+
+        Where files lie on this machine they are read without the engine, which takes longer to
+        plan a query than to read some hundred rows.
+
+        Args:
+            table: A table with a column `event_date`.
+            days: Whose rows. None: of every day.
         """
         ...
 
@@ -175,6 +187,10 @@ class Tables(Protocol):
 
     def day_counts(self, table: TableSpec, days: Sequence[date]) -> dict[date, int]:
         """Rows of each of `days`, 0 included."""
+        ...
+
+    def days_with_rows(self, table: TableSpec) -> set[date]:
+        """Every day of which the table has a row."""
         ...
 
 

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
-from typing import Final
+from typing import Any, Final
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -17,9 +17,11 @@ from vidagg_dagster.core.schemas import EVENT_DATE, TableSpec, with_dimensions
 from vidagg_dagster.spark.compat import union
 from vidagg_dagster.tables.checks import (
     bad_keys,
+    collected,
     conform,
     distinct_days,
     each,
+    found_days,
     key_error,
     require_days,
     require_key_columns,
@@ -73,6 +75,10 @@ class SessionTables:
             return self._spark.createDataFrame([], table.struct)
         frame = with_every_dimension(table, self._spark.table(self.name(table)))
         return frame if days is None else frame.where(F.col(EVENT_DATE).isin(list(days)))
+
+    def rows(self, table: TableSpec, days: Sequence[date] | None = None) -> list[dict[str, Any]]:
+        """See `Tables.rows`."""
+        return collected(self.read(table), days)
 
     def replace_days(
         self,
@@ -168,6 +174,10 @@ class SessionTables:
         rows = self.read(table, days).groupBy(EVENT_DATE).agg(F.count(F.lit(1)).alias("rows"))
         counted = {row[EVENT_DATE]: row["rows"] for row in rows.collect()}
         return {**dict.fromkeys(days, 0), **counted}
+
+    def days_with_rows(self, table: TableSpec) -> set[date]:
+        """See `Tables.days_with_rows`."""
+        return found_days(self.read(table))
 
     def overwrite(self, table: TableSpec, rows: DataFrame) -> None:
         """Make `rows` the whole table, whatever their columns are. They may be read from it."""

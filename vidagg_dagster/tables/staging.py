@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pyarrow.parquet as pq
 from deltalake.transaction import AddAction
@@ -132,6 +132,15 @@ def contains_day(file: StoredFile) -> bool:
     name, and an engine that reads the file alone would give null.
     """
     return file.path.name.startswith(_OURS)
+
+
+def stored_rows(file: StoredFile, days: Collection[date] | None = None) -> list[dict[str, Any]]:
+    """The rows of a table's file: those of `days`, or all."""
+    with file.path.open("rb") as opened:
+        rows = pq.read_table(opened).to_pylist()
+    if not contains_day(file):
+        rows = [{**row, EVENT_DATE: file.day} for row in rows]
+    return [row for row in rows if days is None or row[EVENT_DATE] in days]
 
 
 @contextmanager

@@ -30,6 +30,7 @@ from vidagg_dagster.core.schemas import (
     TableSpec,
 )
 from vidagg_dagster.pipeline.run import run_step
+from vidagg_dagster.quality.evaluate import RuleFinding, ShareRule
 from vidagg_dagster.quality.rules import RULES
 from vidagg_dagster.spark.session import engine_session, use, using
 from vidagg_dagster.spark.slices import Slicing
@@ -263,6 +264,11 @@ BREAKS: list[tuple[TableSpec, str, Callable[[Lab], None]]] = [
         "cohorts_add_up",
         lambda lab: lab.change(VIEWER_COHORTS, {"users": F.lit(3)}),
     ),
+    (
+        LIFETIME_VIDEO_CURVE,
+        "cohorts_add_up",
+        lambda lab: lab.change(VIEWER_COHORTS, {"activeUsers": F.lit(1)}),
+    ),
     (LIFETIME_VIDEO_CURVE, "attribute_cohorts_add_up", lambda lab: store_a_cohort(lab, users=3)),
     (LIFETIME_VIDEO_CURVE, "reach_is_possible", lambda lab: store_a_reach(lab, 2, 1, 5)),
     (LIFETIME_VIDEO_CURVE, "reach_is_possible", lambda lab: store_a_reach(lab, 1, 2, 1)),
@@ -287,6 +293,19 @@ def test_a_rule_fires_on_a_table_that_breaks_it(
 ) -> None:
     damage(lab)
     assert rule in lab.failed(table, touched=(BROKEN,))
+
+
+def test_a_share_of_rows_may_break_a_rule_up_to_its_limit() -> None:
+    rule = ShareRule(
+        name="told",
+        description="",
+        violates=lambda: F.col("told").isNull(),
+        limit=0.1,
+        shown="not told",
+    )
+    shown = {"rows": 100, "limit": 0.1}
+    assert rule.finding(10, 100) == RuleFinding(0, {**shown, "not told": 10, "share": 0.1})
+    assert rule.finding(11, 100) == RuleFinding(11, {**shown, "not told": 11, "share": 0.11})
 
 
 @pytest.mark.parametrize("table", [AGGREGATED_ENGAGEMENT, LIFETIME_VIDEO_CURVE])

@@ -12,6 +12,7 @@ from vidagg_dagster.core.schemas import (
     EVENT_DATE,
     INGESTION_COUNTS,
     SESSIONS,
+    SOURCE_INVENTORY,
     TABLES,
     USER_VIDEO_ENGAGEMENT,
     TableSpec,
@@ -62,6 +63,32 @@ def test_a_table_that_nobody_wrote_is_empty_but_has_its_columns(store: Store) ->
     assert store.tables.day_counts(SESSIONS, [DAY_1]) == {DAY_1: 0}
     assert store.tables.days_replaced_since(SESSIONS, None) == Replaced(-1, None)
     assert store.tables.days_replaced_since(SESSIONS, -1) == Replaced(-1, frozenset())
+
+
+@pytest.mark.parametrize("table", [INGESTION_COUNTS, SOURCE_INVENTORY])
+def test_few_rows_are_given_in_memory_all_or_by_day(any_store: Store, table: TableSpec) -> None:
+    tables = any_store.tables
+    assert tables.rows(table) == tables.rows(table, [DAY_1]) == []
+    rows = awkward_rows(table, [DAY_1, DAY_2])
+    if table.partitioned:
+        tables.replace_days(table, any_store.frame(table, rows), [DAY_1, DAY_2])
+    else:
+        tables.upsert(table, any_store.frame(table, rows), None, {})
+
+    assert sorted(tables.rows(table), key=repr) == sorted(rows, key=repr)
+    of_day = [row for row in rows if row[EVENT_DATE] == DAY_2]
+    assert sorted(tables.rows(table, [DAY_2, DAY_3]), key=repr) == sorted(of_day, key=repr)
+
+
+def test_days_with_rows_are_those_that_have_some_now(any_store: Store) -> None:
+    tables = any_store.tables
+    assert tables.days_with_rows(INGESTION_COUNTS) == set()
+    tables.replace_days(
+        INGESTION_COUNTS, any_store.counts((DAY_1, "a", 1), (DAY_2, "a", 2)), [DAY_1, DAY_2, DAY_3]
+    )
+    assert tables.days_with_rows(INGESTION_COUNTS) == {DAY_1, DAY_2}
+    tables.replace_days(INGESTION_COUNTS, any_store.counts(), [DAY_2])
+    assert tables.days_with_rows(INGESTION_COUNTS) == {DAY_1}
 
 
 def test_replacing_a_day_leaves_the_other_days_alone(any_store: Store) -> None:

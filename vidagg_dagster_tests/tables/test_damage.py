@@ -70,7 +70,10 @@ def test_a_damaged_day_stops_what_reads_it_and_its_run_heals_it(
     with pytest.raises(DamagedTableError, match=f"Run raw_events of {day(0)} again"):
         run_step(sail, site.request(StepName.SESSIONS, [day(0)]))
     tables = LocalTables(sail, site.tables)
+    with pytest.raises(DamagedTableError, match=f"Run raw_events of {day(0)} again"):
+        tables.rows(RAW_EVENTS, [day(0)])
     assert tables.read(RAW_EVENTS, [day(1)]).count() == 13, "other days are there"
+    assert len(tables.rows(RAW_EVENTS, [day(1)])) == 13
     run_step(sail, site.request(StepName.RAW_EVENTS, [day(0)]))
     assert rows(sail, site, RAW_EVENTS) == before
 

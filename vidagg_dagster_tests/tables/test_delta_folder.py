@@ -181,6 +181,7 @@ def test_files_compacted_or_rewritten_by_others_keep_their_day(
         (DAY_2, "b", 1),
     ]
     assert len(content(tables.read(INGESTION_COUNTS, [DAY_1]))) == 1
+    assert tables.rows(INGESTION_COUNTS, [DAY_1]) == content(tables.read(INGESTION_COUNTS, [DAY_1]))
     assert tables.day_counts(INGESTION_COUNTS, [DAY_1, DAY_2]) == {DAY_1: 1, DAY_2: 2}
     latest = tables.version(INGESTION_COUNTS)
     assert tables.days_replaced_since(INGESTION_COUNTS, seen) == Replaced(latest, None)

@@ -44,6 +44,7 @@ from vidagg_dagster.quality.rules.shared import (
     numbers_valid,
     one_row_per_key,
 )
+from vidagg_dagster.spark.compat import union
 
 Sums = Mapping[date | None, Mapping[str, int]]
 """Day -> sums by name; the day is None for tables without days."""
@@ -51,6 +52,7 @@ Sums = Mapping[date | None, Mapping[str, int]]
 _Evaluate = Callable[[CheckContext], RuleFindings]
 
 _IN_BINS: Final = ("uniqueMs", "watchMs", "lastSeen")
+_TABLE: Final = "__table"
 _IN_FIGURES: Final = ("uniqueMs", "watchMs", "users", "viewers", "plays", "completions")
 
 
@@ -63,14 +65,21 @@ def _inconsistent() -> Column:
     )
 
 
-def _sums(context: CheckContext, table: TableSpec, sums: Mapping[str, Column]) -> Sums:
-    rows = context.tables.read(table, context.days if table.partitioned else None)
-    by = [EVENT_DATE] if table.partitioned else []
-    found = rows.groupBy(*by).agg(*[column.alias(name) for name, column in sums.items()]).collect()
-    return {
-        row[EVENT_DATE] if by else None: {name: int(row[name] or 0) for name in sums}
-        for row in found
-    }
+def _sums(context: CheckContext, asked: Mapping[TableSpec, Mapping[str, Column]]) -> list[Sums]:
+    """Sums over each of the tables, all by days or none, from one query."""
+    names = sorted({name for sums in asked.values() for name in sums})
+    partitioned = all(table.partitioned for table in asked)
+    by = [EVENT_DATE] if partitioned else []
+    frames = []
+    for number, (table, sums) in enumerate(asked.items()):
+        rows = context.tables.read(table, context.days if partitioned else None)
+        summed = [sums.get(name, F.lit(None)).cast("bigint").alias(name) for name in names]
+        frames.append(rows.groupBy(*by).agg(F.lit(number).alias(_TABLE), *summed))
+    found: list[dict[date | None, dict[str, int]]] = [{} for _ in asked]
+    for row in union(frames).collect():
+        day = row[EVENT_DATE] if by else None
+        found[row[_TABLE]][day] = {name: row[name] or 0 for name in names}
+    return [*found]
 
 
 def _hours_ms(name: str) -> Column:
@@ -85,50 +94,45 @@ class _Compared:
     figures: TableSpec
     pairs: TableSpec
 
-    def expected(self, context: CheckContext) -> Sums:
-        """What the rows of viewers come to."""
+    def sums(self, context: CheckContext) -> list[Sums]:
+        """What the rows of viewers, the bins and the figures of videos come to."""
         watched = F.col("totalWatchTime") > 0
+        of_bins = ("uniqueMs", "watchMs", "starts", "stops")
+        of_figures = ("users", "viewers", "plays", "completions")
         return _sums(
             context,
-            self.pairs,
             {
-                "uniqueMs": F.sum(countable_ms("totalUniqueSecondsWatched")),
-                "watchMs": F.sum(countable_ms("totalWatchTime")),
-                "lastSeen": F.count_if(F.size("watchedIntervals") > 0),
-                "users": F.count(F.lit(1)),
-                "viewers": F.count_if(watched),
-                "plays": F.sum("sessionCount"),
-                "completions": F.sum("completionCount"),
+                self.pairs: {
+                    "uniqueMs": F.sum(countable_ms("totalUniqueSecondsWatched")),
+                    "watchMs": F.sum(countable_ms("totalWatchTime")),
+                    "lastSeen": F.count_if(F.size("watchedIntervals") > 0),
+                    "users": F.count(F.lit(1)),
+                    "viewers": F.count_if(watched),
+                    "plays": F.sum("sessionCount"),
+                    "completions": F.sum("completionCount"),
+                },
+                self.curve: {name: F.sum(name) for name in of_bins}
+                | {"lastSeen": F.sum("lastSeenHere")},
+                self.figures: {name: F.sum(name) for name in of_figures}
+                | {"watchMs": _hours_ms("watchHours"), "uniqueMs": _hours_ms("uniqueHours")},
             },
         )
 
     def bins(self, context: CheckContext) -> RuleFindings:
         """The bins against the rows of viewers, and each beginning against an end."""
-        names = ("uniqueMs", "watchMs", "starts", "stops")
-        found = _sums(
-            context,
-            self.curve,
-            {name: F.sum(name) for name in names} | {"lastSeen": F.sum("lastSeenHere")},
-        )
+        viewers, found, _ = context.once(self.sums)
         expected = {
             day: {name: pairs[name] for name in _IN_BINS}
             | {"stops": found.get(day, {}).get("starts", 0)}
-            for day, pairs in context.once(self.expected).items()
+            for day, pairs in viewers.items()
         }
         return _differing(expected, found)
 
     def whole_videos(self, context: CheckContext) -> RuleFindings:
         """The figures of videos against the rows of viewers."""
-        names = ("users", "viewers", "plays", "completions")
-        found = _sums(
-            context,
-            self.figures,
-            {name: F.sum(name) for name in names}
-            | {"watchMs": _hours_ms("watchHours"), "uniqueMs": _hours_ms("uniqueHours")},
-        )
+        viewers, _, found = context.once(self.sums)
         expected = {
-            day: {name: pairs[name] for name in _IN_FIGURES}
-            for day, pairs in context.once(self.expected).items()
+            day: {name: pairs[name] for name in _IN_FIGURES} for day, pairs in viewers.items()
         }
         return _differing(expected, found)
 
@@ -151,13 +155,11 @@ def _cohorts_add_up(context: CheckContext) -> RuleFindings:
     tables = context.tables
     watched = tables.read(AGGREGATED_ENGAGEMENT).where(F.col("totalWatchTime") > 0)
     viewers = watched.agg(F.count_distinct("userId")).collect()[0][0]
-    first = tables.read(VIEWER_COHORTS).where(F.col("weekOffset") == 0)
-    [row] = first.agg(
-        F.sum("users").alias("users"), F.count_if(F.col("activeUsers") != F.col("users")).alias("n")
-    ).collect()
-    return {
-        None: _finding({"users": viewers, "cohorts": 0}, {"users": row[0] or 0, "cohorts": row[1]})
-    }
+    first = [row for row in tables.rows(VIEWER_COHORTS) if row["weekOffset"] == 0]
+    # Of a week that is not over nobody knows it yet.
+    idle = sum(row["activeUsers"] not in (None, row["users"]) for row in first)
+    users = sum(row["users"] for row in first)
+    return {None: _finding({"users": viewers, "cohorts": 0}, {"users": users, "cohorts": idle})}
 
 
 def _attribute_cohorts_add_up(context: CheckContext) -> RuleFindings:

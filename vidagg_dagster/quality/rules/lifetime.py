@@ -18,12 +18,14 @@ from vidagg_dagster.quality.evaluate import (
 )
 from vidagg_dagster.quality.rules.engagement import engagement_rules
 from vidagg_dagster.quality.rules.shared import BROKEN_TABLE, any_of
+from vidagg_dagster.spark.compat import union
 
 _KEY: Final = list(AGGREGATED_ENGAGEMENT.key)
 _ADDITIVE: Final = USER_VIDEO_ENGAGEMENT.additive_columns
 _UNIQUE: Final = "totalUniqueSecondsWatched"
 _ROWS: Final = "rows"
 _PAIRS: Final = "pairs"
+_TABLE: Final = "table"
 
 
 def _exact(name: str) -> Column:
@@ -99,15 +101,16 @@ def _unique_within_days(context: CheckContext) -> RuleFindings:
 def _totals_add_up(context: CheckContext) -> RuleFindings:
     """Sums over whole tables: they need no shuffle, and include pairs that no update touched."""
 
-    def totals(table: TableSpec) -> dict[str, int]:
-        sums = [F.sum(_exact(name)).alias(name) for name in _ADDITIVE]
-        [row] = context.tables.read(table).agg(*sums).collect()
-        return {name: row[name] or 0 for name in _ADDITIVE}
+    def totals(table: TableSpec) -> DataFrame:
+        sums = [F.coalesce(F.sum(_exact(name)), F.lit(0)).alias(name) for name in _ADDITIVE]
+        return context.tables.read(table).agg(F.lit(table.name).alias(_TABLE), *sums)
 
-    days, life = totals(USER_VIDEO_ENGAGEMENT), totals(AGGREGATED_ENGAGEMENT)
+    both = union([totals(USER_VIDEO_ENGAGEMENT), totals(AGGREGATED_ENGAGEMENT)])
+    rows = {row[_TABLE]: row for row in both.collect()}
+    days, life = rows[USER_VIDEO_ENGAGEMENT.name], rows[AGGREGATED_ENGAGEMENT.name]
     wrong = {
         name: f"days {days[name]}, lifetime {life[name]}"
-        for name in days
+        for name in _ADDITIVE
         if days[name] != life[name]
     }
     return {None: RuleFinding(len(wrong), wrong)}

@@ -3,8 +3,6 @@
 from datetime import date
 from typing import Final
 
-from pyspark.sql import functions as F
-
 from vidagg_dagster.core.schemas import EVENT_DATE, QUALITY_REPORT
 from vidagg_dagster.quality.evaluate import (
     CheckContext,
@@ -24,17 +22,13 @@ from vidagg_dagster.quality.rules.shared import (
 
 
 def _measures_present(context: CheckContext) -> RuleFindings:
-    rows = (
-        context.tables.read(QUALITY_REPORT, context.days)
-        .groupBy(EVENT_DATE)
-        .agg(F.collect_set("measure").alias("measures"))
-        .collect()
-    )
-    found = {row[EVENT_DATE]: set(row["measures"]) for row in rows}
+    found: dict[date, set[str]] = {day: set() for day in context.days}
+    for row in context.tables.rows(QUALITY_REPORT, context.days):
+        found[row[EVENT_DATE]].add(row["measure"])
     wanted = {measure.name for measure in MEASURES}
     findings: dict[date | None, RuleFinding] = {}
     for day in context.days:
-        missing = sorted(wanted - found.get(day, set()))
+        missing = sorted(wanted - found[day])
         findings[day] = RuleFinding(len(missing), {"missing": missing} if missing else {})
     return findings
 

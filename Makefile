@@ -46,6 +46,10 @@ test: lint ## Everything CI runs
 SYNC := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 test-jvm test-sail test-other test-runs test-waits: $(DEV)
 test-waits test-slow: postgresql
+# Java's second compiler takes a third of the processor time of a JVM that lives as shortly as here.
+# Without it the cache of compiled code is too small by default.
+test-jvm test-sail test-other test-runs test-waits: export SPARK_SUBMIT_OPTS := \
+	-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m
 # What is in which lane: vidagg_dagster_tests/support/lanes.py
 test-jvm: ## The tests that compute on JVM Spark
 	$(BIN)/python -m pytest -q --lane=jvm --durations=10

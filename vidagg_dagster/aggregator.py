@@ -42,6 +42,7 @@ from vidagg_dagster.sources.mappings.vocabularies import find_mapping
 from vidagg_dagster.sources.read import read_source
 from vidagg_dagster.sources.videos import read_videos
 from vidagg_dagster.spark.engines import SETTING
+from vidagg_dagster.tables.collected import collected_days
 from vidagg_dagster.tables.session_tables import SessionTables
 
 SaveMode = Literal["overwrite", "append", "merge"]
@@ -441,15 +442,11 @@ class VideoEngagementAggregator:
 
     def _days_to_replace(self, asked: _Days, new: DataFrame) -> list[date]:
         """Days that were asked for and have rows, before or now; an open end is the rows' own."""
-        now = _days_of(new)
+        now = collected_days(new)
         begin = asked.first or min(now, default=None)
         end = asked.end or (max(now) + timedelta(days=1) if now else None)
         if begin is None or end is None:
             return []
         stored = self._tables.read(USER_VIDEO_ENGAGEMENT)
-        before = _days_of(stored.where(_Days(begin, end).contain(F.col(EVENT_DATE))))
+        before = collected_days(stored.where(_Days(begin, end).contain(F.col(EVENT_DATE))))
         return sorted({*now, *before})
-
-
-def _days_of(rows: DataFrame) -> set[date]:
-    return {row[0] for row in rows.select(EVENT_DATE).distinct().collect()}

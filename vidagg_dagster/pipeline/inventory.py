@@ -327,8 +327,8 @@ def _marks_of_tables(tables: Tables) -> dict[tuple[str, date], Entry]:
     """
     if tables.version(INGESTION_COUNTS) < 0:
         return {}
-    counted = tables.read(INGESTION_COUNTS).where(F.col("measure") == "input").collect()
-    rows = {row[EVENT_DATE]: row["value"] for row in counted}
+    counted = tables.rows(INGESTION_COUNTS)
+    rows = {row[EVENT_DATE]: row["value"] for row in counted if row["measure"] == "input"}
     if not rows:
         return {}
     first = min(rows)

@@ -64,6 +64,11 @@ class Rule:
         """Whether a violation means wrong tables, so that nothing may be built on them."""
         return self.severity is Severity.ERROR
 
+    def finding(self, violations: int, rows: int) -> RuleFinding:
+        """What to say of a day that has so many rows, where so many were counted as violations."""
+        del rows
+        return RuleFinding(violations)
+
 
 @dataclass(frozen=True, kw_only=True)
 class RowRule(Rule):
@@ -83,11 +88,11 @@ class ShareRule(RowRule):
     shown: str
 
     def finding(self, violations: int, rows: int) -> RuleFinding:
-        """What to say of a day with so many rows, some of which violate the rule."""
+        """See `Rule.finding`."""
         detail = {
             "rows": rows,
             self.shown: violations,
-            "share": round(violations / rows, 6),
+            "share": round(violations / rows, 6) if rows else 0.0,
             "limit": self.limit,
         }
         return RuleFinding(violations if violations > self.limit * rows else 0, detail)
@@ -203,14 +208,11 @@ def evaluate(
         findings: RuleFindings
         if isinstance(rule, DayRule):
             findings = rule.evaluate(context)
-        elif isinstance(rule, ShareRule):
-            findings = {
-                day: rule.finding(counts[rule.name], counts[_ROWS])
-                for day, counts in counted.items()
-            }
         else:
             name = _REPEATED if isinstance(rule, KeyRule) else rule.name
-            findings = {day: RuleFinding(counts[name]) for day, counts in counted.items()}
+            findings = {
+                day: rule.finding(counts[name], counts[_ROWS]) for day, counts in counted.items()
+            }
         outcomes += [_outcome(rule, day, findings.get(day, RuleFinding())) for day in days]
     return Evaluation(
         outcomes=tuple(outcomes),

@@ -35,14 +35,12 @@ from vidagg_dagster.tables.catalog_sql import (
 from vidagg_dagster.tables.checks import (
     bad_keys,
     changed_since_error,
-    collected,
     conform,
     dayless_error,
     differing_columns,
     distinct_days,
     each,
     former_dimensions,
-    found_days,
     key_error,
     lost_batch_error,
     lost_days_error,
@@ -53,6 +51,11 @@ from vidagg_dagster.tables.checks import (
     rows_of_other_days,
     stray_days_error,
     with_every_dimension,
+)
+from vidagg_dagster.tables.collected import (
+    collected_counts,
+    collected_days,
+    collected_rows,
 )
 from vidagg_dagster.tables.interface import (
     DAYS_ENTRY,
@@ -135,7 +138,7 @@ class CatalogTables:
 
     def rows(self, table: TableSpec, days: Sequence[date] | None = None) -> list[dict[str, Any]]:
         """See `Tables.rows`."""
-        return collected(self.read(table), days)
+        return collected_rows(self.read(table), days)
 
     def replace_days(
         self,
@@ -317,14 +320,11 @@ class CatalogTables:
 
     def day_counts(self, table: TableSpec, days: Sequence[date]) -> dict[date, int]:
         """See `Tables.day_counts`."""
-        counts = dict.fromkeys(days, 0)
-        rows = self.read(table, days).groupBy(EVENT_DATE).agg(F.count(F.lit(1)).alias("rows"))
-        counts.update({row[EVENT_DATE]: row["rows"] for row in rows.collect()})
-        return counts
+        return collected_counts(self.read(table, days), days)
 
     def days_with_rows(self, table: TableSpec) -> set[date]:
         """See `Tables.days_with_rows`."""
-        return found_days(self.read(table))
+        return collected_days(self.read(table))
 
     def _name(self, table: TableSpec) -> str:
         return ".".join(f"`{part}`" for part in [*self._location.split("."), table.name])

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
-from typing import Any, Final
+from typing import Final
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -44,6 +44,7 @@ def conform(table: TableSpec, frame: DataFrame) -> DataFrame:
     if wrong:
         raise TableError(f"{table.name}: wrong column types: {'; '.join(wrong)}.")
     if list(found.items()) == [(column.name, column.type) for column in table.columns]:
+        # Most are so already. A projection would cost the JVM a call for each column.
         return frame
     return frame.select(
         *[
@@ -101,17 +102,6 @@ def rows_of_other_days(frame: DataFrame, days: Sequence[date]) -> dict[str, int]
     day = F.coalesce(F.col(EVENT_DATE).cast(T.StringType()), F.lit("no day"))
     found = frame.where(~inside).groupBy(day.alias("day")).agg(F.count(F.lit(1)).alias("rows"))
     return {row["day"]: row["rows"] for row in found.collect()}
-
-
-def collected(frame: DataFrame, days: Sequence[date] | None) -> list[dict[str, Any]]:
-    """See `Tables.rows`: the rows of a frame."""
-    wanted = frame if days is None else frame.where(F.col(EVENT_DATE).isin(list(days)))
-    return [row.asDict() for row in wanted.collect()]
-
-
-def found_days(frame: DataFrame) -> set[date]:
-    """See `Tables.days_with_rows`: the days of a frame."""
-    return {row[EVENT_DATE] for row in frame.select(EVENT_DATE).distinct().collect()}
 
 
 def stray_days_error(

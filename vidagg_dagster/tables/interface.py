@@ -69,8 +69,8 @@ class Tables(Protocol):
         plan a query than to read some hundred rows.
 
         Args:
-            table: A table with a column `event_date`.
-            days: Whose rows. None: of every day.
+            table: Any; for `days` it needs a column `event_date`.
+            days: Whose rows. None: all.
         """
         ...
 

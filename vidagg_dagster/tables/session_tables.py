@@ -17,17 +17,20 @@ from vidagg_dagster.core.schemas import EVENT_DATE, TableSpec, with_dimensions
 from vidagg_dagster.spark.compat import union
 from vidagg_dagster.tables.checks import (
     bad_keys,
-    collected,
     conform,
     distinct_days,
     each,
-    found_days,
     key_error,
     require_days,
     require_key_columns,
     rows_of_other_days,
     stray_days_error,
     with_every_dimension,
+)
+from vidagg_dagster.tables.collected import (
+    collected_counts,
+    collected_days,
+    collected_rows,
 )
 from vidagg_dagster.tables.interface import NO_VERSIONS, Frames, Replaced, Versions
 
@@ -78,7 +81,7 @@ class SessionTables:
 
     def rows(self, table: TableSpec, days: Sequence[date] | None = None) -> list[dict[str, Any]]:
         """See `Tables.rows`."""
-        return collected(self.read(table), days)
+        return collected_rows(self.read(table), days)
 
     def replace_days(
         self,
@@ -171,13 +174,11 @@ class SessionTables:
 
     def day_counts(self, table: TableSpec, days: Sequence[date]) -> dict[date, int]:
         """See `Tables.day_counts`."""
-        rows = self.read(table, days).groupBy(EVENT_DATE).agg(F.count(F.lit(1)).alias("rows"))
-        counted = {row[EVENT_DATE]: row["rows"] for row in rows.collect()}
-        return {**dict.fromkeys(days, 0), **counted}
+        return collected_counts(self.read(table, days), days)
 
     def days_with_rows(self, table: TableSpec) -> set[date]:
         """See `Tables.days_with_rows`."""
-        return found_days(self.read(table))
+        return collected_days(self.read(table))
 
     def overwrite(self, table: TableSpec, rows: DataFrame) -> None:
         """Make `rows` the whole table, whatever their columns are. They may be read from it."""

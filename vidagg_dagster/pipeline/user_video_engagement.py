@@ -12,7 +12,7 @@ from vidagg_dagster.core.schemas import EVENT_DATE, RAW_EVENTS, SESSIONS, USER_V
 from vidagg_dagster.metrics.engagement import duration_estimates
 from vidagg_dagster.pipeline.numbers import NUMBERS, business_numbers, rounded
 from vidagg_dagster.pipeline.settle import days_computed
-from vidagg_dagster.pipeline.step import Step, StepContext, StepOutput
+from vidagg_dagster.pipeline.step import Step, StepContext, StepOutput, rows_counted
 from vidagg_dagster.quality.evaluate import CheckContext, countable_ms
 from vidagg_dagster.spark.arrow import Spread
 
@@ -39,7 +39,8 @@ def most_watched(rows: DataFrame, *by: str) -> DataFrame:
     return rows.groupBy(*by, "videoId").agg(
         (F.sum(countable_ms("totalWatchTime")) / F.lit(1000.0)).alias("watchSeconds"),
         F.max("videoTitle").alias("title"),
-        F.count_distinct("userId").alias("users"),
+        # A user has one row.
+        rows_counted().alias("users"),
         F.sum("completionCount").alias("completions"),
     )
 

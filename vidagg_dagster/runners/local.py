@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 import dagster as dg
 
@@ -11,7 +11,7 @@ from vidagg_dagster.core.errors import VidaggError
 from vidagg_dagster.pipeline.run import DayDone, run_step
 from vidagg_dagster.runners.history import history_open
 from vidagg_dagster.runners.progress import day_line, machine_line, summary_line
-from vidagg_dagster.runners.size import few_rows
+from vidagg_dagster.runners.size import FEW_ROWS, at_most
 from vidagg_dagster.spark.allocators import keep_what_sail_frees
 from vidagg_dagster.spark.engines import resolve_engine
 from vidagg_dagster.spark.jvm import OF_FEW_ROWS, set_to
@@ -20,6 +20,9 @@ from vidagg_dagster.tables.disk import require_writable, storage_fault
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+
+_IN_MEMORY: Final = 20_000_000
+"""Up to so many events a run takes as little memory as nobody has to care about."""
 
 
 class LocalSteps(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -81,8 +84,9 @@ class LocalSteps(dg.ConfigurableResource):  # type: ignore[type-arg]
     def _compute(self, engine: str, request: StepRequest, report: DayDone) -> StepResult:
         """Run the step on an engine that is set up for it."""
         if engine == SAIL:
-            keep_what_sail_frees()
+            keep_what_sail_frees(lambda: not at_most(request, _IN_MEMORY))
         spark = self.session()
-        settings = self.settings_for_few_rows() if engine == SPARK and few_rows(request) else {}
+        few = engine == SPARK and at_most(request, FEW_ROWS)
+        settings = self.settings_for_few_rows() if few else {}
         with set_to(spark, settings):
             return run_step(spark, request, report)

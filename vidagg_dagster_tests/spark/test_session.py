@@ -9,6 +9,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
@@ -188,6 +189,25 @@ def test_sail_does_not_forget_an_idle_session(monkeypatch: pytest.MonkeyPatch) -
     )
     assert int(run_python(code).stdout) > 7 * 86_400
     assert run_python(FORGOTTEN.format(idle=4)).stdout.split() == ["True", "3"]
+
+
+@pytest.mark.parametrize(("limit", "small"), [(None, True), ("1048576", False)])
+def test_sail_writes_no_large_dictionaries_of_columns_with_many_values(
+    limit: str | None, small: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    require("sail")
+    setting = "SAIL_PARQUET__DICTIONARY_PAGE_SIZE_LIMIT"
+    monkeypatch.delenv(setting, raising=False)
+    code = (
+        "from vidagg_dagster.spark.session import engine_session;"
+        "rows = engine_session('sail').range(0, 50_000, 1, 1).selectExpr('md5(string(id))');"
+        f"rows.write.parquet({str(tmp_path / 'rows')!r})"
+    )
+    run_python(code, **({} if limit is None else {setting: limit}))
+    for file in (tmp_path / "rows").glob("*.parquet"):
+        column = pq.read_metadata(file).row_group(0).column(0)
+        assert column.compression == "ZSTD"
+        assert (column.data_page_offset - column.dictionary_page_offset < 1 << 16) is small
 
 
 def test_the_jvm_says_next_to_nothing_of_its_own() -> None:

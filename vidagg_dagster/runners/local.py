@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 _IN_MEMORY: Final = 20_000_000
-"""Up to so many events a run takes as little memory as nobody has to care about."""
+"""Up to so many events of a day a run takes as little memory as nobody has to care about."""
 
 
 class LocalSteps(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -84,7 +84,8 @@ class LocalSteps(dg.ConfigurableResource):  # type: ignore[type-arg]
     def _compute(self, engine: str, request: StepRequest, report: DayDone) -> StepResult:
         """Run the step on an engine that is set up for it."""
         if engine == SAIL:
-            keep_what_sail_frees(lambda: not at_most(request, _IN_MEMORY))
+            one_day = len(request.days) == 1
+            keep_what_sail_frees(lambda: not (one_day and at_most(request, _IN_MEMORY)))
         spark = self.session()
         few = engine == SPARK and at_most(request, FEW_ROWS)
         settings = self.settings_for_few_rows() if few else {}

@@ -10,9 +10,6 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Final
 
-DICTIONARIES: Final = "SAIL_PARQUET__DICTIONARY_PAGE_SIZE_LIMIT"
-"""The setting of Sail: up to how many bytes a column of a Parquet file has a dictionary."""
-
 _PURGE: Final = "MIMALLOC_PURGE_DELAY"
 
 _OF_SAIL: Final[Mapping[str, str]] = {
@@ -23,20 +20,13 @@ _OF_SAIL: Final[Mapping[str, str]] = {
     _PURGE: "0",
 }
 
-_SPARING: Final[Mapping[str, str]] = {
-    # A daily run of 100 M events takes six sevenths of the time, and no more memory.
-    _PURGE: "1",
-    # Sail's own limit. Texts that are read refer to the pages that they come from, and those of a
-    # dictionary take less than pages with each text of a column.
-    DICTIONARIES: str(1 << 20),
-}
+_SOON_MS: Final = "1"
+"""A daily run of 100 M events takes six sevenths of the time, and no more memory."""
 
-_QUICK: Final[Mapping[str, str]] = {
-    # A daily run of 10 M events takes a tenth less time than with a millisecond, and a tenth more
-    # memory. One of 100 M would take a quarter more memory; one of many days would, too, and it
-    # would take no less time.
-    _PURGE: "1000",
-}
+_LATER_MS: Final = "1000"
+"""A daily run of 10 M events takes a tenth less time than with a millisecond, and a tenth more
+memory. One of 100 M would take a quarter more memory; one of many days would, too, and it would
+take no less time."""
 
 _MB: Final = 1 << 20
 
@@ -71,11 +61,10 @@ def keep_pages() -> None:
 def keep_what_sail_frees(memory_matters: Callable[[], bool]) -> None:
     """Let what Sail frees serve it again: for a run of many queries, of which most follow others.
 
-    Settings of the environment stay. Without effect once Sail is loaded.
+    The setting of the environment stays. Without effect once Sail is loaded.
     """
     if _PURGE not in os.environ:
-        for name, value in (_SPARING if memory_matters() else _QUICK).items():
-            os.environ.setdefault(name, value)
+        os.environ[_PURGE] = _SOON_MS if memory_matters() else _LATER_MS
 
 
 def _arrow_from_the_heap() -> None:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from vidagg_dagster.core.contract import CONNECT_PREFIX
 from vidagg_dagster.core.errors import EngineError
 from vidagg_dagster.core.text import without_credentials
-from vidagg_dagster.spark.allocators import DICTIONARIES, keep_pages
+from vidagg_dagster.spark.allocators import keep_pages
 from vidagg_dagster.spark.engines import SETTING
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _OF_SAIL: Final[Mapping[str, str]] = {
     "SAIL_SPARK__SESSION_TIMEOUT_SECS": str(30 * 86_400),
     # Most columns have nearly as many values as rows. Their dictionaries, of up to a megabyte, take
     # time and make files larger.
-    DICTIONARIES: str(1 << 16),
+    "SAIL_PARQUET__DICTIONARY_PAGE_SIZE_LIMIT": str(1 << 16),
     # Smaller dictionaries save more space than a higher level does.
     "SAIL_PARQUET__COMPRESSION": "zstd(1)",
     # Rows are in no order by which the smallest and largest values of pages would spare any.

@@ -25,16 +25,11 @@ def faults():
 
 first, second = faults(), faults()
 print(first, second, os.environ["MIMALLOC_ALLOW_THP"], os.environ["MIMALLOC_PURGE_DELAY"])
-print(os.environ.get("SAIL_PARQUET__DICTIONARY_PAGE_SIZE_LIMIT", 0))
 """
 
 
 def told(*arguments: str, **environment: str) -> list[int]:
-    plain = {
-        name: value
-        for name, value in os.environ.items()
-        if "MALLOC" not in name and "SAIL" not in name
-    }
+    plain = {name: value for name, value in os.environ.items() if "MALLOC" not in name}
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, *arguments],
         env=plain | {"NUMPY_MADVISE_HUGEPAGE": "0", **environment},
@@ -49,18 +44,13 @@ def test_the_pages_of_an_array_serve_the_next() -> None:
     first, second, *of_sail = told()
     assert first > ARRAY_PAGES * 0.9
     assert second < ARRAY_PAGES / 10
-    assert of_sail == [0, 0, 0]
+    assert of_sail == [0, 0]
 
 
 def test_in_a_run_of_many_queries_what_sail_frees_serves_it_again() -> None:
-    assert told("many")[2:] == [0, 1000, 0]
-    assert told("many", MIMALLOC_PURGE_DELAY="7")[2:] == [0, 7, 0]
-
-
-def test_a_large_run_spares_memory() -> None:
-    assert told("many", "large")[2:] == [0, 1, 1 << 20]
-    dictionaries = {"SAIL_PARQUET__DICTIONARY_PAGE_SIZE_LIMIT": "9"}
-    assert told("many", "large", **dictionaries)[2:] == [0, 1, 9]
+    assert told("many")[2:] == [0, 1000]
+    assert told("many", "large")[2:] == [0, 1]
+    assert told("many", MIMALLOC_PURGE_DELAY="7")[2:] == [0, 7]
 
 
 def test_what_the_environment_says_stays() -> None:
@@ -68,4 +58,4 @@ def test_what_the_environment_says_stays() -> None:
         MALLOC_MMAP_THRESHOLD_="131072", MIMALLOC_PURGE_DELAY="7", MIMALLOC_ALLOW_THP="1"
     )
     assert min(first, second) > ARRAY_PAGES * 0.9
-    assert of_sail == [1, 7, 0]
+    assert of_sail == [1, 7]

@@ -2,8 +2,9 @@
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Final
 
 from vidagg_dagster.core.errors import EngineError
@@ -29,6 +30,9 @@ _LOCAL_CONF: Final[Mapping[str, str]] = {
     # Each column expression would look up its line of Python. That is a sixth of the time of a
     # small day, for a hint in error messages that only we could use.
     "spark.python.sql.dataFrameDebugging.enabled": "false",
+    "spark.python.daemon.module": "vidagg_dagster.spark.python_daemon",
+    # Spark asks for short tracebacks in some workers only, and has a daemon for either kind.
+    "spark.sql.execution.pyspark.udf.simplifiedTraceback.enabled": "false",
     # Above 32 files Spark would list them in a job with as many tasks, which takes seconds.
     "spark.sql.sources.parallelPartitionDiscovery.threshold": "100000",
 }
@@ -89,6 +93,20 @@ def build_session(conf: Mapping[str, str]) -> "SparkSession":
     for key, value in conf.items():
         builder = builder.config(key, value)
     return builder.getOrCreate()
+
+
+def start_python(session: "SparkSession") -> None:
+    """Have the process of the Python workers start now, beside what this process does next.
+
+    A process that ends sooner waits for it: Spark tells of a task that is cut off.
+    """
+
+    def first_task() -> None:
+        # It is only for time: whoever needs a worker gets the error, if there is one.
+        with suppress(Exception):
+            session.sparkContext.range(1, numSlices=1).count()
+
+    Thread(target=first_task, name="start-python-workers").start()
 
 
 @contextmanager

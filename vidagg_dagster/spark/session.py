@@ -16,7 +16,7 @@ from vidagg_dagster.core.contract import AUTO, SAIL, SPARK
 from vidagg_dagster.core.errors import EngineError
 from vidagg_dagster.spark.connect import connect, require_listener, start_sail
 from vidagg_dagster.spark.engines import EngineChoice, resolve_engine
-from vidagg_dagster.spark.jvm import build_session, jvm_conf, start_jvm
+from vidagg_dagster.spark.jvm import build_session, jvm_conf, start_jvm, start_python
 from vidagg_dagster.spark.shipping import ship
 
 if TYPE_CHECKING:
@@ -192,7 +192,9 @@ def _start(
     use(choice.engine)
     if choice.engine == SPARK:
         build = build or partial(build_session, {**local_conf(), **conf})
-        return _Running(start_jvm(build), conf)
+        session = start_jvm(build)
+        start_python(session)
+        return _Running(session, conf)
     whole = {**_SESSION_CONF, **conf}
     if choice.engine == SAIL:
         server, address = start_sail()

@@ -14,7 +14,7 @@ WINGS = ("core", "spark", "sources", "tables", "metrics", "quality", "insight", 
 """The folders that a step consists of. They run on every engine, and without Dagster."""
 IN_STEPS = sorted(path for wing in WINGS for path in (PACKAGE / wing).rglob("*.py"))
 # The one module that must name the JVM, because it starts it.
-STARTS_ENGINES = {PACKAGE / "spark" / "session.py"}
+STARTS_ENGINES = {PACKAGE / "spark" / "jvm.py"}
 FORBIDDEN = {
     "rdd": "no RDD on Spark Connect and serverless",
     "sparkContext": "no SparkContext on Spark Connect and serverless",

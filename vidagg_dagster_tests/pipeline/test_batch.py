@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
@@ -16,8 +17,9 @@ from vidagg_dagster.core.errors import SourceError
 from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.core.schemas import AGGREGATED_ENGAGEMENT
 from vidagg_dagster.demo.files import DemoFiles, generate
+from vidagg_dagster.pipeline import batch
 from vidagg_dagster.pipeline.batch import Aggregation, aggregate_files
-from vidagg_dagster.sources.videos import CatalogueCount
+from vidagg_dagster.sources.videos import CatalogueCount, count_catalogue
 from vidagg_dagster.spark.session import engine_session, using
 from vidagg_dagster_tests.conftest import require
 from vidagg_dagster_tests.support import peter
@@ -164,6 +166,30 @@ def test_both_engines_give_the_same_rows(
 
 
 @pytest.mark.usefixtures("patient")
+@pytest.mark.parametrize(("videos", "compiled"), [(3, "false"), (50_001, "true")])
+def test_jvm_spark_generates_no_code_to_read_a_catalogue_of_few_videos(
+    jvm: SparkSession,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    videos: int,
+    compiled: str,
+) -> None:
+    catalogue = tmp_path / "videos.parquet"
+    pq.write_table(pa.table({"videoId": [f"video{at}" for at in range(videos)]}), catalogue)
+    setting, found = "spark.sql.codegen.wholeStage", []
+
+    def counted(*arguments: Any) -> CatalogueCount:
+        found.append(jvm.conf.get(setting))
+        return count_catalogue(*arguments)
+
+    monkeypatch.setattr(batch, "count_catalogue", counted)
+    result = of_files(jvm, peter.write_events(tmp_path / "events.jsonl"), catalogue)
+    assert result.catalogue is not None
+    assert result.catalogue.rows == videos
+    assert found == [compiled]
+    assert jvm.conf.get(setting) == "true"
+
+
 def test_shuffled_files_give_the_same_rows(
     spark: SparkSession, demo: DemoFiles, tmp_path: Path
 ) -> None:

@@ -54,6 +54,14 @@ CASES: dict[str, tuple[Case, ...]] = {
             repeat=1,
         ),
     ),
+    "pairs": (
+        Case(
+            "2 000 pairs into the lifetime table",
+            Site(10 * MILLION),
+            ("update at 1 M pairs",),
+            repeat=1,
+        ),
+    ),
     "large": (
         Case(
             "100 M events",

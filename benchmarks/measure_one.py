@@ -112,6 +112,13 @@ def _stages(engine: str) -> Work:
     return work
 
 
+def _pairs(site: Path, output: Path) -> dict[str, Any]:
+    from benchmarks.contestants.pairs import updates
+
+    first, *others = updates(site, output, DAY, RUN_TIME).items()
+    return {"seconds": first[1], "start_seconds": 0.0, "rows": 0, **dict(others)}
+
+
 CONTESTANTS: dict[str, Work] = {
     "vidagg on Sail": _ours("sail"),
     "vidagg on JVM Spark": _ours("spark"),
@@ -122,6 +129,7 @@ CONTESTANTS: dict[str, Work] = {
     "daily run on JVM Spark": _daily("spark"),
     "daily run on Sail, warm": _daily("sail", again=True),
     "daily run on JVM Spark, warm": _daily("spark", again=True),
+    "update at 1 M pairs": _pairs,
     "new day after 1": _new_day("sail", 1),
     "new day after 365": _new_day("sail", 365),
 }

@@ -95,10 +95,10 @@ def build_session(conf: Mapping[str, str]) -> "SparkSession":
     return builder.getOrCreate()
 
 
-def start_python(session: "SparkSession") -> None:
+def start_python(session: "SparkSession") -> Thread:
     """Have the process of the Python workers start now, beside what this process does next.
 
-    A process that ends sooner waits for it: Spark tells of a task that is cut off.
+    The thread has to end before the session does: Spark tells at length of a task that is cut off.
     """
 
     def first_task() -> None:
@@ -106,7 +106,9 @@ def start_python(session: "SparkSession") -> None:
         with suppress(Exception):
             session.sparkContext.range(1, numSlices=1).count()
 
-    Thread(target=first_task, name="start-python-workers").start()
+    thread = Thread(target=first_task, name="start-python-workers")
+    thread.start()
+    return thread
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from threading import Thread
 from typing import TYPE_CHECKING, Final, cast
 
 from vidagg_dagster.core.contract import AUTO, SAIL, SPARK
@@ -55,6 +56,8 @@ class _Running:
     """Sail's server. It stops when this last reference to it goes."""
     address: str | None = None
     """Where the session's server listens. None: it is a JVM of this process."""
+    python: Thread | None = None
+    """What starts the Python workers of a JVM."""
 
 
 _running: dict[str, _Running] = {}
@@ -167,6 +170,8 @@ def stop_session(engine: str) -> None:
     running = _running.pop(engine, None)
     if running is None:
         return
+    if running.python is not None:
+        running.python.join()
     with using(engine):
         running.session.stop()
     if running.server is not None:
@@ -193,8 +198,7 @@ def _start(
     if choice.engine == SPARK:
         build = build or partial(build_session, {**local_conf(), **conf})
         session = start_jvm(build)
-        start_python(session)
-        return _Running(session, conf)
+        return _Running(session, conf, python=start_python(session))
     whole = {**_SESSION_CONF, **conf}
     if choice.engine == SAIL:
         server, address = start_sail()

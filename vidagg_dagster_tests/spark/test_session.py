@@ -210,11 +210,13 @@ def test_sail_writes_no_large_dictionaries_of_columns_with_many_values(
         assert (column.data_page_offset - column.dictionary_page_offset < 1 << 16) is small
 
 
-def test_the_jvm_says_next_to_nothing_of_its_own() -> None:
+@pytest.mark.parametrize("end", ["", "; stop_sessions()"])
+def test_the_jvm_says_next_to_nothing_of_its_own(end: str) -> None:
+    """Neither where the process ends, nor where the session does, while Python's workers start."""
     require("spark")
     code = (
-        "from vidagg_dagster.spark.session import engine_session;"
-        "print(engine_session('spark').range(3).count())"
+        "from vidagg_dagster.spark.session import engine_session, stop_sessions;"
+        f"print(engine_session('spark').range(3).count()){end}"
     )
     done = run_python(code)
     said = [line for line in done.stderr.splitlines() if "incubator modules" not in line]

@@ -165,7 +165,6 @@ def test_both_engines_give_the_same_rows(
     assert results[0].rows.to_pylist() == results[1].rows.to_pylist()
 
 
-@pytest.mark.usefixtures("patient")
 @pytest.mark.parametrize(("videos", "compiled"), [(3, "false"), (50_001, "true")])
 def test_jvm_spark_generates_no_code_to_read_a_catalogue_of_few_videos(
     jvm: SparkSession,
@@ -190,6 +189,7 @@ def test_jvm_spark_generates_no_code_to_read_a_catalogue_of_few_videos(
     assert jvm.conf.get(setting) == "true"
 
 
+@pytest.mark.usefixtures("patient")
 def test_shuffled_files_give_the_same_rows(
     spark: SparkSession, demo: DemoFiles, tmp_path: Path
 ) -> None:

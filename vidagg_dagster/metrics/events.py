@@ -108,7 +108,7 @@ class Numbered:
     @classmethod
     def of(cls, table: pa.Table) -> "Numbered":
         """Number the texts of `table`."""
-        user, users = codes(table["userId"])
+        user, users = ordered_codes(table["userId"])
         session_id, session_ids = codes(table["sessionId"])
         video, video_ids = ordered_codes(table["videoId"])
         return cls(

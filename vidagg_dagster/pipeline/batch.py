@@ -1,5 +1,6 @@
 """The whole computation over files in one go: events in, one row per user and video out."""
 
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -38,11 +39,11 @@ from vidagg_dagster.sources.videos import (
     count_catalogue,
     videos_of_steps,
 )
-from vidagg_dagster.spark.arrow import Spread, write_files
+from vidagg_dagster.spark.arrow import ROWS_AT_ONCE, Spread, write_files
+from vidagg_dagster.spark.exchange import Exchange
 from vidagg_dagster.spark.jvm import OF_FEW_ROWS, set_to
 from vidagg_dagster.spark.scratch import write_scratch
-from vidagg_dagster.spark.session import is_connect
-from vidagg_dagster.spark.slices import Slicing
+from vidagg_dagster.spark.session import is_connect, spills
 
 Report = Callable[[str], None]
 
@@ -143,8 +144,8 @@ def aggregate_files(
         run_time: becomes `processedAt`; an event may not be later by more than a day.
         estimate_missing_durations: take the largest position seen where the metadata has none.
         dimensions: further columns of the events, of whose values rows have sets.
-        events_at_once: on an engine that does not spill, more are computed in slices
-            of their users, of so many events each, about.
+        events_at_once: on an engine that does not spill, more than so many rows are
+            gathered by user in files instead of memory.
         first_day: the first day that counts. The day before is read as context. None: all.
         last_day: the last day that counts, itself included. None: up to the newest event.
         report: is told each stage as it begins, for people.
@@ -225,7 +226,8 @@ _ALL_DAYS: Final = _Days()
 class _Batch:
     """A source and the stages that its rows go through. Intermediate rows lie in a folder.
 
-    `compute` and `compute_days` return the files of the result, which are Arrow's, and the counts.
+    `compute` and `compute_days` return the files of the result, and the counts. The files are
+    Arrow's, because Parquet takes three times as long.
     """
 
     spark: SparkSession
@@ -241,7 +243,7 @@ class _Batch:
     def compute(self, videos: DataFrame, folder: Path) -> tuple[list[Path], dict[str, int]]:
         """All days, from one pass over the events."""
         events = self._source()
-        slicing = self._slicing()
+        spread = self._spread(folder / "events")
         unused = ["eventName", "payload", "sourceFile", "_hash", "reasons", "_broken", "_ignored"]
         unused.append(UNKNOWN_NAME)
         if "eventId" not in events.columns:
@@ -249,15 +251,14 @@ class _Batch:
         # Only to a row without a time its file tells the day, and that row is rejected.
         nameless = events.withColumn("sourceFile", F.lit(None).cast("string"))
         rows = self.chain.judged(nameless, self.source).drop(*unused)
-
-        def of_slice(part: DataFrame, spread: Spread) -> DataFrame:
-            return replace(self.chain, spread=spread).lifetime_sums(part, videos)
-
-        frames = slicing.each_from_disk(self.spark, rows, of_slice, folder / "judged")
+        sums = replace(self.chain, spread=spread).lifetime_sums(rows, videos)
+        self._report_gathered(spread)
         if self.chain.estimate_missing_durations:
             # Durations are estimated over all rows.
-            frames = [self._kept(frames, folder / "sums")]
-        files = self._written([self.chain.published(sums, videos) for sums in frames], folder)
+            sums = self._kept(sums, folder / "sums")
+        files = write_files(self.chain.published(sums, videos), folder / "rows")
+        # The operating system keeps files in memory, which is needed now, as long as they exist.
+        shutil.rmtree(folder / "events", ignore_errors=True)
         return files, _counts(files)
 
     def unknown_names(self) -> dict[str, int]:
@@ -269,18 +270,16 @@ class _Batch:
         judged = self.chain.judged(self._source(), self.source)
         wanted = ingestion.of_days(judged, self.days.with_context.contain(F.col(EVENT_DATE)))
 
-        def of_slice(part: DataFrame, spread: Spread) -> DataFrame:
-            return replace(self.chain, spread=spread).classified(part)
-
-        slicing = self._slicing()
-        frames = slicing.each_from_disk(self.spark, wanted, of_slice, folder / "judged")
-        classified = self._kept(frames, folder / "classified")
+        spread = self._spread(folder / "events")
+        classified = replace(self.chain, spread=spread).classified(wanted)
+        self._report_gathered(spread)
+        classified = self._kept(classified, folder / "classified")
         counted = ingestion.ingestion_counts(classified.where(self.days.contain(F.col(EVENT_DATE))))
         totals = counted.groupBy("measure").agg(F.sum("value").alias("rows")).collect()
         counts = dict.fromkeys(_MEASURES, 0) | {row["measure"]: row["rows"] for row in totals}
         daily = self.chain.daily_from_events(ingestion.accepted(classified), videos)
         of_days = daily.where(self.days.contain(F.col(EVENT_DATE)))
-        return self._written([self.chain.lifetime(of_days)], folder), counts
+        return write_files(self.chain.lifetime(of_days), folder / "rows"), counts
 
     def absent_dimensions(self) -> dict[str, str]:
         """See `dimensions.absent_dimensions`; of a source without any column there are none."""
@@ -290,31 +289,23 @@ class _Batch:
     def _source(self) -> DataFrame:
         return read_source(self.spark, self.source, dimensions=self.dimensions, seen=self.seen)
 
-    def _slicing(self) -> Slicing:
+    def _spread(self, folder: Path) -> Spread:
+        """How rows meet: in memory where the engine spills or they fit, else through files."""
         rows = estimated_rows(self.source)
         self.report("reading" if rows is None else f"reading about {spaced(rows)} rows")
-        return Slicing.of(self.spark, rows, at_once=self.events_at_once)
+        if rows is None or rows <= self.events_at_once or spills(self.spark):
+            return Spread(rows)
+        return Exchange(rows, folder, min(ROWS_AT_ONCE, self.events_at_once))
 
-    def _kept(self, frames: Sequence[DataFrame], folder: Path) -> DataFrame:
-        """The rows of all frames, from disk."""
-        for frame in self._one_by_one(frames):
-            write_scratch(frame, folder)
+    def _report_gathered(self, spread: Spread) -> None:
+        if isinstance(spread, Exchange):
+            self.report("computing the rows of a few users after the other")
+
+    def _kept(self, frame: DataFrame, folder: Path) -> DataFrame:
+        """The rows, from disk."""
+        write_scratch(frame, folder)
         # The schema is said, because there may be no row to take it from.
-        return self.spark.read.schema(frames[0].schema).parquet(str(folder))
-
-    def _written(self, frames: Sequence[DataFrame], folder: Path) -> list[Path]:
-        """The files of the result. Arrow's, because Parquet takes three times as long."""
-        return [
-            file
-            for frame in self._one_by_one(frames)
-            for file in write_files(frame, folder / "rows")
-        ]
-
-    def _one_by_one(self, frames: Sequence[DataFrame]) -> Iterator[DataFrame]:
-        for number, frame in enumerate(frames, start=1):
-            if len(frames) > 1:
-                self.report(f"computing slice {number} of {len(frames)} of the users")
-            yield frame
+        return self.spark.read.schema(frame.schema).parquet(str(folder))
 
 
 _MEASURES: Final = (

@@ -60,7 +60,7 @@ class Spread:
             # Few rows are not worth the start of a second worker.
             least = 1 if self.rows < _WORTH_TWO else 2
             parted = frame.repartition(max(least, -(-self.rows // ROWS_AT_ONCE)), by)
-        return parted.mapInArrow(_OnPartition(kernel, tuple(schema.names)), schema)
+        return parted.mapInArrow(OnPartition(kernel, tuple(schema.names)), schema)
 
 
 def apply_to_parts(
@@ -79,11 +79,14 @@ ANY_SIZE: Final = Spread()
 
 
 @dataclass(frozen=True)
-class _OnPartition:
+class OnPartition:
+    """All batches of a partition -> what `kernel` makes of them in one call."""
+
     kernel: Kernel
     columns: tuple[str, ...]
 
     def __call__(self, batches: "Iterator[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":
+        """The columns of these names; nothing where there is no row."""
         import pyarrow as pa
 
         held = [batch for batch in batches if batch.num_rows]
@@ -108,6 +111,16 @@ def write_files(frame: DataFrame, folder: Path) -> list[Path]:
     return [folder / row["file"] for row in files]
 
 
+def arrow_file(path: str, schema: "pa.Schema") -> "pa.RecordBatchFileWriter":
+    """A new file for batches.
+
+    Compressed, because the operating system keeps such files in memory. It takes no longer.
+    """
+    import pyarrow as pa
+
+    return pa.ipc.new_file(path, schema, options=pa.ipc.IpcWriteOptions(compression="lz4"))
+
+
 _WRITTEN: Final = "file string"
 
 
@@ -121,7 +134,7 @@ class _ToFile:
         first = next(batches, None)
         if first is not None:
             name = f"{uuid4().hex}.arrow"
-            with pa.ipc.new_file(f"{self.folder}/{name}", first.schema) as file:
+            with arrow_file(f"{self.folder}/{name}", first.schema) as file:
                 file.write(first)
                 for batch in batches:
                     file.write(batch)

@@ -2,14 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from vidagg_dagster.spark.arrow import ColumnOrName, Spread
-from vidagg_dagster.spark.scratch import write_scratch
 from vidagg_dagster.spark.session import spills
 
 SLICE: Final = "slice-of-users"
@@ -60,24 +58,6 @@ class Slicing:
         slice_ = F.col(SLICE) if SLICE in frame.columns else _slice(by, self.slices)
         parts = [frame.where(slice_ == at).drop(SLICE) for at in range(self.slices)]
         return [compute(part, self.spread) for part in parts]
-
-    def each_from_disk(
-        self,
-        spark: SparkSession,
-        frame: DataFrame,
-        compute: Callable[[DataFrame, Spread], DataFrame],
-        folder: Path,
-        by: ColumnOrName = "userId",
-    ) -> list[DataFrame]:
-        """As `each`, for a frame that is expensive to compute: computed once, into `folder`."""
-        if self.slices == 1:
-            return [compute(frame, self.spread)]
-        write_scratch(self.marked(frame, by), folder, SLICE)
-        parts = [folder / f"{SLICE}={at}" for at in range(self.slices)]
-        reader = spark.read.schema(frame.schema)
-        return [
-            compute(reader.parquet(str(part)), self.spread) for part in parts if part.exists()
-        ] or [compute(frame.limit(0), self.spread)]
 
 
 AT_ONCE: Final = Slicing(None, 1)

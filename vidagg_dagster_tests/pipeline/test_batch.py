@@ -89,20 +89,30 @@ def test_peter_gets_his_row(spark: SparkSession, tmp_path: Path) -> None:
     assert row["activeDays"] == [date(2026, 1, 5)]
 
 
-def test_slices_of_users_give_the_same_rows_and_counts(sail: SparkSession, demo: DemoFiles) -> None:
-    source = SourceSpec(location=str(demo.events))
-    videos = str(demo.videos)
-    whole, sliced = (
+@pytest.mark.parametrize("first_day", [None, date(2024, 1, 2)])
+def test_users_gathered_in_files_give_the_same_rows_and_counts(
+    sail: SparkSession, demo: DemoFiles, first_day: date | None
+) -> None:
+    stages: dict[int, list[str]] = {1_000_000: [], 500: []}
+    in_memory, in_files = (
         aggregate_files(
-            sail, source, video_metadata=videos, run_time=RUN_TIME, events_at_once=at_once
+            sail,
+            SourceSpec(location=str(demo.events)),
+            video_metadata=str(demo.videos),
+            run_time=RUN_TIME,
+            events_at_once=at_once,
+            first_day=first_day,
+            report=said.append,
         )
-        for at_once in (1_000_000, 500)
+        for at_once, said in stages.items()
     )
-    assert sliced.rows.to_pylist() == whole.rows.to_pylist()
-    assert sliced.counts == whole.counts
+    assert in_memory.rows.num_rows > 0
+    assert in_files.rows.to_pylist() == in_memory.rows.to_pylist()
+    assert in_files.counts == in_memory.counts
+    assert len(stages[500]) == len(stages[1_000_000]) + 1
 
 
-def test_an_id_that_several_users_share_is_no_duplicate_in_slices_neither(
+def test_an_id_that_several_users_share_is_no_duplicate_in_files_neither(
     sail: SparkSession, tmp_path: Path
 ) -> None:
     rows = [
@@ -119,13 +129,13 @@ def test_an_id_that_several_users_share_is_no_duplicate_in_slices_neither(
     ]
     (tmp_path / "a.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
     source = SourceSpec(location=str(tmp_path))
-    whole, sliced = (
+    in_memory, in_files = (
         aggregate_files(sail, source, run_time=RUN_TIME, events_at_once=at_once)
         for at_once in (1000, 5)
     )
-    assert whole.counts["duplicates"] == 0
-    assert sliced.counts == whole.counts
-    assert sliced.rows.to_pylist() == whole.rows.to_pylist()
+    assert in_memory.counts["duplicates"] == 0
+    assert in_files.counts == in_memory.counts
+    assert in_files.rows.to_pylist() == in_memory.rows.to_pylist()
 
 
 def test_the_rows_have_every_declared_column_in_order(of_demo: Aggregation) -> None:

@@ -1,0 +1,71 @@
+"""Rows that meet in files reach the kernel as rows that meet in memory do."""
+
+from collections import Counter
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+from vidagg_dagster.spark.arrow import Spread
+from vidagg_dagster.spark.exchange import Exchange
+
+CALL = T.StructType(
+    [T.StructField("users", T.ArrayType(T.StringType())), T.StructField("sum", T.LongType())]
+)
+
+ROWS = 20_000
+
+
+def call(rows: pa.Table) -> pa.Table:
+    """One row of what a call gets."""
+    users = rows["userId"].unique().to_pylist()
+    return pa.table({"users": [users], "sum": [sum(rows["n"].to_pylist())]})
+
+
+@pytest.fixture
+def rows(spark: SparkSession) -> DataFrame:
+    """Of 97 users and of none."""
+    number = F.col("id") % 98
+    user = F.when(number < 97, number.cast("string"))
+    return spark.range(ROWS).select(user.alias("userId"), F.col("id").alias("n"))
+
+
+def users_of(calls: DataFrame) -> tuple[Counter[str | None], int]:
+    found = calls.collect()
+    return Counter(user for row in found for user in row["users"]), sum(row["sum"] for row in found)
+
+
+@pytest.mark.parametrize("at_once", [300, 7_000, 1_000_000])
+def test_each_user_reaches_one_call_with_all_rows(
+    rows: DataFrame, tmp_path: Path, at_once: int
+) -> None:
+    exchange = Exchange(ROWS, tmp_path, at_once)
+    users, total = users_of(exchange.apply(rows, call, CALL))
+    assert users == dict.fromkeys([*map(str, range(97)), None], 1)
+    assert total == ROWS * (ROWS - 1) // 2
+    assert (users, total) == users_of(Spread(ROWS).apply(rows, call, CALL))
+
+
+def test_what_decides_may_be_computed_from_several_columns(rows: DataFrame, tmp_path: Path) -> None:
+    by_row = F.xxhash64("userId", "n")
+    users, total = users_of(Exchange(ROWS, tmp_path, 300).apply(rows, call, CALL, by=by_row))
+    assert max(users.values()) > 1
+    assert total == ROWS * (ROWS - 1) // 2
+
+
+def test_without_rows_no_call(rows: DataFrame, tmp_path: Path) -> None:
+    none = rows.where(F.col("n") < 0)
+    assert Exchange(ROWS, tmp_path, 300).apply(none, call, CALL).collect() == []
+
+
+def test_the_rows_are_computed_once_and_wait_in_the_folder(rows: DataFrame, tmp_path: Path) -> None:
+    calls = Exchange(ROWS, tmp_path / "of" / "mine", 300).apply(rows, call, CALL)
+    (file, *_) = (tmp_path / "of" / "mine").glob("*.arrow")
+    first = users_of(calls)
+    assert users_of(calls) == first
+    file.unlink()
+    with pytest.raises(Exception, match=file.name):
+        calls.collect()

@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
-from functools import reduce
+from functools import partial, reduce
 from operator import and_
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -167,14 +167,16 @@ def aggregate_files(
         compute = batch.compute if days == _ALL_DAYS else batch.compute_days
         with _catalogue_read(spark, video_metadata):
             videos = videos_of_steps(spark, video_metadata, columns=video_columns)
-        files, counts = compute(videos, Path(folder))
+        found = compute(videos, Path(folder))
         report("sorting the rows")
         # Where there are no rows, some engines write no file.
         empty = spark.createDataFrame([], table.struct)
         with ThreadPoolExecutor(1) as beside:
-            rows = beside.submit(_read_sorted, files, table.column_names) if files else None
+            names = table.column_names
+            rows = beside.submit(_read_sorted, found.files, names) if found.files else None
             # Small questions, for which an engine uses less than one core.
-            unknown = batch.unknown_names() if counts[f"{REJECTED_PREFIX}unknown_event"] else {}
+            nameless = not found.counts[f"{REJECTED_PREFIX}unknown_event"]
+            unknown = {} if nameless else found.unknown_names()
             with _catalogue_read(spark, video_metadata):
                 catalogue = (
                     count_catalogue(spark, video_metadata, video_columns)
@@ -183,7 +185,7 @@ def aggregate_files(
                 )
             return Aggregation(
                 rows=empty.toArrow() if rows is None else rows.result(),
-                counts=counts,
+                counts=found.counts,
                 unknown_names=unknown,
                 catalogue=catalogue,
                 absent_dimensions=batch.absent_dimensions(),
@@ -222,13 +224,21 @@ class _Days:
 _ALL_DAYS: Final = _Days()
 
 
+class _Found(NamedTuple):
+    """The files of the result, and what became of the input rows.
+
+    The files are Arrow's, because Parquet takes three times as long. `unknown_names` asks the
+    engine.
+    """
+
+    files: list[Path]
+    counts: dict[str, int]
+    unknown_names: Callable[[], dict[str, int]]
+
+
 @dataclass(frozen=True)
 class _Batch:
-    """A source and the stages that its rows go through. Intermediate rows lie in a folder.
-
-    `compute` and `compute_days` return the files of the result, and the counts. The files are
-    Arrow's, because Parquet takes three times as long.
-    """
+    """A source and the stages that its rows go through. Intermediate rows lie in a folder."""
 
     spark: SparkSession
     source: SourceSpec
@@ -240,7 +250,7 @@ class _Batch:
     seen: set[str] = field(default_factory=set)
     """The names of the source's columns, once it is read."""
 
-    def compute(self, videos: DataFrame, folder: Path) -> tuple[list[Path], dict[str, int]]:
+    def compute(self, videos: DataFrame, folder: Path) -> _Found:
         """All days, from one pass over the events."""
         events = self._source()
         spread = self._spread(folder / "events")
@@ -259,13 +269,13 @@ class _Batch:
         files = write_files(self.chain.published(sums, videos), folder / "rows")
         # The operating system keeps files in memory, which is needed now, as long as they exist.
         shutil.rmtree(folder / "events", ignore_errors=True)
-        return files, _counts(files)
+        return _Found(files, _counts(files), self._unknown_names)
 
-    def unknown_names(self) -> dict[str, int]:
-        """See `ingestion.unknown_names`; reads the source again."""
+    def _unknown_names(self) -> dict[str, int]:
+        """Of all days; reads the source again."""
         return ingestion.unknown_names_of_source(read_source(self.spark, self.source), self.source)
 
-    def compute_days(self, videos: DataFrame, folder: Path) -> tuple[list[Path], dict[str, int]]:
+    def compute_days(self, videos: DataFrame, folder: Path) -> _Found:
         """The days alone. What happens on a day may have begun the day before."""
         judged = self.chain.judged(self._source(), self.source)
         wanted = ingestion.of_days(judged, self.days.with_context.contain(F.col(EVENT_DATE)))
@@ -274,12 +284,14 @@ class _Batch:
         classified = replace(self.chain, spread=spread).classified(wanted)
         self._report_gathered(spread)
         classified = self._kept(classified, folder / "classified")
-        counted = ingestion.ingestion_counts(classified.where(self.days.contain(F.col(EVENT_DATE))))
+        of_the_days = classified.where(self.days.contain(F.col(EVENT_DATE)))
+        counted = ingestion.ingestion_counts(of_the_days)
         totals = counted.groupBy("measure").agg(F.sum("value").alias("rows")).collect()
         counts = dict.fromkeys(_MEASURES, 0) | {row["measure"]: row["rows"] for row in totals}
         daily = self.chain.daily_from_events(ingestion.accepted(classified), videos)
         of_days = daily.where(self.days.contain(F.col(EVENT_DATE)))
-        return write_files(self.chain.lifetime(of_days), folder / "rows"), counts
+        files = write_files(self.chain.lifetime(of_days), folder / "rows")
+        return _Found(files, counts, partial(ingestion.unknown_names, of_the_days))
 
     def absent_dimensions(self) -> dict[str, str]:
         """See `dimensions.absent_dimensions`; of a source without any column there are none."""

@@ -1,6 +1,7 @@
 """The whole computation over files."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -110,6 +111,46 @@ def test_users_gathered_in_files_give_the_same_rows_and_counts(
     assert in_files.rows.to_pylist() == in_memory.rows.to_pylist()
     assert in_files.counts == in_memory.counts
     assert len(stages[500]) == len(stages[1_000_000]) + 1
+
+
+@pytest.mark.parametrize("at_once", [1000, 5])
+def test_the_commonest_unknown_names_are_told_whoever_sends_them(
+    spark: SparkSession, tmp_path: Path, at_once: int
+) -> None:
+    sent = ["over"] * 3 + ["Ad "] * 2 + ["ad", "d", "c", "b", "", "  ", None, "video_play"]
+    rows = [
+        {
+            "timestamp": f"2026-01-0{1 + number % 2}T10:00:{number:02}Z",
+            "userId": f"user{number}",
+            "sessionId": "s",
+            "videoId": "v",
+            "eventName": name,
+            "currentTime": 0,
+        }
+        for number, name in enumerate([*sent, *sent, "a"])
+    ]
+    (tmp_path / "a.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+
+    def told(first_day: date | None) -> list[tuple[str, int]]:
+        source = SourceSpec(location=str(tmp_path))
+        found = aggregate_files(
+            spark, source, run_time=RUN_TIME, events_at_once=at_once, first_day=first_day
+        )
+        return list(found.unknown_names.items())
+
+    assert told(None) == [("ad", 6), ("over", 6), ("b", 2), ("c", 2), ("d", 2)]
+    assert told(date(2026, 1, 2)) == told_of(rows, date(2026, 1, 2))
+
+
+def told_of(rows: list[dict[str, Any]], day: date) -> list[tuple[str, int]]:
+    """The five commonest of all names but that of a known event."""
+    names = Counter(
+        row["eventName"].strip().lower()
+        for row in rows
+        if row["timestamp"].startswith(f"{day}") and (row["eventName"] or "").strip()
+    )
+    del names["video_play"]
+    return sorted(names.items(), key=lambda told: (-told[1], told[0]))[:5]
 
 
 def test_an_id_that_several_users_share_is_no_duplicate_in_files_neither(

@@ -168,6 +168,8 @@ def aggregate_files(
         with _catalogue_read(spark, video_metadata):
             videos = videos_of_steps(spark, video_metadata, columns=video_columns)
         found = compute(videos, Path(folder))
+        # The operating system keeps files in memory, which is needed now, as long as they exist.
+        shutil.rmtree(Path(folder, _EVENTS), ignore_errors=True)
         report("sorting the rows")
         # Where there are no rows, some engines write no file.
         empty = spark.createDataFrame([], table.struct)
@@ -175,8 +177,8 @@ def aggregate_files(
             names = table.column_names
             rows = beside.submit(_read_sorted, found.files, names) if found.files else None
             # Small questions, for which an engine uses less than one core.
-            nameless = not found.counts[f"{REJECTED_PREFIX}unknown_event"]
-            unknown = {} if nameless else found.unknown_names()
+            some = found.counts[f"{REJECTED_PREFIX}unknown_event"] > 0
+            unknown = found.unknown_names() if some else {}
             with _catalogue_read(spark, video_metadata):
                 catalogue = (
                     count_catalogue(spark, video_metadata, video_columns)
@@ -223,6 +225,9 @@ class _Days:
 
 _ALL_DAYS: Final = _Days()
 
+_EVENTS: Final = "events"
+"""The folder of events that wait for their fold."""
+
 
 class _Found(NamedTuple):
     """The files of the result, and what became of the input rows.
@@ -253,7 +258,7 @@ class _Batch:
     def compute(self, videos: DataFrame, folder: Path) -> _Found:
         """All days, from one pass over the events."""
         events = self._source()
-        spread = self._spread(folder / "events")
+        spread = self._spread(folder / _EVENTS)
         unused = ["eventName", "payload", "sourceFile", "_hash", "reasons", "_broken", "_ignored"]
         unused.append(UNKNOWN_NAME)
         if "eventId" not in events.columns:
@@ -267,8 +272,6 @@ class _Batch:
             # Durations are estimated over all rows.
             sums = self._kept(sums, folder / "sums")
         files = write_files(self.chain.published(sums, videos), folder / "rows")
-        # The operating system keeps files in memory, which is needed now, as long as they exist.
-        shutil.rmtree(folder / "events", ignore_errors=True)
         return _Found(files, _counts(files), self._unknown_names)
 
     def _unknown_names(self) -> dict[str, int]:
@@ -280,7 +283,7 @@ class _Batch:
         judged = self.chain.judged(self._source(), self.source)
         wanted = ingestion.of_days(judged, self.days.with_context.contain(F.col(EVENT_DATE)))
 
-        spread = self._spread(folder / "events")
+        spread = self._spread(folder / _EVENTS)
         classified = replace(self.chain, spread=spread).classified(wanted)
         self._report_gathered(spread)
         classified = self._kept(classified, folder / "classified")
@@ -307,7 +310,7 @@ class _Batch:
         self.report("reading" if rows is None else f"reading about {spaced(rows)} rows")
         if rows is None or rows <= self.events_at_once or spills(self.spark):
             return Spread(rows)
-        return Exchange(rows, folder, min(ROWS_AT_ONCE, self.events_at_once))
+        return Exchange(rows, folder=folder, at_once=min(ROWS_AT_ONCE, self.events_at_once))
 
     def _report_gathered(self, spread: Spread) -> None:
         if isinstance(spread, Exchange):

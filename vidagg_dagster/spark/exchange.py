@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
@@ -26,20 +26,19 @@ if TYPE_CHECKING:
 _PART: Final = "part-of-exchange"
 """The column with the number of a row's part. No dimension can be called so."""
 
-_BYTES_AT_ONCE: Final = 1 << 28
-"""Texts of that many bytes are written however few rows they are in."""
-
 
 @dataclass(frozen=True)
 class Exchange(Spread):
     """As `Spread`, but rows wait in files for the call of the kernel, and not in memory.
 
     For an engine that shares this machine's files. Whoever names the `folder` removes it, once what
-    `apply` returns is computed. One call of the kernel gets about `at_once` rows.
+    `apply` returns is computed. One call of the kernel gets about `at_once` rows. A task writes
+    when it holds so many, or `bytes_at_once`, which texts may take however few their rows are.
     """
 
-    folder: Path = Path()
-    at_once: int = ROWS_AT_ONCE
+    folder: Path = field(kw_only=True)
+    at_once: int = field(default=ROWS_AT_ONCE, kw_only=True)
+    bytes_at_once: int = field(default=1 << 28, kw_only=True)
 
     def apply(
         self,
@@ -55,9 +54,8 @@ class Exchange(Spread):
         self.folder.mkdir(parents=True, exist_ok=True)
         # Each task holds rows until they are worth writing, and Sail runs all tasks at once.
         parted = frame.withColumn(_PART, F.pmod(F.xxhash64(by), F.lit(parts))).coalesce(tasks)
-        written = parted.mapInArrow(
-            _ToParts(str(self.folder), parts, self.at_once), _WRITTEN
-        ).collect()
+        to_parts = _ToParts(str(self.folder), parts, self.at_once, self.bytes_at_once)
+        written = parted.mapInArrow(to_parts, _WRITTEN).collect()
         files = tuple(f"{self.folder}/{row['file']}" for row in written)
         numbers = frame.sparkSession.range(0, parts, 1, tasks)
         return numbers.mapInArrow(_OfParts(files, parts, kernel, tuple(schema.names)), schema)
@@ -73,11 +71,12 @@ class _ToParts:
     folder: str
     parts: int
     at_once: int
+    bytes_at_once: int
 
     def __call__(self, batches: "Iterator[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":
         import pyarrow as pa
 
-        some = _some(batches, self.at_once)
+        some = self._some(batches)
         first = next(some, None)
         if first is not None:
             name = f"{uuid4().hex}.arrow"
@@ -102,24 +101,23 @@ class _ToParts:
             file.write_batch(batch.slice(begin, end - begin))
             begin = end
 
+    def _some(self, batches: "Iterator[pa.RecordBatch]") -> "Iterator[pa.Table]":
+        """Batches together, until they are worth writing."""
+        import pyarrow as pa
 
-def _some(batches: "Iterator[pa.RecordBatch]", at_once: int) -> "Iterator[pa.Table]":
-    """Batches together, up to about `at_once` rows."""
-    import pyarrow as pa
-
-    held: list[pa.RecordBatch] = []
-    rows = size = 0
-    for batch in batches:
-        if batch.num_rows:
-            held.append(batch)
-            rows += batch.num_rows
-            size += batch.nbytes
-        if rows >= at_once or size >= _BYTES_AT_ONCE:
+        held: list[pa.RecordBatch] = []
+        rows = size = 0
+        for batch in batches:
+            if batch.num_rows:
+                held.append(batch)
+                rows += batch.num_rows
+                size += batch.nbytes
+            if rows >= self.at_once or size >= self.bytes_at_once:
+                yield pa.Table.from_batches(held)
+                held = []
+                rows = size = 0
+        if held:
             yield pa.Table.from_batches(held)
-            held = []
-            rows = size = 0
-    if held:
-        yield pa.Table.from_batches(held)
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ def users_of(calls: DataFrame) -> tuple[Counter[str | None], int]:
 def test_each_user_reaches_one_call_with_all_rows(
     rows: DataFrame, tmp_path: Path, at_once: int
 ) -> None:
-    exchange = Exchange(ROWS, tmp_path, at_once)
+    exchange = Exchange(ROWS, folder=tmp_path, at_once=at_once)
     users, total = users_of(exchange.apply(rows, call, CALL))
     assert users == dict.fromkeys([*map(str, range(97)), None], 1)
     assert total == ROWS * (ROWS - 1) // 2
@@ -51,21 +51,38 @@ def test_each_user_reaches_one_call_with_all_rows(
 
 def test_what_decides_may_be_computed_from_several_columns(rows: DataFrame, tmp_path: Path) -> None:
     by_row = F.xxhash64("userId", "n")
-    users, total = users_of(Exchange(ROWS, tmp_path, 300).apply(rows, call, CALL, by=by_row))
+    users, total = users_of(
+        Exchange(ROWS, folder=tmp_path, at_once=300).apply(rows, call, CALL, by=by_row)
+    )
     assert max(users.values()) > 1
     assert total == ROWS * (ROWS - 1) // 2
 
 
 def test_without_rows_no_call(rows: DataFrame, tmp_path: Path) -> None:
     none = rows.where(F.col("n") < 0)
-    assert Exchange(ROWS, tmp_path, 300).apply(none, call, CALL).collect() == []
+    assert Exchange(ROWS, folder=tmp_path, at_once=300).apply(none, call, CALL).collect() == []
 
 
 def test_the_rows_are_computed_once_and_wait_in_the_folder(rows: DataFrame, tmp_path: Path) -> None:
-    calls = Exchange(ROWS, tmp_path / "of" / "mine", 300).apply(rows, call, CALL)
+    calls = Exchange(ROWS, folder=tmp_path / "of" / "mine", at_once=300).apply(rows, call, CALL)
     (file, *_) = (tmp_path / "of" / "mine").glob("*.arrow")
     first = users_of(calls)
     assert users_of(calls) == first
     file.unlink()
     with pytest.raises(Exception, match=file.name):
         calls.collect()
+
+
+@pytest.mark.parametrize(("bytes_at_once", "once"), [(1 << 28, True), (1, False)])
+def test_many_bytes_are_written_however_few_their_rows_are(
+    spark: SparkSession, tmp_path: Path, bytes_at_once: int, once: bool
+) -> None:
+    many = 60_000  # more than an engine hands over at once
+    rows = spark.range(many).select(
+        F.col("id").cast("string").alias("userId"), F.col("id").alias("n")
+    )
+    exchange = Exchange(many, folder=tmp_path, at_once=many, bytes_at_once=bytes_at_once)
+    _, total = users_of(exchange.apply(rows, call, CALL))
+    batches = [pa.ipc.open_file(file).num_record_batches for file in tmp_path.glob("*.arrow")]
+    assert (max(batches) == 1) is once
+    assert total == many * (many - 1) // 2

@@ -3,7 +3,9 @@
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
+from threading import BoundedSemaphore
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
@@ -50,14 +52,12 @@ class Exchange(Spread):
     ) -> DataFrame:
         """As `Spread.apply`. `frame` is computed now, `kernel` when the result is."""
         parts = max(1, -(-(self.rows or 0) // self.at_once))
-        tasks = os.cpu_count() or 1
         self.folder.mkdir(parents=True, exist_ok=True)
-        # Each task holds rows until they are worth writing, and Sail runs all tasks at once.
-        parted = frame.withColumn(_PART, F.pmod(F.xxhash64(by), F.lit(parts))).coalesce(tasks)
+        parted = frame.withColumn(_PART, F.pmod(F.xxhash64(by), F.lit(parts)))
         to_parts = _ToParts(str(self.folder), parts, self.at_once, self.bytes_at_once)
         written = parted.mapInArrow(to_parts, _WRITTEN).collect()
         files = tuple(f"{self.folder}/{row['file']}" for row in written)
-        numbers = frame.sparkSession.range(0, parts, 1, tasks)
+        numbers = frame.sparkSession.range(0, parts, 1, os.cpu_count() or 1)
         return numbers.mapInArrow(_OfParts(files, parts, kernel, tuple(schema.names)), schema)
 
 
@@ -76,17 +76,24 @@ class _ToParts:
     def __call__(self, batches: "Iterator[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":
         import pyarrow as pa
 
+        with _turns():
+            name = self._written(batches)
+        if name is not None:
+            yield pa.RecordBatch.from_pydict({"file": [name]})
+
+    def _written(self, batches: "Iterator[pa.RecordBatch]") -> str | None:
         some = self._some(batches)
         first = next(some, None)
-        if first is not None:
-            name = f"{uuid4().hex}.arrow"
-            schema = first.drop_columns(_PART).schema
-            with arrow_file(f"{self.folder}/{name}", schema) as file:
-                self._write(file, first)
-                del first
-                for rows in some:
-                    self._write(file, rows)
-            yield pa.RecordBatch.from_pydict({"file": [name]})
+        if first is None:
+            return None
+        name = f"{uuid4().hex}.arrow"
+        schema = first.drop_columns(_PART).schema
+        with arrow_file(f"{self.folder}/{name}", schema) as file:
+            self._write(file, first)
+            del first
+            for rows in some:
+                self._write(file, rows)
+        return name
 
     def _write(self, file: "pa.RecordBatchFileWriter", rows: "pa.Table") -> None:
         import numpy as np
@@ -118,6 +125,16 @@ class _ToParts:
                 rows = size = 0
         if held:
             yield pa.Table.from_batches(held)
+
+
+@cache
+def _turns() -> BoundedSemaphore:
+    """As many tasks read and write at a time as there are cores.
+
+    Sail starts a task for each file of a source, all at once. Together they would hold what each
+    of them has read, and the processor's cache would hold nothing.
+    """
+    return BoundedSemaphore(os.cpu_count() or 1)
 
 
 @dataclass(frozen=True)

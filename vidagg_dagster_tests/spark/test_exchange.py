@@ -1,6 +1,9 @@
 """Rows that meet in files reach the kernel as rows that meet in memory do."""
 
+import os
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
@@ -9,7 +12,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from vidagg_dagster.spark.arrow import Spread
+from vidagg_dagster.spark.arrow import Spread, arrow_file
 from vidagg_dagster.spark.exchange import Exchange
 
 CALL = T.StructType(
@@ -86,3 +89,31 @@ def test_many_bytes_are_written_however_few_their_rows_are(
     batches = [pa.ipc.open_file(file).num_record_batches for file in tmp_path.glob("*.arrow")]
     assert (max(batches) == 1) is once
     assert total == many * (many - 1) // 2
+
+
+def test_no_more_tasks_hold_rows_at_a_time_than_there_are_cores(
+    sail: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sail computes in threads of this process, so the files that they have open are seen here."""
+    cores = os.cpu_count() or 1
+    parts = 8 * cores
+    opened: set[str] = set()
+    at_a_time = []
+
+    @contextmanager
+    def seen(path: str, schema: pa.Schema) -> Iterator[pa.RecordBatchFileWriter]:
+        opened.add(path)
+        at_a_time.append(len(opened))
+        with arrow_file(path, schema) as file:
+            yield file
+        opened.remove(path)
+
+    monkeypatch.setattr("vidagg_dagster.spark.exchange.arrow_file", seen)
+    rows = sail.range(0, ROWS * parts, 1, parts).select(
+        F.col("id").cast("string").alias("userId"), F.col("id").alias("n")
+    )
+    exchange = Exchange(ROWS * parts, folder=tmp_path, at_once=ROWS)
+    _, total = users_of(exchange.apply(rows, call, CALL))
+    assert total == sum(range(ROWS * parts))
+    assert len(at_a_time) == parts
+    assert max(at_a_time) <= cores

@@ -21,8 +21,10 @@ def aggregate(engine: str, events: Path, videos: Path, run_time: datetime, outpu
         video_metadata=str(videos),
         run_time=run_time,
     )
-    pq.write_table(result.rows, output)
-    return int(result.rows.num_rows)
+    with pq.ParquetWriter(output, result.schema) as file:
+        for rows in result.tables():
+            file.write_table(rows)
+    return result.num_rows
 
 
 class DailyRun:

@@ -280,7 +280,7 @@ def _write_rows(options: argparse.Namespace, parameters: EngagementParameters) -
     """
     # Spark takes a second to import; wrong arguments are answered before that.
     from vidagg_dagster.cli.engine import engine_of_command
-    from vidagg_dagster.cli.output import write_output
+    from vidagg_dagster.cli.output import write_tables
     from vidagg_dagster.pipeline.batch import aggregate_files
     from vidagg_dagster.settings.variables import engine_setting
     from vidagg_dagster.spark.engines import resolve_engine
@@ -307,7 +307,12 @@ def _write_rows(options: argparse.Namespace, parameters: EngagementParameters) -
             report=report,
         )
         _require_usable(result, strict=options.strict)
-        write_output(result.rows, options.output, for_spreadsheet=options.for_spreadsheet)
+        write_tables(
+            result.schema,
+            result.tables(),
+            options.output,
+            for_spreadsheet=options.for_spreadsheet,
+        )
     return result.summary()
 
 

@@ -4,7 +4,7 @@ import csv
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -45,19 +45,28 @@ def check_output(path: Path, *, for_spreadsheet: bool = False) -> None:
 
 
 def write_output(rows: pa.Table, path: Path, *, for_spreadsheet: bool = False) -> None:
-    """Write the rows in the format that the path's extension names.
+    """Write the rows in the format that the path's extension names; see `write_tables`."""
+    write_tables(rows.schema, [rows], path, for_spreadsheet=for_spreadsheet)
+
+
+def write_tables(
+    schema: pa.Schema, tables: Iterable[pa.Table], path: Path, *, for_spreadsheet: bool = False
+) -> None:
+    """Write the rows of `tables`, one table at a time, as the path's extension says.
 
     The file appears in one step when it is complete: a reader never sees half of it, and a failed
     run leaves what was there before.
 
     Args:
-        rows: The rows.
+        schema: The columns of all tables.
+        tables: The rows.
         path: The file.
         for_spreadsheet: Let no text be a formula; CSV only.
     """
     write = _write_csv_for_spreadsheets if for_spreadsheet else WRITERS[path.suffix.lower()]
     with _replacing(path) as draft:
-        write(_intervals_as_pairs(rows), draft)
+        pairs = map(_intervals_as_pairs, tables)
+        write(_intervals_as_pairs(schema.empty_table()).schema, pairs, draft)
 
 
 @contextmanager
@@ -99,31 +108,35 @@ def _pairs(chunk: pa.Array, pair: pa.DataType) -> pa.Array:
     return pa.ListArray.from_arrays(pa.array(offsets), inner, mask=chunk.is_null())
 
 
-def _write_parquet(rows: pa.Table, path: Path) -> None:
-    pq.write_table(rows, path)
+def _write_parquet(schema: pa.Schema, tables: Iterable[pa.Table], path: Path) -> None:
+    with pq.ParquetWriter(path, schema) as file:
+        for rows in tables:
+            file.write_table(rows)
 
 
-def _write_jsonl(rows: pa.Table, path: Path) -> None:
+def _write_jsonl(_schema: pa.Schema, tables: Iterable[pa.Table], path: Path) -> None:
     with path.open("w", encoding="utf-8", newline="\n") as file:
-        for row in _python_rows(rows):
+        for row in _python_rows(tables):
             file.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def _write_csv(rows: pa.Table, path: Path) -> None:
+def _write_csv(schema: pa.Schema, tables: Iterable[pa.Table], path: Path) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
-        _csv_rows(rows, file, _csv_value)
+        _csv_rows(schema.names, tables, file, _csv_value)
 
 
-def _write_csv_for_spreadsheets(rows: pa.Table, path: Path) -> None:
+def _write_csv_for_spreadsheets(schema: pa.Schema, tables: Iterable[pa.Table], path: Path) -> None:
     # The mark tells Excel that the file is UTF-8.
     with path.open("w", encoding="utf-8-sig", newline="") as file:
-        _csv_rows(rows, file, _cell)
+        _csv_rows(schema.names, tables, file, _cell)
 
 
-def _csv_rows(rows: pa.Table, file: TextIO, shown: Callable[[Any], Any]) -> None:
+def _csv_rows(
+    names: Sequence[str], tables: Iterable[pa.Table], file: TextIO, shown: Callable[[Any], Any]
+) -> None:
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(rows.column_names)
-    for row in _python_rows(rows):
+    writer.writerow(names)
+    for row in _python_rows(tables):
         writer.writerow(map(shown, row.values()))
 
 
@@ -140,10 +153,11 @@ def _cell(value: Any) -> Any:
     return f"'{value}" if is_formula else value
 
 
-def _python_rows(rows: pa.Table) -> Iterator[dict[str, Any]]:
-    for batch in rows.to_batches(max_chunksize=_ROWS_AT_ONCE):
-        for row in batch.to_pylist():
-            yield {name: _plain(value) for name, value in row.items()}
+def _python_rows(tables: Iterable[pa.Table]) -> Iterator[dict[str, Any]]:
+    for rows in tables:
+        for batch in rows.to_batches(max_chunksize=_ROWS_AT_ONCE):
+            for row in batch.to_pylist():
+                yield {name: _plain(value) for name, value in row.items()}
 
 
 def _plain(value: Any) -> Any:
@@ -156,7 +170,7 @@ def _plain(value: Any) -> Any:
     return value
 
 
-WRITERS: dict[str, Callable[[pa.Table, Path], None]] = {
+WRITERS: dict[str, Callable[[pa.Schema, Iterable[pa.Table], Path], None]] = {
     ".jsonl": _write_jsonl,
     ".csv": _write_csv,
     ".parquet": _write_parquet,

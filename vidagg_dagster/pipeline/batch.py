@@ -2,12 +2,13 @@
 
 import shutil
 import tempfile
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
-from functools import partial, reduce
+from functools import cached_property, partial, reduce
 from operator import and_
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -29,6 +30,7 @@ from vidagg_dagster.metrics import ingestion
 from vidagg_dagster.metrics.composition import EngagementChain
 from vidagg_dagster.metrics.from_events import COUNTS
 from vidagg_dagster.metrics.ingestion import UNKNOWN_NAME
+from vidagg_dagster.pipeline.sorted_rows import SortedRows
 from vidagg_dagster.sources.dimensions import absent_dimensions, told
 from vidagg_dagster.sources.faults import naming_faults
 from vidagg_dagster.sources.listing import estimated_rows
@@ -53,19 +55,21 @@ def silent(stage: str) -> None:
 
 
 @dataclass(frozen=True)
-class Aggregation:
-    """One row per user and video, sorted by them, and what became of the input rows.
+class Outcome:
+    """How many rows there are, one per user and video, and what became of the input rows.
 
     `counts` has `input` = `accepted` + `duplicates` + `ignored` + `rejected`, and
     `rejected:<reason>`; a row with two reasons counts under both.
     """
 
-    rows: pa.Table
+    num_rows: int
     counts: Mapping[str, int]
     unknown_names: Mapping[str, int] = field(default_factory=dict)
     """The commonest names of events that are not known, with their rows."""
     catalogue: CatalogueCount | None = None
     """The rows of the video catalogue, where there is one."""
+    without_duration: int = 0
+    """How many videos of the rows have no duration."""
     absent_dimensions: Mapping[str, str] = field(default_factory=dict)
     """The dimensions that are in no column of the source, and what to say of each."""
 
@@ -77,7 +81,7 @@ class Aggregation:
             for name, value in sorted(count.items())
             if name.startswith(REJECTED_PREFIX) and self.counts[name]
         )
-        rows = self.rows.num_rows
+        rows = self.num_rows
         ignored = f"ignored {count['ignored']} + " if self.counts["ignored"] else ""
         return (
             (
@@ -109,11 +113,47 @@ class Aggregation:
         if self.catalogue.unreadable:
             count = spaced(self.catalogue.unreadable)
             faults.append(f"{count} durations cannot be read, such as {self.catalogue.example!r}")
-        unknown = self.rows.filter(pc.is_null(self.rows["videoDuration"]))["videoId"]
-        if len(unknown):
-            faults.append(f"{spaced(len(unknown.unique()))} videos of events have no duration")
+        if self.without_duration:
+            faults.append(f"{spaced(self.without_duration)} videos of events have no duration")
         of_all = f"; video catalogue of {spaced(self.catalogue.rows)} rows: "
         return of_all + ", ".join(faults) if faults else ""
+
+
+@dataclass(frozen=True)
+class Aggregation(Outcome):
+    """The rows, sorted by user and video, and what became of the input rows.
+
+    They lie in files until `rows` was read, or nothing refers to this any more.
+    """
+
+    sorted_rows: SortedRows = field(kw_only=True)
+    folder: "_Folder" = field(kw_only=True)
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns."""
+        return self.sorted_rows.schema
+
+    def tables(self) -> Iterator[pa.Table]:
+        """The rows in tables that follow one another, for more rows than fit into memory."""
+        if "rows" in vars(self):
+            return iter([self.rows])
+        return self.sorted_rows.tables()
+
+    @cached_property
+    def rows(self) -> pa.Table:
+        """All rows."""
+        rows = self.sorted_rows.to_table()
+        self.folder.remove()
+        return rows
+
+
+class _Folder:
+    """A folder that is there until it is removed, or nothing refers to this any more."""
+
+    def __init__(self) -> None:
+        self.path = Path(tempfile.mkdtemp(prefix="vidagg-"))
+        self.remove = weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
 
 
 def aggregate_files(
@@ -162,36 +202,51 @@ def aggregate_files(
     )
     days = _Days(first_day, last_day)
     batch = _Batch(spark, source, chain, dimensions, events_at_once, days, report)
-    table = with_dimensions(AGGREGATED_ENGAGEMENT, chain.dimensions)
-    with tempfile.TemporaryDirectory(prefix="vidagg-") as folder, naming_faults(source):
-        compute = batch.compute if days == _ALL_DAYS else batch.compute_days
-        with _catalogue_read(spark, video_metadata):
-            videos = videos_of_steps(spark, video_metadata, columns=video_columns)
-        found = compute(videos, Path(folder))
-        # The operating system keeps files in memory, which is needed now, as long as they exist.
-        shutil.rmtree(Path(folder, _EVENTS), ignore_errors=True)
-        report("sorting the rows")
-        # Where there are no rows, some engines write no file.
-        empty = spark.createDataFrame([], table.struct)
-        with ThreadPoolExecutor(1) as beside:
-            names = table.column_names
-            rows = beside.submit(_read_sorted, found.files, names) if found.files else None
-            # Small questions, for which an engine uses less than one core.
-            some = found.counts[f"{REJECTED_PREFIX}unknown_event"] > 0
-            unknown = found.unknown_names() if some else {}
+    folder = _Folder()
+    try:
+        with naming_faults(source):
+            return _aggregated(batch, folder, video_metadata, video_columns)
+    except BaseException:
+        folder.remove()
+        raise
+
+
+def _aggregated(
+    batch: "_Batch",
+    folder: _Folder,
+    video_metadata: str | None,
+    video_columns: Mapping[str, str] | None,
+) -> Aggregation:
+    spark = batch.spark
+    with _catalogue_read(spark, video_metadata):
+        videos = videos_of_steps(spark, video_metadata, columns=video_columns)
+    found = batch.compute(videos, folder.path)
+    # The operating system keeps files in memory, which is needed now, as long as they exist.
+    shutil.rmtree(folder.path / _EVENTS, ignore_errors=True)
+    batch.report("sorting the rows")
+    table = with_dimensions(AGGREGATED_ENGAGEMENT, batch.chain.dimensions)
+    schema = _schema_of(found.files, table.column_names)
+    if schema is None:  # Where there are no rows, some engines write no file.
+        schema = spark.createDataFrame([], table.struct).toArrow().schema
+    with ThreadPoolExecutor(1) as beside:
+        rows = beside.submit(SortedRows.of, found.files, schema)
+        # Small questions, for which an engine uses less than one core.
+        some = found.counts[f"{REJECTED_PREFIX}unknown_event"] > 0
+        unknown = found.unknown_names() if some else {}
+        catalogue = None
+        if video_metadata:
             with _catalogue_read(spark, video_metadata):
-                catalogue = (
-                    count_catalogue(spark, video_metadata, video_columns)
-                    if video_metadata
-                    else None
-                )
-            return Aggregation(
-                rows=empty.toArrow() if rows is None else rows.result(),
-                counts=found.counts,
-                unknown_names=unknown,
-                catalogue=catalogue,
-                absent_dimensions=batch.absent_dimensions(),
-            )
+                catalogue = count_catalogue(spark, video_metadata, video_columns)
+    return Aggregation(
+        num_rows=rows.result().num_rows,
+        counts=found.counts,
+        unknown_names=unknown,
+        catalogue=catalogue,
+        without_duration=_without_duration(found.files),
+        absent_dimensions=batch.absent_dimensions(),
+        sorted_rows=rows.result(),
+        folder=folder,
+    )
 
 
 @contextmanager
@@ -256,6 +311,11 @@ class _Batch:
     """The names of the source's columns, once it is read."""
 
     def compute(self, videos: DataFrame, folder: Path) -> _Found:
+        """The rows of the days, in files in a folder."""
+        of = self._compute_all if self.days == _ALL_DAYS else self._compute_days
+        return of(videos, folder)
+
+    def _compute_all(self, videos: DataFrame, folder: Path) -> _Found:
         """All days, from one pass over the events."""
         events = self._source()
         spread = self._spread(folder / _EVENTS)
@@ -278,7 +338,7 @@ class _Batch:
         """Of all days; reads the source again."""
         return ingestion.unknown_names_of_source(read_source(self.spark, self.source), self.source)
 
-    def compute_days(self, videos: DataFrame, folder: Path) -> _Found:
+    def _compute_days(self, videos: DataFrame, folder: Path) -> _Found:
         """The days alone. What happens on a day may have begun the day before."""
         judged = self.chain.judged(self._source(), self.source)
         wanted = ingestion.of_days(judged, self.days.with_context.contain(F.col(EVENT_DATE)))
@@ -346,34 +406,22 @@ def _counts(files: Sequence[Path]) -> dict[str, int]:
     }
 
 
+def _without_duration(files: Sequence[Path]) -> int:
+    """How many videos of the rows have no duration."""
+    if not files:
+        return 0
+    unknown = pc.field("videoDuration").is_null() & pc.field("videoId").is_valid()
+    videos = _dataset(files).to_table(columns=["videoId"], filter=unknown)
+    return len(videos["videoId"].unique())
+
+
+def _schema_of(files: Sequence[Path], names: Sequence[str]) -> pa.Schema | None:
+    """The columns of these names; None if there is no file."""
+    if not files:
+        return None
+    schema = _dataset(files[:1]).schema
+    return pa.schema([schema.field(name) for name in names])
+
+
 def _dataset(files: Sequence[Path]) -> ds.Dataset:
     return ds.dataset([str(file) for file in files], format="ipc")
-
-
-_AT_ONCE: Final = 2
-_CELLS_AT_ONCE: Final = 10_000_000
-"""How many values each of `_AT_ONCE` threads reads and sorts, so that only they are in memory
-twice."""
-
-
-def _read_sorted(files: Sequence[Path], names: Sequence[str]) -> pa.Table:
-    """The rows in columns of these names, sorted by user and video.
-
-    What only counts has neither and is left out.
-    """
-    written = _dataset(files)
-    keys = written.to_table(columns=list(AGGREGATED_ENGAGEMENT.key))
-    by_key = pc.sort_indices(keys, [(column, "ascending") for column in keys.column_names])
-    by_key = by_key.slice(0, len(by_key) - keys[0].null_count)
-    at_once = max(1, _CELLS_AT_ONCE // max(1, keys.num_rows))
-    del keys
-
-    def sorted_columns(first: int) -> list[pa.ChunkedArray]:
-        some = written.to_table(columns=list(names[first : first + at_once]))
-        columns: list[pa.ChunkedArray] = some.take(by_key).columns
-        return columns
-
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        parts = list(pool.map(sorted_columns, range(0, len(names), at_once)))
-    columns = [column for part in parts for column in part]
-    return pa.table(columns, names=list(names))

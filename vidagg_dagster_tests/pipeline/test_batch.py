@@ -19,7 +19,7 @@ from vidagg_dagster.core.parameters import EngagementParameters
 from vidagg_dagster.core.schemas import AGGREGATED_ENGAGEMENT
 from vidagg_dagster.demo.files import DemoFiles, generate
 from vidagg_dagster.pipeline import batch
-from vidagg_dagster.pipeline.batch import Aggregation, aggregate_files
+from vidagg_dagster.pipeline.batch import Aggregation, Outcome, aggregate_files
 from vidagg_dagster.sources.videos import CatalogueCount, count_catalogue
 from vidagg_dagster.spark.session import engine_session, using
 from vidagg_dagster_tests.conftest import require
@@ -342,7 +342,7 @@ def test_the_summary_adds_up_in_one_line() -> None:
         "rejected:malformed_row": 1,
         "rejected:missing_video": 0,
     }
-    assert Aggregation(pa.table({"userId": ["peter"]}), counts).summary() == (
+    assert Outcome(1, counts).summary() == (
         "1 row; input 1 234 567 = accepted 1 234 560 + duplicates 4 + rejected 3 "
         "(malformed_row 1, missing_user 2)"
     )
@@ -350,18 +350,15 @@ def test_the_summary_adds_up_in_one_line() -> None:
 
 def test_the_summary_tells_what_is_wrong_with_the_catalogue_and_nothing_if_it_is_right() -> None:
     counts = dict.fromkeys(("input", "accepted", "duplicates", "ignored", "rejected"), 0)
-    videos = {"userId": ["a", "b", "c"], "videoId": ["v", "v", "w"]}
-    unknown = pa.table({**videos, "videoDuration": pa.array([None, None, 5.0])})
     faulty = CatalogueCount(rows=1234, unusable=1, unreadable=2, example="300,0")
     assert (
-        Aggregation(unknown, counts, catalogue=faulty)
+        Outcome(3, counts, catalogue=faulty, without_duration=1)
         .summary()
         .endswith(
             "; video catalogue of 1 234 rows: 1 rows name no video, 2 durations cannot be read, "
             "such as '300,0', 1 videos of events have no duration"
         )
     )
-    known = unknown.set_column(2, "videoDuration", pa.array([9.0, 9.0, 5.0]))
     sound = CatalogueCount(rows=2, unusable=0, unreadable=0, example=None)
-    assert "catalogue" not in Aggregation(known, counts, catalogue=sound).summary()
-    assert "catalogue" not in Aggregation(unknown, counts).summary()
+    assert "catalogue" not in Outcome(3, counts, catalogue=sound).summary()
+    assert "catalogue" not in Outcome(3, counts, without_duration=1).summary()

@@ -14,14 +14,14 @@ from vidagg_dagster.spark.session import engine_session
 
 
 def aggregate(engine: str, events: Path, videos: Path, run_time: datetime, output: Path) -> int:
-    """Write the rows as Parquet; returns their number."""
+    """Write the rows as Parquet, as `vidagg aggregate` does; returns their number."""
     result = aggregate_files(
         engine_session(engine),
         SourceSpec(location=str(events), format="parquet"),
         video_metadata=str(videos),
         run_time=run_time,
     )
-    with pq.ParquetWriter(output, result.schema) as file:
+    with pq.ParquetWriter(output, result.schema, dictionary_pagesize_limit=1 << 16) as file:
         for rows in result.tables():
             file.write_table(rows)
     return result.num_rows

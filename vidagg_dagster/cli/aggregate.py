@@ -307,6 +307,7 @@ def _write_rows(options: argparse.Namespace, parameters: EngagementParameters) -
             report=report,
         )
         _require_usable(result, strict=options.strict)
+        report("sorting and writing the rows")
         write_tables(
             result.schema,
             result.tables(),

@@ -136,9 +136,8 @@ class Aggregation(Outcome):
 
     def tables(self) -> Iterator[pa.Table]:
         """The rows in tables that follow one another, for more rows than fit into memory."""
-        if "rows" in vars(self):
-            return iter([self.rows])
-        return self.sorted_rows.tables()
+        # Says `yield` for itself, because the files must stay until the last row was read.
+        yield from [self.rows] if "rows" in vars(self) else self.sorted_rows.tables()
 
     @cached_property
     def rows(self) -> pa.Table:
@@ -223,7 +222,7 @@ def _aggregated(
     found = batch.compute(videos, folder.path)
     # The operating system keeps files in memory, which is needed now, as long as they exist.
     shutil.rmtree(folder.path / _EVENTS, ignore_errors=True)
-    batch.report("sorting the rows")
+    batch.report("counting the rows")
     table = with_dimensions(AGGREGATED_ENGAGEMENT, batch.chain.dimensions)
     schema = _schema_of(found.files, table.column_names)
     if schema is None:  # Where there are no rows, some engines write no file.

@@ -1,5 +1,6 @@
 """The whole computation over files."""
 
+import gc
 import json
 from collections import Counter
 from collections.abc import Iterator
@@ -329,6 +330,38 @@ def test_no_events_at_all_give_no_rows(spark: SparkSession, tmp_path: Path) -> N
     result = of_files(spark, events)
     assert result.rows.num_rows == 0
     assert result.counts["input"] == 0
+
+
+def test_the_rows_lie_in_files_until_they_are_read_or_nobody_wants_them(
+    sail: SparkSession, demo: DemoFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+    def found() -> Aggregation:
+        return of_files(sail, demo.events, demo.videos)
+
+    def folders() -> int:
+        return len(list(tmp_path.glob("vidagg-*")))
+
+    kept = found()
+    in_tables = pa.concat_tables(kept.tables())
+    assert folders() == 1
+    assert kept.rows.num_rows == kept.num_rows > 0
+    assert folders() == 0
+    assert in_tables == kept.rows == pa.concat_tables(kept.tables())
+    # Whoever asks for rows only has no name for what they come from.
+    assert sum(table.num_rows for table in found().tables()) == kept.num_rows
+    gc.collect()
+    assert folders() == 0
+
+
+def test_after_an_error_no_file_is_left(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with pytest.raises(SourceError):
+        of_files(spark, tmp_path / "absent")
+    assert not list(tmp_path.glob("vidagg-*"))
 
 
 def test_the_summary_adds_up_in_one_line() -> None:

@@ -16,10 +16,8 @@ Row = tuple[str | None, str | None, int]
 
 
 def write(path: Path, batches: Sequence[Sequence[Row]]) -> Path:
-    schema = pa.schema(
-        [("userId", pa.string()), ("counts", pa.int64()), ("videoId", pa.string())]
-        + [("watchMs", pa.int64())]
-    )
+    names = {"userId": pa.string(), "counts": pa.int64(), "videoId": pa.string()}
+    schema = pa.schema({**names, "watchMs": pa.int64()})
     with pa.ipc.new_file(path, schema) as file:
         for batch in batches:
             columns = [[row[0] for row in batch], [None if row[0] else 1 for row in batch]]

@@ -246,6 +246,7 @@ def _is_a_share_that_grows(row: dict[str, Any]) -> None:
             assert 0 <= share <= 100
 
 
+@pytest.mark.usefixtures("patient")
 def test_reach_is_null_where_it_is_unknown_or_not_over(spark: SparkSession) -> None:
     found = {row["videoId"]: row for row in reach(spark, None, READ)}
     known = {

@@ -114,6 +114,7 @@ def test_users_gathered_in_files_give_the_same_rows_and_counts(
     assert len(stages[500]) == len(stages[1_000_000]) + 1
 
 
+@pytest.mark.usefixtures("patient")
 def test_the_commonest_unknown_names_are_told_whoever_sends_them(
     spark: SparkSession, tmp_path: Path
 ) -> None:

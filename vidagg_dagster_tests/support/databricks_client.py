@@ -14,7 +14,7 @@ from typing import Final
 import pytest
 from pyspark.sql import SparkSession
 
-from vidagg_dagster.core.contract import SPARK, TableStore
+from vidagg_dagster.core.contract import SPARK, StepName, TableStore
 from vidagg_dagster.core.schemas import SOURCE_INVENTORY
 from vidagg_dagster.spark.connect import connect
 from vidagg_dagster.spark.session import using
@@ -66,8 +66,9 @@ def run_days(
     jars: list[Path],
     folder: Path,
     monkeypatch: pytest.MonkeyPatch,
+    steps: Sequence[StepName] = tuple(StepName),
 ) -> Iterator[Ran]:
-    """All steps of the days, one after the other, in an environment; the server runs meanwhile."""
+    """The steps of the days, one after the other, in an environment; the server runs meanwhile."""
     require(SPARK)
     client = CLIENTS[version]
     packages = (f"databricks-connect=={client.connect}.*", str(wheel), *client.more)
@@ -86,10 +87,10 @@ def run_days(
         spark = connect(address, {})
         schema = _new_schema(spark, workspace)
         place = Place(schema, workspace.volume, version)
-        site = deploy_and_run(folder, wheel, place, numbers)
+        site = deploy_and_run(folder, wheel, place, numbers, steps)
         assert workspace.leftovers() == []
         found = stored(spark, TableStore(kind="catalog", location=schema))
-        expected = local_rows(site, sorted({day(number) for number in numbers}))
+        expected = local_rows(site, sorted({day(number) for number in numbers}), steps)
         spark.stop()
         yield Ran(_comparable(found), _comparable(expected), python, address)
 

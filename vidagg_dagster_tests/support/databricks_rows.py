@@ -31,12 +31,14 @@ def stored(spark: SparkSession, store: TableStore) -> Rows:
     return {name: without_run_time(rows_of(tables.read(table))) for name, table in TABLES.items()}
 
 
-def local_rows(site: Site, days: Sequence[date]) -> Rows:
-    """Rows computed by Sail."""
+def local_rows(
+    site: Site, days: Sequence[date], steps: Sequence[StepName] = tuple(StepName)
+) -> Rows:
+    """Rows that Sail computes in `steps`."""
     require(SAIL)
     with using(SAIL):
         spark = engine_session(SAIL)
-        for step in StepName:
+        for step in steps:
             run_step(spark, site.request(step, days))
         return stored(spark, TableStore(kind="local", location=str(site.tables)))
 

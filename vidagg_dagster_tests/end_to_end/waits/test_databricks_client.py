@@ -1,4 +1,4 @@
-"""A day with the newest client of Databricks; ../slow/test_databricks_clients.py runs all assets."""
+"""A day with the newest client of Databricks; all assets: ../slow/test_databricks_clients.py."""
 
 from pathlib import Path
 from typing import Final

@@ -81,9 +81,11 @@ def test_rows_come_in_order_whatever_order_they_lie_in(
 def test_rows_are_handed_over_in_tables_of_about_so_many(tmp_path: Path) -> None:
     rows = some_rows(30_000)
     files = files_of(rows, tmp_path, "ascending")
-    sizes = [table.num_rows for table in SortedRows.of(files, SCHEMA, 2_000).tables()]
-    assert len(sizes) > 3
-    assert max(sizes) < 6_000
+    found = SortedRows.of(files, SCHEMA, 2_000)
+    tables = list(found.tables())
+    assert len(tables) > 3
+    assert max(table.num_rows for table in tables) < 6_000
+    assert [table["userId"][0].as_py() for table in tables[1:]] == found.cuts
 
 
 def test_a_user_is_in_one_table(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from vidagg_dagster.cli.main import main
-from vidagg_dagster.cli.output import check_output, write_output
+from vidagg_dagster.cli.output import WRITERS, check_output, write_output, write_tables
 from vidagg_dagster.core.errors import OutputError
 
 
@@ -51,6 +51,20 @@ def test_json_lines_keep_types_and_say_utc(tmp_path: Path) -> None:
     assert rows[1]["watchedIntervals"] is None
     assert rows[1]["firstWatchDate"] == "2026-01-05T12:00:00.001500Z"
     assert rows[2]["watchedIntervals"] == []
+
+
+@pytest.mark.parametrize("extension", WRITERS)
+def test_rows_in_several_tables_make_the_same_file(tmp_path: Path, extension: str) -> None:
+    rows = rows_to_write()
+    whole, parts = tmp_path / f"whole{extension}", tmp_path / f"parts{extension}"
+    write_output(rows, whole)
+    write_tables(rows.schema, iter([rows[:2], rows[:0], rows[2:]]), parts)
+    if extension == ".parquet":
+        assert pq.read_table(parts) == pq.read_table(whole)
+    else:
+        assert parts.read_bytes() == whole.read_bytes()
+    write_tables(rows.schema, [], parts)
+    assert parts.exists()
 
 
 def test_csv_holds_lists_as_json_and_null_as_nothing(tmp_path: Path) -> None:

@@ -360,9 +360,32 @@ def test_after_an_error_no_file_is_left(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    with pytest.raises(SourceError):
+    with pytest.raises(SourceError) as error:
         of_files(spark, tmp_path / "absent")
+    assert error.tb, "which refers to all that was there"
     assert not list(tmp_path.glob("vidagg-*"))
+
+
+def test_videos_without_a_duration_are_counted_once_each(
+    sail: SparkSession, tmp_path: Path
+) -> None:
+    seen = [("anna", "v"), ("anna", "w"), ("berta", "v"), ("berta", "x"), ("", "y")]
+    rows = [
+        {
+            "timestamp": "2026-01-05T10:00:00Z",
+            "userId": user,
+            "sessionId": "s",
+            "videoId": video,
+            "eventName": "video_play",
+            "currentTime": 0,
+        }
+        for user, video in seen
+    ]
+    (tmp_path / "events.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    (tmp_path / "videos.csv").write_text("videoId,duration,title\nw,60,W\n")
+    found = of_files(sail, tmp_path / "events.jsonl", tmp_path / "videos.csv")
+    assert (found.num_rows, found.without_duration) == (4, 2)
+    assert "2 videos of events have no duration" in found.summary()
 
 
 def test_the_summary_adds_up_in_one_line() -> None:

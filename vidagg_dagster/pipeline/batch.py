@@ -69,7 +69,7 @@ class Outcome:
     catalogue: CatalogueCount | None = None
     """The rows of the video catalogue, where there is one."""
     without_duration: int = 0
-    """How many videos of the rows have no duration."""
+    """How many videos of the rows have no duration, where there is a catalogue."""
     absent_dimensions: Mapping[str, str] = field(default_factory=dict)
     """The dimensions that are in no column of the source, and what to say of each."""
 
@@ -232,8 +232,9 @@ def _aggregated(
         # Small questions, for which an engine uses less than one core.
         some = found.counts[f"{REJECTED_PREFIX}unknown_event"] > 0
         unknown = found.unknown_names() if some else {}
-        catalogue = None
+        catalogue, without_duration = None, 0
         if video_metadata:
+            without_duration = _without_duration(found.files)
             with _catalogue_read(spark, video_metadata):
                 catalogue = count_catalogue(spark, video_metadata, video_columns)
     return Aggregation(
@@ -241,7 +242,7 @@ def _aggregated(
         counts=found.counts,
         unknown_names=unknown,
         catalogue=catalogue,
-        without_duration=_without_duration(found.files),
+        without_duration=without_duration,
         absent_dimensions=batch.absent_dimensions(),
         sorted_rows=rows.result(),
         folder=folder,

@@ -1,9 +1,9 @@
 """Rows meet by key through files, where an engine would hold all of them in memory for that."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from threading import BoundedSemaphore
 from typing import TYPE_CHECKING, Final
@@ -62,6 +62,9 @@ class Exchange(Spread):
 
 
 _WRITTEN: Final = "file string"
+
+_OPEN_FILES: Final = 400
+"""So many are open at most, of all tasks together. Many systems let a process have 1 024."""
 
 
 @dataclass(frozen=True)
@@ -150,14 +153,16 @@ class _OfParts:
         import pyarrow as pa
 
         on_partition = OnPartition(self.kernel, self.columns)
-        files = [pa.ipc.open_file(file) for file in self.files]
+        # There may be more files than a process may have open.
+        opened = lru_cache(_OPEN_FILES // (os.cpu_count() or 1) or 1)(pa.ipc.open_file)
         for numbers in batches:
             for part in numbers.column(0).to_pylist():
-                yield from on_partition(self._rows(files, part))
+                yield from on_partition(self._rows(opened, part))
 
     def _rows(
-        self, files: "list[pa.RecordBatchFileReader]", part: int
+        self, opened: "Callable[[str], pa.RecordBatchFileReader]", part: int
     ) -> "Iterator[pa.RecordBatch]":
-        for file in files:
+        for path in self.files:
+            file = opened(path)
             for at in range(part, file.num_record_batches, self.parts):
                 yield file.get_batch(at)

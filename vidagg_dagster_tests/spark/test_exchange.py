@@ -1,6 +1,7 @@
 """Rows that meet in files reach the kernel as rows that meet in memory do."""
 
 import os
+import resource
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -117,3 +118,21 @@ def test_no_more_tasks_hold_rows_at_a_time_than_there_are_cores(
     assert total == sum(range(ROWS * parts))
     assert len(at_a_time) == parts
     assert max(at_a_time) <= cores
+
+
+def test_there_may_be_more_files_than_a_process_may_have_open(
+    sail: SparkSession, tmp_path: Path
+) -> None:
+    parts = 700
+    rows = sail.range(0, 10 * parts, 1, parts).select(
+        (F.col("id") % 97).cast("string").alias("userId"), F.col("id").alias("n")
+    )
+    calls = Exchange(10 * parts, folder=tmp_path, at_once=3_000).apply(rows, call, CALL)
+    assert len(list(tmp_path.glob("*.arrow"))) == parts
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(1_024, soft), hard))
+    try:
+        users, total = users_of(calls)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert (users, total) == (dict.fromkeys(map(str, range(97)), 1), sum(range(10 * parts)))
